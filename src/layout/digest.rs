@@ -1,0 +1,294 @@
+//! Digests, as values that are safe to make paths from.
+//!
+//! The grammar is that of the image specification (`descriptor.md`, "Digests"). Algorithms that
+//! the specification registers are checked for length and lower-case hex; others are accepted when
+//! they are grammatical, because a descriptor may carry one, but their blobs are never listed,
+//! verified or swept (see [`Digest::algorithm`]).
+
+use std::fmt;
+use std::str::FromStr;
+
+use sha2::Digest as _;
+
+/// A digest that was checked against the grammar: it holds no `/`, and is never `.` or `..`.
+///
+/// A sha256 digest, which nearly all are, is held as its 32 bytes; memory is what limits the size
+/// of a layout that can be walked.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct Digest(Repr);
+
+#[derive(Clone, PartialEq, Eq, Hash)]
+enum Repr {
+    Sha256([u8; 32]),
+    Other(Box<str>),
+}
+
+/// A digest algorithm whose blobs are known by their names, so that a directory of them can be
+/// listed, verified and swept. DESIGN of the specification: sha256, sha384, sha512, blake3.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum Algorithm {
+    /// SHA-256, 64 hex digits.
+    Sha256,
+    /// SHA-384, 96 hex digits.
+    Sha384,
+    /// SHA-512, 128 hex digits.
+    Sha512,
+    /// BLAKE3 with 256 bits, 64 hex digits.
+    Blake3,
+}
+
+impl Algorithm {
+    /// All of them, in the order in which their directories are listed.
+    pub const ALL: [Algorithm; 4] = [
+        Algorithm::Sha256,
+        Algorithm::Sha384,
+        Algorithm::Sha512,
+        Algorithm::Blake3,
+    ];
+
+    /// The name as it stands in digests and as a directory below `blobs`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Algorithm::Sha256 => "sha256",
+            Algorithm::Sha384 => "sha384",
+            Algorithm::Sha512 => "sha512",
+            Algorithm::Blake3 => "blake3",
+        }
+    }
+
+    fn hex_digits(self) -> usize {
+        match self {
+            Algorithm::Sha256 | Algorithm::Blake3 => 64,
+            Algorithm::Sha384 => 96,
+            Algorithm::Sha512 => 128,
+        }
+    }
+
+    /// The digest of `data`.
+    pub fn hash(self, data: &[u8]) -> Digest {
+        match self {
+            Algorithm::Sha256 => Digest(Repr::Sha256(sha2::Sha256::digest(data).into())),
+            Algorithm::Sha384 => Digest::from_hash(self, &sha2::Sha384::digest(data)),
+            Algorithm::Sha512 => Digest::from_hash(self, &sha2::Sha512::digest(data)),
+            Algorithm::Blake3 => Digest::from_hash(self, blake3::hash(data).as_bytes()),
+        }
+    }
+
+    /// The digest that a file of this name in this algorithm's directory must have, or `None`
+    /// when the name is no digest: such a file is not a blob and is nobody's to remove.
+    pub fn digest_of_file_name(self, name: &str) -> Option<Digest> {
+        if name.len() != self.hex_digits() || !name.bytes().all(is_lower_hex) {
+            return None;
+        }
+        Some(match self {
+            Algorithm::Sha256 => Digest(Repr::Sha256(decode_sha256(name)?)),
+            _ => Digest(Repr::Other(format!("{}:{name}", self.name()).into())),
+        })
+    }
+}
+
+/// Why a text is no digest.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("`{}` is not a valid digest", .0.escape_debug())]
+pub struct InvalidDigest(String);
+
+impl Digest {
+    fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Digest {
+        Digest(Repr::Other(
+            format!("{}:{}", algorithm.name(), encode_hex(hash)).into(),
+        ))
+    }
+
+    /// The algorithm, when it is one whose blobs can be verified.
+    pub fn algorithm(&self) -> Option<Algorithm> {
+        match &self.0 {
+            Repr::Sha256(_) => Some(Algorithm::Sha256),
+            Repr::Other(text) => {
+                let (name, _) = text.split_once(':')?;
+                Algorithm::ALL.into_iter().find(|a| a.name() == name)
+            }
+        }
+    }
+
+    /// The algorithm's name: the directory below `blobs`.
+    pub fn algorithm_name(&self) -> &str {
+        match &self.0 {
+            Repr::Sha256(_) => "sha256",
+            Repr::Other(text) => text.split(':').next().unwrap_or_default(),
+        }
+    }
+
+    /// The part behind the colon: the name of the blob's file.
+    pub fn encoded(&self) -> String {
+        match &self.0 {
+            Repr::Sha256(bytes) => encode_hex(bytes),
+            Repr::Other(text) => text
+                .split_once(':')
+                .map(|(_, encoded)| encoded.to_owned())
+                .unwrap_or_default(),
+        }
+    }
+
+    /// The first twelve characters of the encoded part, as Docker shows an image ID.
+    pub fn short(&self) -> String {
+        let mut encoded = self.encoded();
+        encoded.truncate(12);
+        encoded
+    }
+}
+
+impl FromStr for Digest {
+    type Err = InvalidDigest;
+
+    fn from_str(text: &str) -> Result<Digest, InvalidDigest> {
+        let invalid = || InvalidDigest(text.chars().take(200).collect());
+        if let Some(hex) = text.strip_prefix("sha256:") {
+            return Algorithm::Sha256
+                .digest_of_file_name(hex)
+                .ok_or_else(invalid);
+        }
+        // The grammar of algorithm and encoded part is the library's; what it leaves open is the
+        // length of blake3.
+        oci_spec::image::Digest::from_str(text).map_err(|_| invalid())?;
+        let digest = Digest(Repr::Other(text.into()));
+        if let (Some(algorithm), Some((_, encoded))) = (digest.algorithm(), text.split_once(':'))
+            && (encoded.len() != algorithm.hex_digits() || !encoded.bytes().all(is_lower_hex))
+        {
+            return Err(invalid());
+        }
+        Ok(digest)
+    }
+}
+
+impl fmt::Display for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Repr::Sha256(bytes) => write!(f, "sha256:{}", encode_hex(bytes)),
+            Repr::Other(text) => f.write_str(text),
+        }
+    }
+}
+
+impl fmt::Debug for Digest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// By text, so that lists of digests have the order in which a person sorts them.
+impl Ord for Digest {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        match (&self.0, &other.0) {
+            (Repr::Sha256(a), Repr::Sha256(b)) => a.cmp(b),
+            _ => self.to_string().cmp(&other.to_string()),
+        }
+    }
+}
+
+impl PartialOrd for Digest {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl serde::Serialize for Digest {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
+    }
+}
+
+fn is_lower_hex(byte: u8) -> bool {
+    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+}
+
+fn encode_hex(bytes: &[u8]) -> String {
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(DIGITS[usize::from(byte >> 4)] as char);
+        text.push(DIGITS[usize::from(byte & 15)] as char);
+    }
+    text
+}
+
+fn decode_sha256(hex: &str) -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
+        let digit = |c: u8| (c as char).to_digit(16);
+        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+    }
+    Some(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_digest_reads_back_as_it_was_written() {
+        for text in [
+            format!("sha256:{}", "0af1".repeat(16)),
+            format!("sha384:{}", "0a".repeat(48)),
+            format!("sha512:{}", "0a".repeat(64)),
+            format!("blake3:{}", "0a".repeat(32)),
+            "multihash+base58:QmRZxt2b1FVZPNqd8hsiykDL3TdBDeTSPX9Kv46HmX4Gx8".to_owned(),
+        ] {
+            assert_eq!(text.parse::<Digest>().unwrap().to_string(), text);
+        }
+    }
+
+    #[test]
+    fn nothing_that_could_leave_the_blob_directory_is_a_digest() {
+        for text in [
+            "",
+            "sha256",
+            "sha256:",
+            ":abc",
+            "sha256:../../etc/passwd",
+            "..:abc",
+            "../x:abc",
+            "x:..",
+            "x:a/b",
+            "x/y:ab",
+            "sha256:abc",
+            "x:a\0b",
+        ] {
+            assert!(text.parse::<Digest>().is_err(), "{text}");
+        }
+        let upper = format!("sha256:{}", "0A".repeat(32));
+        assert!(upper.parse::<Digest>().is_err());
+        assert!(
+            format!("blake3:{}", "0a".repeat(31))
+                .parse::<Digest>()
+                .is_err()
+        );
+    }
+
+    #[test]
+    fn a_file_name_is_a_digest_only_with_the_right_length_and_case() {
+        let hex = "ab".repeat(32);
+        assert!(Algorithm::Sha256.digest_of_file_name(&hex).is_some());
+        for name in [
+            hex.to_uppercase(),
+            format!("{hex}123"),
+            "x.tmp".into(),
+            hex[1..].into(),
+        ] {
+            assert_eq!(Algorithm::Sha256.digest_of_file_name(&name), None, "{name}");
+        }
+        assert_eq!(Algorithm::Sha512.digest_of_file_name(&hex), None);
+    }
+
+    #[test]
+    fn hashes_are_those_of_the_standards() {
+        assert_eq!(
+            Algorithm::Sha256.hash(b"{}").to_string(),
+            "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+        );
+        for algorithm in Algorithm::ALL {
+            let digest = algorithm.hash(b"");
+            assert_eq!(digest.algorithm(), Some(algorithm));
+            assert_eq!(digest, digest.to_string().parse().unwrap());
+        }
+    }
+}

@@ -1,0 +1,3 @@
+//! placeholder
+mod digest;
+pub use digest::{Algorithm, Digest, InvalidDigest};

@@ -1,0 +1,3 @@
+//! placeholder
+pub mod layout;
+pub mod image;
