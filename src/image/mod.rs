@@ -1,1 +1,30 @@
-//! placeholder
+//! THE MEANING: JSON to typed values. Nothing here deletes, and only [`crate::layout`] reads.
+//!
+//! * `index`: index.json as it was found, its entries, lossless edits
+//! * `document`: what a manifest or an index refers to
+//! * `graph`: all blobs that index.json leads to, and what leads to what
+//! * `reach`: which of them some starting points lead to
+//! * `table`: what each entry is to a user: named, dangling, part of another image
+//! * `reference`, `platform`: what people type
+//! * `config`: platform, date and labels of an image
+//! * `variants`: the manifests that an image offers, by platform
+//! * `facts`, `usage`: age, labels and bytes of an image
+//! * `docker_archive`: the files that `docker save` writes beside index.json
+//! * `contents`: all of this, read at one moment
+
+pub mod config;
+mod contents;
+pub mod docker_archive;
+pub mod document;
+pub mod facts;
+pub mod graph;
+pub mod index;
+pub mod platform;
+pub mod reach;
+pub mod reference;
+pub mod table;
+mod text;
+pub mod usage;
+pub mod variants;
+
+pub use contents::Contents;

@@ -1,3 +1,295 @@
-//! placeholder
+//! THE DIRECTORY: bytes and paths. The only stage that touches the file system.
+//!
+//! ```text
+//! DIR/
+//! ├── oci-layout                 checked when the layout is opened, never written
+//! ├── index.json                 read as bytes; replaced whole ([`Locked::replace_index`])
+//! ├── index.json.lock            BuildKit's lock, held for moments     (lock.rs)
+//! ├── manifest.json, repositories   of an unpacked `docker save`
+//! └── blobs/<algorithm>/<hex>    read, listed, unlinked                (blobs.rs)
+//! ```
+//!
+//! A [`Layout`] is an opened directory that nobody locked; all it can do is be locked. What can be
+//! read is on [`Locked`], whichever the lock. What changes the disk exists on `Locked<Exclusive>`
+//! alone, so a dry run, which holds a `Locked<Shared>`, cannot be written to delete anything.
+//!
+//! This stage knows no JSON beyond the version in `oci-layout`. What the bytes mean is
+//! [`crate::image`]'s business.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "the one stage that touches the file system"
+)]
+
+mod blobs;
 mod digest;
+mod lock;
+mod replace;
+
+use std::fs::File;
+use std::io::{ErrorKind, Read as _};
+use std::marker::PhantomData;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use rustix::fs::{FileType, Mode, OFlags};
+
+use crate::error::Error;
+
+pub use blobs::{BlobError, BlobStat, Refusal};
 pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use lock::LockOptions;
+pub use replace::{IndexWrite, RootEdit};
+
+/// The largest `index.json` that is read, in bytes. A million entries need about 350 MB.
+pub const MAX_INDEX_BYTES: u64 = 1 << 30;
+
+/// The largest file beside index.json that is read, in bytes: `oci-layout` and what an unpacked
+/// `docker save` has.
+const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
+
+/// An opened layout directory whose `oci-layout` says that it is one. Nothing is locked yet.
+#[derive(Debug)]
+pub struct Layout {
+    path: PathBuf,
+    dir: File,
+}
+
+impl Layout {
+    /// Opens a layout.
+    ///
+    /// # Errors
+    /// Exit status 12 when the directory, its `oci-layout` or a version that we know is missing.
+    pub fn open(path: &Path) -> anyhow::Result<Layout> {
+        let shown = path.display();
+        let dir = rustix::fs::open(
+            path,
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        )
+        .map_err(|errno| {
+            let what = match std::io::Error::from(errno) {
+                e if e.kind() == ErrorKind::NotFound => format!("there is no directory `{shown}`"),
+                e if e.kind() == ErrorKind::NotADirectory => format!("`{shown}` is no directory"),
+                e => format!("cannot open the directory `{shown}`: {e}"),
+            };
+            Error::layout(what).hint("name an OCI image layout with --layout DIR or OCIRM_LAYOUT")
+        })?;
+        let layout = Layout {
+            path: path.to_owned(),
+            dir: File::from(dir),
+        };
+        layout.check_version()?;
+        Ok(layout)
+    }
+
+    /// The path as the user gave it, for messages.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    fn check_version(&self) -> anyhow::Result<()> {
+        #[derive(serde::Deserialize)]
+        struct Marker {
+            #[serde(rename = "imageLayoutVersion")]
+            version: String,
+        }
+        let shown = self.path.join("oci-layout");
+        let shown = shown.display();
+        let Some(bytes) = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)? else {
+            return Err(Error::layout(format!(
+                "`{}` is no OCI image layout: it has no file `oci-layout`",
+                self.path.display()
+            ))
+            .hint("name a layout with --layout DIR or OCIRM_LAYOUT")
+            .into());
+        };
+        let marker: Marker = serde_json::from_slice(&bytes)
+            .map_err(|e| Error::layout(format!("`{shown}` says no layout version: {e}")))?;
+        if marker.version != "1" && !marker.version.starts_with("1.") {
+            return Err(Error::layout(format!(
+                "`{shown}` says layout version `{}`; this program knows version 1",
+                marker.version.escape_debug()
+            ))
+            .into());
+        }
+        Ok(())
+    }
+
+    /// Reads a file of the layout's root, following a symbolic link, or `None` if there is none.
+    ///
+    /// # Errors
+    /// Exit status 12 when it is no regular file or larger than `limit` bytes.
+    fn read_root_file(&self, name: &str, limit: u64) -> anyhow::Result<Option<Vec<u8>>> {
+        let shown = self.path.join(name);
+        let unsafe_file = |what: String| Error::layout(format!("`{}` {what}", shown.display()));
+        match blobs::open_regular(&self.dir, name) {
+            Ok(None) => Ok(None),
+            Ok(Some((file, size))) if size <= limit => {
+                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+                // One more than the limit shows a file that grew while it was read.
+                file.take(limit + 1)
+                    .read_to_end(&mut bytes)
+                    .with_context(|| format!("cannot read `{}`", shown.display()))?;
+                Ok(Some(bytes))
+            }
+            Ok(Some((_, size))) => Err(unsafe_file(format!(
+                "has {size} bytes; the most that is read is {limit}"
+            ))
+            .into()),
+            Err(BlobError::NotRegular(kind)) => {
+                Err(unsafe_file(format!("is {kind}, not a regular file")).into())
+            }
+            Err(error) => Err(unsafe_file(format!("cannot be read: {error}")).into()),
+        }
+    }
+}
+
+/// Marks a layout that others may read at the same time.
+#[derive(Debug)]
+pub enum Shared {}
+
+/// Marks a layout that no other ocirm reads or changes.
+#[derive(Debug)]
+pub enum Exclusive {}
+
+/// A layout under a lock, which goes when the value does.
+#[derive(Debug)]
+pub struct Locked<M> {
+    layout: Layout,
+    blobs: blobs::BlobDirs,
+    /// Held for what dropping it does.
+    _lock: lock::LayoutLock,
+    mode: PhantomData<M>,
+}
+
+impl Layout {
+    /// Locks for reading: beside other readers, never beside a change.
+    ///
+    /// # Locking
+    /// `flock` on the directory itself, which leaves no file behind; see `lock.rs`. On a read-only
+    /// file system that has no locks it goes on without: nobody can change anything there.
+    ///
+    /// # Errors
+    /// Exit status 11 when a change goes on for longer than the time-out.
+    pub fn lock_shared(self, options: &LockOptions<'_>) -> anyhow::Result<Locked<Shared>> {
+        let lock = lock::LayoutLock::shared(&self, options)?;
+        Locked::new(self, lock)
+    }
+
+    /// Locks for changing, and removes the temporary files of an earlier run that was killed.
+    ///
+    /// # Locking
+    /// As [`Layout::lock_shared`], but exclusive; also the `index.lock` of podman's artifact store
+    /// where that file exists.
+    ///
+    /// # Errors
+    /// Exit status 11 when somebody else holds a lock for longer than the time-out.
+    pub fn lock_exclusive(self, options: &LockOptions<'_>) -> anyhow::Result<Locked<Exclusive>> {
+        let lock = lock::LayoutLock::exclusive(&self, options)?;
+        let locked = Locked::new(self, lock)?;
+        if options.enabled {
+            replace::remove_stale_temporaries(&locked.layout)?;
+        }
+        Ok(locked)
+    }
+}
+
+impl<M> Locked<M> {
+    fn new(layout: Layout, lock: lock::LayoutLock) -> anyhow::Result<Locked<M>> {
+        let blobs = blobs::BlobDirs::open(&layout)?;
+        Ok(Locked {
+            layout,
+            blobs,
+            _lock: lock,
+            mode: PhantomData,
+        })
+    }
+
+    /// The path as the user gave it, for messages.
+    pub fn path(&self) -> &Path {
+        self.layout.path()
+    }
+
+    /// Reads index.json as it is at this moment. Other tools write it in place and without a lock,
+    /// so it can be torn; the caller parses it and reads again.
+    ///
+    /// # Errors
+    /// Exit status 12 when it is missing, no regular file, or beyond [`MAX_INDEX_BYTES`].
+    pub fn read_index(&self) -> anyhow::Result<Vec<u8>> {
+        let bytes = self
+            .layout
+            .read_root_file("index.json", MAX_INDEX_BYTES)?
+            .ok_or_else(|| {
+                Error::layout(format!("`{}` has no index.json", self.path().display()))
+                    .hint("an index that is gone says nothing about which blobs are needed; restore it first")
+            })?;
+        Ok(bytes)
+    }
+
+    /// When index.json last changed: no entry of it can have arrived later.
+    pub fn index_changed(&self) -> jiff::Timestamp {
+        rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty())
+            .map_or(jiff::Timestamp::now(), |stat| blobs::changed(&stat))
+    }
+
+    /// Something that differs whenever somebody replaced or rewrote index.json, at the cost of one
+    /// system call. Equal stamps are a strong hint, not a proof.
+    pub fn index_stamp(&self) -> IndexStamp {
+        match rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty()) {
+            Ok(s) => IndexStamp(Some((
+                s.st_ino,
+                i128::from(s.st_size),
+                [
+                    i128::from(s.st_mtime),
+                    i128::from(s.st_mtime_nsec),
+                    i128::from(s.st_ctime),
+                    i128::from(s.st_ctime_nsec),
+                ],
+            ))),
+            Err(_) => IndexStamp(None),
+        }
+    }
+
+    /// Reads `manifest.json` or `repositories` of an unpacked `docker save`, if it is there.
+    ///
+    /// # Errors
+    /// Exit status 12 when it is no regular file, or larger than 256 MiB.
+    pub fn read_docker_file(&self, name: DockerFile) -> anyhow::Result<Option<Vec<u8>>> {
+        self.layout.read_root_file(name.name(), MAX_ROOT_FILE_BYTES)
+    }
+}
+
+/// See [`Locked::index_stamp`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct IndexStamp(Option<(u64, i128, [i128; 4])>);
+
+/// The files that `docker save` writes beside index.json, for engines that cannot read that.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DockerFile {
+    /// `manifest.json`: a list of configs, names and layers.
+    Manifest,
+    /// `repositories`: names by repository and tag.
+    Repositories,
+}
+
+impl DockerFile {
+    /// The name of the file in the layout's root.
+    pub fn name(self) -> &'static str {
+        match self {
+            DockerFile::Manifest => "manifest.json",
+            DockerFile::Repositories => "repositories",
+        }
+    }
+}
+
+/// What a file that should have been a regular one is, for messages.
+fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        _ => "a special file",
+    }
+}

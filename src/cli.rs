@@ -1,0 +1,236 @@
+//! The command line: clap's types, and nothing else. What the values mean is found out in
+//! [`crate::commands`].
+//!
+//! The doc comments here are the help texts and the manual pages; `man/` and `completions/` are
+//! rendered from them.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+
+/// Removes images from OCI image layout directories with Docker's rules, and never loses data
+///
+/// An OCI image layout is a directory with `oci-layout`, `index.json` and `blobs/`, as skopeo,
+/// umoci, crane, oras, regctl, podman and BuildKit write them. ocirm works on the directory itself;
+/// there is no daemon and no registry.
+///
+/// Data goes to standard output, everything else to standard error. Exit status: 0 done, or nothing
+/// to do; 1 something was not found, refused or failed; 2 the command line cannot be understood; 11
+/// a lock is held by somebody else; 12 the layout is damaged or unsafe to change, and nothing was
+/// deleted.
+#[derive(Debug, Parser)]
+#[command(
+    name = "ocirm",
+    version,
+    max_term_width = 100,
+    arg_required_else_help = true
+)]
+pub struct Cli {
+    /// What every command understands.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// Options that go before or after the command.
+#[derive(Args, Debug)]
+#[command(next_help_heading = "Common options")]
+pub struct Common {
+    /// The layout to work on [default: $OCIRM_LAYOUT, else the current directory]
+    ///
+    /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves.
+    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub layout: Option<PathBuf>,
+    /// How long to wait for a lock that somebody else holds, such as 30s or 5m
+    #[arg(long, global = true, value_name = "DURATION", default_value = "10s")]
+    pub lock_timeout: String,
+    /// Take no lock at all; only when nothing else uses the layout
+    #[arg(long, global = true)]
+    pub no_lock: bool,
+    /// Say more: each blob, what was kept and why
+    #[arg(short, long, global = true)]
+    pub verbose: bool,
+    /// When to use colour in messages
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        value_name = "WHEN",
+        default_value = "auto"
+    )]
+    pub color: Color,
+}
+
+/// When to use colour.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Color {
+    /// On a terminal, unless NO_COLOR is set
+    Auto,
+    /// Always
+    Always,
+    /// Never
+    Never,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List images
+    Ls(LsArgs),
+    /// Remove images, or platforms of them
+    Rmi(RmiArgs),
+    /// Take names away and keep the images
+    Untag(UntagArgs),
+    /// Remove dangling images and blobs that nothing needs
+    Prune(PruneArgs),
+}
+
+/// List images
+///
+/// One line for each name, newest first: IMAGE (the name, or `<dangling>`, `<unnamed>`), ID,
+/// PLATFORMS, CREATED, SIZE (bytes that are here) and UNIQUE (bytes that removing the image would
+/// free). An image of which blobs are missing is marked `(incomplete)`: layouts may be sparse.
+///
+/// CREATED is what the entry in index.json says, else the config, else when the manifest's file
+/// arrived; 1970 counts as nothing said.
+///
+/// With `--format json` every line is an object with the members name, repository, tag, digest,
+/// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
+/// created, size, unique, missing_blobs and damaged. Sizes are bytes.
+#[derive(Args, Debug)]
+#[command(verbatim_doc_comment)]
+pub struct LsArgs {
+    /// Only these: a repository, a name, a pattern such as `ghcr.io/*/web`, a tag, or a digest
+    #[arg(value_name = "REF")]
+    pub references: Vec<String>,
+    /// Also list what belongs to other images: manifests of an index, signatures
+    #[arg(short, long)]
+    pub all: bool,
+    /// Print IDs only, each once
+    #[arg(short, long, conflicts_with = "format")]
+    pub quiet: bool,
+    /// Add a column with digests
+    #[arg(long)]
+    pub digests: bool,
+    /// Do not shorten IDs
+    #[arg(long)]
+    pub no_trunc: bool,
+    /// Only images that pass: dangling, label, label!, reference, reference!, until, before, since
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    pub filters: Vec<String>,
+    /// `table`, `json`, or a template such as '{{.Repository}}:{{.Tag}}'
+    #[arg(long, value_name = "FORMAT", default_value = "table")]
+    pub format: String,
+}
+
+/// Remove images, or platforms of them
+///
+/// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, or at least four digits
+/// of an ID. The rules are Docker's: removing one of several names only takes that name away;
+/// with the last name the image goes, with its platforms, its signatures, and every blob that
+/// nothing else needs. By ID, an image with several names is a conflict.
+///
+/// `--platform` removes one platform of an image and leaves its index, digest and names as they
+/// are; the image is sparse then. What another image needs is kept.
+///
+/// With `--format json` one object is printed, with the members dry_run, untagged, deleted (digest,
+/// kind, size), kept (digest, kind, size, reason), freed_bytes, spared, errors (class, message,
+/// hint) and warnings. Sizes are bytes.
+#[derive(Args, Debug)]
+pub struct RmiArgs {
+    /// The images
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<String>,
+    /// Remove all names of an image given by ID; a missing image is no failure
+    #[arg(short, long)]
+    pub force: bool,
+    /// A missing image is no failure
+    #[arg(long)]
+    pub ignore: bool,
+    /// Keep dangling images that the removed one was built from
+    #[arg(long)]
+    pub no_prune: bool,
+    /// Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list
+    #[arg(long = "platform", value_name = "PLATFORM")]
+    pub platforms: Vec<String>,
+    /// Show what would be removed, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
+}
+
+/// Take names away and keep the images
+///
+/// Takes exactly the names that are given, and deletes nothing. When the last name of an image
+/// goes, the image stays as a dangling one, which `prune` removes.
+///
+/// With `--format json` one object is printed; see `ocirm rmi`.
+#[derive(Args, Debug)]
+pub struct UntagArgs {
+    /// The names
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<String>,
+    /// A missing name is no failure
+    #[arg(long)]
+    pub ignore: bool,
+    /// Show what would be done, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
+}
+
+/// Remove dangling images and blobs that nothing needs
+///
+/// Removes images without a name, and blobs that no entry of index.json leads to. With `--all`,
+/// removes every image that passes the filters. On a terminal the list is shown first and nothing
+/// else than that list is deleted; without a terminal `--force` is needed.
+///
+/// What nothing needs may be the first half of somebody's push: writers put blobs first and the
+/// index last. So garbage, and images without a name, younger than `--grace` are left alone. The
+/// age of a file is the later of its modification and its status change.
+///
+/// In a layout where no image has a name, images without a name are not dangling; they go only with
+/// `--all`.
+///
+/// Filters: `until=` (a date, a time, a Unix time, or a span such as 24h or 7d back from now; judged
+/// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
+/// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
+/// hold.
+///
+/// With `--format json` one object is printed; see `ocirm rmi`.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Remove every image, not only dangling ones
+    #[arg(short, long)]
+    pub all: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    pub force: bool,
+    /// Show what would be removed, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// Only images that pass; see above
+    #[arg(long = "filter", value_name = "KEY=VALUE")]
+    pub filters: Vec<String>,
+    /// Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes
+    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    pub grace: String,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
+}
+
+/// How changing commands print their result.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ChangeFormat {
+    /// `Untagged: …` and `Deleted: …` lines
+    Text,
+    /// One JSON object
+    Json,
+}

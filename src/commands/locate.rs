@@ -1,0 +1,109 @@
+//! Which layout a command is about: `--layout`, a reference that names one, the environment, or the
+//! current directory.
+
+use std::path::PathBuf;
+
+use super::Session;
+use crate::error::Error;
+use crate::layout::Digest;
+
+/// The variable that names the layout.
+const VARIABLE: &str = "OCIRM_LAYOUT";
+
+/// The layout, and the references without what named it.
+pub(super) fn locate(
+    session: &Session,
+    references: Vec<String>,
+) -> anyhow::Result<(PathBuf, Vec<String>)> {
+    let mut named: Option<(PathBuf, String)> = None;
+    let mut bare = Vec::new();
+    for text in references {
+        let Some((dir, reference)) = split(&text) else {
+            bare.push(text);
+            continue;
+        };
+        let dir = PathBuf::from(dir);
+        if let Some((other, before)) = &named
+            && *other != dir
+        {
+            return Err(
+                Error::usage(format!("`{before}` and `{text}` name different layouts"))
+                    .hint("work on one layout at a time")
+                    .into(),
+            );
+        }
+        bare.extend(reference.map(str::to_owned));
+        named = Some((dir, text));
+    }
+    let path = match (&session.layout, named) {
+        (Some(dir), Some((named, text))) if *dir != named => {
+            return Err(Error::usage(format!(
+                "--layout {} and `{text}` name different layouts",
+                dir.display()
+            ))
+            .into());
+        }
+        (Some(dir), _) => dir.clone(),
+        (None, Some((named, _))) => named,
+        (None, None) => match std::env::var_os(VARIABLE) {
+            Some(dir) if !dir.is_empty() => PathBuf::from(dir),
+            _ => PathBuf::from("."),
+        },
+    };
+    Ok((path, bare))
+}
+
+/// The layout and the reference of `oci:DIR:REF` (as skopeo has it) or `ocidir://DIR:REF` and
+/// `ocidir://DIR@DIGEST` (as regctl has it). `oci:latest` and `oci:1@sha256:…` are images called
+/// `oci`.
+fn split(text: &str) -> Option<(&str, Option<&str>)> {
+    if let Some(rest) = text.strip_prefix("ocidir://") {
+        if let Some((dir, digest)) = rest.rsplit_once('@')
+            && digest.parse::<Digest>().is_ok()
+        {
+            return Some((dir, Some(digest)));
+        }
+        return match rest.rsplit_once(':') {
+            Some((dir, reference)) if !reference.contains('/') => Some((dir, Some(reference))),
+            _ => Some((rest, None)),
+        };
+    }
+    let rest = text.strip_prefix("oci:")?;
+    match rest.split_once(':') {
+        Some((dir, _)) if dir.contains('@') => None,
+        Some((dir, "")) => Some((dir, None)),
+        Some((dir, reference)) => Some((dir, Some(reference))),
+        None if rest.contains('/') || rest.starts_with('.') => Some((rest, None)),
+        None => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::split;
+
+    #[test]
+    fn the_spellings_of_other_tools_name_a_layout_and_a_reference() {
+        let digest = format!("sha256:{}", "ab".repeat(32));
+        for (text, expected) in [
+            ("oci:dir:v1", Some(("dir", Some("v1")))),
+            (
+                "oci:/a/b:docker.io/x:1",
+                Some(("/a/b", Some("docker.io/x:1"))),
+            ),
+            ("oci:./dir", Some(("./dir", None))),
+            ("oci:dir:", Some(("dir", None))),
+            ("oci:latest", None),
+            (&format!("oci:1@{digest}"), None),
+            ("ocidir://a/b:v1", Some(("a/b", Some("v1")))),
+            ("ocidir://a/b", Some(("a/b", None))),
+            (
+                &format!("ocidir://a/b@{digest}"),
+                Some(("a/b", Some(digest.as_str()))),
+            ),
+            ("alpine:3", None),
+        ] {
+            assert_eq!(split(text), expected, "{text}");
+        }
+    }
+}

@@ -1,0 +1,209 @@
+//! `ocirm ls`.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::Session;
+use super::locate::locate;
+use crate::cli::LsArgs;
+use crate::error::{Error, Kind};
+use crate::image::Contents;
+use crate::image::facts::Facts;
+use crate::image::graph::Graph;
+use crate::image::platform::Platform;
+use crate::image::table::{Kind as RecordKind, Name, Record, RecordId};
+use crate::image::usage::{ImageUsage, usage};
+use crate::layout::{Layout, Locked};
+use crate::plan::Draft;
+use crate::plan::filter::{FilterUse, Filters, Pattern};
+use crate::plan::prune::passes;
+use crate::report::list::{ImageLine, ListFormat, render, template};
+use crate::report::to_stdout;
+
+pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
+    let now = Timestamp::now();
+    let filters = Filters::parse(&args.filters, FilterUse::Ls, now, &TimeZone::system())?;
+    let format = match args.format.as_str() {
+        _ if args.quiet => ListFormat::Quiet,
+        "table" => ListFormat::Table {
+            digests: args.digests,
+        },
+        "json" => ListFormat::Json,
+        text => ListFormat::Template(
+            template(text).map_err(|e| Error::usage(format!("--format: {e}")))?,
+        ),
+    };
+    let (path, references) = locate(session, args.references)?;
+    let wanted = references
+        .iter()
+        .map(|text| Ok((text.clone(), Pattern::parse(text)?)))
+        .collect::<Result<Vec<_>, Error>>()?;
+    let layout = Layout::open(&path)?;
+    let layout = session.locking(|options| layout.lock_shared(options))?;
+    let contents = session.load(&layout)?;
+    let listing = Listing::new(&layout, &contents);
+    let bounds = Bounds::find(&listing, &filters)?;
+    let mut lines: Vec<ImageLine> = contents
+        .table
+        .records()
+        .filter(|(_, record)| {
+            args.all || !record.kind.is_dependent() || filters.dangling == Some(true)
+        })
+        .filter(|(id, record)| {
+            is_wanted(record, &contents.graph, &wanted)
+                && filters
+                    .dangling
+                    .is_none_or(|wanted| wanted == (record.kind == RecordKind::Dangling))
+                && passes(*id, record, &filters, &listing.facts)
+                && bounds.admit(&listing, *id)
+        })
+        .map(|(id, record)| listing.line(id, record))
+        .collect();
+    lines.sort_by(|a, b| (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest)));
+    to_stdout(&render(&lines, &format, args.no_trunc, now))
+        .context("cannot write to standard output")?;
+    listing.warn(session)
+}
+
+/// Whether any of the references selects a record; without any, all are selected.
+fn is_wanted(record: &Record, graph: &Graph, wanted: &[(String, Pattern)]) -> bool {
+    wanted.is_empty()
+        || wanted.iter().any(|(text, pattern)| {
+            pattern.matches(&record.name, &record.key)
+                || record.shown(graph) == *text
+                || graph.digest(record.target).to_string() == *text
+        })
+}
+
+/// The dates that `before` and `since` compare with.
+struct Bounds {
+    before: Vec<Timestamp>,
+    since: Vec<Timestamp>,
+}
+
+impl Bounds {
+    fn find<M>(listing: &Listing<'_, M>, filters: &Filters) -> anyhow::Result<Bounds> {
+        let date = |text: &String| {
+            let mut draft = Draft::new(listing.contents);
+            let found = draft
+                .look_up(text)
+                .map_err(|refusal| Error::new(Kind::Failed, refusal.message))?;
+            listing.facts.built(found.set[0]).ok_or_else(|| {
+                Error::new(
+                    Kind::Failed,
+                    format!("`{text}` has no date to compare with"),
+                )
+            })
+        };
+        Ok(Bounds {
+            before: filters.before.iter().map(date).collect::<Result<_, _>>()?,
+            since: filters.since.iter().map(date).collect::<Result<_, _>>()?,
+        })
+    }
+
+    fn admit<M>(&self, listing: &Listing<'_, M>, id: RecordId) -> bool {
+        if self.before.is_empty() && self.since.is_empty() {
+            return true;
+        }
+        // Docker compares what the configs say, and an image without a date never passes.
+        listing.facts.built(id).is_some_and(|built| {
+            self.before.iter().all(|bound| built < *bound)
+                && self.since.iter().all(|bound| built > *bound)
+        })
+    }
+}
+
+struct Listing<'a, M> {
+    contents: &'a Contents,
+    facts: Facts<'a, M>,
+    usage: std::collections::HashMap<crate::image::graph::NodeId, ImageUsage>,
+    damaged: Vec<bool>,
+}
+
+impl<'a, M> Listing<'a, M> {
+    fn new(layout: &'a Locked<M>, contents: &'a Contents) -> Self {
+        let graph = &contents.graph;
+        let mut present = vec![false; graph.len()];
+        // A list that is not complete only shows less as present.
+        let _ = layout.list_blobs(|digest| {
+            if let Some(node) = graph.find(&digest) {
+                present[node.index()] = true;
+            }
+        });
+        let mut damaged = vec![false; graph.len()];
+        for damage in graph.damage() {
+            damaged[damage.node.index()] = true;
+        }
+        Listing {
+            contents,
+            facts: Facts::new(layout, contents),
+            usage: usage(contents, &present),
+            damaged,
+        }
+    }
+
+    fn line(&self, id: RecordId, record: &Record) -> ImageLine {
+        let graph = &self.contents.graph;
+        let usage = self.usage.get(&record.target).copied().unwrap_or_default();
+        let (mut platforms, mut missing_platforms) = (Vec::new(), Vec::new());
+        for variant in self.facts.variants(id) {
+            if let Some(platform) = variant.platform.filter(|p| !p.is_unknown())
+                && platform != Platform::default()
+            {
+                let list = match variant.is_present {
+                    true => &mut platforms,
+                    false => &mut missing_platforms,
+                };
+                let text = platform.to_string();
+                if !list.contains(&text) {
+                    list.push(text);
+                }
+            }
+        }
+        let (repository, tag) = match &record.name {
+            Name::Reference(reference) => (
+                Some(reference.familiar_repository()),
+                reference.tag().map(str::to_owned),
+            ),
+            Name::Tag(tag) => (None, Some(tag.clone())),
+            Name::Raw(_) | Name::Dangling => (None, None),
+        };
+        let damaged = !graph.damage().is_empty()
+            && graph
+                .needed_below(record.target)
+                .iter()
+                .any(|node| self.damaged[node.index()]);
+        ImageLine {
+            name: (!record.is_dangling()).then(|| record.shown(graph)),
+            repository,
+            tag,
+            digest: graph.digest(record.target).clone(),
+            kind: record.kind.word(),
+            media_type: self.contents.index.entries()[record.entries[0]]
+                .media_type
+                .clone(),
+            platforms,
+            missing_platforms,
+            created: self.facts.created(id),
+            size: usage.size,
+            unique: usage.unique,
+            missing_blobs: usage.missing,
+            damaged,
+        }
+    }
+
+    /// Says what is wrong with the layout; looking at it is possible all the same.
+    fn warn(&self, session: &Session) -> anyhow::Result<u8> {
+        let graph = &self.contents.graph;
+        for damage in graph.damage() {
+            session.console.warning(&format!(
+                "the blob {} is damaged: {}",
+                graph.digest(damage.node),
+                crate::report::console::shown(&damage.reason)
+            ));
+        }
+        graph.refuse_damage()?;
+        Ok(0)
+    }
+}

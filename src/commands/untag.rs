@@ -1,0 +1,43 @@
+//! `ocirm untag`.
+
+use super::locate::locate;
+use super::{Decide, Decision, Run, Session};
+use crate::cli::UntagArgs;
+use crate::gc::Garbage;
+use crate::image::Contents;
+use crate::layout::Locked;
+use crate::plan::Draft;
+
+pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
+    let (path, references) = locate(session, args.references)?;
+    let run = Run {
+        path,
+        dry_run: args.dry_run,
+        format: args.format,
+        lenient: args.ignore,
+        grace: None,
+    };
+    run.run(session, &Untag { references })
+}
+
+struct Untag {
+    references: Vec<String>,
+}
+
+impl Decide for Untag {
+    fn decide<M>(&self, _: &Session, layout: &Locked<M>) -> anyhow::Result<Decision> {
+        // No blob is in question, so none is read: a name can be taken from a damaged layout.
+        let contents = Contents::load_names(layout)?;
+        let mut draft = Draft::new(&contents);
+        for reference in &self.references {
+            draft.untag(reference);
+        }
+        let plan = draft.finish();
+        Ok(Decision {
+            contents,
+            plan,
+            live: None,
+            garbage: Garbage::default(),
+        })
+    }
+}

@@ -1,0 +1,97 @@
+//! The failures that somebody branches on: those that choose the exit status, and what the user
+//! is told to do about them.
+//!
+//! Everything else is an [`anyhow::Error`] with context. `main` looks for an [`Error`] in the chain
+//! of causes; without one the exit status is 1.
+
+use std::fmt;
+
+/// What went wrong, as far as the exit status is concerned.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Something was not found, was refused, or failed.
+    Failed,
+    /// The command line cannot be understood; nothing was looked at.
+    Usage,
+    /// A lock is held by somebody else for longer than we may wait.
+    LockBusy,
+    /// The layout is damaged, unknown or unsafe to change; nothing was deleted.
+    Layout,
+}
+
+impl Kind {
+    /// The exit status of the process. These numbers are documented and stable.
+    pub fn exit_status(self) -> u8 {
+        match self {
+            Kind::Failed => 1,
+            Kind::Usage => 2,
+            Kind::LockBusy => 11,
+            Kind::Layout => 12,
+        }
+    }
+}
+
+/// A failure with an exit status and, where there is one, a way out.
+#[derive(Debug)]
+pub struct Error {
+    kind: Kind,
+    message: String,
+    hint: Option<String>,
+}
+
+impl Error {
+    /// A failure of the given kind. The message says what and where, in one line.
+    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+        Error {
+            kind,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    /// A command line that cannot be understood.
+    pub fn usage(message: impl Into<String>) -> Error {
+        Error::new(Kind::Usage, message)
+    }
+
+    /// A layout that must not be changed, or cannot be read.
+    pub fn layout(message: impl Into<String>) -> Error {
+        Error::new(Kind::Layout, message)
+    }
+
+    /// Adds what the user can do about it, shown on a line of its own.
+    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// What went wrong, as far as the exit status is concerned.
+    pub fn kind(&self) -> Kind {
+        self.kind
+    }
+
+    /// What the user can do about it.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.message)
+    }
+}
+
+impl std::error::Error for Error {}
+
+#[cfg(test)]
+mod tests {
+    use super::Kind;
+
+    #[test]
+    fn exit_statuses_are_those_of_the_manual() {
+        let statuses =
+            [Kind::Failed, Kind::Usage, Kind::LockBusy, Kind::Layout].map(Kind::exit_status);
+        assert_eq!(statuses, [1, 2, 11, 12]);
+    }
+}

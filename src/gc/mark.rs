@@ -1,0 +1,94 @@
+//! Marking: what the entries that stay lead to.
+
+use std::collections::BTreeSet;
+
+use crate::image::Contents;
+use crate::image::graph::NodeId;
+use crate::image::reach::{Follow, Reach};
+use crate::image::table::RecordId;
+use crate::layout::RootEdit;
+use crate::plan::Plan;
+
+/// What stays, and because of whom.
+#[derive(Clone, Debug)]
+pub struct Live {
+    holders: Vec<Option<Holder>>,
+    /// Changes to the files of an unpacked `docker save` that go with the plan.
+    pub beside: Vec<RootEdit>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Record(RecordId),
+    /// An image of `manifest.json`, or an odd entry.
+    Other,
+}
+
+impl Live {
+    /// Whether a blob stays.
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.holders[node.index()].is_some()
+    }
+
+    /// The first record that needs a blob; `None` also when something else than a record does.
+    pub fn holder(&self, node: NodeId) -> Option<RecordId> {
+        match self.holders[node.index()] {
+            Some(Holder::Record(id)) => Some(id),
+            Some(Holder::Other) | None => None,
+        }
+    }
+}
+
+/// Marks everything that stays under the plan.
+pub fn mark(contents: &Contents, plan: &Plan) -> Live {
+    let graph = &contents.graph;
+    let mut holders = vec![None; graph.len()];
+    let mut reach = Reach::new(graph);
+    for (id, record) in contents.table.records() {
+        if plan.kept[id.index()] {
+            let cut = plan.cuts.get(&record.target);
+            reach.walk(
+                graph,
+                record.target,
+                Follow::Subjects,
+                cut,
+                &mut |node, _| {
+                    holders[node.index()].get_or_insert(Holder::Record(id));
+                },
+            );
+        }
+    }
+    for (position, entry) in contents.index.entries().iter().enumerate() {
+        if plan.edits.contains_key(&position) {
+            continue;
+        }
+        for node in entry.more_digests.iter().filter_map(|d| graph.find(d)) {
+            reach.walk(graph, node, Follow::Subjects, None, &mut |node, _| {
+                holders[node.index()].get_or_insert(Holder::Other);
+            });
+        }
+    }
+    // An image of manifest.json goes with the last entry that led to its config. One that no
+    // entry ever led to is an image that only `docker load` knows, and stays.
+    let mut dropped = BTreeSet::new();
+    for (number, item) in contents.archive.items().iter().enumerate() {
+        let config = item.config.as_ref().and_then(|digest| graph.find(digest));
+        let lost = config
+            .is_some_and(|config| graph.has_parent(config) && holders[config.index()].is_none());
+        if lost {
+            dropped.insert(number);
+            continue;
+        }
+    }
+    for (number, blobs) in contents.archive_blobs.iter().enumerate() {
+        if !dropped.contains(&number) {
+            for node in blobs {
+                holders[node.index()].get_or_insert(Holder::Other);
+            }
+        }
+    }
+    Live {
+        holders,
+        beside: contents.archive.edited(&plan.names_gone, &dropped),
+    }
+}

@@ -1,0 +1,22 @@
+//! THE GARBAGE: which blobs nothing needs. Graph in, list of blobs out; nothing is deleted here.
+//!
+//! **Roots** are the entries of index.json that the plan leaves, the images of `manifest.json`
+//! that it leaves, and digests that odd entries name besides. **Marking** follows every reference
+//! from there, `subject` too ([`mark`]). **Sweeping** lists what is not marked, and differs by
+//! command:
+//!
+//! * `rmi` takes what index.json led to a moment ago and does not any more. Whatever was garbage
+//!   before is none of its business: it may be the first half of somebody's push. So it never
+//!   lists the blob directory.
+//! * `prune` takes that too, and of what was garbage before, what is older than the grace period,
+//!   unless something that is younger refers to it.
+//!
+//! Never garbage: a file whose name is no digest, a blob of an unknown algorithm, a directory that
+//! other layouts may share, and anything at all when a document could not be read
+//! ([`crate::image::graph::Graph::refuse_damage`]).
+
+mod mark;
+mod sweep;
+
+pub use mark::{Live, mark};
+pub use sweep::{Garbage, GarbageBlob, KeptBack, Spared, Stored, SweepOptions, prune, rmi};

@@ -1,0 +1,267 @@
+//! `manifest.json` and `repositories` of an unpacked `docker save`.
+//!
+//! An archive that Docker or containerd writes is a layout, and beside index.json has these files
+//! for engines that read nothing else. They name configs and layers by path, so they are roots of
+//! their own, and they name images, so a name that is removed must be removed from them too, or
+//! `docker load` brings it back.
+//!
+//! Layouts may hold any file, so a `manifest.json` that is no such list is somebody else's, and is
+//! left alone.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::de::IgnoredAny;
+
+use super::reference::Reference;
+use super::text::{self, Fate};
+use crate::error::Error;
+use crate::layout::{Algorithm, Digest, DockerFile, Locked, RootEdit};
+
+/// The two files, as far as they are there.
+#[derive(Clone, Debug, Default)]
+pub struct DockerArchive {
+    manifest: Option<(String, Vec<Item>)>,
+    /// The text, which is an object of objects.
+    repositories: Option<String>,
+}
+
+/// One image of `manifest.json`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Item {
+    /// Its config, if the path is that of a blob.
+    pub config: Option<Digest>,
+    /// Its layers, as far as their paths are those of blobs.
+    pub layers: Vec<Digest>,
+    /// Its names, normalised.
+    pub names: Vec<Option<String>>,
+}
+
+#[derive(serde::Deserialize)]
+struct RawItem {
+    #[serde(rename = "Config")]
+    config: String,
+    #[serde(rename = "RepoTags", default)]
+    tags: Option<Vec<String>>,
+    #[serde(rename = "Layers", default)]
+    layers: Option<Vec<String>>,
+}
+
+impl DockerArchive {
+    /// Reads the files.
+    ///
+    /// # Errors
+    /// Exit status 12 when `manifest.json` begins like such a list and is none: it may be half
+    /// written, and the blobs that it needs are unknown.
+    pub fn load<M>(layout: &Locked<M>) -> anyhow::Result<DockerArchive> {
+        let manifest = layout.read_docker_file(DockerFile::Manifest)?;
+        let repositories = layout.read_docker_file(DockerFile::Repositories)?;
+        DockerArchive::parse(manifest, repositories).map_err(|reason| {
+            let path = layout.path().join(DockerFile::Manifest.name());
+            Error::layout(format!("`{}` cannot be read: {reason}", path.display()))
+                .hint("nothing was deleted, because the blobs that it needs are unknown; restore it or move it away")
+                .into()
+        })
+    }
+
+    fn parse(
+        manifest: Option<Vec<u8>>,
+        repositories: Option<Vec<u8>>,
+    ) -> Result<DockerArchive, serde_json::Error> {
+        let mut archive = DockerArchive::default();
+        if let Some(bytes) = manifest
+            && let Ok(text) = String::from_utf8(bytes)
+            && text.trim_start().starts_with('[')
+        {
+            // Somebody else's list has other members; a list of nothing known is left alone.
+            serde_json::from_str::<IgnoredAny>(&text)?;
+            if let Ok(items) = serde_json::from_str::<Vec<RawItem>>(&text) {
+                let items = items.iter().map(Item::new).collect();
+                archive.manifest = Some((text, items));
+            }
+        }
+        if let Some(bytes) = repositories
+            && let Ok(text) = String::from_utf8(bytes)
+            && serde_json::from_str::<BTreeMap<String, BTreeMap<String, IgnoredAny>>>(&text).is_ok()
+        {
+            archive.repositories = Some(text);
+        }
+        Ok(archive)
+    }
+
+    /// The images of `manifest.json`.
+    pub fn items(&self) -> &[Item] {
+        self.manifest
+            .as_ref()
+            .map_or(&[], |(_, items)| items.as_slice())
+    }
+
+    /// The files without these names and without the items of these numbers.
+    pub fn edited(&self, gone: &BTreeSet<String>, dropped: &BTreeSet<usize>) -> Vec<RootEdit> {
+        let mut edits = Vec::new();
+        let mut edit = |file, old: &str, new: String| {
+            if new != old {
+                edits.push(RootEdit {
+                    file,
+                    old: old.as_bytes().to_vec(),
+                    new: new.into_bytes(),
+                });
+            }
+        };
+        if let Some((text, items)) = &self.manifest {
+            let parts = text::parts(text);
+            let new = text::edit(text, &parts, |number| {
+                if dropped.contains(&number) {
+                    return Fate::Drop;
+                }
+                Fate::Replace(without_tags(
+                    &text[parts[number].value.clone()],
+                    &items[number],
+                    gone,
+                ))
+            });
+            edit(DockerFile::Manifest, text, new);
+        }
+        if let Some(text) = &self.repositories {
+            let parts = text::parts(text);
+            let new = text::edit(text, &parts, |number| {
+                let part = &parts[number];
+                let (key, value) = (&text[part.key.clone()], &text[part.value.clone()]);
+                let repository: String = serde_json::from_str(key).unwrap_or_default();
+                let tags = text::parts(value);
+                let is_gone = |tag: &text::Part| {
+                    let tag: String =
+                        serde_json::from_str(&value[tag.key.clone()]).unwrap_or_default();
+                    normalised(&format!("{repository}:{tag}")).is_some_and(|n| gone.contains(&n))
+                };
+                if !tags.is_empty() && tags.iter().all(is_gone) {
+                    return Fate::Drop;
+                }
+                let kept = text::edit(value, &tags, |number| {
+                    if is_gone(&tags[number]) {
+                        Fate::Drop
+                    } else {
+                        Fate::Keep
+                    }
+                });
+                Fate::Replace(format!("{}{kept}", &text[part.key.start..part.value.start]))
+            });
+            edit(DockerFile::Repositories, text, new);
+        }
+        edits
+    }
+}
+
+impl Item {
+    fn new(raw: &RawItem) -> Item {
+        Item {
+            config: blob_of_path(&raw.config),
+            layers: raw
+                .layers
+                .iter()
+                .flatten()
+                .filter_map(|path| blob_of_path(path))
+                .collect(),
+            names: raw
+                .tags
+                .iter()
+                .flatten()
+                .map(|tag| normalised(tag))
+                .collect(),
+        }
+    }
+
+    /// The blobs that it needs.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.config.iter().chain(&self.layers)
+    }
+}
+
+/// The text of an item without some of its names.
+fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
+    let members = text::parts(item);
+    text::edit(item, &members, |number| {
+        let part = &members[number];
+        if &item[part.key.clone()] != "\"RepoTags\"" {
+            return Fate::Keep;
+        }
+        let list = &item[part.value.clone()];
+        let tags = text::parts(list);
+        let kept = text::edit(list, &tags, |number| {
+            match parsed.names.get(number).and_then(Option::as_ref) {
+                Some(name) if gone.contains(name) => Fate::Drop,
+                _ => Fate::Keep,
+            }
+        });
+        Fate::Replace(format!("{}{kept}", &item[part.key.start..part.value.start]))
+    })
+}
+
+fn normalised(name: &str) -> Option<String> {
+    let reference = Reference::parse(name).ok()?;
+    Some(reference.with_default_tag().to_string())
+}
+
+/// `blobs/sha256/<hex>`; other paths belong to archives that are no layouts.
+fn blob_of_path(path: &str) -> Option<Digest> {
+    let (algorithm, name) = path.strip_prefix("blobs/")?.split_once('/')?;
+    Algorithm::ALL
+        .into_iter()
+        .find(|a| a.name() == algorithm)?
+        .digest_of_file_name(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn archive(manifest: &str, repositories: &str) -> DockerArchive {
+        DockerArchive::parse(Some(manifest.into()), Some(repositories.into())).unwrap()
+    }
+
+    fn gone(names: &[&str]) -> BTreeSet<String> {
+        names.iter().map(|name| (*name).to_owned()).collect()
+    }
+
+    #[test]
+    fn a_removed_name_goes_from_both_files_and_the_rest_stays() {
+        let hex = "ab".repeat(32);
+        let manifest = format!(
+            "[{{\"Config\":\"blobs/sha256/{hex}\", \"RepoTags\":[\"a:1\",\"b:1\"],\"x\":1e400}},\
+             {{\"Config\":\"c\",\"RepoTags\":null,\"Layers\":[\"blobs/sha256/{hex}\"]}}]"
+        );
+        let repositories = r#"{"a":{"1":"x"},"b":{"1":"y","2":"z"}}"#;
+        let archive = archive(&manifest, repositories);
+        assert_eq!(archive.items()[0].blobs().count(), 1);
+        assert_eq!(archive.items()[1].blobs().count(), 1);
+        let edits = archive.edited(
+            &gone(&["docker.io/library/a:1", "docker.io/library/b:1"]),
+            &BTreeSet::from([1]),
+        );
+        let texts: Vec<_> = edits
+            .iter()
+            .map(|e| String::from_utf8(e.new.clone()).unwrap())
+            .collect();
+        assert_eq!(
+            texts,
+            [
+                format!("[{{\"Config\":\"blobs/sha256/{hex}\", \"RepoTags\":[],\"x\":1e400}}]"),
+                r#"{"b":{"2":"z"}}"#.to_owned()
+            ]
+        );
+        assert!(
+            archive
+                .edited(&gone(&["docker.io/library/c:1"]), &BTreeSet::new())
+                .is_empty()
+        );
+    }
+
+    #[test]
+    fn a_file_of_somebody_else_is_left_alone_and_a_torn_one_refused() {
+        for text in ["{}", "hello", "[1,2]", "[{\"a\":1}]"] {
+            let archive = archive(text, "[]");
+            assert!(archive.items().is_empty());
+            assert!(archive.edited(&gone(&["a"]), &BTreeSet::new()).is_empty());
+        }
+        assert!(DockerArchive::parse(Some(b"[{\"Config\":".to_vec()), None).is_err());
+    }
+}

@@ -1,0 +1,556 @@
+//! Documents: manifests, indexes and whatever else lists descriptors, read for what they refer to.
+//!
+//! A reader that decides what may be deleted must see every reference that any other tool sees. So
+//! this one is not typed by media type: the members `config`, `layers`, `manifests`, `blobs`,
+//! `fsLayers[].blobSum` and `subject` are followed wherever they stand, in any letter case (Go's
+//! decoder ignores it), repeated or not, and members of an odd type are passed over instead of
+//! failing the rest. A digest that breaks the grammar names no file that could be swept, and is
+//! passed over too.
+//!
+//! Which blobs are documents at all is said by [`classify`]; reading them is [`super::graph`]'s.
+
+use std::borrow::Cow;
+use std::marker::PhantomData;
+
+use oci_spec::image::MediaType;
+use serde::de::{
+    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
+    Visitor,
+};
+
+use super::index::{Key, is_member};
+use super::platform::Platform;
+use crate::layout::Digest;
+
+/// Where in a document a descriptor stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// An entry of index.json.
+    Entry,
+    /// `manifests[]` of an index. BuildKit's caches list plain layers there.
+    Manifest,
+    /// `config` of a manifest.
+    Config,
+    /// `layers[]` or `fsLayers[]` of a manifest.
+    Layer,
+    /// `blobs[]` of an artifact manifest.
+    Blob,
+    /// `subject`: what a referrer refers to.
+    Subject,
+}
+
+/// What a descriptor's media type says about the blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Class {
+    /// Bytes that refer to nothing.
+    Leaf,
+    /// Nobody knows. If it is JSON that lists descriptors, they count; if it cannot be read or
+    /// does not match its digest, it is taken for a leaf.
+    Perhaps,
+    /// Nobody knows, and it stands where manifests stand: as `Perhaps`, but a blob that does not
+    /// match its digest stops everything, for it may have been a manifest.
+    Probably,
+    /// A manifest or index. It must parse.
+    Document,
+}
+
+const DOCKER_MANIFESTS: [&str; 6] = [
+    "application/vnd.docker.distribution.manifest.v2+json",
+    "application/vnd.docker.distribution.manifest.list.v2+json",
+    "application/vnd.docker.distribution.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v1+prettyjws",
+    "application/vnd.oci.artifact.manifest.v1+json",
+    "application/vnd.cncf.oras.artifact.manifest.v1+json",
+];
+
+/// JSON that is content and not structure: it is not worth reading, and none of it lists blobs.
+const JSON_LEAVES: [&str; 8] = [
+    "application/vnd.buildkit.cacheconfig.v0",
+    "application/vnd.in-toto+json",
+    "application/vnd.oci.empty.v1+json",
+    "application/vnd.dev.cosign.simplesigning.v1+json",
+    "application/vnd.dev.sigstore.bundle.v0.3+json",
+    "application/vnd.cyclonedx+json",
+    "application/spdx+json",
+    "text/spdx+json",
+];
+
+/// Says whether the blob of a descriptor has to be read to know what it refers to.
+pub fn classify(media_type: Option<&str>, role: Role) -> Class {
+    let Some(text) = media_type else {
+        return match role {
+            Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
+            // A config says what it is by its media type; without one it is bytes.
+            Role::Config => Class::Leaf,
+            Role::Layer | Role::Blob => Class::Perhaps,
+        };
+    };
+    let media_type = MediaType::from(text);
+    match media_type {
+        MediaType::ImageManifest | MediaType::ImageIndex | MediaType::ArtifactManifest => {
+            return Class::Document;
+        }
+        MediaType::ImageConfig
+        | MediaType::EmptyJSON
+        | MediaType::ImageLayer
+        | MediaType::ImageLayerGzip
+        | MediaType::ImageLayerZstd
+        | MediaType::ImageLayerNonDistributable
+        | MediaType::ImageLayerNonDistributableGzip
+        | MediaType::ImageLayerNonDistributableZstd => return Class::Leaf,
+        _ => {}
+    }
+    // Parameters (`; charset=utf-8`) do not change what it is.
+    let base = text.split(';').next().unwrap_or(text).trim();
+    if DOCKER_MANIFESTS.contains(&base) {
+        return Class::Document;
+    }
+    let is_leaf = is_image_config(Some(base))
+        || JSON_LEAVES.contains(&base)
+        || base.starts_with("application/vnd.oci.image.layer.")
+        || base.starts_with("application/vnd.docker.image.rootfs.")
+        || ["+gzip", "+zstd", "+encrypted", ".tar", "octet-stream"]
+            .iter()
+            .any(|end| base.ends_with(end));
+    match role {
+        _ if is_leaf => Class::Leaf,
+        Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
+        Role::Config => Class::Leaf,
+        Role::Layer | Role::Blob if base.contains("json") => Class::Perhaps,
+        Role::Layer | Role::Blob => Class::Leaf,
+    }
+}
+
+/// Whether a config of this media type is an image's, with platform, date and labels. Others must
+/// not be parsed (`manifest.md` of the specification).
+pub fn is_image_config(media_type: Option<&str>) -> bool {
+    matches!(
+        media_type,
+        Some(
+            "application/vnd.oci.image.config.v1+json"
+                | "application/vnd.docker.container.image.v1+json"
+        )
+    )
+}
+
+/// What a document is, by what it holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DocumentKind {
+    /// It lists manifests.
+    Index,
+    /// It lists anything else.
+    Manifest,
+}
+
+/// One reference from a document to a blob.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Child {
+    /// Where in the document it stands.
+    pub role: Role,
+    /// Which blob.
+    pub digest: Digest,
+    /// Bytes that the descriptor promises; `None` when it is missing, negative or beyond 64 bits.
+    pub size: Option<u64>,
+    /// Whether that blob is a document itself.
+    pub class: Class,
+    /// Whether it is the config of an image.
+    pub image_config: bool,
+    /// The platform that an index declares for it.
+    pub platform: Option<Platform>,
+    /// The digest that BuildKit's attestation manifests say they are about.
+    pub attests: Option<Digest>,
+    /// Whether BuildKit marked it as an attestation manifest.
+    pub attestation: bool,
+}
+
+/// What a document holds, as far as the graph of blobs is concerned.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Document {
+    /// What it is.
+    pub kind: DocumentKind,
+    /// All references, in their order, `subject` among them.
+    pub children: Vec<Child>,
+    /// Whether it has any of the members that documents have.
+    pub has_references: bool,
+}
+
+/// Parses a document.
+///
+/// # Errors
+/// It is not a JSON object.
+pub fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
+    let mut json = serde_json::Deserializer::from_slice(bytes);
+    let document = json.deserialize_map(DocumentVisitor)?;
+    json.end()?;
+    Ok(document)
+}
+
+struct DocumentVisitor;
+
+impl<'de> Visitor<'de> for DocumentVisitor {
+    type Value = Document;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a JSON object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
+        let mut document = Document {
+            kind: DocumentKind::Manifest,
+            children: Vec::new(),
+            has_references: false,
+        };
+        while let Some(Key(key)) = map.next_key()? {
+            let role = if is_member(&key, "manifests") {
+                Role::Manifest
+            } else if is_member(&key, "layers") || is_member(&key, "fsLayers") {
+                Role::Layer
+            } else if is_member(&key, "config") {
+                Role::Config
+            } else if is_member(&key, "blobs") {
+                Role::Blob
+            } else if is_member(&key, "subject") {
+                Role::Subject
+            } else {
+                map.next_value::<IgnoredAny>()?;
+                continue;
+            };
+            let before = document.children.len();
+            let listed = map.next_value_seed(Descriptors {
+                role,
+                children: &mut document.children,
+            })?;
+            if role == Role::Manifest && listed {
+                document.kind = DocumentKind::Index;
+            }
+            document.has_references |=
+                document.children.len() > before || (role == Role::Manifest && listed);
+        }
+        Ok(document)
+    }
+}
+
+/// A descriptor, a list of them, or something odd, which is passed over. The value says whether it
+/// was a list.
+struct Descriptors<'a> {
+    role: Role,
+    children: &'a mut Vec<Child>,
+}
+
+impl<'de> DeserializeSeed<'de> for Descriptors<'_> {
+    type Value = bool;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+/// The visits that an odd value of another type leads to: it counts for nothing.
+macro_rules! pass_over_scalars {
+    ($nothing:expr) => {
+        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+        fn visit_unit<E>(self) -> Result<Self::Value, E> {
+            Ok($nothing)
+        }
+    };
+}
+
+impl<'de> Visitor<'de> for Descriptors<'_> {
+    type Value = bool;
+
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("descriptors")
+    }
+
+    pass_over_scalars!(false);
+
+    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
+        Ok(false)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+        let Descriptors { role, children } = self;
+        while seq
+            .next_element_seed(Descriptors {
+                role,
+                children: &mut *children,
+            })?
+            .is_some()
+        {}
+        Ok(true)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+        let mut digests: Vec<Digest> = Vec::new();
+        let mut media_type: Option<Cow<'de, str>> = None;
+        let mut size = None;
+        let mut platform = None;
+        let mut annotations = Annotations::default();
+        while let Some(Key(key)) = map.next_key()? {
+            if is_member(&key, "digest") || is_member(&key, "blobSum") {
+                let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+                digests.extend(text.and_then(|text| text.parse().ok()));
+            } else if is_member(&key, "mediaType") {
+                media_type = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+            } else if is_member(&key, "size") {
+                size = map.next_value::<Lenient<'de, u64>>()?.0;
+            } else if is_member(&key, "platform") {
+                platform = Some(map.next_value::<Platform>()?);
+            } else if is_member(&key, "annotations") {
+                annotations = map.next_value()?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        // An empty media type is none.
+        let media_type = media_type.as_deref().filter(|text| !text.is_empty());
+        for digest in digests {
+            self.children.push(Child {
+                role: self.role,
+                digest,
+                size,
+                class: classify(media_type, self.role),
+                image_config: self.role == Role::Config && is_image_config(media_type),
+                platform: platform.clone(),
+                attests: annotations.attests.clone(),
+                attestation: annotations.attestation,
+            });
+        }
+        Ok(false)
+    }
+}
+
+/// BuildKit's two annotations on attestation manifests.
+#[derive(Default)]
+struct Annotations {
+    attests: Option<Digest>,
+    attestation: bool,
+}
+
+impl<'de> Deserialize<'de> for Annotations {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct AnnotationsVisitor;
+        impl<'de> Visitor<'de> for AnnotationsVisitor {
+            type Value = Annotations;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("annotations")
+            }
+            pass_over_scalars!(Annotations::default());
+            fn visit_u64<E>(self, _: u64) -> Result<Annotations, E> {
+                Ok(Annotations::default())
+            }
+            fn visit_str<E>(self, _: &str) -> Result<Annotations, E> {
+                Ok(Annotations::default())
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Annotations, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(Annotations::default())
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
+                let mut found = Annotations::default();
+                while let Some(Key(key)) = map.next_key()? {
+                    match &*key {
+                        "vnd.docker.reference.digest" => {
+                            let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+                            found.attests = text.and_then(|text| text.parse().ok());
+                        }
+                        "vnd.docker.reference.type" => {
+                            let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+                            found.attestation = text.as_deref() == Some("attestation-manifest");
+                        }
+                        _ => {
+                            map.next_value::<IgnoredAny>()?;
+                        }
+                    }
+                }
+                Ok(found)
+            }
+        }
+        deserializer.deserialize_any(AnnotationsVisitor)
+    }
+}
+
+/// A string or a number if it is one, else nothing. Borrows from the text where it can.
+struct Lenient<'a, T>(Option<T>, PhantomData<&'a ()>);
+
+trait Scalar<'a>: Sized {
+    fn from_text(text: Cow<'a, str>) -> Option<Self>;
+    fn from_number(number: u64) -> Option<Self>;
+}
+
+impl<'a> Scalar<'a> for Cow<'a, str> {
+    fn from_text(text: Cow<'a, str>) -> Option<Self> {
+        Some(text)
+    }
+    fn from_number(_: u64) -> Option<Self> {
+        None
+    }
+}
+
+impl Scalar<'_> for u64 {
+    fn from_text(_: Cow<'_, str>) -> Option<Self> {
+        None
+    }
+    fn from_number(number: u64) -> Option<Self> {
+        Some(number)
+    }
+}
+
+impl<'de: 'a, 'a, T: Scalar<'a>> Deserialize<'de> for Lenient<'a, T> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct LenientVisitor<'a, T>(PhantomData<(&'a (), T)>);
+        impl<'de: 'a, 'a, T: Scalar<'a>> Visitor<'de> for LenientVisitor<'a, T> {
+            type Value = Option<T>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("anything")
+            }
+            pass_over_scalars!(None);
+            fn visit_u64<E>(self, number: u64) -> Result<Option<T>, E> {
+                Ok(T::from_number(number))
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Option<T>, E> {
+                Ok(T::from_text(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Option<T>, E> {
+                Ok(T::from_text(Cow::Owned(text.to_owned())))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<T>, A::Error> {
+                while seq.next_element::<IgnoredAny>()?.is_some() {}
+                Ok(None)
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
+                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+                Ok(None)
+            }
+        }
+        let value = deserializer
+            .deserialize_any(LenientVisitor(PhantomData))
+            .map_err(D::Error::custom)?;
+        Ok(Lenient(value, PhantomData))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn digest(fill: char) -> String {
+        format!("sha256:{}", fill.to_string().repeat(64))
+    }
+
+    fn references(json: &str) -> Vec<(Role, String)> {
+        parse(json.as_bytes())
+            .unwrap()
+            .children
+            .into_iter()
+            .map(|child| (child.role, child.digest.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn every_reference_of_every_kind_of_document_is_seen() {
+        let (a, b, c, d) = (digest('a'), digest('b'), digest('c'), digest('d'));
+        for (json, expected) in [
+            (
+                format!(
+                    r#"{{"config":{{"digest":"{a}"}},"layers":[{{"digest":"{b}"}},{{"digest":"{c}"}}],"subject":{{"digest":"{d}"}}}}"#
+                ),
+                vec![
+                    (Role::Config, &a),
+                    (Role::Layer, &b),
+                    (Role::Layer, &c),
+                    (Role::Subject, &d),
+                ],
+            ),
+            (
+                format!(r#"{{"manifests":[{{"digest":"{a}"}},{{"digest":"{b}"}}]}}"#),
+                vec![(Role::Manifest, &a), (Role::Manifest, &b)],
+            ),
+            (
+                format!(r#"{{"blobs":[{{"digest":"{a}"}}]}}"#),
+                vec![(Role::Blob, &a)],
+            ),
+            (
+                format!(r#"{{"fsLayers":[{{"blobSum":"{a}"}}]}}"#),
+                vec![(Role::Layer, &a)],
+            ),
+            // Go's decoder would see these.
+            (
+                format!(r#"{{"Layers":[{{"Digest":"{a}"}}],"layers":[{{"DIGEST":"{b}"}}]}}"#),
+                vec![(Role::Layer, &a), (Role::Layer, &b)],
+            ),
+            // A repeated member hides nothing.
+            (
+                format!(
+                    r#"{{"config":{{"digest":"{a}","digest":"{b}"}},"config":{{"digest":"{c}"}}}}"#
+                ),
+                vec![(Role::Config, &a), (Role::Config, &b), (Role::Config, &c)],
+            ),
+        ] {
+            let expected: Vec<_> = expected.into_iter().map(|(r, d)| (r, d.clone())).collect();
+            assert_eq!(references(&json), expected, "{json}");
+        }
+    }
+
+    #[test]
+    fn odd_members_are_passed_over_and_hide_nothing() {
+        let a = digest('a');
+        let json = format!(
+            r#"{{"schemaVersion":2.5e9,"layers":[null,7,"x",[],{{"digest":[1]}},
+            {{"digest":"sha256:../../x"}},{{"size":-1,"mediaType":{{}},"platform":7,
+            "annotations":[3],"digest":"{a}"}}],"config":"no","manifests":null,"subject":[]}}"#
+        );
+        assert_eq!(references(&json), [(Role::Layer, a)]);
+    }
+
+    #[test]
+    fn only_json_objects_are_documents() {
+        for text in ["", "[]", "null", "{\"a\":1", "{} {}", "\u{1f}"] {
+            assert!(parse(text.as_bytes()).is_err(), "{text}");
+        }
+        assert!(!parse(b"{\"a\":{\"digest\":\"x\"}}").unwrap().has_references);
+    }
+
+    #[test]
+    fn media_types_say_what_must_be_read() {
+        let manifest = "application/vnd.oci.image.manifest.v1+json";
+        for (media_type, role, class) in [
+            (Some(manifest), Role::Entry, Class::Document),
+            (Some(manifest), Role::Layer, Class::Document),
+            (Some(DOCKER_MANIFESTS[1]), Role::Manifest, Class::Document),
+            (None, Role::Entry, Class::Probably),
+            (None, Role::Config, Class::Leaf),
+            (Some("application/xml"), Role::Entry, Class::Probably),
+            (Some("application/vnd.x+json"), Role::Layer, Class::Perhaps),
+            (Some("application/vnd.x+json"), Role::Config, Class::Leaf),
+            (
+                Some("application/vnd.oci.image.layer.v1.tar+zstd"),
+                Role::Manifest,
+                Class::Leaf,
+            ),
+            (
+                Some("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
+                Role::Layer,
+                Class::Leaf,
+            ),
+            (
+                Some("application/vnd.buildkit.cacheconfig.v0"),
+                Role::Manifest,
+                Class::Leaf,
+            ),
+        ] {
+            assert_eq!(classify(media_type, role), class, "{media_type:?} {role:?}");
+        }
+    }
+}

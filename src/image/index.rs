@@ -1,0 +1,447 @@
+//! index.json: the document as it was found, its entries, and edits that change nothing else.
+//!
+//! The text is kept. Each entry is a range of it, read one by one, so that a single odd entry does
+//! not make the file unreadable: it becomes an entry without a usable digest, is kept where it
+//! stands, and whatever digests it names still count as roots.
+//!
+//! What an entry *is* in the eyes of a user (an image, dangling, a referrer) is decided in
+//! [`super::table`].
+
+use std::borrow::Cow;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::platform::Platform;
+use super::text::{self, Fate};
+use crate::error::Error;
+use crate::layout::{Digest, Locked};
+
+/// The annotation that containerd, BuildKit and `docker save` put the full name into.
+pub const NAME_ANNOTATION: &str = "io.containerd.image.name";
+/// The annotation of the specification: a tag, or anything.
+pub const REF_ANNOTATION: &str = "org.opencontainers.image.ref.name";
+/// When the image was made, or put here, as RFC 3339.
+pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
+/// The ID of the image that this one was built from by Docker's classic builder.
+pub const PARENT_ANNOTATION: &str = "org.mobyproject.image.parent";
+/// The digest that an exported referrer refers to.
+pub const SUBJECT_ANNOTATION: &str = "io.containerd.manifest.subject";
+/// What the names of dangling images begin with; the rest is the image's own digest.
+pub const DANGLING_PREFIX: &str = "moby-dangling@";
+
+/// How long a text that does not parse is read again: other tools write index.json in place.
+const TORN: Duration = Duration::from_millis(1000);
+
+/// How long to wait between two such readings.
+const TORN_RETRY: Duration = Duration::from_millis(40);
+
+/// index.json, parsed into its entries and still knowing its text.
+#[derive(Clone, Debug)]
+pub struct Index {
+    text: String,
+    entries: Vec<Entry>,
+    ranges: Vec<Range<usize>>,
+}
+
+/// One descriptor in index.json, as far as anything here asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Entry {
+    /// Its digest, if it is a valid one.
+    pub digest: Option<Digest>,
+    /// Digests that an odd entry names besides, by repeating members: roots like the first.
+    pub more_digests: Vec<Digest>,
+    /// Its media type, if it has one.
+    pub media_type: Option<String>,
+    /// The size it promises, in bytes; `None` when it is missing, negative or beyond 64 bits.
+    pub size: Option<u64>,
+    /// The platform it declares.
+    pub platform: Option<Platform>,
+    /// [`NAME_ANNOTATION`], if not empty.
+    pub image_name: Option<String>,
+    /// [`REF_ANNOTATION`], if not empty.
+    pub ref_name: Option<String>,
+    /// [`CREATED_ANNOTATION`].
+    pub created: Option<jiff::Timestamp>,
+    /// [`PARENT_ANNOTATION`].
+    pub parent: Option<Digest>,
+    /// [`SUBJECT_ANNOTATION`].
+    pub subject: Option<Digest>,
+}
+
+impl Entry {
+    /// The text of its name: what containerd wrote, else what the specification calls the
+    /// reference name.
+    pub fn name(&self) -> Option<&str> {
+        self.image_name.as_deref().or(self.ref_name.as_deref())
+    }
+}
+
+/// A change to one entry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EntryEdit {
+    /// The entry goes.
+    Remove,
+    /// The entry loses its names and becomes `moby-dangling@<its digest>`.
+    Dangle,
+}
+
+impl Index {
+    /// Reads index.json of a layout.
+    ///
+    /// Other tools truncate and write the file in place without a lock, so a text that does not
+    /// parse may be half written: it is read again for about a second.
+    ///
+    /// # Errors
+    /// Exit status 12 when it is missing or is still no index then.
+    pub fn load<M>(layout: &Locked<M>) -> anyhow::Result<Index> {
+        let start = Instant::now();
+        loop {
+            let reason = match Index::parse(layout.read_index()?) {
+                Ok(index) => return Ok(index),
+                Err(reason) => reason,
+            };
+            if start.elapsed() >= TORN {
+                let path = layout.path().join("index.json");
+                return Err(
+                    Error::layout(format!("`{}` {reason}", path.display()))
+                        .hint("nothing was changed; restore the file, or let the tool that writes it finish")
+                        .into(),
+                );
+            }
+            std::thread::sleep(TORN_RETRY);
+        }
+    }
+
+    /// Parses the bytes of index.json.
+    ///
+    /// `"manifests": null`, which zot and oras write for an empty list, is an empty list.
+    ///
+    /// # Errors
+    /// What is wrong, as the end of a sentence that begins with the file's name.
+    pub fn parse(bytes: Vec<u8>) -> Result<Index, String> {
+        if bytes.is_empty() {
+            return Err("is empty".to_owned());
+        }
+        let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
+        let list = match serde_json::from_str::<Top<'_>>(&text) {
+            Ok(Top(Some(list))) => list.get(),
+            Ok(Top(None)) => return Err("has no member `manifests`".to_owned()),
+            Err(e) => return Err(format!("is not an image index: {e}")),
+        };
+        let raws: Vec<&RawValue> = if list == "null" {
+            Vec::new()
+        } else {
+            serde_json::from_str(list)
+                .map_err(|_| "has a member `manifests` that is no list".to_owned())?
+        };
+        let start = text.as_ptr().addr();
+        let ranges = raws.iter().map(|raw| {
+            let from = raw.get().as_ptr().addr() - start;
+            from..from + raw.get().len()
+        });
+        let ranges: Vec<_> = ranges.collect();
+        let entries = raws.iter().map(|raw| parse_entry(raw.get())).collect();
+        Ok(Index {
+            entries,
+            ranges,
+            text,
+        })
+    }
+
+    /// The entries, in their order.
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// The text of an entry, byte for byte.
+    pub fn entry_text(&self, position: usize) -> &str {
+        &self.text[self.ranges[position].clone()]
+    }
+
+    /// The whole text, byte for byte.
+    pub fn bytes(&self) -> &[u8] {
+        self.text.as_bytes()
+    }
+
+    /// The text with some entries changed, or `None` if nothing would change. Everything else stays
+    /// byte for byte: other entries, unknown members, order, indentation.
+    pub fn edited(&self, edits: &std::collections::BTreeMap<usize, EntryEdit>) -> Option<String> {
+        if edits.is_empty() {
+            return None;
+        }
+        let parts: Vec<text::Part> = self
+            .ranges
+            .iter()
+            .map(|range| text::Part {
+                key: 0..0,
+                value: range.clone(),
+            })
+            .collect();
+        Some(text::edit(&self.text, &parts, |position| {
+            match (edits.get(&position), &self.entries[position].digest) {
+                (None, _) | (Some(EntryEdit::Dangle), None) => Fate::Keep,
+                (Some(EntryEdit::Remove), _) => Fate::Drop,
+                (Some(EntryEdit::Dangle), Some(digest)) => {
+                    Fate::Replace(dangling_text(self.entry_text(position), digest))
+                }
+            }
+        }))
+    }
+}
+
+/// The text of an entry that lost its name: [`NAME_ANNOTATION`] holds the dangling name,
+/// [`REF_ANNOTATION`] is gone, and the rest stays as it was.
+fn dangling_text(entry: &str, digest: &Digest) -> String {
+    let members = text::parts(entry);
+    let key = |text: &str, part: &text::Part| -> String {
+        serde_json::from_str(&text[part.key.clone()]).unwrap_or_default()
+    };
+    let value = format!("\"{DANGLING_PREFIX}{digest}\"");
+    text::edit(entry, &members, |number| {
+        let part = &members[number];
+        if key(entry, part) != "annotations" {
+            return Fate::Keep;
+        }
+        let annotations = &entry[part.value.clone()];
+        let inner = text::parts(annotations);
+        // The new name takes the place of the old one; of several names, of the first.
+        let mut named = false;
+        let new = text::edit(annotations, &inner, |number| {
+            let part = &inner[number];
+            let name = key(annotations, part);
+            if name != NAME_ANNOTATION && name != REF_ANNOTATION {
+                return Fate::Keep;
+            }
+            if std::mem::replace(&mut named, true) {
+                return Fate::Drop;
+            }
+            let between = &annotations[part.key.end..part.value.start];
+            Fate::Replace(format!("\"{NAME_ANNOTATION}\"{between}{value}"))
+        });
+        Fate::Replace(format!("{}{new}", &entry[part.key.start..part.value.start]))
+    })
+}
+
+/// Whether `key` is the member `name` to any of the tools that read layouts. Go's decoder ignores
+/// case, so a reader that does not would see fewer references than others do.
+pub(crate) fn is_member(key: &str, name: &str) -> bool {
+    key.eq_ignore_ascii_case(name)
+}
+
+/// The value of `manifests` of the whole document.
+struct Top<'a>(Option<&'a RawValue>);
+
+impl<'de> de::Deserialize<'de> for Top<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct TopVisitor;
+        impl<'de> Visitor<'de> for TopVisitor {
+            type Value = Top<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top<'de>, A::Error> {
+                let mut list = None;
+                while let Some(Key(key)) = map.next_key()? {
+                    if !is_member(&key, "manifests") {
+                        map.next_value::<IgnoredAny>()?;
+                    } else if list.replace(map.next_value::<&RawValue>()?).is_some() {
+                        // Readers disagree on which of them counts.
+                        return Err(de::Error::custom("it has `manifests` twice"));
+                    }
+                }
+                Ok(Top(list))
+            }
+        }
+        deserializer.deserialize_map(TopVisitor)
+    }
+}
+
+fn parse_entry(text: &str) -> Entry {
+    let mut entry = Entry::default();
+    // An entry that is no object names nothing, and stays where it is.
+    if let Ok(Members(members)) = serde_json::from_str::<Members<'_>>(text) {
+        for (key, value) in members {
+            let value = value.get();
+            if is_member(&key, "digest") {
+                let digest = parse_digest(value);
+                if entry.digest.is_none() {
+                    entry.digest = digest;
+                } else {
+                    entry.more_digests.extend(digest);
+                }
+            } else if is_member(&key, "mediaType") {
+                entry.media_type = parse(value);
+            } else if is_member(&key, "size") {
+                entry.size = parse(value);
+            } else if is_member(&key, "platform") {
+                entry.platform = parse(value);
+            } else if is_member(&key, "annotations")
+                && let Ok(Members(annotations)) = serde_json::from_str(value)
+            {
+                for (name, value) in annotations {
+                    annotate(&mut entry, &name, value.get());
+                }
+            }
+        }
+    }
+    entry
+}
+
+fn annotate(entry: &mut Entry, name: &str, value: &str) {
+    let text = || parse::<String>(value).filter(|text| !text.is_empty());
+    match name {
+        NAME_ANNOTATION => entry.image_name = text(),
+        REF_ANNOTATION => entry.ref_name = text(),
+        CREATED_ANNOTATION => entry.created = text().and_then(|text| text.parse().ok()),
+        PARENT_ANNOTATION => entry.parent = parse_digest(value),
+        SUBJECT_ANNOTATION => entry.subject = parse_digest(value),
+        _ => {}
+    }
+}
+
+fn parse<'a, T: de::Deserialize<'a>>(json: &'a str) -> Option<T> {
+    serde_json::from_str(json).ok()
+}
+
+fn parse_digest(json: &str) -> Option<Digest> {
+    parse::<Cow<'_, str>>(json)?.parse().ok()
+}
+
+/// The members of an object in order, repeated ones too.
+struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+
+impl<'de> de::Deserialize<'de> for Members<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct MembersVisitor;
+        impl<'de> Visitor<'de> for MembersVisitor {
+            type Value = Members<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
+                let mut members = Vec::new();
+                while let Some(Key(key)) = map.next_key()? {
+                    members.push((key, map.next_value()?));
+                }
+                Ok(Members(members))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Members<'de>, A::Error> {
+                Err(de::Error::custom("a list"))
+            }
+        }
+        deserializer.deserialize_map(MembersVisitor)
+    }
+}
+
+/// A key that borrows from the text unless it has escapes; serde's own `Cow` never borrows.
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
+
+impl<'de> de::Deserialize<'de> for Key<'de> {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct KeyVisitor;
+        impl<'de> Visitor<'de> for KeyVisitor {
+            type Value = Key<'de>;
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("a string")
+            }
+            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(text)))
+            }
+            fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(text.to_owned())))
+            }
+        }
+        deserializer.deserialize_str(KeyVisitor)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeMap;
+
+    const A: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    const B: &str = "sha256:bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb";
+
+    fn index(text: &str) -> Index {
+        Index::parse(text.as_bytes().to_vec()).unwrap()
+    }
+
+    #[test]
+    fn an_edit_leaves_everything_else_byte_for_byte() {
+        let text = format!(
+            "{{ \"x\": 1.50, \"manifests\": [\n  {{\"digest\":\"{A}\", \"y\":[1e400]}},\n  \
+             {{\"digest\":\"{B}\",\"annotations\":{{ \"a\" : \"\\u00e9\" , \"{REF_ANNOTATION}\" : \"v1\",\
+             \"{NAME_ANNOTATION}\":\"docker.io/library/x:v1\",\"z\":\"\"}}}}\n] , \"x\":2}}\n"
+        );
+        let index = index(&text);
+        assert_eq!(index.edited(&BTreeMap::new()), None);
+        let removed = index
+            .edited(&BTreeMap::from([(0, EntryEdit::Remove)]))
+            .unwrap();
+        assert_eq!(
+            removed,
+            text.replace(&format!("{{\"digest\":\"{A}\", \"y\":[1e400]}},\n  "), "")
+        );
+        let dangled = index
+            .edited(&BTreeMap::from([(1, EntryEdit::Dangle)]))
+            .unwrap();
+        assert_eq!(
+            dangled,
+            text.replace(
+                &format!(
+                    "\"{REF_ANNOTATION}\" : \"v1\",\"{NAME_ANNOTATION}\":\"docker.io/library/x:v1\""
+                ),
+                &format!("\"{NAME_ANNOTATION}\" : \"{DANGLING_PREFIX}{B}\"")
+            )
+        );
+    }
+
+    #[test]
+    fn one_odd_entry_does_not_make_the_file_unreadable() {
+        let index = index(&format!(
+            "{{\"manifests\":[7,null,{{}},{{\"digest\":\"sha256:../../x\"}},{{\"digest\":\"{A}\",\
+             \"size\":-1,\"annotations\":[],\"platform\":3}},{{\"Digest\":\"{A}\",\"digest\":\"{B}\"}}]}}"
+        ));
+        let digests: Vec<_> = index
+            .entries()
+            .iter()
+            .map(|e| e.digest.as_ref().map(Digest::to_string))
+            .collect();
+        assert_eq!(
+            digests,
+            [None, None, None, None, Some(A.into()), Some(A.into())]
+        );
+        assert_eq!(index.entries()[4].size, None);
+        assert_eq!(index.entries()[5].more_digests, [B.parse().unwrap()]);
+    }
+
+    #[test]
+    fn what_is_no_index_is_refused_with_the_reason() {
+        for (text, reason) in [
+            ("", "is empty"),
+            ("{}", "no member `manifests`"),
+            ("[]", "not an image index"),
+            ("{\"manifests\":[", "not an image index"),
+            ("{\"manifests\":\"x\"}", "no list"),
+            ("{\"manifests\":[],\"Manifests\":[]}", "twice"),
+            ("{\"manifests\":[]} x", "not an image index"),
+        ] {
+            let error = Index::parse(text.as_bytes().to_vec()).unwrap_err();
+            assert!(error.contains(reason), "{text}: {error}");
+        }
+        assert!(index("{\"manifests\":null}").entries().is_empty());
+    }
+
+    #[test]
+    fn an_empty_name_is_no_name() {
+        let index = index(&format!(
+            "{{\"manifests\":[{{\"digest\":\"{A}\",\"annotations\":{{\"{NAME_ANNOTATION}\":\"\",\
+             \"{REF_ANNOTATION}\":\"v1\"}}}}]}}"
+        ));
+        assert_eq!(index.entries()[0].name(), Some("v1"));
+    }
+}

@@ -1,0 +1,688 @@
+//! The image table: what each entry of index.json is to a user.
+//!
+//! Entries become *records*, the unit of Docker's rules: a name and the image it points to. What
+//! tools write into the two name annotations, and what an entry without any means, differs widely;
+//! here is where it is decided, once:
+//!
+//! * **named**: somebody gave it a name.
+//! * **dangling**: its name is `moby-dangling@<its digest>`, or it has none and nothing claims it.
+//! * **unnamed**: as above, in a layout where no entry has a name. Such layouts are written by many
+//!   tools, and what is in them are images.
+//! * **child**: it has no name, and a document that another entry leads to lists it. oras and zot
+//!   list the manifests of an index so.
+//! * **referrer**: it has no name, or one of the tag schemas of signatures, and its subject belongs
+//!   to another entry.
+//!
+//! Children and referrers have *claimants*, and live and die with them. [`Claims`] says who is
+//! claimed when some entries are left; the plan asks it before and after.
+
+use std::collections::HashMap;
+use std::sync::OnceLock;
+
+use super::graph::{Graph, NodeId};
+use super::index::{DANGLING_PREFIX, Entry};
+use super::reach::{Arrival, Cut, Follow, Reach};
+use super::reference::{Reference, parse_canonical};
+use crate::layout::Digest;
+
+/// The name of a record.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Name {
+    /// A full Docker reference.
+    Reference(Reference),
+    /// A tag of the layout's own repository, which has no name: what umoci, oras, regctl and
+    /// skopeo users mostly write.
+    Tag(String),
+    /// A text that is neither, or that Docker would have written differently.
+    Raw(String),
+    /// No name of its own.
+    Dangling,
+}
+
+/// Identifies a record of a [`Table`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RecordId(usize);
+
+impl RecordId {
+    /// The number, for tables that have a place for each record.
+    pub fn index(self) -> usize {
+        self.0
+    }
+}
+
+/// What a record is to a user; see the module.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// It has a name.
+    Named,
+    /// It has none, and nothing claims it.
+    Dangling,
+    /// It has none, like everything else in the layout.
+    Unnamed,
+    /// Part of another image.
+    Child,
+    /// Signature, attestation or the like of another image.
+    Referrer,
+}
+
+impl Kind {
+    /// The word for it in reports.
+    pub fn word(self) -> &'static str {
+        match self {
+            Kind::Named => "named",
+            Kind::Dangling => "dangling",
+            Kind::Unnamed => "unnamed",
+            Kind::Child => "child",
+            Kind::Referrer => "referrer",
+        }
+    }
+
+    /// Whether it lives and dies with another image.
+    pub fn is_dependent(self) -> bool {
+        matches!(self, Kind::Child | Kind::Referrer)
+    }
+}
+
+/// A name and the image it points to. Entries that agree in both are one record.
+#[derive(Clone, Debug)]
+pub struct Record {
+    /// Its name.
+    pub name: Name,
+    /// The name as text: what names are compared and ordered by.
+    pub key: String,
+    /// The image.
+    pub target: NodeId,
+    /// Its entries, by position in index.json.
+    pub entries: Vec<usize>,
+    /// Whether its dangling name stands in the file: somebody untagged it on purpose.
+    pub explicit: bool,
+    /// What it is.
+    pub kind: Kind,
+    /// The image it was built from, if Docker's classic builder said so.
+    pub parent: Option<Digest>,
+    /// What it refers to, if it is or could be a referrer.
+    pub subject: Option<NodeId>,
+}
+
+impl Record {
+    /// The name as Docker shows it, without what can be left out. A dangling record has none; its
+    /// image's digest is shown.
+    pub fn shown(&self, graph: &Graph) -> String {
+        match &self.name {
+            Name::Reference(reference) => reference.familiar(),
+            Name::Tag(text) | Name::Raw(text) => text.clone(),
+            Name::Dangling => graph.digest(self.target).to_string(),
+        }
+    }
+
+    /// Whether it is a record without a name, of whatever kind.
+    pub fn is_dangling(&self) -> bool {
+        self.name == Name::Dangling
+    }
+}
+
+/// All records of a layout.
+#[derive(Clone, Debug, Default)]
+pub struct Table {
+    records: Vec<Record>,
+    /// No entry has a name that a person chose.
+    nameless: bool,
+    by_key: HashMap<String, Vec<RecordId>>,
+    by_text: HashMap<String, Vec<RecordId>>,
+    by_target: HashMap<NodeId, Vec<RecordId>>,
+    by_tag: HashMap<String, Vec<usize>>,
+    with_parent: Vec<RecordId>,
+    /// In the order of their IDs; made when somebody asks for the first time.
+    by_id: OnceLock<Vec<RecordId>>,
+    /// For each entry the record it belongs to; `None` for entries without a usable digest.
+    of_entry: Vec<Option<RecordId>>,
+}
+
+impl Table {
+    /// Makes the table from the entries of index.json and the graph that they lead to.
+    pub fn new(entries: &[Entry], graph: &Graph) -> Table {
+        let mut table = Table {
+            of_entry: vec![None; entries.len()],
+            ..Table::default()
+        };
+        let mut known: HashMap<(String, NodeId), RecordId> = HashMap::new();
+        for (position, entry) in entries.iter().enumerate() {
+            let Some(digest) = &entry.digest else {
+                continue;
+            };
+            let Some(target) = graph.find(digest) else {
+                continue;
+            };
+            let name = name_of(entry, digest);
+            let key = match &name {
+                Name::Reference(reference) => reference.to_string(),
+                Name::Tag(text) | Name::Raw(text) => text.clone(),
+                Name::Dangling => format!("{DANGLING_PREFIX}{digest}"),
+            };
+            let id = *known.entry((key.clone(), target)).or_insert_with(|| {
+                let id = RecordId(table.records.len());
+                let subject = subject_of(&name, entry, target, graph);
+                table.records.push(Record {
+                    name,
+                    key: key.clone(),
+                    target,
+                    entries: Vec::new(),
+                    explicit: false,
+                    kind: Kind::Named,
+                    parent: None,
+                    subject,
+                });
+                table.by_key.entry(key).or_default().push(id);
+                table.by_target.entry(target).or_default().push(id);
+                id
+            });
+            let record = &mut table.records[id.0];
+            record.entries.push(position);
+            record.explicit |= record.is_dangling() && entry.name().is_some();
+            if record.parent.is_none() && entry.parent.is_some() {
+                record.parent.clone_from(&entry.parent);
+                table.with_parent.push(id);
+            }
+            table.of_entry[position] = Some(id);
+            if let Some(text) = entry.name() {
+                let ids = table.by_text.entry(text.to_owned()).or_default();
+                if !ids.contains(&id) {
+                    ids.push(id);
+                }
+            }
+            if let Some(tag) = &entry.ref_name {
+                table.by_tag.entry(tag.clone()).or_default().push(position);
+            }
+        }
+        for ids in table.by_target.values_mut() {
+            ids.sort_by(|a, b| table.records[a.0].key.cmp(&table.records[b.0].key));
+        }
+        table.assign_kinds(graph);
+        table
+    }
+
+    fn assign_kinds(&mut self, graph: &Graph) {
+        self.nameless = !self
+            .records
+            .iter()
+            .any(|r| !r.is_dangling() && schema_subject(&r.name).is_none());
+        let claimed = Claims::new(self, graph).classify();
+        for (number, record) in self.records.iter_mut().enumerate() {
+            record.kind = match (&record.name, claimed.how[number]) {
+                // A signature that an index of signatures lists as well is a signature.
+                (_, Some(_)) if record.subject.is_some() => Kind::Referrer,
+                (_, Some(_)) => Kind::Child,
+                (Name::Dangling, _) if record.explicit || !self.nameless => Kind::Dangling,
+                (Name::Dangling, _) => Kind::Unnamed,
+                _ => Kind::Named,
+            };
+        }
+    }
+
+    /// All records, in the order of their first entries.
+    pub fn records(&self) -> impl ExactSizeIterator<Item = (RecordId, &Record)> {
+        self.records
+            .iter()
+            .enumerate()
+            .map(|(number, record)| (RecordId(number), record))
+    }
+
+    /// One record.
+    pub fn record(&self, id: RecordId) -> &Record {
+        &self.records[id.0]
+    }
+
+    /// The records of an image, in name order.
+    pub fn of_target(&self, target: NodeId) -> &[RecordId] {
+        self.by_target.get(&target).map_or(&[], Vec::as_slice)
+    }
+
+    /// The records of this full name; several when different images carry it.
+    pub fn of_key(&self, key: &str) -> &[RecordId] {
+        self.by_key.get(key).map_or(&[], Vec::as_slice)
+    }
+
+    /// The records whose name stands in the file with exactly this text.
+    pub fn of_text(&self, text: &str) -> &[RecordId] {
+        self.by_text.get(text).map_or(&[], Vec::as_slice)
+    }
+
+    /// The records whose image has a sha256 ID that begins with these hex digits.
+    pub fn with_id_prefix(&self, graph: &Graph, prefix: &str) -> &[RecordId] {
+        let hex = |id: &RecordId| graph.digest(self.record(*id).target).encoded();
+        let sorted = self.by_id.get_or_init(|| {
+            let sha256 = |record: &Record| graph.digest(record.target).algorithm_name() == "sha256";
+            let mut ids: Vec<RecordId> = self
+                .records()
+                .filter(|(_, record)| sha256(record))
+                .map(|(id, _)| id)
+                .collect();
+            ids.sort_by(|a, b| {
+                graph
+                    .digest(self.record(*a).target)
+                    .cmp(graph.digest(self.record(*b).target))
+            });
+            ids
+        });
+        let from = sorted.partition_point(|id| hex(id).as_str() < prefix);
+        let rest = &sorted[from..];
+        &rest[..rest.partition_point(|id| hex(id).starts_with(prefix))]
+    }
+
+    /// The entries that carry this text as the reference name of the specification.
+    pub fn entries_with_tag(&self, tag: &str) -> &[usize] {
+        self.by_tag.get(tag).map_or(&[], Vec::as_slice)
+    }
+
+    /// The record that an entry belongs to; `None` for an entry without a valid digest.
+    pub fn of_entry(&self, position: usize) -> Option<RecordId> {
+        self.of_entry.get(position).copied().flatten()
+    }
+
+    /// The records that say which image theirs was built from.
+    pub fn with_parent(&self) -> &[RecordId] {
+        &self.with_parent
+    }
+
+    /// Whether no entry has a name that a person chose.
+    pub fn is_nameless(&self) -> bool {
+        self.nameless
+    }
+}
+
+/// The record name of an entry. containerd's annotation is taken as it stands; the reference name
+/// of the specification is read as a Docker reference if it looks like one, else it is a tag.
+fn name_of(entry: &Entry, digest: &Digest) -> Name {
+    let Some(text) = entry.name() else {
+        return Name::Dangling;
+    };
+    if let Some(rest) = text.strip_prefix(DANGLING_PREFIX) {
+        return if *rest == *digest.to_string() {
+            Name::Dangling
+        } else {
+            Name::Raw(text.to_owned())
+        };
+    }
+    if entry.image_name.is_some() {
+        return match parse_canonical(text) {
+            Some(reference) => Name::Reference(reference),
+            None => Name::Raw(text.to_owned()),
+        };
+    }
+    if text.contains(['/', ':', '@']) {
+        return match Reference::parse(text) {
+            Ok(reference) => Name::Reference(reference.with_default_tag()),
+            Err(_) => Name::Raw(text.to_owned()),
+        };
+    }
+    Name::Tag(text.to_owned())
+}
+
+/// What a record refers to, if it has no name that a person chose.
+fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Option<NodeId> {
+    match name {
+        Name::Dangling if entry.name().is_some() => None,
+        Name::Dangling => graph
+            .subject(target)
+            .or_else(|| graph.find(entry.subject.as_ref()?)),
+        _ => graph.find(&schema_subject(name)?),
+    }
+}
+
+/// The digest in a name of the tag schemas: `sha256-<hex>` of the distribution specification,
+/// `sha256-<hex>.sig`, `.att`, `.sbom` of cosign.
+fn schema_subject(name: &Name) -> Option<Digest> {
+    let tag = match name {
+        Name::Tag(tag) => tag,
+        Name::Reference(reference) => reference.tag()?,
+        Name::Raw(_) | Name::Dangling => return None,
+    };
+    let (algorithm, rest) = tag.split_once('-')?;
+    let hex = [".sig", ".att", ".sbom"]
+        .iter()
+        .find_map(|end| rest.strip_suffix(end))
+        .unwrap_or(rest);
+    // A tag holds at most 128 characters, so longer digests are cut there; those match nothing.
+    format!("{algorithm}:{hex}").parse().ok()
+}
+
+/// Why a record that could stand alone does not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Claim {
+    /// A document that another record leads to lists it.
+    Part,
+    /// Its subject belongs to another record.
+    Subject,
+}
+
+/// Who is claimed by whom. Built once from a table and its graph; asked for any set of records
+/// that are left.
+#[derive(Debug)]
+pub struct Claims<'a> {
+    table: &'a Table,
+    graph: &'a Graph,
+    /// Records that something may claim, by what has to be reached for it.
+    waiting: HashMap<NodeId, Vec<(RecordId, Claim)>>,
+    /// Whether a record may be claimed at all.
+    claimable: Vec<bool>,
+}
+
+/// For each record: whether it stays, and if something claims it, how.
+#[derive(Clone, Debug)]
+pub struct Settled {
+    /// It is left, and stands alone or is claimed.
+    pub kept: Vec<bool>,
+    /// How it is claimed; `None` for what stands alone and for what does not stay.
+    pub how: Vec<Option<Claim>>,
+}
+
+impl<'a> Claims<'a> {
+    /// Finds out who may be claimed.
+    pub fn new(table: &'a Table, graph: &'a Graph) -> Claims<'a> {
+        let mut waiting: HashMap<NodeId, Vec<(RecordId, Claim)>> = HashMap::new();
+        let mut claimable = vec![false; table.records.len()];
+        for (id, record) in table.records() {
+            if may_be_part(record, graph) {
+                let claim = (id, Claim::Part);
+                waiting.entry(record.target).or_default().push(claim);
+                claimable[id.0] = true;
+            }
+            if let Some(subject) = record.subject {
+                let claim = (id, Claim::Subject);
+                waiting.entry(subject).or_default().push(claim);
+                claimable[id.0] = true;
+            }
+        }
+        Claims {
+            table,
+            graph,
+            waiting,
+            claimable,
+        }
+    }
+
+    /// Which records stand alone in the layout as it was found, and which are claimed.
+    ///
+    /// What cannot be claimed stands alone, and claims what it leads to. What then still waits for
+    /// something that nobody leads to is an orphan: orphans whose subject no other orphan holds
+    /// stand alone too, and claim the rest.
+    fn classify(&self) -> Settled {
+        let mut walk = Walk::new(self, &|_| true, &no_cut);
+        for (id, _) in self.table.records() {
+            if !self.claimable[id.0] {
+                walk.keep(id, Follow::Subjects);
+            }
+        }
+        let orphans: Vec<RecordId> = self
+            .table
+            .records()
+            .map(|(id, _)| id)
+            .filter(|id| !walk.settled.kept[id.0])
+            .collect();
+        let mut held = Reach::new(self.graph);
+        for id in &orphans {
+            let target = self.table.record(*id).target;
+            held.walk(self.graph, target, Follow::Needed, None, &mut |_, _| ());
+        }
+        for id in &orphans {
+            let record = self.table.record(*id);
+            let subject_is_held = record.subject.is_some_and(|subject| held.contains(subject));
+            if !subject_is_held && !may_be_part(record, self.graph) {
+                walk.keep(*id, Follow::Needed);
+            }
+        }
+        // Only forged circles of references are left over.
+        for id in orphans {
+            walk.keep(id, Follow::Needed);
+        }
+        walk.settled
+    }
+
+    /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
+    /// and what they claim at any depth. `cut` says what the image of a record has lost.
+    pub fn settle(
+        &self,
+        left: &dyn Fn(RecordId) -> bool,
+        cut: &dyn Fn(NodeId) -> Option<&'a Cut>,
+    ) -> Settled {
+        let mut walk = Walk::new(self, left, cut);
+        // An orphan that refers to something does not thereby hold it, or two of them would hold
+        // each other's.
+        for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
+            for (id, record) in self.table.records() {
+                if !record.kind.is_dependent() && self.claimable[id.0] == claimable && left(id) {
+                    walk.keep(id, follow);
+                }
+            }
+        }
+        walk.settled
+    }
+}
+
+/// A [`Claims::settle`] argument for images that lost nothing.
+pub fn no_cut<'a>(_: NodeId) -> Option<&'a Cut> {
+    None
+}
+
+fn may_be_part(record: &Record, graph: &Graph) -> bool {
+    record.is_dangling() && !record.explicit && graph.has_parent(record.target)
+}
+
+struct Walk<'a, 'b> {
+    claims: &'b Claims<'a>,
+    left: &'b dyn Fn(RecordId) -> bool,
+    cut: &'b dyn Fn(NodeId) -> Option<&'a Cut>,
+    reach: Reach,
+    settled: Settled,
+}
+
+impl<'a, 'b> Walk<'a, 'b> {
+    fn new(
+        claims: &'b Claims<'a>,
+        left: &'b dyn Fn(RecordId) -> bool,
+        cut: &'b dyn Fn(NodeId) -> Option<&'a Cut>,
+    ) -> Self {
+        Walk {
+            claims,
+            left,
+            cut,
+            reach: Reach::new(claims.graph),
+            settled: Settled {
+                kept: vec![false; claims.claimable.len()],
+                how: vec![None; claims.claimable.len()],
+            },
+        }
+    }
+
+    /// Keeps a record that stands alone and, through what its image holds, those that it claims.
+    fn keep(&mut self, id: RecordId, follow: Follow) {
+        let mut todo = vec![(id, None)];
+        while let Some((id, how)) = todo.pop() {
+            if std::mem::replace(&mut self.settled.kept[id.0], true) {
+                continue;
+            }
+            self.settled.how[id.0] = how;
+            let target = self.claims.table.record(id).target;
+            let (waiting, left) = (&self.claims.waiting, self.left);
+            self.reach.walk(
+                self.claims.graph,
+                target,
+                follow,
+                (self.cut)(target),
+                &mut |node, arrival| {
+                    for (id, claim) in waiting.get(&node).into_iter().flatten() {
+                        // An image is no part of itself: another entry of the same digest does not
+                        // claim it.
+                        if (*claim == Claim::Subject || arrival == Arrival::Below) && left(*id) {
+                            todo.push((*id, Some(*claim)));
+                        }
+                    }
+                },
+            );
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{Store, entry};
+    use super::super::index::Entry;
+    use super::*;
+
+    fn named(digest: &Digest, name: &str) -> Entry {
+        Entry {
+            ref_name: Some(name.to_owned()),
+            ..entry(digest)
+        }
+    }
+
+    fn kinds(store: &Store, entries: &[Entry]) -> Vec<Kind> {
+        let graph = store.graph(entries);
+        let table = Table::new(entries, &graph);
+        (0..entries.len())
+            .map(|n| table.record(table.of_entry(n).unwrap()).kind)
+            .collect()
+    }
+
+    #[test]
+    fn an_entry_without_a_name_is_dangling_only_beside_names() {
+        let mut store = Store::default();
+        let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
+        assert_eq!(
+            kinds(&store, &[named(&a, "v1"), entry(&b)]),
+            [Kind::Named, Kind::Dangling]
+        );
+        assert_eq!(
+            kinds(&store, &[entry(&a), entry(&b)]),
+            [Kind::Unnamed, Kind::Unnamed]
+        );
+        let untagged = named(&a, &format!("{DANGLING_PREFIX}{a}"));
+        assert_eq!(
+            kinds(&store, &[untagged, entry(&b)]),
+            [Kind::Dangling, Kind::Unnamed]
+        );
+    }
+
+    #[test]
+    fn children_and_referrers_are_known_at_any_depth() {
+        let mut store = Store::default();
+        let child = store.manifest(&["a"], None);
+        let inner = store.index(&[&child]);
+        let top = store.index(&[&inner]);
+        let signature = store.manifest(&["s"], Some(&child));
+        let of_signature = store.manifest(&["t"], Some(&signature));
+        let fallback = store.index(&[&signature]);
+        let schema = format!("sha256-{}.att", top.encoded());
+        assert_eq!(
+            kinds(
+                &store,
+                &[
+                    entry(&of_signature),
+                    entry(&child),
+                    entry(&signature),
+                    named(&top, "app"),
+                    named(&fallback, &schema),
+                    named(&signature, "kept-by-hand"),
+                ]
+            ),
+            [
+                Kind::Referrer,
+                Kind::Child,
+                Kind::Referrer,
+                Kind::Named,
+                Kind::Referrer,
+                Kind::Named
+            ]
+        );
+    }
+
+    #[test]
+    fn a_referrer_without_its_subject_stands_alone_and_claims_its_own() {
+        let mut store = Store::default();
+        let image = store.manifest(&["a"], None);
+        let gone = store.manifest(&["b"], None);
+        let first = store.manifest(&["s"], Some(&gone));
+        let second = store.manifest(&["t"], Some(&gone));
+        let third = store.manifest(&["u"], Some(&first));
+        // That the subject's blob is still there makes no difference: no entry leads to it.
+        assert_eq!(
+            kinds(
+                &store,
+                &[
+                    entry(&third),
+                    entry(&first),
+                    entry(&second),
+                    named(&image, "v1")
+                ]
+            ),
+            [Kind::Referrer, Kind::Dangling, Kind::Dangling, Kind::Named]
+        );
+        let schema = format!("sha256-{}.sig", gone.encoded());
+        assert_eq!(
+            kinds(&store, &[named(&first, &schema), named(&image, "v1")]),
+            [Kind::Named, Kind::Named]
+        );
+    }
+
+    #[test]
+    fn a_named_referrer_keeps_what_it_refers_to_and_so_its_other_referrers() {
+        let mut store = Store::default();
+        let subject = store.manifest(&["b"], None);
+        let kept = store.manifest(&["s"], Some(&subject));
+        let other = store.manifest(&["t"], Some(&subject));
+        assert_eq!(
+            kinds(&store, &[named(&kept, "v1"), entry(&other)]),
+            [Kind::Named, Kind::Referrer]
+        );
+    }
+
+    #[test]
+    fn names_are_read_as_the_tools_mean_them() {
+        let mut store = Store::default();
+        let image = store.manifest(&["a"], None);
+        let full = |text: &str| Entry {
+            image_name: Some(text.to_owned()),
+            ref_name: Some("1".to_owned()),
+            ..entry(&image)
+        };
+        for (entry, key) in [
+            (named(&image, "v1"), "v1"),
+            (named(&image, "alpine:3"), "docker.io/library/alpine:3"),
+            (named(&image, "localhost/x"), "localhost/x:latest"),
+            (named(&image, "Not/Valid:"), "Not/Valid:"),
+            (full("docker.io/library/x:1"), "docker.io/library/x:1"),
+            (full("docker.io/library/x"), "docker.io/library/x"),
+            (full("x:1"), "x:1"),
+        ] {
+            let entries = [entry];
+            let graph = store.graph(&entries);
+            let table = Table::new(&entries, &graph);
+            assert_eq!(table.record(RecordId(0)).key, key);
+        }
+    }
+
+    #[test]
+    fn removing_the_last_claimant_leaves_its_dependents_unclaimed() {
+        let mut store = Store::default();
+        let child = store.manifest(&["a"], None);
+        let (one, two) = (store.index(&[&child]), {
+            let other = store.manifest(&["b"], None);
+            store.index(&[&child, &other])
+        });
+        let signature = store.manifest(&["s"], Some(&child));
+        let entries = [
+            named(&one, "1"),
+            named(&two, "2"),
+            entry(&child),
+            entry(&signature),
+        ];
+        let graph = store.graph(&entries);
+        let table = Table::new(&entries, &graph);
+        let claims = Claims::new(&table, &graph);
+        let kept = |gone: &[usize]| claims.settle(&|id| !gone.contains(&id.0), &no_cut).kept;
+        assert_eq!(kept(&[0]), [false, true, true, true]);
+        assert_eq!(kept(&[1]), [true, false, true, true]);
+        assert_eq!(kept(&[0, 1]), [false; 4]);
+        assert_eq!(kept(&[3]), [true, true, true, false]);
+    }
+}

@@ -1,0 +1,214 @@
+//! JSON as text: where the parts of an object or an array begin and end.
+//!
+//! index.json and its neighbours are other people's documents. They are edited by cutting pieces
+//! out of their text and never by writing a parsed value back, so everything that is not touched
+//! stays as it was: unknown members, key order, numbers, escapes, white space.
+//!
+//! Nothing here parses. Every function is given text that serde_json accepted before; what it finds
+//! are ranges.
+
+use std::ops::Range;
+
+/// One member of an object or one element of an array, as ranges of the text.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Part {
+    /// The key with its quotes; empty for elements of arrays.
+    pub(crate) key: Range<usize>,
+    /// The value.
+    pub(crate) value: Range<usize>,
+}
+
+impl Part {
+    /// From the key, or for an element from the value, to the end of the value.
+    pub(crate) fn range(&self) -> Range<usize> {
+        if self.key.is_empty() {
+            self.value.clone()
+        } else {
+            self.key.start..self.value.end
+        }
+    }
+}
+
+/// The parts of the object or array that `text` is, in order.
+pub(crate) fn parts(text: &str) -> Vec<Part> {
+    let bytes = text.as_bytes();
+    let mut found = Vec::new();
+    let mut at = skip_blanks(bytes, 0);
+    let is_object = bytes.get(at) == Some(&b'{');
+    at = skip_blanks(bytes, at + 1);
+    while !matches!(bytes.get(at), None | Some(b'}' | b']')) {
+        let mut key = at..at;
+        if is_object {
+            let end = skip_string(bytes, at);
+            key = at..end;
+            // The colon, and blanks around it.
+            at = skip_blanks(bytes, skip_blanks(bytes, end) + 1);
+        }
+        let end = skip_value(bytes, at);
+        found.push(Part {
+            key,
+            value: at..end,
+        });
+        at = skip_blanks(bytes, end);
+        if bytes.get(at) == Some(&b',') {
+            at = skip_blanks(bytes, at + 1);
+        }
+    }
+    found
+}
+
+/// What becomes of one part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Fate {
+    /// It stays as it is.
+    Keep,
+    /// It goes, with one comma.
+    Drop,
+    /// Its text (of a member: key and value) becomes another.
+    Replace(String),
+}
+
+/// `text` with its parts changed; `fate` is asked for each by its number.
+///
+/// A part that stays keeps the separator that stands before it, so an indented document stays
+/// indented. When nothing stays, nothing is left between the brackets.
+pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fate) -> String {
+    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
+        return text.to_owned();
+    };
+    let (start, end) = (first.range().start, last.range().end);
+    let mut out = String::with_capacity(text.len());
+    out.push_str(&text[..start]);
+    let mut previous_end = None;
+    let mut any = false;
+    for (number, part) in parts.iter().enumerate() {
+        let range = part.range();
+        let separator = previous_end.map(|end: usize| end..range.start);
+        previous_end = Some(range.end);
+        let new = match fate(number) {
+            Fate::Drop => continue,
+            Fate::Keep => None,
+            Fate::Replace(new) => Some(new),
+        };
+        if any && let Some(separator) = separator {
+            out.push_str(&text[separator]);
+        }
+        any = true;
+        out.push_str(new.as_deref().unwrap_or(&text[range]));
+    }
+    if any {
+        out.push_str(&text[end..]);
+    } else {
+        out.truncate(out.trim_end_matches(BLANKS).len());
+        out.push_str(text[end..].trim_start_matches(BLANKS));
+    }
+    out
+}
+
+const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+
+fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
+    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
+        at += 1;
+    }
+    at
+}
+
+fn skip_string(bytes: &[u8], mut at: usize) -> usize {
+    at += 1;
+    loop {
+        match bytes.get(at) {
+            None => return bytes.len(),
+            Some(b'"') => return at + 1,
+            Some(b'\\') => at += 2,
+            Some(_) => at += 1,
+        }
+    }
+}
+
+fn skip_value(bytes: &[u8], mut at: usize) -> usize {
+    match bytes.get(at) {
+        Some(b'"') => skip_string(bytes, at),
+        Some(b'{' | b'[') => {
+            let mut depth = 0_usize;
+            while let Some(byte) = bytes.get(at) {
+                match byte {
+                    b'"' => {
+                        at = skip_string(bytes, at);
+                        continue;
+                    }
+                    b'{' | b'[' => depth += 1,
+                    b'}' | b']' => depth -= 1,
+                    _ => {}
+                }
+                at += 1;
+                if depth == 0 {
+                    break;
+                }
+            }
+            at
+        }
+        _ => {
+            while !matches!(
+                bytes.get(at),
+                None | Some(b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n')
+            ) {
+                at += 1;
+            }
+            at
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parts_are_found_whatever_the_white_space() {
+        let text = " { \"a\\\"b\" : [1, {\"x\":\"]}\"}] ,\n\t\"c\":-1.5e3,\"d\" :null } ";
+        let found: Vec<_> = parts(text)
+            .iter()
+            .map(|p| (&text[p.key.clone()], &text[p.value.clone()]))
+            .collect();
+        assert_eq!(
+            found,
+            [
+                ("\"a\\\"b\"", "[1, {\"x\":\"]}\"}]"),
+                ("\"c\"", "-1.5e3"),
+                ("\"d\"", "null")
+            ]
+        );
+        assert!(parts("[]").is_empty());
+        assert!(parts(" { } ").is_empty());
+    }
+
+    #[test]
+    fn what_stays_keeps_its_text_and_its_indentation() {
+        let text = "[\n  1,\n  2,\n  3\n]\n";
+        let without = |gone: &[usize]| {
+            edit(text, &parts(text), |n| {
+                if gone.contains(&n) {
+                    Fate::Drop
+                } else {
+                    Fate::Keep
+                }
+            })
+        };
+        assert_eq!(without(&[]), text);
+        assert_eq!(without(&[0]), "[\n  2,\n  3\n]\n");
+        assert_eq!(without(&[1]), "[\n  1,\n  3\n]\n");
+        assert_eq!(without(&[2]), "[\n  1,\n  2\n]\n");
+        assert_eq!(without(&[0, 1, 2]), "[]\n");
+    }
+
+    #[test]
+    fn a_replaced_part_stands_where_the_old_one_stood() {
+        let text = "{ \"a\" : 1 , \"b\" : 2 }";
+        let new = edit(text, &parts(text), |n| match n {
+            0 => Fate::Replace("\"z\" : 9".to_owned()),
+            _ => Fate::Keep,
+        });
+        assert_eq!(new, "{ \"z\" : 9 , \"b\" : 2 }");
+    }
+}

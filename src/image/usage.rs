@@ -1,0 +1,143 @@
+//! Usage: how many bytes an image has, and how many would leave with it.
+
+use std::collections::HashMap;
+
+use super::Contents;
+use super::graph::NodeId;
+use super::table::RecordId;
+
+/// Bytes of one image.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ImageUsage {
+    /// Bytes of its blobs that are present, each once.
+    pub size: u64,
+    /// Bytes that `rmi` would free: those of no other image, those of its signatures included.
+    pub unique: u64,
+    /// How many of its blobs are missing.
+    pub missing: u64,
+}
+
+/// Whose a blob is.
+#[derive(Clone, Copy, PartialEq)]
+enum Owner {
+    Nobody,
+    Image(NodeId),
+    Several,
+}
+
+/// The usage of each image of the table. `present` says for each node whether the layout has it.
+pub fn usage(contents: &Contents, present: &[bool]) -> HashMap<NodeId, ImageUsage> {
+    let graph = &contents.graph;
+    let owners = owners(contents);
+    let mut usage: HashMap<NodeId, ImageUsage> = HashMap::new();
+    for node in graph.ids() {
+        if let Owner::Image(image) = owners[node.index()]
+            && present[node.index()]
+        {
+            let unique = &mut usage.entry(image).or_default().unique;
+            *unique = unique.saturating_add(graph.size(node));
+        }
+    }
+    // The number of the walk in which a node was seen last: clearing a set for each image would
+    // cost the size of the graph each time.
+    let mut seen = vec![0_u32; graph.len()];
+    let mut walk = 0;
+    let mut stack = Vec::new();
+    for (_, record) in contents.table.records() {
+        let of_image = usage.entry(record.target).or_default();
+        if of_image.size > 0 || of_image.missing > 0 {
+            continue;
+        }
+        walk += 1;
+        stack.push(record.target);
+        while let Some(node) = stack.pop() {
+            if std::mem::replace(&mut seen[node.index()], walk) == walk {
+                continue;
+            }
+            if present[node.index()] {
+                of_image.size = of_image.size.saturating_add(graph.size(node));
+            } else {
+                of_image.missing += 1;
+            }
+            stack.extend(graph.links(node).filter(|l| l.is_needed()).map(|l| l.to));
+        }
+    }
+    usage
+}
+
+/// Colours every node with the image it belongs to. A node changes its colour at most twice, from
+/// nobody's to one image's to several's, so the cost is that of the graph.
+fn owners(contents: &Contents) -> Vec<Owner> {
+    let graph = &contents.graph;
+    let mut followers: HashMap<NodeId, Vec<RecordId>> = HashMap::new();
+    for (id, record) in contents.table.records() {
+        if record.kind.is_dependent()
+            && let Some(subject) = record.subject
+        {
+            followers.entry(subject).or_default().push(id);
+        }
+    }
+    let mut owners = vec![Owner::Nobody; graph.len()];
+    let mut stack = Vec::new();
+    for (_, record) in contents.table.records() {
+        if record.kind.is_dependent() {
+            continue;
+        }
+        stack.push((record.target, Owner::Image(record.target)));
+        while let Some((node, owner)) = stack.pop() {
+            let now = match owners[node.index()] {
+                Owner::Nobody => owner,
+                before if before == owner => continue,
+                _ => Owner::Several,
+            };
+            if std::mem::replace(&mut owners[node.index()], now) == now {
+                continue;
+            }
+            stack.extend(graph.links(node).map(|link| (link.to, now)));
+            for id in followers.get(&node).into_iter().flatten() {
+                stack.push((contents.table.record(*id).target, now));
+            }
+        }
+    }
+    for blobs in &contents.archive_blobs {
+        for node in blobs {
+            // An image that manifest.json lists too goes with its names in both.
+            if owners[node.index()] == Owner::Nobody {
+                owners[node.index()] = Owner::Several;
+            }
+        }
+    }
+    owners
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::Store;
+    use super::super::index::Index;
+    use super::*;
+
+    #[test]
+    fn unique_bytes_are_those_that_no_other_image_has() {
+        let mut store = Store::default();
+        let one = store.manifest(&["shared", "own of one"], None);
+        let two = store.manifest(&["shared", "two"], None);
+        let signature = store.manifest(&["signature"], Some(&two));
+        let index = Index::parse(
+            format!(
+                r#"{{"manifests":[{{"digest":"{one}","annotations":{{"org.opencontainers.image.ref.name":"1"}}}},
+                {{"digest":"{two}","annotations":{{"org.opencontainers.image.ref.name":"2"}}}},{{"digest":"{signature}"}}]}}"#
+            )
+            .into_bytes(),
+        )
+        .unwrap();
+        let graph = store.graph(index.entries());
+        let contents = Contents::new(index, graph, Default::default());
+        // Layers have no size in their descriptors here, so only documents count.
+        let usage = usage(&contents, &vec![true; contents.graph.len()]);
+        let bytes = |digest| store.0[digest].len() as u64;
+        let of = |digest| usage[&contents.graph.find(digest).unwrap()];
+        assert_eq!(of(&one).size, bytes(&one));
+        assert_eq!(of(&one).unique, bytes(&one));
+        assert_eq!(of(&two).unique, bytes(&two) + bytes(&signature));
+    }
+}

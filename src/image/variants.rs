@@ -1,0 +1,84 @@
+//! Variants: the manifests that an image offers, one for each platform, and what is about them.
+
+use std::collections::HashSet;
+
+use super::config::ImageConfig;
+use super::document::Role;
+use super::graph::{Graph, NodeId, NodeKind};
+use super::platform::Platform;
+use super::reach::Cut;
+
+/// One manifest of an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Variant {
+    /// The manifest.
+    pub manifest: NodeId,
+    /// What it runs on, as the index says, or else its config. `None`: nobody says.
+    pub platform: Option<Platform>,
+    /// It is about another manifest, and no platform of its own.
+    pub is_attestation: bool,
+    /// The layout has it.
+    pub is_present: bool,
+}
+
+/// Reads the config of a manifest.
+pub type ConfigOf<'a> = dyn Fn(NodeId) -> Option<ImageConfig> + 'a;
+
+/// The manifests of an image, through nested indexes, in the order in which they are listed.
+///
+/// `declared` is the platform that the entry of index.json says; nodes of `cut` are passed over;
+/// `config_of` is asked about manifests of which no index says the platform.
+pub fn variants(
+    graph: &Graph,
+    image: NodeId,
+    declared: Option<&Platform>,
+    cut: &Cut,
+    config_of: &ConfigOf<'_>,
+) -> Vec<Variant> {
+    let mut found = Vec::new();
+    let mut seen = HashSet::from([image]);
+    let mut stack = vec![(image, declared, false)];
+    while let Some((node, declared, is_attestation)) = stack.pop() {
+        if cut.contains(&node) {
+            continue;
+        }
+        let is_present = graph.is_present_document(node);
+        if is_present && graph.kind(node) == NodeKind::Index {
+            let mut below: Vec<_> = graph
+                .links(node)
+                .filter(|link| link.role == Role::Manifest && seen.insert(link.to))
+                .map(|link| {
+                    let about = link
+                        .note
+                        .is_some_and(|note| note.attestation || note.attests.is_some());
+                    let declared = link.note.and_then(|note| note.platform.as_ref());
+                    (link.to, declared, about)
+                })
+                .collect();
+            below.reverse();
+            stack.append(&mut below);
+        } else if is_present || graph.is_missing_document(node) {
+            let declared = declared.filter(|platform| **platform != Platform::default());
+            let platform = declared.cloned().or_else(|| {
+                let config = config_of(node).map(|config| config.platform);
+                config.filter(|_| is_present)
+            });
+            let unknown = platform.as_ref().is_some_and(Platform::is_unknown);
+            found.push(Variant {
+                manifest: node,
+                platform,
+                is_attestation: is_attestation || unknown,
+                is_present,
+            });
+        }
+    }
+    found
+}
+
+/// The config of a manifest.
+pub fn config_node(graph: &Graph, manifest: NodeId) -> Option<NodeId> {
+    graph
+        .links(manifest)
+        .find(|link| link.role == Role::Config)
+        .map(|link| link.to)
+}

@@ -1,0 +1,388 @@
+//! Blobs: reading one with verification, listing all, unlinking one.
+//!
+//! Everything goes through handles of the directories `blobs/<algorithm>` that are opened once, so
+//! that no path is put together from names that somebody else chose, and none is resolved twice.
+//! A name becomes a blob only if it is a valid digest of its directory's algorithm; all else in
+//! there (temporary files, directories, `<64 hex><digits>`) is invisible here, and so never touched.
+
+use std::ffi::CStr;
+use std::fs::File;
+use std::io::{self, Read as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::io::Errno;
+
+use super::{Algorithm, Digest, Exclusive, Layout, Locked, describe};
+use crate::error::Error;
+
+/// Why a blob could not be read. A *missing* blob is none of these: layouts may be sparse.
+#[derive(Debug, thiserror::Error)]
+pub enum BlobError {
+    /// A FIFO, a directory, a device or a socket: never opened for reading.
+    #[error("it is {0}, not a regular file")]
+    NotRegular(&'static str),
+    /// Larger than a document may be.
+    #[error("it has {found} bytes; the most that is read is {limit}")]
+    TooLarge {
+        /// Bytes found.
+        found: u64,
+        /// Bytes allowed.
+        limit: u64,
+    },
+    /// Not as long as its descriptor says.
+    #[error("it has {found} bytes, its descriptor says {expected}")]
+    Size {
+        /// Bytes found.
+        found: u64,
+        /// Bytes that the descriptor promises.
+        expected: u64,
+    },
+    /// Not the content that its name promises.
+    #[error("its content has the digest {0}")]
+    Digest(Digest),
+    /// The operating system refused.
+    #[error("{0}")]
+    Io(#[from] io::Error),
+}
+
+impl From<Errno> for BlobError {
+    fn from(errno: Errno) -> Self {
+        BlobError::Io(errno.into())
+    }
+}
+
+/// What `lstat` says of a blob's file.
+#[derive(Clone, Copy, Debug)]
+pub struct BlobStat {
+    /// Bytes that the file holds; for a symbolic link 0, for what it points to stays.
+    pub size: u64,
+    /// How many names the file has; it leaves the disk with the last one.
+    pub links: u64,
+    /// Device and inode, which two names of one file share.
+    pub file: (u64, u64),
+    /// The later of modification and status change: when the file came to be here. Tools that
+    /// unpack or copy set the modification time back, the status change they cannot.
+    pub changed: jiff::Timestamp,
+}
+
+/// Why no blob of an algorithm's directory may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+/// The directories below `blobs`, opened.
+#[derive(Debug)]
+pub(super) struct BlobDirs {
+    known: Vec<(Algorithm, AlgorithmDir)>,
+    /// For reading blobs of other algorithms.
+    blobs: Option<OwnedFd>,
+}
+
+#[derive(Debug)]
+struct AlgorithmDir {
+    dir: OwnedFd,
+    refusal: Option<Refusal>,
+}
+
+impl BlobDirs {
+    pub(super) fn open(layout: &Layout) -> anyhow::Result<BlobDirs> {
+        let fail = |name: &str, e: Errno| {
+            let path = layout.path().join(name);
+            Error::layout(format!("cannot open `{}`: {e}", path.display()))
+        };
+        let Some((blobs, shared)) =
+            open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?
+        else {
+            return Ok(BlobDirs {
+                known: Vec::new(),
+                blobs: None,
+            });
+        };
+        let refuse = |what: &str, how: &str| {
+            Refusal(format!(
+                "`{what}` is {how}, so other layouts may need what is in it"
+            ))
+        };
+        let above = shared.map(|how| refuse("blobs", how));
+        let mut known = Vec::new();
+        for algorithm in Algorithm::ALL {
+            let name = algorithm.name();
+            let path = format!("blobs/{name}");
+            let c_name = std::ffi::CString::new(name)?;
+            if let Some((dir, shared)) = open_dir(&blobs, &c_name).map_err(|e| fail(&path, e))? {
+                let refusal = above
+                    .clone()
+                    .or_else(|| shared.map(|how| refuse(&path, how)));
+                known.push((algorithm, AlgorithmDir { dir, refusal }));
+            }
+        }
+        Ok(BlobDirs {
+            known,
+            blobs: Some(blobs),
+        })
+    }
+
+    fn of(&self, algorithm: Algorithm) -> Option<&AlgorithmDir> {
+        self.known
+            .iter()
+            .find(|(a, _)| *a == algorithm)
+            .map(|(_, dir)| dir)
+    }
+
+    /// Opens the blob's file for reading, wherever it is.
+    fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
+        if let Some(algorithm) = digest.algorithm() {
+            return match self.of(algorithm) {
+                Some(dir) => open_regular(&dir.dir, &digest.encoded()),
+                None => Ok(None),
+            };
+        }
+        let Some(blobs) = &self.blobs else {
+            return Ok(None);
+        };
+        match rustix::fs::openat(
+            blobs,
+            digest.algorithm_name(),
+            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+            Mode::empty(),
+        ) {
+            Ok(dir) => open_regular(&dir, &digest.encoded()),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(e) => Err(e.into()),
+        }
+    }
+}
+
+/// Opens a directory below `parent`; the second value says why others may share it.
+fn open_dir(
+    parent: impl AsFd,
+    name: &CStr,
+) -> Result<Option<(OwnedFd, Option<&'static str>)>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    match rustix::fs::openat(&parent, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(dir) => {
+            let mounted = is_mount_point(&parent, &dir);
+            Ok(Some((dir, mounted.then_some("a mount point"))))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(e @ (Errno::LOOP | Errno::NOTDIR)) => {
+            let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                return Err(e);
+            }
+            match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
+                Ok(dir) => Ok(Some((dir, Some("a symbolic link")))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(e) => Err(e),
+            }
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether something is mounted on `dir`. A bind mount of the same file system has the device of
+/// its surroundings, so the kernel's own attribute is asked first.
+fn is_mount_point(parent: impl AsFd, dir: &OwnedFd) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxAttributes, StatxFlags};
+        if let Ok(stat) = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            && stat
+                .stx_attributes_mask
+                .contains(StatxAttributes::MOUNT_ROOT)
+        {
+            return stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        }
+    }
+    match (rustix::fs::fstat(parent), rustix::fs::fstat(dir)) {
+        (Ok(above), Ok(below)) => above.st_dev != below.st_dev,
+        _ => true,
+    }
+}
+
+/// Opens a regular file for reading, following a symbolic link, and says how long it is.
+///
+/// Anything else is refused without being opened: opening a FIFO waits for a writer, and opening a
+/// device can do things. The file is looked at before and after, because it may be exchanged in
+/// between; `O_NONBLOCK` keeps even that from hanging.
+pub(super) fn open_regular(dir: impl AsFd, name: &str) -> Result<Option<(File, u64)>, BlobError> {
+    let open = || {
+        rustix::fs::openat(
+            &dir,
+            name,
+            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
+            Mode::empty(),
+        )
+    };
+    let stat = match rustix::fs::statat(&dir, name, AtFlags::empty()) {
+        Ok(stat) => stat,
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let regular = |stat: &Stat| match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(()),
+        kind => Err(BlobError::NotRegular(describe(kind))),
+    };
+    regular(&stat)?;
+    let file = match open() {
+        Ok(fd) => File::from(fd),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(e.into()),
+    };
+    let stat = rustix::fs::fstat(&file)?;
+    regular(&stat)?;
+    Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
+}
+
+/// The later of modification and status change.
+pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
+    let time = |seconds: i64, nanoseconds: i64| {
+        jiff::Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0))
+            .unwrap_or(jiff::Timestamp::MIN)
+    };
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the types differ between platforms"
+    )]
+    time(
+        stat.st_mtime.into(),
+        i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    )
+    .max(time(
+        stat.st_ctime.into(),
+        i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
+    ))
+}
+
+impl<M> Locked<M> {
+    /// Reads a blob of at most `limit` bytes and checks it against its digest, and against `size`
+    /// (bytes) when its descriptor says one. `None`: the layout does not have it, which is legal.
+    ///
+    /// A blob of an algorithm that nobody can compute here is read as it is.
+    ///
+    /// # Errors
+    /// Every [`BlobError`]: the blob is there, and it cannot be trusted.
+    pub fn read_blob(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, BlobError> {
+        let Some((mut file, found)) = self.blobs.open_blob(digest)? else {
+            return Ok(None);
+        };
+        if let Some(expected) = size
+            && expected != found
+        {
+            return Err(BlobError::Size { found, expected });
+        }
+        if found > limit {
+            return Err(BlobError::TooLarge { found, limit });
+        }
+        let mut bytes = Vec::new();
+        // One byte of room more than the file has: the read that finds the end needs no growth.
+        bytes.reserve_exact(usize::try_from(found).unwrap_or(0) + 1);
+        file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
+        if let Some(algorithm) = digest.algorithm() {
+            let computed = algorithm.hash(&bytes);
+            if computed != *digest {
+                return Err(BlobError::Digest(computed));
+            }
+        }
+        Ok(Some(bytes))
+    }
+
+    /// Looks at a blob's file without following a symbolic link. `None`: there is no such file, or
+    /// it is something else than a file or a link.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn stat_blob(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
+        let stat = |dir: &OwnedFd, name: &str| match rustix::fs::statat(
+            dir,
+            name,
+            AtFlags::SYMLINK_NOFOLLOW,
+        ) {
+            Ok(stat) => Ok(blob_stat(&stat)),
+            Err(Errno::NOENT) => Ok(None),
+            Err(e) => Err(e.into()),
+        };
+        match digest.algorithm() {
+            Some(algorithm) => match self.blobs.of(algorithm) {
+                Some(dir) => stat(&dir.dir, &digest.encoded()),
+                None => Ok(None),
+            },
+            // Blobs of unknown algorithms are never listed or deleted, so nobody asks.
+            None => Ok(None),
+        }
+    }
+
+    /// Calls `each` with every stored blob of the known algorithms, in no particular order.
+    /// Directories and names that are no digest are passed over.
+    ///
+    /// # Errors
+    /// A directory that cannot be listed to its end, or what `each` returns.
+    pub fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
+        for (algorithm, dir) in &self.blobs.known {
+            let fail = |e: Errno| {
+                let path = self.path().join("blobs").join(algorithm.name());
+                Error::layout(format!("cannot list `{}`: {e}", path.display()))
+            };
+            for entry in rustix::fs::Dir::read_from(&dir.dir).map_err(fail)? {
+                let entry = entry.map_err(fail)?;
+                if matches!(
+                    entry.file_type(),
+                    FileType::RegularFile | FileType::Symlink | FileType::Unknown
+                ) && let Ok(name) = entry.file_name().to_str()
+                    && let Some(digest) = algorithm.digest_of_file_name(name)
+                {
+                    each(digest);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Why blobs of this digest's algorithm must not be deleted, if so.
+    pub fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+        self.blobs.of(digest.algorithm()?)?.refusal.as_ref()
+    }
+}
+
+fn blob_stat(stat: &Stat) -> Option<BlobStat> {
+    let size = match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
+        FileType::Symlink => 0,
+        _ => return None,
+    };
+    #[expect(
+        clippy::useless_conversion,
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    Some(BlobStat {
+        size,
+        links: u64::from(stat.st_nlink),
+        file: (stat.st_dev as u64, stat.st_ino),
+        changed: changed(stat),
+    })
+}
+
+impl Locked<Exclusive> {
+    /// Unlinks a blob. A symbolic link goes itself, never what it points to. `false`: somebody was
+    /// faster, which is as good.
+    ///
+    /// # Errors
+    /// What the operating system says, and a blob of a directory that others may share.
+    pub fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
+        let dir = digest.algorithm().and_then(|a| self.blobs.of(a));
+        let Some(AlgorithmDir { dir, refusal: None }) = dir else {
+            return Err(io::Error::other("its directory is not this layout's own"));
+        };
+        match rustix::fs::unlinkat(dir, digest.encoded(), AtFlags::empty()) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+}

@@ -1,0 +1,366 @@
+//! The locks: which, in what order, and why.
+//!
+//! 1. **The layout lock** keeps two ocirm processes apart. It is `flock(2)` on the layout directory
+//!    itself: it needs no file, dies with the process, and works before anything else is known.
+//!    Shared for reading, exclusive for changing; held for the whole run.
+//! 2. **`index.lock`**, where that file exists, is the lock of podman's artifact store: a POSIX
+//!    record lock (`fcntl`), which `flock` does not see. Taken by changes, for the whole run.
+//! 3. **The index lock**, `flock` on `index.json.lock`, is BuildKit's (and Inspektor Gadget's). They
+//!    *try* it and fail, build and all, when they cannot have it, and they delete the file
+//!    afterwards. So it is held only around reading index.json again, comparing, and renaming: some
+//!    milliseconds. Because the file may be deleted while we wait for it, a lock counts only if
+//!    the path still leads to the inode that was locked.
+//!
+//! They are always taken in this order, so two processes cannot wait for each other.
+//!
+//! skopeo, oras, crane, regctl and others take no lock at all; what helps against them is in
+//! [`crate::commit`].
+//!
+//! Where the file system refuses to lock a directory (NFS wants a file that is open for writing),
+//! the layout lock is taken on a file `.ocirm.lock` in the layout, which then stays there.
+//!
+//! fs2 does the locking. Its methods are called by full path, because since Rust 1.89 some of their
+//! names mean methods of the standard library, with other errors. `std::fs::File::lock` and its
+//! kin make the same system call, should fs2 ever have to go.
+
+use std::fs::File;
+use std::io;
+use std::time::{Duration, Instant};
+
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Layout;
+use crate::error::{Error, Kind};
+
+/// How often a lock that somebody else holds is tried again.
+const RETRY: Duration = Duration::from_millis(10);
+
+/// How long a wait may last before the user is told.
+const SILENCE: Duration = Duration::from_millis(400);
+
+/// The lock file on file systems that cannot lock a directory.
+const FALLBACK: &str = ".ocirm.lock";
+
+/// The lock of BuildKit and Inspektor Gadget, beside index.json.
+const INDEX_LOCK: &str = "index.json.lock";
+
+/// The lock of podman's artifact store.
+const PODMAN_LOCK: &str = "index.lock";
+
+/// How to lock.
+pub struct LockOptions<'a> {
+    /// `false` takes no lock at all.
+    pub enabled: bool,
+    /// How long to wait for whoever holds a lock.
+    pub timeout: Duration,
+    /// Called once, when a wait gets long enough to be noticed, with what is waited for.
+    pub waiting: &'a dyn Fn(&str),
+}
+
+impl std::fmt::Debug for LockOptions<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LockOptions")
+            .field("enabled", &self.enabled)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The layout lock, and podman's where there is one. Dropping it unlocks.
+#[derive(Debug)]
+pub(super) struct LayoutLock {
+    _layout: Option<File>,
+    _podman: Option<File>,
+}
+
+impl LayoutLock {
+    pub(super) fn shared(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
+        Ok(LayoutLock {
+            _layout: lock_directory(layout, options, false)?,
+            _podman: None,
+        })
+    }
+
+    pub(super) fn exclusive(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
+        Ok(LayoutLock {
+            _layout: lock_directory(layout, options, true)?,
+            _podman: lock_podman(layout, options)?,
+        })
+    }
+}
+
+fn lock_directory(
+    layout: &Layout,
+    options: &LockOptions<'_>,
+    exclusive: bool,
+) -> anyhow::Result<Option<File>> {
+    if !options.enabled {
+        return Ok(None);
+    }
+    let shown = format!("the layout `{}`", layout.path().display());
+    // A descriptor of its own: a lock belongs to the open file, and goes when that is closed.
+    let dir = rustix::fs::openat(
+        &layout.dir,
+        ".",
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
+    let dir = File::from(dir);
+    match wait(options, &shown, || flock(&dir, exclusive)) {
+        Err(Wait::Unsupported(why)) => lock_fallback(layout, options, exclusive, &shown, &why),
+        other => Ok(other.map(|()| Some(dir))?),
+    }
+}
+
+fn lock_fallback(
+    layout: &Layout,
+    options: &LockOptions<'_>,
+    exclusive: bool,
+    shown: &str,
+    why: &io::Error,
+) -> anyhow::Result<Option<File>> {
+    let file = match rustix::fs::openat(
+        &layout.dir,
+        FALLBACK,
+        OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::from_raw_mode(0o666),
+    ) {
+        Ok(fd) => File::from(fd),
+        // Nobody can change a layout on a read-only file system under us.
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if !exclusive => return Ok(None),
+        Err(e) => {
+            return Err(e).with_context(|| {
+                format!("cannot lock {shown} ({why}), nor its file `{FALLBACK}`; --no-lock goes on without")
+            });
+        }
+    };
+    wait(options, shown, || flock(&file, exclusive))
+        .map_err(|e| match e {
+            Wait::Unsupported(e) => Wait::Unsupported(e).into_error(shown),
+            other => other.into_error(shown),
+        })
+        .map(|()| Some(file))
+}
+
+fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Option<File>> {
+    if !options.enabled {
+        return Ok(None);
+    }
+    let path = layout.path().join(PODMAN_LOCK);
+    let shown = format!("`{}`", path.display());
+    let file = match rustix::fs::openat(
+        &layout.dir,
+        PODMAN_LOCK,
+        OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK,
+        Mode::empty(),
+    ) {
+        Ok(fd) => File::from(fd),
+        Err(Errno::NOENT) => return Ok(None),
+        Err(e) => return Err(foreign_lock(&shown, e)),
+    };
+    wait(options, &shown, || {
+        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
+            Err(Errno::ACCESS | Errno::AGAIN) => Err(Try::Busy),
+            Err(e) => Err(Try::Failed(e.into())),
+        }
+    })?;
+    Ok(Some(file))
+}
+
+/// BuildKit's lock on index.json. Dropping it unlocks, and removes the file if we created it.
+#[derive(Debug)]
+pub(super) struct IndexLock<'a> {
+    layout: &'a Layout,
+    file: File,
+    created: bool,
+}
+
+impl<'a> IndexLock<'a> {
+    /// Takes the lock. The caller gives it back within milliseconds.
+    pub(super) fn acquire(
+        layout: &'a Layout,
+        options: &LockOptions<'_>,
+    ) -> anyhow::Result<Option<IndexLock<'a>>> {
+        if !options.enabled {
+            return Ok(None);
+        }
+        let path = layout.path().join(INDEX_LOCK);
+        let shown = format!("`{}`", path.display());
+        let mut taken = None;
+        wait(options, &shown, || {
+            let (file, created) = open_or_create(layout).map_err(Try::Failed)?;
+            flock(&file, true)?;
+            // Peers delete the file before they unlock it: then this lock is on a file that the
+            // next one will not find.
+            if same_file(layout, &file) {
+                taken = Some(IndexLock {
+                    layout,
+                    file,
+                    created,
+                });
+                Ok(())
+            } else {
+                Err(Try::Busy)
+            }
+        })
+        .map_err(|e| match e {
+            Wait::Failed(e) | Wait::Unsupported(e) => match Errno::from_io_error(&e) {
+                Some(errno) => foreign_lock(&shown, errno),
+                None => e.into(),
+            },
+            busy => busy.into_error(&shown),
+        })?;
+        Ok(taken)
+    }
+}
+
+impl Drop for IndexLock<'_> {
+    fn drop(&mut self) {
+        if self.created && same_file(self.layout, &self.file) {
+            // Failing to remove it harms nobody: it is an empty file that the next one locks.
+            let _ = rustix::fs::unlinkat(&self.layout.dir, INDEX_LOCK, AtFlags::empty());
+        }
+    }
+}
+
+fn open_or_create(layout: &Layout) -> io::Result<(File, bool)> {
+    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let open = |more: OFlags| {
+        rustix::fs::openat(
+            &layout.dir,
+            INDEX_LOCK,
+            flags | more,
+            Mode::from_raw_mode(0o666),
+        )
+        .map(File::from)
+    };
+    loop {
+        match open(OFlags::empty()) {
+            Ok(file) => return Ok((file, false)),
+            Err(Errno::NOENT) => {}
+            Err(e) => return Err(e.into()),
+        }
+        match open(OFlags::CREATE | OFlags::EXCL) {
+            Ok(file) => return Ok((file, true)),
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+fn same_file(layout: &Layout, file: &File) -> bool {
+    let path = rustix::fs::statat(&layout.dir, INDEX_LOCK, AtFlags::SYMLINK_NOFOLLOW);
+    match (rustix::fs::fstat(file), path) {
+        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+        _ => false,
+    }
+}
+
+fn foreign_lock(shown: &str, errno: Errno) -> anyhow::Error {
+    Error::layout(format!("cannot lock {shown}: {errno}"))
+        .hint("another program made this lock file; run as its owner, or remove the file when nothing uses the layout")
+        .into()
+}
+
+enum Try {
+    Busy,
+    Unsupported(io::Error),
+    Failed(io::Error),
+}
+
+enum Wait {
+    TimedOut { shown: String, after: Duration },
+    Unsupported(io::Error),
+    Failed(io::Error),
+}
+
+impl Wait {
+    fn into_error(self, shown: &str) -> anyhow::Error {
+        match self {
+            Wait::TimedOut { shown, after } => Error::new(
+                Kind::LockBusy,
+                format!(
+                    "{shown} is in use by another process, and still was after {}",
+                    seconds(after)
+                ),
+            )
+            .hint("try again later, or wait longer with --lock-timeout 5m")
+            .into(),
+            Wait::Unsupported(e) => Error::new(
+                Kind::Failed,
+                format!("the file system cannot lock {shown}: {e}"),
+            )
+            .hint("when nothing else uses the layout, --no-lock goes on without a lock")
+            .into(),
+            Wait::Failed(e) => anyhow::Error::new(e).context(format!("cannot lock {shown}")),
+        }
+    }
+}
+
+impl From<Wait> for anyhow::Error {
+    fn from(wait: Wait) -> Self {
+        wait.into_error("the layout")
+    }
+}
+
+fn seconds(duration: Duration) -> String {
+    let seconds = duration.as_secs_f64();
+    format!("{seconds} second{}", if seconds == 1.0 { "" } else { "s" })
+}
+
+/// Tries until it works, fails, or the time is over.
+fn wait(
+    options: &LockOptions<'_>,
+    shown: &str,
+    mut attempt: impl FnMut() -> Result<(), Try>,
+) -> Result<(), Wait> {
+    let start = Instant::now();
+    let mut told = false;
+    loop {
+        match attempt() {
+            Ok(()) => return Ok(()),
+            Err(Try::Busy) => {}
+            Err(Try::Unsupported(e)) => return Err(Wait::Unsupported(e)),
+            Err(Try::Failed(e)) => return Err(Wait::Failed(e)),
+        }
+        let waited = start.elapsed();
+        if waited >= options.timeout {
+            return Err(Wait::TimedOut {
+                shown: shown.to_owned(),
+                after: options.timeout,
+            });
+        }
+        if !told && waited >= SILENCE {
+            told = true;
+            (options.waiting)(shown);
+        }
+        std::thread::sleep(RETRY.min(options.timeout - waited));
+    }
+}
+
+fn flock(file: &File, exclusive: bool) -> Result<(), Try> {
+    let result = if exclusive {
+        fs2::FileExt::try_lock_exclusive(file)
+    } else {
+        fs2::FileExt::try_lock_shared(file)
+    };
+    result.map_err(|e| {
+        if matches!(
+            e.kind(),
+            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
+        ) || e.raw_os_error() == fs2::lock_contended_error().raw_os_error()
+        {
+            Try::Busy
+        } else {
+            match Errno::from_io_error(&e) {
+                Some(
+                    Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS,
+                ) => Try::Unsupported(e),
+                _ => Try::Failed(e),
+            }
+        }
+    })
+}

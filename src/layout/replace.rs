@@ -1,0 +1,201 @@
+//! Replacing files of the layout's root, and cleaning up after a run that was killed meanwhile.
+//!
+//! There is one way in which a file is replaced here: a temporary file in the same directory, with
+//! the old file's mode and owner, written, synced, renamed over the old one, and the directory
+//! synced. Whoever reads sees the old bytes or the new ones, and after a crash too.
+
+use std::fs::File;
+use std::io::Write as _;
+
+use anyhow::Context as _;
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+
+use super::lock::IndexLock;
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
+use crate::error::Error;
+
+/// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
+/// next holder knows that nobody uses those it finds.
+const TEMPORARY: &str = ".ocirm-tmp-";
+
+/// What became of a wish to replace index.json.
+#[derive(Debug, PartialEq, Eq)]
+pub enum IndexWrite {
+    /// The new bytes are durable.
+    Done,
+    /// Somebody changed index.json since it was read; nothing was written. Plan again.
+    ChangedMeanwhile,
+}
+
+/// A file of an unpacked `docker save` that must change together with index.json.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RootEdit {
+    /// Which file.
+    pub file: DockerFile,
+    /// Its bytes when the plan was made.
+    pub old: Vec<u8>,
+    /// Its bytes from now on.
+    pub new: Vec<u8>,
+}
+
+impl Locked<Exclusive> {
+    /// Replaces index.json, if it still has the bytes `old`, and the files of a `docker save`
+    /// beside it. `new` is `None` when index.json itself stays, and is only compared.
+    ///
+    /// Those files go first: if the program dies between two renames, a name is still in
+    /// index.json and can be removed again; the other way round nothing would ever remove it from
+    /// `manifest.json`.
+    ///
+    /// # Locking
+    /// Takes the index lock for the time of comparing and renaming.
+    ///
+    /// # Errors
+    /// Exit status 12 when index.json is a symbolic link, whose target is not ours to replace, or
+    /// when the lock file cannot be opened; 11 when the lock stays held.
+    pub fn replace_index(
+        &self,
+        old: &[u8],
+        new: Option<&[u8]>,
+        beside: &[RootEdit],
+        options: &LockOptions<'_>,
+    ) -> anyhow::Result<IndexWrite> {
+        if new.is_none() && beside.is_empty() {
+            let same = self.read_index()? == old;
+            return Ok(if same {
+                IndexWrite::Done
+            } else {
+                IndexWrite::ChangedMeanwhile
+            });
+        }
+        // Writing and syncing happen before the lock is taken, so that it is held for moments only.
+        let mut ready = Vec::new();
+        for edit in beside {
+            ready.push(Temporary::write(&self.layout, edit.file.name(), &edit.new)?);
+        }
+        if let Some(new) = new {
+            ready.push(Temporary::write(&self.layout, "index.json", new)?);
+        }
+        let lock = IndexLock::acquire(&self.layout, options)?;
+        for edit in beside {
+            if self.read_docker_file(edit.file)?.as_deref() != Some(&edit.old) {
+                return Ok(IndexWrite::ChangedMeanwhile);
+            }
+        }
+        if self.read_index()? != old {
+            return Ok(IndexWrite::ChangedMeanwhile);
+        }
+        for temporary in ready {
+            temporary.rename()?;
+        }
+        drop(lock);
+        rustix::fs::fsync(&self.layout.dir)
+            .or_else(|e| match e {
+                // Some file systems cannot sync a directory; the rename is as durable as it gets.
+                rustix::io::Errno::INVAL | rustix::io::Errno::BADF => Ok(()),
+                e => Err(e),
+            })
+            .with_context(|| format!("cannot sync the directory `{}`", self.path().display()))?;
+        Ok(IndexWrite::Done)
+    }
+}
+
+/// A written and synced file that waits to take another one's place; dropped, it is removed.
+#[must_use = "a temporary file that is dropped changes nothing"]
+struct Temporary<'a> {
+    layout: &'a Layout,
+    name: String,
+    target: &'static str,
+    renamed: bool,
+}
+
+impl<'a> Temporary<'a> {
+    fn write(layout: &'a Layout, target: &'static str, bytes: &[u8]) -> anyhow::Result<Self> {
+        let path = layout.path().join(target);
+        let shown = path.display();
+        let old = rustix::fs::statat(&layout.dir, target, AtFlags::SYMLINK_NOFOLLOW)
+            .with_context(|| format!("cannot look at `{shown}`"))?;
+        if FileType::from_raw_mode(old.st_mode) != FileType::RegularFile {
+            return Err(Error::layout(format!(
+                "`{shown}` is {}, not a regular file, and cannot be replaced",
+                super::describe(FileType::from_raw_mode(old.st_mode))
+            ))
+            .hint("name the layout that the link leads to with --layout")
+            .into());
+        }
+        let context = || format!("cannot write beside `{shown}`");
+        let name = format!("{TEMPORARY}{}-{target}", std::process::id());
+        let create = || {
+            rustix::fs::openat(
+                &layout.dir,
+                &name,
+                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+                Mode::RUSR | Mode::WUSR,
+            )
+        };
+        let file = create().with_context(context)?;
+        let temporary = Temporary {
+            layout,
+            name: name.clone(),
+            target,
+            renamed: false,
+        };
+        let mut file = File::from(file);
+        file.write_all(bytes).with_context(context)?;
+        // Owner before mode, because a change of owner takes mode bits away. Only root may give a
+        // file to somebody else, and a group that we are not in cannot be kept: the mode still is.
+        let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
+        let now = rustix::fs::fstat(&file).with_context(context)?;
+        if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid)
+            && rustix::fs::fchown(&file, Some(uid), Some(gid)).is_err()
+        {
+            let _ = rustix::fs::fchown(&file, None, Some(gid));
+        }
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))
+            .with_context(context)?;
+        file.sync_all().with_context(context)?;
+        Ok(temporary)
+    }
+
+    fn rename(mut self) -> anyhow::Result<()> {
+        rustix::fs::renameat(&self.layout.dir, &self.name, &self.layout.dir, self.target)
+            .with_context(|| {
+                format!(
+                    "cannot replace `{}`",
+                    self.layout.path().join(self.target).display()
+                )
+            })?;
+        self.renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.renamed {
+            // If this fails, the next run that changes the layout removes it.
+            let _ = rustix::fs::unlinkat(&self.layout.dir, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// Removes our own temporary files; nobody else's. The caller holds the exclusive lock.
+pub(super) fn remove_stale_temporaries(layout: &Layout) -> anyhow::Result<()> {
+    let context = || format!("cannot list `{}`", layout.path().display());
+    let mut stale = Vec::new();
+    for entry in rustix::fs::Dir::read_from(&layout.dir).with_context(context)? {
+        let entry = entry.with_context(context)?;
+        if entry
+            .file_name()
+            .to_bytes()
+            .starts_with(TEMPORARY.as_bytes())
+            && matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
+        {
+            stale.push(entry.file_name().to_owned());
+        }
+    }
+    for name in stale {
+        // Not being able to remove garbage is no reason not to do what was asked.
+        let _ = rustix::fs::unlinkat(&layout.dir, name, AtFlags::empty());
+    }
+    Ok(())
+}

@@ -1,0 +1,332 @@
+//! `--filter`: what is accepted, and which images pass.
+//!
+//! `prune` and `ls` share the keys and their meaning; `ls` knows two more. An unknown key or a
+//! value that cannot be read is an error before anything is looked at. Different keys must all
+//! hold.
+
+use std::collections::BTreeMap;
+
+use globset::{GlobBuilder, GlobMatcher};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+
+use super::moment::parse_until;
+use crate::error::Error;
+use crate::image::table::Name;
+
+/// The filters of one command, understood.
+#[derive(Clone, Debug, Default)]
+pub struct Filters {
+    /// `dangling=`: what was asked for, if anything.
+    pub dangling: Option<bool>,
+    /// `until=`: images must be older than each of these moments.
+    pub until: Vec<Timestamp>,
+    /// `label=`, `label!=`: all must hold.
+    pub labels: Vec<LabelCheck>,
+    /// `reference=`: one must match.
+    pub references: Vec<Pattern>,
+    /// `reference!=`: none may match.
+    pub not_references: Vec<Pattern>,
+    /// `before=`: images created before each of these.
+    pub before: Vec<String>,
+    /// `since=`: images created after each of these.
+    pub since: Vec<String>,
+}
+
+/// Which command the filters are for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FilterUse {
+    /// `prune`; with `--all` it adds `dangling=false`, else `dangling=true`, as Docker does.
+    Prune {
+        /// `--all`.
+        all: bool,
+    },
+    /// `ls`, which also knows `before` and `since`.
+    Ls,
+}
+
+/// One condition on the labels of an image's config.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LabelCheck {
+    key: String,
+    value: Option<String>,
+    negated: bool,
+}
+
+/// A shell pattern for references; `*` does not cross `/`.
+#[derive(Clone, Debug)]
+pub struct Pattern(GlobMatcher);
+
+/// The longest label condition, in bytes, as in Docker.
+const MAX_LABEL_BYTES: usize = 4096;
+
+impl Filters {
+    /// Understands `KEY=VALUE` texts. `now` and `zone` are what spans of time and times without a
+    /// zone are measured by.
+    ///
+    /// # Errors
+    /// Exit status 2: no `=`, an unknown key, a value that cannot be read, values that contradict.
+    pub fn parse(
+        texts: &[String],
+        for_use: FilterUse,
+        now: Timestamp,
+        zone: &TimeZone,
+    ) -> Result<Filters, Error> {
+        let mut filters = Filters::default();
+        let mut dangling: Vec<String> = Vec::new();
+        for text in texts.iter().filter(|text| !text.is_empty()) {
+            let Some((key, value)) = text.split_once('=') else {
+                return Err(Error::usage(format!(
+                    "bad format of filter `{text}` (expected name=value)"
+                )));
+            };
+            let (key, value) = (key.trim().to_lowercase(), value.trim());
+            match key.as_str() {
+                "dangling" => dangling.push(value.to_owned()),
+                "until" => {
+                    let moment = parse_until(value, now, zone);
+                    filters
+                        .until
+                        .push(moment.map_err(|e| Error::usage(e.to_string()))?);
+                }
+                "label" => filters.labels.push(LabelCheck::parse(value, false)?),
+                "label!" => filters.labels.push(LabelCheck::parse(value, true)?),
+                "reference" => filters.references.push(Pattern::parse(value)?),
+                "reference!" => filters.not_references.push(Pattern::parse(value)?),
+                "before" if for_use == FilterUse::Ls => filters.before.push(value.to_owned()),
+                "since" if for_use == FilterUse::Ls => filters.since.push(value.to_owned()),
+                _ => {
+                    let more = match for_use {
+                        FilterUse::Ls => ", before, since",
+                        FilterUse::Prune { .. } => "",
+                    };
+                    return Err(Error::usage(format!("invalid filter '{key}'")).hint(format!(
+                        "the filters are dangling, label, label!, reference, reference!, until{more}"
+                    )));
+                }
+            }
+        }
+        if let FilterUse::Prune { all } = for_use {
+            dangling.push((!all).to_string());
+        }
+        filters.dangling = one_truth(&dangling)?;
+        Ok(filters)
+    }
+
+    /// Whether any filter asks what an image's config says.
+    pub fn need_configs(&self) -> bool {
+        !self.labels.is_empty()
+    }
+
+    /// Whether any filter asks when an image was made.
+    pub fn need_dates(&self) -> bool {
+        !self.until.is_empty()
+    }
+
+    /// Whether a name passes `reference` and `reference!`.
+    pub fn pass_name(&self, name: &Name, key: &str) -> bool {
+        let matches = |patterns: &[Pattern]| patterns.iter().any(|p| p.matches(name, key));
+        (self.references.is_empty() || matches(&self.references)) && !matches(&self.not_references)
+    }
+
+    /// Whether the labels of an image pass: one of its configs must satisfy all conditions, so an
+    /// image without configs never does.
+    pub fn pass_labels(&self, configs: &[BTreeMap<String, String>]) -> bool {
+        self.labels.is_empty()
+            || configs
+                .iter()
+                .any(|labels| self.labels.iter().all(|check| check.holds(labels)))
+    }
+
+    /// Whether an image of this date is older than every moment.
+    pub fn pass_date(&self, created: Timestamp) -> bool {
+        self.until.iter().all(|moment| created < *moment)
+    }
+}
+
+/// The one value of `dangling` that all texts agree on.
+fn one_truth(texts: &[String]) -> Result<Option<bool>, Error> {
+    let mut truth = None;
+    for text in texts {
+        let value = match text.as_str() {
+            "1" | "true" => true,
+            "0" | "false" => false,
+            _ => return Err(bad_dangling(texts)),
+        };
+        if truth.replace(value).is_some_and(|before| before != value) {
+            return Err(bad_dangling(texts));
+        }
+    }
+    Ok(truth)
+}
+
+fn bad_dangling(texts: &[String]) -> Error {
+    Error::usage(format!("invalid filter 'dangling=[{}]'", texts.join(" ")))
+        .hint("dangling is true or false; prune sets it to true, and with --all to false")
+}
+
+impl LabelCheck {
+    fn parse(text: &str, negated: bool) -> Result<LabelCheck, Error> {
+        let (key, value) = match text.split_once('=') {
+            Some((key, value)) => (key, Some(value)),
+            None => (text, None),
+        };
+        let length = key.len() + value.map_or(0, str::len);
+        if length > MAX_LABEL_BYTES {
+            return Err(Error::usage(format!(
+                "a label filter has {length} bytes; the most is {MAX_LABEL_BYTES}"
+            )));
+        }
+        // `label=key!=value` negates too, and with `label!` that is a double negation.
+        let (key, not_equal) = match (key.strip_suffix('!'), value) {
+            (Some(key), Some(_)) => (key, true),
+            _ => (key, false),
+        };
+        if key.is_empty() {
+            return Err(Error::usage(
+                "a label filter needs a label: label=KEY or label=KEY=VALUE",
+            ));
+        }
+        Ok(LabelCheck {
+            key: key.to_owned(),
+            value: value.map(str::to_owned),
+            negated: negated != not_equal,
+        })
+    }
+
+    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+        let found = labels.get(&self.key);
+        let holds = match &self.value {
+            None => found.is_some(),
+            Some(value) => found == Some(value),
+        };
+        holds != self.negated
+    }
+}
+
+impl Pattern {
+    /// Understands a pattern: `*`, `?`, `[...]`.
+    ///
+    /// # Errors
+    /// Exit status 2, with what is wrong.
+    pub fn parse(text: &str) -> Result<Pattern, Error> {
+        let glob = GlobBuilder::new(text)
+            .literal_separator(true)
+            .backslash_escape(true)
+            .build()
+            .map_err(|e| Error::usage(format!("bad pattern `{text}`: {}", e.kind())))?;
+        Ok(Pattern(glob.compile_matcher()))
+    }
+
+    /// Whether it matches a name: as it is shown, in full, or either without tag and digest.
+    pub fn matches(&self, name: &Name, key: &str) -> bool {
+        let is_match = |text: &str| self.0.is_match(text);
+        match name {
+            Name::Reference(reference) => {
+                is_match(&reference.familiar())
+                    || is_match(&reference.familiar_repository())
+                    || is_match(key)
+                    || is_match(&reference.repository())
+            }
+            Name::Tag(_) | Name::Raw(_) | Name::Dangling => is_match(key),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::image::reference::Reference;
+
+    fn parse(texts: &[&str], for_use: FilterUse) -> Result<Filters, String> {
+        let texts: Vec<String> = texts.iter().map(|t| (*t).to_owned()).collect();
+        Filters::parse(&texts, for_use, Timestamp::UNIX_EPOCH, &TimeZone::UTC)
+            .map_err(|e| e.to_string())
+    }
+
+    #[test]
+    fn unknown_keys_and_contradictions_are_errors() {
+        let prune = FilterUse::Prune { all: false };
+        for (texts, for_use, message) in [
+            (vec!["label"], prune, "expected name=value"),
+            (vec!["before=x"], prune, "invalid filter 'before'"),
+            (vec!["nope=x"], FilterUse::Ls, "invalid filter 'nope'"),
+            (
+                vec!["dangling=false"],
+                prune,
+                "invalid filter 'dangling=[false true]'",
+            ),
+            (
+                vec!["dangling=maybe"],
+                FilterUse::Ls,
+                "invalid filter 'dangling=[maybe]'",
+            ),
+            (vec!["until=soon"], prune, "until"),
+            (vec!["reference=[a"], prune, "bad pattern"),
+        ] {
+            let error = parse(&texts, for_use).unwrap_err();
+            assert!(error.contains(message), "{texts:?}: {error}");
+        }
+        let all = FilterUse::Prune { all: true };
+        assert_eq!(parse(&["dangling=0"], all).unwrap().dangling, Some(false));
+        assert_eq!(
+            parse(&[" Dangling = true ", ""], prune).unwrap().dangling,
+            Some(true)
+        );
+        assert!(parse(&["before=x", "since=y"], FilterUse::Ls).is_ok());
+    }
+
+    #[test]
+    fn labels_are_judged_together_and_per_config() {
+        let config = |pairs: &[(&str, &str)]| {
+            pairs
+                .iter()
+                .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
+                .collect::<BTreeMap<_, _>>()
+        };
+        let test = config(&[("stage", "test"), ("team", "x")]);
+        let prod = config(&[("stage", "prod")]);
+        for (filters, labels, passes) in [
+            (vec!["label=stage"], vec![&test], true),
+            (vec!["label=stage=test"], vec![&prod], false),
+            (
+                vec!["label=stage=prod", "label=team"],
+                vec![&test, &prod],
+                false,
+            ),
+            (vec!["label!=team"], vec![&prod], true),
+            (vec!["label!=stage=test"], vec![&test], false),
+            (vec!["label=stage!=test"], vec![&prod], true),
+            (vec!["label=none!=x"], vec![&prod], true),
+            (vec!["label!=stage!=test"], vec![&test], true),
+            (vec!["label!=none"], vec![], false),
+        ] {
+            let parsed = parse(&filters, FilterUse::Ls).unwrap();
+            let labels: Vec<_> = labels.into_iter().cloned().collect();
+            assert_eq!(parsed.pass_labels(&labels), passes, "{filters:?}");
+        }
+    }
+
+    #[test]
+    fn patterns_match_names_as_docker_does() {
+        let web = Reference::parse("ghcr.io/acme/web:1.2").unwrap();
+        let hub = Reference::parse("alpine:3").unwrap();
+        for (pattern, reference, matches) in [
+            ("ghcr.io/acme/web", &web, true),
+            ("ghcr.io/*/web", &web, true),
+            ("*/web", &web, false),
+            ("ghcr.io/acme/web:1.*", &web, true),
+            ("we", &web, false),
+            ("alp*", &hub, true),
+            ("docker.io/library/alpine:[23]", &hub, true),
+            ("alpine:?", &hub, true),
+            ("*", &hub, true),
+            ("*", &web, false),
+        ] {
+            let key = reference.to_string();
+            let name = Name::Reference(reference.clone());
+            let pattern_ = Pattern::parse(pattern).unwrap();
+            assert_eq!(pattern_.matches(&name, &key), matches, "{pattern}");
+        }
+    }
+}

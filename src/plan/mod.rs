@@ -1,0 +1,449 @@
+//! THE DECISION: values in, a [`Plan`] out. Nothing here reads a clock, a file or an environment.
+//!
+//! * `lookup`: which image a person means
+//! * `same_set`: which of an image's names go together
+//! * `rmi`, `platform`, `untag`, `prune`: what each command removes
+//! * `filter`, `moment`: what `--filter` accepts
+//!
+//! Every command works on a [`Draft`]: the image table as the arguments so far left it. When all
+//! are handled, [`Draft::finish`] lets the children and referrers follow what they belong to, and
+//! makes the plan. The same plan is shown by a dry run and carried out by a real one.
+
+pub mod filter;
+pub mod lookup;
+pub mod moment;
+mod platform;
+pub mod prune;
+pub mod rmi;
+pub mod same_set;
+pub mod untag;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use crate::image::Contents;
+use crate::image::graph::{Graph, NodeId};
+use crate::image::index::EntryEdit;
+use crate::image::reach::{Cut, Follow, Reach};
+use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
+
+/// What a command does to a layout, and says about it.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// What is reported, in order.
+    pub actions: Vec<Action>,
+    /// What happens to entries of index.json.
+    pub edits: BTreeMap<usize, EntryEdit>,
+    /// Records that stay, by their number.
+    pub kept: Vec<bool>,
+    /// Manifests that images lose although their indexes still list them, by image.
+    pub cuts: HashMap<NodeId, Cut>,
+    /// Full names that nothing carries any more.
+    pub names_gone: BTreeSet<String>,
+    /// Arguments, or parts of them, that were not done.
+    pub refusals: Vec<Refusal>,
+    /// What else the user should know.
+    pub notes: Vec<Note>,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// This name goes.
+    Untagged(String),
+    /// This document goes, unless something else still needs it.
+    Deleted(NodeId),
+    /// This one and the documents below it go, as far as nothing else needs them.
+    DeletedBelow(NodeId),
+}
+
+/// Something that was asked for and is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, as far as the exit status is concerned.
+    pub class: RefusalClass,
+    /// What and why, in one line.
+    pub message: String,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// It is not there. With `--force` or `--ignore` that is as good as removed.
+    NotFound,
+    /// It could mean different images.
+    Ambiguous,
+    /// Something speaks against it, which `--force` overrules.
+    Conflict,
+    /// It cannot be understood.
+    Invalid,
+}
+
+impl Refusal {
+    fn new(class: RefusalClass, message: impl Into<String>) -> Refusal {
+        Refusal {
+            class,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    fn hint(mut self, hint: impl Into<String>) -> Refusal {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Something that the user should know and that is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// An argument's digest is not that of the image its name leads to; the name counted.
+    DigestIgnored {
+        /// The argument.
+        argument: String,
+        /// The digest of the image.
+        found: String,
+    },
+    /// This platform was asked for and stays, because another image needs it.
+    PlatformKept {
+        /// The platform.
+        platform: String,
+        /// Its manifest.
+        manifest: NodeId,
+        /// Images that need it.
+        holders: Vec<String>,
+    },
+    /// The index of this image lists platforms that are no longer there.
+    Sparse {
+        /// The image's name.
+        image: String,
+        /// Its index.
+        index: NodeId,
+    },
+    /// `prune` leaves images without a name, because nothing in the layout has one.
+    NamelessLeft {
+        /// How many.
+        images: usize,
+    },
+    /// `prune` leaves entries without a name that are younger than the grace period.
+    YoungLeft {
+        /// How many.
+        images: usize,
+    },
+}
+
+/// What became of a record so far.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Present,
+    /// It lost its name and is dangling now.
+    Dangling,
+    Gone,
+}
+
+/// A platform that an image loses: one manifest, and what says something about it.
+struct PlatformCut {
+    image: NodeId,
+    manifest: NodeId,
+    platform: String,
+    /// Its attestations, in the order of the index.
+    also: Vec<NodeId>,
+    /// Where its lines stand among the actions.
+    action: usize,
+}
+
+/// The image table, as the arguments so far left it.
+pub struct Draft<'a> {
+    contents: &'a Contents,
+    states: Vec<State>,
+    actions: Vec<Action>,
+    refusals: Vec<Refusal>,
+    notes: Vec<Note>,
+    platform_cuts: Vec<PlatformCut>,
+}
+
+impl<'a> Draft<'a> {
+    /// Nothing is decided yet.
+    pub fn new(contents: &'a Contents) -> Draft<'a> {
+        Draft {
+            contents,
+            states: vec![State::Present; contents.table.records().len()],
+            actions: Vec::new(),
+            refusals: Vec::new(),
+            notes: Vec::new(),
+            platform_cuts: Vec::new(),
+        }
+    }
+
+    fn table(&self) -> &'a Table {
+        &self.contents.table
+    }
+
+    fn graph(&self) -> &'a Graph {
+        &self.contents.graph
+    }
+
+    fn record(&self, id: RecordId) -> &'a Record {
+        self.table().record(id)
+    }
+
+    fn is_present(&self, id: RecordId) -> bool {
+        self.states[id.index()] != State::Gone
+    }
+
+    fn is_dangling(&self, id: RecordId) -> bool {
+        self.record(id).is_dangling() || self.states[id.index()] == State::Dangling
+    }
+
+    /// The name that a record has by now.
+    fn name(&self, id: RecordId) -> &'a Name {
+        match self.states[id.index()] {
+            State::Dangling => &Name::Dangling,
+            _ => &self.record(id).name,
+        }
+    }
+
+    /// A record's name as it is shown, for lists of names.
+    fn shown(&self, id: RecordId) -> String {
+        self.record(id).shown(self.graph())
+    }
+
+    /// The records of an image that Docker's rules count: an entry that merely lists a part of
+    /// another image counts only when there is nothing else.
+    fn set_of(&self, target: NodeId) -> Vec<RecordId> {
+        let present: Vec<RecordId> = self
+            .table()
+            .of_target(target)
+            .iter()
+            .copied()
+            .filter(|id| self.is_present(*id))
+            .collect();
+        let own: Vec<RecordId> = present
+            .iter()
+            .copied()
+            .filter(|id| !self.is_mere_dependent(*id))
+            .collect();
+        let mut set = if own.is_empty() { present } else { own };
+        // A record that became dangling sorts where its new name does: behind every domain that
+        // sorts before `moby`.
+        set.sort_by_key(|id| match self.states[id.index()] {
+            State::Dangling => format!(
+                "{}{}",
+                crate::image::index::DANGLING_PREFIX,
+                self.graph().digest(target)
+            ),
+            _ => self.record(*id).key.clone(),
+        });
+        set
+    }
+
+    fn is_mere_dependent(&self, id: RecordId) -> bool {
+        let record = self.record(id);
+        record.is_dangling() && record.kind.is_dependent()
+    }
+
+    fn remove(&mut self, id: RecordId) {
+        self.states[id.index()] = State::Gone;
+    }
+
+    /// Takes a record's name away and leaves its image dangling, unless it already is.
+    fn dangle(&mut self, id: RecordId) {
+        let target = self.record(id).target;
+        let exists = self
+            .set_of(target)
+            .into_iter()
+            .any(|other| other != id && self.is_dangling(other));
+        self.states[id.index()] = if exists { State::Gone } else { State::Dangling };
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        self.refusals.push(refusal);
+    }
+
+    fn cuts(&self) -> HashMap<NodeId, Cut> {
+        let mut cuts: HashMap<NodeId, Cut> = HashMap::new();
+        for cut in &self.platform_cuts {
+            let set = cuts.entry(cut.image).or_default();
+            set.insert(cut.manifest);
+            set.extend(&cut.also);
+        }
+        cuts
+    }
+
+    /// Lets children and referrers follow, takes back platforms that others need, and makes the
+    /// plan.
+    pub fn finish(mut self) -> Plan {
+        let claims = Claims::new(self.table(), self.graph());
+        let (kept, cuts) = loop {
+            let cuts = self.cuts();
+            let states = &self.states;
+            let kept = claims
+                .settle(&|id| states[id.index()] != State::Gone, &|image| {
+                    cuts.get(&image)
+                })
+                .kept;
+            let holders = holders(self.contents, &kept, &cuts);
+            let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
+                .into_iter()
+                .partition(|cut| holders[cut.manifest.index()].is_some());
+            self.platform_cuts = gone;
+            if needed.is_empty() {
+                break (kept, cuts);
+            }
+            // Taking one back can make another one needed, so everything is looked at again.
+            for cut in needed {
+                self.take_back(cut, &kept, &cuts);
+            }
+        };
+        self.report_platforms();
+        self.report_followers(&kept);
+        let mut plan = Plan {
+            kept,
+            cuts,
+            actions: self.actions,
+            refusals: self.refusals,
+            notes: self.notes,
+            ..Plan::default()
+        };
+        for (id, record) in self.contents.table.records() {
+            let (first, rest) = match (plan.kept[id.index()], self.states[id.index()]) {
+                (true, State::Dangling) => (EntryEdit::Dangle, EntryEdit::Remove),
+                (true, _) => continue,
+                (false, _) => (EntryEdit::Remove, EntryEdit::Remove),
+            };
+            for (number, position) in record.entries.iter().enumerate() {
+                plan.edits
+                    .insert(*position, if number == 0 { first } else { rest });
+            }
+            if let Name::Reference(_) = record.name {
+                plan.names_gone.insert(record.key.clone());
+            }
+        }
+        for (id, record) in self.contents.table.records() {
+            if plan.kept[id.index()] && self.states[id.index()] == State::Present {
+                plan.names_gone.remove(&record.key);
+            }
+        }
+        plan
+    }
+
+    fn take_back(&mut self, cut: PlatformCut, kept: &[bool], cuts: &HashMap<NodeId, Cut>) {
+        let above = self.graph().ancestors(cut.manifest, Follow::Subjects);
+        let names: BTreeSet<String> = self
+            .table()
+            .records()
+            .filter(|(id, record)| {
+                let lost = cuts.get(&record.target);
+                kept[id.index()]
+                    && record.target != cut.image
+                    && above.contains(&record.target)
+                    && !lost.is_some_and(|lost| lost.contains(&cut.manifest))
+            })
+            .map(|(id, _)| self.shown(id))
+            .collect();
+        self.notes.push(Note::PlatformKept {
+            platform: cut.platform,
+            manifest: cut.manifest,
+            holders: names.into_iter().collect(),
+        });
+    }
+
+    /// Puts the lines of removed platforms where their arguments stood.
+    fn report_platforms(&mut self) {
+        let mut images = BTreeMap::new();
+        for cut in self.platform_cuts.iter().rev() {
+            let lines = std::iter::once(cut.manifest)
+                .chain(cut.also.iter().copied())
+                .map(Action::Deleted);
+            self.actions.splice(cut.action..cut.action, lines);
+            images.entry(cut.image).or_insert(());
+        }
+        for image in images.into_keys() {
+            let name = self
+                .set_of(image)
+                .first()
+                .map_or_else(String::new, |id| self.shown(*id));
+            self.notes.push(Note::Sparse {
+                image: name,
+                index: image,
+            });
+        }
+    }
+
+    /// Referrers that go because what they refer to goes are images of their own: they are named.
+    fn report_followers(&mut self, kept: &[bool]) {
+        let mut followers: Vec<(&str, RecordId)> = self
+            .contents
+            .table
+            .records()
+            .filter(|(id, record)| {
+                !kept[id.index()] && self.is_present(*id) && record.kind == Kind::Referrer
+            })
+            .map(|(id, record)| (record.key.as_str(), id))
+            .collect();
+        followers.sort();
+        for (_, id) in followers {
+            let record = self.record(id);
+            if !record.is_dangling() {
+                self.actions.push(Action::Untagged(self.shown(id)));
+            }
+            self.actions.push(Action::DeletedBelow(record.target));
+        }
+    }
+}
+
+/// For each node the first record that holds it, of those that are left.
+pub(crate) fn holders(
+    contents: &Contents,
+    kept: &[bool],
+    cuts: &HashMap<NodeId, Cut>,
+) -> Vec<Option<RecordId>> {
+    let mut holders = vec![None; contents.graph.len()];
+    let mut reach = Reach::new(&contents.graph);
+    for (id, record) in contents.table.records() {
+        if kept[id.index()] {
+            reach.walk(
+                &contents.graph,
+                record.target,
+                Follow::Subjects,
+                cuts.get(&record.target),
+                &mut |node, _| {
+                    let holder = &mut holders[node.index()];
+                    *holder = holder.or(Some(id));
+                },
+            );
+        }
+    }
+    holders
+}
+
+/// A text between backticks, for messages.
+pub(crate) fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// A list for a sentence, of at most `most` items: `a, b and 3 more`.
+pub(crate) fn listed(items: &[String], most: usize) -> String {
+    match items {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        items if items.len() <= most => format!(
+            "{} and {}",
+            items[..items.len() - 1].join(", "),
+            items[items.len() - 1]
+        ),
+        items => format!(
+            "{} and {} more",
+            items[..most].join(", "),
+            items.len() - most
+        ),
+    }
+}
+
+impl Plan {
+    /// Whether nothing changes: no entry, and no platform of any image.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty() && self.cuts.is_empty()
+    }
+}

@@ -1,0 +1,151 @@
+//! `rmi --platform`: removing one platform of an image and leaving the rest.
+//!
+//! The index stays, with its digest and its names, and goes on listing the platform; the layout
+//! becomes sparse, which the specification allows. What goes is the platform's manifest, what
+//! attests or refers to it, and the blobs that nothing else reaches. Unlike in Docker, a manifest
+//! that another image needs stays, and the report says who needs it.
+
+use super::rmi::RmiOptions;
+use super::{Draft, PlatformCut, Refusal, RefusalClass, listed};
+use crate::image::graph::NodeId;
+use crate::image::platform::Platform;
+use crate::image::reach::Cut;
+use crate::image::table::RecordId;
+use crate::image::variants::{ConfigOf, Variant, variants};
+
+impl Draft<'_> {
+    /// Removes platforms of the image that `set` belongs to; `others` are names of it that were
+    /// not asked for.
+    pub(super) fn rmi_platforms(
+        &mut self,
+        set: &[RecordId],
+        others: &[RecordId],
+        options: &RmiOptions,
+        config_of: &ConfigOf<'_>,
+    ) -> Result<(), Refusal> {
+        let image = self.record(set[0]).target;
+        let id = self.graph().digest(image).clone();
+        if !others.is_empty() && !options.force {
+            let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
+            return Err(Refusal::new(
+                RefusalClass::Conflict,
+                format!(
+                    "conflict: unable to delete a platform of {} (must be forced) - {} would lose \
+                     it too",
+                    id.short(),
+                    listed(&names, 8)
+                ),
+            )
+            .hint("use --force to remove it from all of them"));
+        }
+        let mut removed_any = false;
+        for platform in &options.platforms {
+            let offered = self.present_variants(set, config_of);
+            let Some(best) = best(&offered, platform) else {
+                let refusal = Refusal::new(
+                    RefusalClass::NotFound,
+                    format!(
+                        "failed to delete platform {platform} for image {id}: image with reference \
+                         {} was found but does not provide the platform {platform}",
+                        self.shown(set[0])
+                    ),
+                )
+                .hint(present(&offered));
+                self.refuse(refusal);
+                continue;
+            };
+            removed_any = true;
+            let manifest = best.manifest;
+            if manifest == image {
+                self.delete_image(set, options, false);
+                return Ok(());
+            }
+            let cut = PlatformCut {
+                image,
+                manifest,
+                platform: platform.to_string(),
+                also: self.attestations(image, manifest),
+                action: self.actions.len(),
+            };
+            self.platform_cuts.push(cut);
+        }
+        let left = self.present_variants(set, config_of);
+        if removed_any && left.iter().all(|variant| variant.is_attestation) {
+            // Nothing that runs anywhere is left: that is removing the image.
+            self.platform_cuts.retain(|cut| cut.image != image);
+            self.delete_image(set, options, false);
+        }
+        Ok(())
+    }
+
+    /// The manifests that are there and not already removed by an earlier argument.
+    fn present_variants(&self, set: &[RecordId], config_of: &ConfigOf<'_>) -> Vec<Variant> {
+        let image = self.record(set[0]).target;
+        let cut = self.cuts().remove(&image).unwrap_or_default();
+        let declared = set
+            .iter()
+            .flat_map(|id| &self.record(*id).entries)
+            .find_map(|at| self.contents.index.entries()[*at].platform.as_ref());
+        let mut found = variants(self.graph(), image, declared, &cut, config_of);
+        found.retain(|variant| variant.is_present);
+        found
+    }
+
+    /// What, within the image, attests or refers to the manifest, at any depth.
+    fn attestations(&self, image: NodeId, manifest: NodeId) -> Vec<NodeId> {
+        let graph = self.graph();
+        let below = graph.needed_below(image);
+        let mut about: Cut = Cut::from([manifest]);
+        let mut found = Vec::new();
+        loop {
+            let before = found.len();
+            for node in &below {
+                let mut is_about = graph
+                    .subject(*node)
+                    .is_some_and(|subject| about.contains(&subject));
+                if is_about && !about.contains(node) {
+                    about.insert(*node);
+                    found.push(*node);
+                }
+                for link in graph.links(*node) {
+                    is_about = link
+                        .note
+                        .and_then(|note| note.attests.as_ref())
+                        .and_then(|digest| graph.find(digest))
+                        .is_some_and(|subject| about.contains(&subject));
+                    if is_about && about.insert(link.to) {
+                        found.push(link.to);
+                    }
+                }
+            }
+            if found.len() == before {
+                return found;
+            }
+        }
+    }
+}
+
+/// The one that matches best: more features first, then the order of the image.
+fn best<'a>(variants: &'a [Variant], asked: &Platform) -> Option<&'a Variant> {
+    let features = |c: &Variant| c.platform.as_ref().map_or(0, |p| p.os_features.len());
+    let mut best: Option<&Variant> = None;
+    for variant in variants {
+        let matches = variant
+            .platform
+            .as_ref()
+            .is_some_and(|platform| asked.matches(platform));
+        if matches && best.is_none_or(|best| features(variant) > features(best)) {
+            best = Some(variant);
+        }
+    }
+    best
+}
+
+fn present(variants: &[Variant]) -> String {
+    let platforms: Vec<String> = variants
+        .iter()
+        .filter(|variant| !variant.is_attestation)
+        .filter_map(|variant| Some(variant.platform.as_ref()?.to_string()))
+        .collect();
+    format!("present in this layout: {}", listed(&platforms, 16))
+}

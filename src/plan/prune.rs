@@ -1,0 +1,104 @@
+//! `prune`: dangling images, with `--all` every image; and then the blobs that nothing reaches.
+//!
+//! Without `--all` no name that a person chose ever goes. What is left over from another program's
+//! work in progress is spared by age: an entry without a name may be the first half of a push.
+
+use std::collections::{BTreeMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::filter::Filters;
+use super::{Action, Draft, Note};
+use crate::image::facts;
+use crate::image::table::{Kind, Record, RecordId};
+
+/// What `prune` was told.
+#[derive(Clone, Debug)]
+pub struct PruneOptions {
+    /// Every image, not only dangling ones.
+    pub all: bool,
+    /// Which of them.
+    pub filters: Filters,
+    /// What arrived after this moment without a name is spared.
+    pub spare_after: Timestamp,
+    /// What a person saw and agreed to, as texts of entries; nothing else goes.
+    pub confirmed: Option<HashSet<String>>,
+}
+
+/// What decisions need to know of images beside their names, asked only where a filter needs it.
+pub trait Facts {
+    /// When the image was made; see [`facts::Facts::created`].
+    fn created(&self, record: RecordId) -> Timestamp;
+    /// When the image came into the layout.
+    fn arrived(&self, record: RecordId) -> Timestamp;
+    /// The labels of each of its configs that are there.
+    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
+}
+
+impl<M> Facts for facts::Facts<'_, M> {
+    fn created(&self, record: RecordId) -> Timestamp {
+        self.created(record)
+    }
+    fn arrived(&self, record: RecordId) -> Timestamp {
+        self.arrived(record)
+    }
+    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>> {
+        self.labels(record)
+    }
+}
+
+impl Draft<'_> {
+    /// Removes what the options say.
+    pub fn prune(&mut self, options: &PruneOptions, facts: &dyn Facts) {
+        let mut candidates: Vec<(&str, RecordId)> = Vec::new();
+        let mut young = 0;
+        let mut nameless = 0;
+        for (id, record) in self.table().records() {
+            match record.kind {
+                Kind::Dangling => {}
+                Kind::Named | Kind::Unnamed if options.all => {}
+                Kind::Unnamed => {
+                    nameless += 1;
+                    continue;
+                }
+                Kind::Named | Kind::Child | Kind::Referrer => continue,
+            }
+            if !passes(id, record, &options.filters, facts) {
+                continue;
+            }
+            if record.is_dangling() && !record.explicit && facts.arrived(id) > options.spare_after {
+                young += 1;
+                continue;
+            }
+            if let Some(confirmed) = &options.confirmed
+                && !record
+                    .entries
+                    .iter()
+                    .all(|at| confirmed.contains(self.contents.index.entry_text(*at)))
+            {
+                continue;
+            }
+            candidates.push((&record.key, id));
+        }
+        candidates.sort();
+        for (_, id) in candidates {
+            self.actions.push(Action::Untagged(self.shown(id)));
+            self.actions
+                .push(Action::DeletedBelow(self.record(id).target));
+            self.remove(id);
+        }
+        if nameless > 0 {
+            self.notes.push(Note::NamelessLeft { images: nameless });
+        }
+        if young > 0 {
+            self.notes.push(Note::YoungLeft { images: young });
+        }
+    }
+}
+
+/// Whether a record passes all filters that look at single images.
+pub fn passes(id: RecordId, record: &Record, filters: &Filters, facts: &dyn Facts) -> bool {
+    filters.pass_name(&record.name, &record.key)
+        && (!filters.need_dates() || filters.pass_date(facts.created(id)))
+        && (!filters.need_configs() || filters.pass_labels(&facts.labels(id)))
+}

@@ -1,0 +1,239 @@
+//! `rmi`: removing names, and the image with the last of them.
+//!
+//! The rules are those of Docker's containerd image store. By name, the names that go together
+//! with it go; if no other is left, the image goes too. By ID, the image goes, which is a conflict
+//! when it has names that do not go together. Images that Docker's classic builder left as dangling
+//! parents go with their last child.
+
+use super::same_set::{Compared, same_set};
+use super::{Action, Draft, Refusal, RefusalClass, listed};
+use crate::image::graph::NodeId;
+use crate::image::platform::Platform;
+use crate::image::reach::Follow;
+use crate::image::table::{Kind, Name, RecordId};
+use crate::image::variants::ConfigOf;
+use crate::layout::Digest;
+
+/// What `rmi` was told beside the images.
+#[derive(Clone, Debug, Default)]
+pub struct RmiOptions {
+    /// Overrule conflicts.
+    pub force: bool,
+    /// Leave dangling parents where they are.
+    pub keep_parents: bool,
+    /// Remove only these platforms.
+    pub platforms: Vec<Platform>,
+}
+
+impl Draft<'_> {
+    /// Removes one image, or what of it the options say. `config_of` is asked about platforms that
+    /// no index declares.
+    pub fn rmi(&mut self, argument: &str, options: &RmiOptions, config_of: &ConfigOf<'_>) {
+        if let Err(refusal) = self.try_rmi(argument, options, config_of) {
+            self.refuse(refusal);
+        }
+    }
+
+    fn try_rmi(
+        &mut self,
+        argument: &str,
+        options: &RmiOptions,
+        config_of: &ConfigOf<'_>,
+    ) -> Result<(), Refusal> {
+        let found = self.look_up(argument)?;
+        let names: Vec<&Name> = found.set.iter().map(|id| self.name(*id)).collect();
+        let compared = match found.matched {
+            None if found.by_id => Compared::First,
+            None => found
+                .asked
+                .as_ref()
+                .map_or(Compared::First, Compared::Reference),
+            Some(matched) => match self.name(matched) {
+                Name::Reference(reference) => Compared::Reference(reference),
+                Name::Tag(tag) => Compared::Tag(tag),
+                Name::Raw(_) | Name::Dangling => Compared::Only(
+                    found
+                        .set
+                        .iter()
+                        .position(|id| *id == matched)
+                        .unwrap_or_default(),
+                ),
+            },
+        };
+        let same: Vec<RecordId> = same_set(&names, compared)
+            .into_iter()
+            .map(|place| found.set[place])
+            .collect();
+        if same.is_empty() && found.matched.is_none() && !found.by_id {
+            let familiar = found.asked.map_or_else(String::new, |r| r.familiar());
+            return Err(Refusal::new(
+                RefusalClass::NotFound,
+                format!("No such image: {familiar}"),
+            ));
+        }
+        // Naming an image by its own ID is asking for the image, whatever it is called.
+        let asks_for_names = !found.by_id;
+        let is_whole = same.len() == found.set.len();
+        if !options.platforms.is_empty() {
+            let others: Vec<RecordId> = found
+                .set
+                .iter()
+                .copied()
+                .filter(|id| !same.contains(id) && !self.is_dangling(*id))
+                .collect();
+            return self.rmi_platforms(&found.set, &others, options, config_of);
+        }
+        if asks_for_names && !is_whole {
+            self.untag_all(&same);
+            return Ok(());
+        }
+        if !options.force && self.is_mere_dependent(found.set[0]) {
+            self.refuse_part_of_another(found.set[0])?;
+        }
+        let names_conflict = !options.force
+            && (!is_whole || (found.by_id && found.matched.is_some() && found.set.len() > 1));
+        if names_conflict && found.set.len() > 1 {
+            return Err(self.several_names(&found.set));
+        }
+        // An image that others were built from stays for them, nameless, if its only name was given
+        // and nothing was forced.
+        let keep_for_children = found.matched.is_some()
+            && found.set.len() == 1
+            && !options.force
+            && !self.is_dangling(found.set[0])
+            && self.has_children(found.target);
+        self.delete_image(&found.set, options, keep_for_children);
+        Ok(())
+    }
+
+    /// Removes names of an image that has others.
+    fn untag_all(&mut self, records: &[RecordId]) {
+        for id in records {
+            let name = if self.is_dangling(*id) {
+                let digest = self.graph().digest(self.record(*id).target);
+                format!("{}{digest}", crate::image::index::DANGLING_PREFIX)
+            } else {
+                self.shown(*id)
+            };
+            self.actions.push(Action::Untagged(name));
+            self.remove(*id);
+        }
+    }
+
+    /// Removes an image with all its names, and the dangling images it was built from.
+    pub(super) fn delete_image(
+        &mut self,
+        set: &[RecordId],
+        options: &RmiOptions,
+        keep_for_children: bool,
+    ) {
+        let target = self.record(set[0]).target;
+        let parents = if options.keep_parents {
+            Vec::new()
+        } else {
+            self.parents(target)
+        };
+        for id in set {
+            if !self.is_dangling(*id) {
+                self.actions.push(Action::Untagged(self.shown(*id)));
+            }
+            if keep_for_children {
+                self.dangle(*id);
+            } else {
+                self.remove(*id);
+            }
+        }
+        self.actions.push(Action::Deleted(target));
+        for parent in parents {
+            let set = self.set_of(parent);
+            if set.len() != 1 || !self.is_dangling(set[0]) {
+                break;
+            }
+            self.remove(set[0]);
+            self.actions.push(Action::Deleted(parent));
+        }
+    }
+
+    fn parent_of(&self, target: NodeId) -> Option<&Digest> {
+        self.set_of(target)
+            .first()
+            .and_then(|id| self.record(*id).parent.as_ref())
+    }
+
+    /// The images that this one was built from, nearest first. If any is unknown, there are none:
+    /// a chain with a hole says nothing.
+    fn parents(&self, target: NodeId) -> Vec<NodeId> {
+        let mut chain = Vec::new();
+        let mut seen = std::collections::HashSet::from([target]);
+        let mut at = target;
+        while let Some(parent) = self.parent_of(at) {
+            let known = self
+                .graph()
+                .find(parent)
+                .filter(|node| !self.set_of(*node).is_empty());
+            match known {
+                Some(node) if seen.insert(node) => {
+                    chain.push(node);
+                    at = node;
+                }
+                _ => return Vec::new(),
+            }
+        }
+        chain
+    }
+
+    fn has_children(&self, target: NodeId) -> bool {
+        let digest = self.graph().digest(target);
+        self.table()
+            .with_parent()
+            .iter()
+            .any(|id| self.is_present(*id) && self.record(*id).parent.as_ref() == Some(digest))
+    }
+
+    fn several_names(&self, set: &[RecordId]) -> Refusal {
+        let names: Vec<String> = set.iter().map(|id| self.shown(*id)).collect();
+        Refusal::new(
+            RefusalClass::Conflict,
+            format!(
+                "conflict: unable to delete {} (must be forced) - image is referenced in multiple \
+                 repositories",
+                self.graph().digest(self.record(set[0]).target).short()
+            ),
+        )
+        .hint(format!(
+            "its names are {}; remove them by name, or use --force for all",
+            listed(&names, 8)
+        ))
+    }
+
+    fn refuse_part_of_another(&self, id: RecordId) -> Result<(), Refusal> {
+        let record = self.record(id);
+        if record.kind != Kind::Child {
+            return Ok(());
+        }
+        let above = self.graph().ancestors(record.target, Follow::Needed);
+        let owners: Vec<String> = self
+            .table()
+            .records()
+            .filter(|(id, owner)| {
+                self.is_present(*id)
+                    && !owner.kind.is_dependent()
+                    && owner.target != record.target
+                    && above.contains(&owner.target)
+            })
+            .map(|(id, _)| self.shown(id))
+            .collect();
+        if owners.is_empty() {
+            return Ok(());
+        }
+        Err(Refusal::new(
+            RefusalClass::Conflict,
+            format!(
+                "conflict: unable to delete {} (must be forced) - it is part of {}",
+                self.graph().digest(record.target).short(),
+                listed(&owners, 8)
+            ),
+        )
+        .hint("remove that image, or one platform of it with --platform"))
+    }
+}

@@ -1,0 +1,64 @@
+//! `untag`: taking names away and nothing else.
+//!
+//! It takes exactly the names that are given, deletes no blob and looks at no other name. When the
+//! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
+
+use super::{Action, Draft, Refusal, RefusalClass, quoted};
+
+impl Draft<'_> {
+    /// Takes one name away.
+    pub fn untag(&mut self, argument: &str) {
+        if let Err(refusal) = self.try_untag(argument) {
+            self.refuse(refusal);
+        }
+    }
+
+    fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
+        let found = self.look_up(argument)?;
+        let Some(id) = found.matched else {
+            return Err(match found.asked {
+                // `NAME@DIGEST` that no entry is called: there is no such name.
+                Some(name) if !found.by_id => Refusal::new(
+                    RefusalClass::NotFound,
+                    format!("No such image: {}", name.familiar()),
+                ),
+                _ => Refusal::new(
+                    RefusalClass::Invalid,
+                    format!("{} is an ID; untag takes a name", quoted(argument)),
+                )
+                .hint(self.names_hint(&found.set)),
+            });
+        };
+        if self.is_dangling(id) {
+            return Err(Refusal::new(
+                RefusalClass::Invalid,
+                format!("{} has no name that could be taken away", quoted(argument)),
+            )
+            .hint("rmi removes the image, prune removes all that are dangling"));
+        }
+        self.actions.push(Action::Untagged(self.shown(id)));
+        let others = self
+            .set_of(found.target)
+            .into_iter()
+            .any(|other| other != id);
+        if others {
+            self.remove(id);
+        } else {
+            self.dangle(id);
+        }
+        Ok(())
+    }
+
+    fn names_hint(&self, set: &[crate::image::table::RecordId]) -> String {
+        let names: Vec<String> = set
+            .iter()
+            .filter(|id| !self.is_dangling(**id))
+            .map(|id| self.shown(*id))
+            .collect();
+        if names.is_empty() {
+            "the image has no name; rmi removes it".to_owned()
+        } else {
+            format!("its names: {}", super::listed(&names, 8))
+        }
+    }
+}

@@ -1,0 +1,507 @@
+//! What `rmi`, `untag` and `prune` did, or would do: the lines, the JSON object, the summary.
+//!
+//! A dry run and a real run make the same [`Report`] from the same values; only the tense differs,
+//! and a real run leaves out what could not be deleted.
+
+use std::collections::{BTreeMap, HashSet};
+
+use serde::Serialize;
+
+use super::console::Console;
+use super::escape::visible;
+use super::units::{count, size};
+use crate::commit::Outcome;
+use crate::gc::{Garbage, Live, Spared};
+use crate::image::Contents;
+use crate::image::graph::NodeId;
+use crate::image::reach::{Follow, Reach};
+use crate::layout::Digest;
+use crate::plan::{Action, Note, Plan, RefusalClass};
+
+/// What a changing command has to say. Serialised, it is what `--format json` prints.
+#[derive(Debug, Serialize)]
+pub struct Report {
+    /// Nothing was changed; this is what would be.
+    pub dry_run: bool,
+    /// Names that go, as Docker shows them, in order.
+    pub untagged: Vec<String>,
+    /// Blobs that go, in the order of deletion.
+    pub deleted: Vec<DeletedBlob>,
+    /// Blobs that stay although an image that had them went, and who needs them.
+    pub kept: Vec<KeptBlob>,
+    /// Bytes that leave the disk.
+    pub freed_bytes: u64,
+    /// Garbage that stays because it is younger than the grace period.
+    pub spared: SparedBlobs,
+    /// What was not done, and why.
+    pub errors: Vec<ReportedError>,
+    /// What else the user should know.
+    pub warnings: Vec<String>,
+    #[serde(skip)]
+    lines: Vec<Line>,
+    #[serde(skip)]
+    kept_bytes: u64,
+    #[serde(skip)]
+    notes: Vec<String>,
+}
+
+/// A blob that goes.
+#[derive(Debug, Serialize)]
+pub struct DeletedBlob {
+    /// Which.
+    pub digest: Digest,
+    /// `index`, `manifest`, `config`, `layer`, or `blob` when nobody knows.
+    pub kind: &'static str,
+    /// Bytes of its file.
+    pub size: u64,
+}
+
+/// A blob that stays.
+#[derive(Debug, Serialize)]
+pub struct KeptBlob {
+    /// Which.
+    pub digest: Digest,
+    /// As in [`DeletedBlob`].
+    pub kind: &'static str,
+    /// Bytes, as its descriptor says.
+    pub size: u64,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// See [`Report::spared`].
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct SparedBlobs {
+    /// How many.
+    pub blobs: u64,
+    /// Their bytes.
+    pub bytes: u64,
+}
+
+/// Something that was not done.
+#[derive(Debug, Serialize)]
+pub struct ReportedError {
+    /// `not-found`, `ambiguous`, `conflict`, `invalid` or `failed`.
+    pub class: &'static str,
+    /// What and why.
+    pub message: String,
+    /// What the user can do.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub hint: Option<String>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Line {
+    Untagged(String),
+    Deleted(Digest),
+}
+
+/// What a report is made from.
+#[derive(Clone, Copy)]
+pub struct Facts<'a> {
+    /// The layout as it was.
+    pub contents: &'a Contents,
+    /// What the command decided.
+    pub plan: &'a Plan,
+    /// What stays; `None` when no blob was in question.
+    pub live: Option<&'a Live>,
+    /// What goes.
+    pub garbage: &'a Garbage,
+    /// What became of it; `None` in a dry run.
+    pub outcome: Option<&'a Outcome>,
+    /// The grace period as the user gave it.
+    pub grace: Option<&'a str>,
+}
+
+impl Report {
+    /// Puts a report together.
+    pub fn new(facts: &Facts<'_>) -> Report {
+        let gone: Vec<_> = facts
+            .garbage
+            .blobs
+            .iter()
+            .enumerate()
+            .filter(|(number, _)| facts.outcome.is_none_or(|outcome| outcome.gone[*number]))
+            .map(|(_, blob)| blob)
+            .collect();
+        let lines = lines(facts, &gone.iter().map(|blob| &blob.digest).collect());
+        let kept = kept(facts);
+        let Spared { blobs, bytes } = facts.garbage.spared;
+        let mut report = Report {
+            dry_run: facts.outcome.is_none(),
+            untagged: lines
+                .iter()
+                .filter_map(|line| match line {
+                    Line::Untagged(name) => Some(name.clone()),
+                    Line::Deleted(_) => None,
+                })
+                .collect(),
+            deleted: gone
+                .iter()
+                .map(|blob| DeletedBlob {
+                    digest: blob.digest.clone(),
+                    kind: blob.kind.word(),
+                    size: blob.size,
+                })
+                .collect(),
+            freed_bytes: gone
+                .iter()
+                .fold(0, |sum, blob| sum.saturating_add(blob.frees)),
+            spared: SparedBlobs { blobs, bytes },
+            errors: errors(facts),
+            warnings: warnings(facts),
+            kept_bytes: kept
+                .iter()
+                .fold(0, |sum: u64, blob| sum.saturating_add(blob.size)),
+            notes: notes(facts),
+            kept,
+            lines,
+        };
+        if let Some(Outcome {
+            needed_again: n @ 1..,
+            ..
+        }) = facts.outcome
+        {
+            report.notes.push(format!(
+                "Left {}: another program began to need them meanwhile.",
+                count(*n, "blob", "blobs")
+            ));
+        }
+        report
+    }
+
+    /// Whether anything was to be removed.
+    pub fn is_empty(&self) -> bool {
+        self.lines.is_empty() && self.deleted.is_empty()
+    }
+
+    /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
+    /// blob with its size.
+    pub fn text(&self, verbose: bool) -> String {
+        let mut text = String::new();
+        let mut add = |line: String| {
+            text.push_str(&line);
+            text.push('\n');
+        };
+        let (untagged, deleted) = if self.dry_run {
+            ("Would untag", "Would delete")
+        } else {
+            ("Untagged", "Deleted")
+        };
+        for line in &self.lines {
+            match line {
+                Line::Untagged(name) => add(format!("{untagged}: {}", visible(name))),
+                Line::Deleted(digest) => add(format!("{deleted}: {digest}")),
+            }
+        }
+        if verbose {
+            let verb = if self.dry_run {
+                "Would unlink"
+            } else {
+                "Unlinked"
+            };
+            for blob in &self.deleted {
+                add(format!(
+                    "{verb}: {} ({}, {})",
+                    blob.digest,
+                    blob.kind,
+                    size(blob.size)
+                ));
+            }
+        }
+        text
+    }
+
+    /// Docker's last line of a prune.
+    pub fn reclaimed(&self) -> String {
+        format!("Total reclaimed space: {}\n", size(self.freed_bytes))
+    }
+
+    /// The JSON object, on one line.
+    pub fn json(&self) -> String {
+        // Every member is a string, a number or a list of such: this cannot fail.
+        let mut text = serde_json::to_string(self).unwrap_or_default();
+        text.push('\n');
+        text
+    }
+
+    /// Says what the lines do not: how much it was, what stayed and why, what failed.
+    pub fn talk(&self, console: Console) {
+        if self.dry_run {
+            console.say(&format!("{} Nothing was changed.", self.summary()));
+        } else if !self.is_empty() || self.errors.is_empty() {
+            console.say(&self.summary());
+        }
+        self.talk_kept(console);
+        for note in &self.notes {
+            console.say(&visible(note));
+        }
+        for warning in &self.warnings {
+            console.warning(&visible(warning));
+        }
+        for error in &self.errors {
+            console.error(&visible(&error.message));
+            if let Some(hint) = &error.hint {
+                console.hint(&visible(hint));
+            }
+        }
+    }
+
+    /// One line: how many names, images and blobs, and how many bytes.
+    pub fn summary(&self) -> String {
+        let names = self.untagged.len();
+        let images = self
+            .lines
+            .iter()
+            .filter(|line| matches!(line, Line::Deleted(_)))
+            .count();
+        if names + images + self.deleted.len() == 0 {
+            return match self.dry_run {
+                true => "There is nothing to remove.".to_owned(),
+                false => "Nothing was removed.".to_owned(),
+            };
+        }
+        let names = count(names, "name", "names");
+        let manifests = count(images, "manifest", "manifests");
+        let blobs = count(self.deleted.len(), "blob", "blobs");
+        let bytes = size(self.freed_bytes);
+        if self.dry_run {
+            format!("Would remove {names} and {manifests}; would delete {blobs}, freeing {bytes}.")
+        } else {
+            format!("Removed {names} and {manifests}; deleted {blobs}, freed {bytes}.")
+        }
+    }
+
+    fn talk_kept(&self, console: Console) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
+        for blob in &self.kept {
+            *reasons.entry(&blob.reason).or_default() += 1;
+        }
+        let reasons: Vec<String> = reasons.keys().map(|text| (*text).to_owned()).collect();
+        console.say(&format!(
+            "Kept {} ({}): {}.",
+            count(self.kept.len(), "shared blob", "shared blobs"),
+            size(self.kept_bytes),
+            visible(&crate::plan::listed(&reasons, 3))
+        ));
+        for blob in &self.kept {
+            console.say_more(&format!(
+                "Kept: {} ({}, {}), {}",
+                blob.digest,
+                blob.kind,
+                size(blob.size),
+                visible(&blob.reason)
+            ));
+        }
+    }
+}
+
+/// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
+/// twice; one that the layout did not have goes with its name.
+fn lines(facts: &Facts<'_>, gone: &HashSet<&Digest>) -> Vec<Line> {
+    let graph = &facts.contents.graph;
+    let listed: HashSet<&Digest> = facts.garbage.blobs.iter().map(|b| &b.digest).collect();
+    let stays = |node: NodeId| facts.live.is_none_or(|live| live.contains(node));
+    let mut said = HashSet::new();
+    let mut lines = Vec::new();
+    for action in &facts.plan.actions {
+        match action {
+            Action::Untagged(name) => lines.push(Line::Untagged(name.clone())),
+            Action::Deleted(node) => {
+                let digest = graph.digest(*node);
+                let was_missing =
+                    !listed.contains(digest) && !stays(*node) && facts.garbage.kept_back.is_empty();
+                if (gone.contains(digest) || was_missing) && said.insert(*node) {
+                    lines.push(Line::Deleted(digest.clone()));
+                }
+            }
+            Action::DeletedBelow(node) => {
+                // Most images share nothing with what was said before, so this walk is short.
+                if stays(*node) || said.contains(node) {
+                    continue;
+                }
+                for below in graph.needed_below(*node) {
+                    let digest = graph.digest(below);
+                    if graph.is_present_document(below)
+                        && gone.contains(digest)
+                        && said.insert(below)
+                    {
+                        lines.push(Line::Deleted(digest.clone()));
+                    }
+                }
+            }
+        }
+    }
+    lines
+}
+
+/// What the removed images had and something else still needs.
+fn kept(facts: &Facts<'_>) -> Vec<KeptBlob> {
+    let Some(live) = facts.live else {
+        return Vec::new();
+    };
+    let (contents, plan) = (facts.contents, facts.plan);
+    let graph = &contents.graph;
+    let mut reach = Reach::new(graph);
+    let mut kept = Vec::new();
+    for action in &plan.actions {
+        let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
+            continue;
+        };
+        reach.walk(graph, *node, Follow::Needed, None, &mut |node, _| {
+            if live.contains(node) {
+                let reason = match live.holder(node) {
+                    Some(id) => format!("{} needs them", contents.table.record(id).shown(graph)),
+                    None => "manifest.json needs them".to_owned(),
+                };
+                kept.push((node, reason));
+            }
+        });
+    }
+    let mut seen = HashSet::new();
+    kept.into_iter()
+        .filter(|(node, _)| seen.insert(*node) && !graph.is_missing_document(*node))
+        .map(|(node, reason)| KeptBlob {
+            digest: graph.digest(node).clone(),
+            kind: graph.kind(node).word(),
+            size: graph.size(node),
+            reason,
+        })
+        .collect()
+}
+
+fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
+    let class = |class| match class {
+        RefusalClass::NotFound => "not-found",
+        RefusalClass::Ambiguous => "ambiguous",
+        RefusalClass::Conflict => "conflict",
+        RefusalClass::Invalid => "invalid",
+    };
+    let mut errors: Vec<ReportedError> = facts
+        .plan
+        .refusals
+        .iter()
+        .map(|refusal| ReportedError {
+            class: class(refusal.class),
+            message: refusal.message.clone(),
+            hint: refusal.hint.clone(),
+        })
+        .collect();
+    let mut failed = |message: String, hint: Option<&str>| {
+        errors.push(ReportedError {
+            class: "failed",
+            message,
+            hint: hint.map(str::to_owned),
+        });
+    };
+    for kept in &facts.garbage.kept_back {
+        failed(
+            format!(
+                "{} ({}) kept: {}",
+                count(kept.blobs, "unneeded blob", "unneeded blobs"),
+                size(kept.bytes),
+                kept.reason
+            ),
+            None,
+        );
+    }
+    let Some(outcome) = facts.outcome else {
+        return errors;
+    };
+    for (digest, reason) in &outcome.failed {
+        failed(
+            format!("cannot delete the blob {digest}: {reason}"),
+            Some("it is garbage now; the next prune tries again"),
+        );
+    }
+    if let Some(reason) = &outcome.unchecked {
+        failed(
+            format!("index.json could not be read again after the deletion: {reason}"),
+            None,
+        );
+    }
+    if !outcome.broken.is_empty() {
+        failed(
+            format!(
+                "another program wrote an old index.json back: the blobs of {} are gone, and its \
+                 names are there again",
+                crate::plan::listed(&outcome.broken, 8)
+            ),
+            Some("remove these images again, or copy them into the layout anew"),
+        );
+    }
+    errors
+}
+
+fn warnings(facts: &Facts<'_>) -> Vec<String> {
+    let mut warnings = Vec::new();
+    let odd = facts
+        .contents
+        .index
+        .entries()
+        .iter()
+        .filter(|entry| entry.digest.is_none())
+        .count();
+    if odd > 0 {
+        warnings.push(format!(
+            "{} of index.json without a valid digest left as found",
+            count(odd, "entry", "entries")
+        ));
+    }
+    for note in &facts.plan.notes {
+        match note {
+            Note::DigestIgnored { argument, found } => warnings.push(format!(
+                "`{argument}` names an image whose digest is {found}; the name counted"
+            )),
+            Note::PlatformKept {
+                platform,
+                manifest,
+                holders,
+            } => warnings.push(format!(
+                "platform {platform} is kept ({}): {} needs it",
+                facts.contents.graph.digest(*manifest),
+                crate::plan::listed(holders, 8)
+            )),
+            Note::Sparse { image, .. } => warnings.push(format!(
+                "{image} is sparse now: its index still lists what was removed, and tools that copy \
+                 all platforms will miss it"
+            )),
+            Note::NamelessLeft { .. } | Note::YoungLeft { .. } => {}
+        }
+    }
+    warnings
+}
+
+fn notes(facts: &Facts<'_>) -> Vec<String> {
+    let mut notes = Vec::new();
+    let grace = facts.grace.unwrap_or("the grace period");
+    for note in &facts.plan.notes {
+        match note {
+            Note::NamelessLeft { images } => notes.push(format!(
+                "Left {} without a name: no image of this layout has one, so they are not dangling; \
+                 prune --all removes them.",
+                count(*images, "image", "images")
+            )),
+            Note::YoungLeft { images } => notes.push(format!(
+                "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
+                count(*images, "image", "images"),
+                if *images == 1 { "it" } else { "them" }
+            )),
+            _ => {}
+        }
+    }
+    let Spared { blobs, bytes } = facts.garbage.spared;
+    if blobs > 0 {
+        notes.push(format!(
+            "Left {} ({}) that nothing needs, younger than {grace} or needed by such; use --grace \
+             0s to delete {} too.",
+            count(blobs, "blob", "blobs"),
+            size(bytes),
+            if blobs == 1 { "it" } else { "them" }
+        ));
+    }
+    notes
+}

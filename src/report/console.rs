@@ -1,0 +1,136 @@
+//! Standard error: what is said to a person beside the data.
+//!
+//! Every message is one line, `ocirm: ` or a word before it, so that it can be told apart in the
+//! log of a job. Failing to say something is never a failure: the deletion is what counts.
+
+use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::time::{Duration, Instant};
+
+use anstream::ColorChoice;
+
+use super::escape::visible;
+
+/// Work that is over sooner shows no progress.
+const QUIET: Duration = Duration::from_millis(500);
+
+/// How often progress is written.
+const PERIOD: Duration = Duration::from_millis(100);
+
+/// Standard error, with or without colour.
+#[derive(Clone, Copy, Debug)]
+pub struct Console {
+    color: ColorChoice,
+    verbose: bool,
+}
+
+impl Console {
+    /// `verbose`: say also what most people need not know.
+    pub fn new(color: ColorChoice, verbose: bool) -> Console {
+        Console { color, verbose }
+    }
+
+    /// Whether to say what most people need not know.
+    pub fn is_verbose(self) -> bool {
+        self.verbose
+    }
+
+    fn line(self, style: &str, head: &str, text: &str) {
+        let mut err = anstream::AutoStream::new(io::stderr().lock(), self.color);
+        let _ = writeln!(err, "{style}{head}\u{1b}[0m {text}");
+    }
+
+    /// A failure, in one line.
+    pub fn error(self, text: &str) {
+        self.line("\u{1b}[1;31m", "ocirm:", text);
+    }
+
+    /// Something that may not be what the user wanted.
+    pub fn warning(self, text: &str) {
+        self.line("\u{1b}[1;33m", "warning:", text);
+    }
+
+    /// What the user can do now.
+    pub fn hint(self, text: &str) {
+        self.line("\u{1b}[1;36m", "hint:", text);
+    }
+
+    /// What was done, or why something was not.
+    pub fn say(self, text: &str) {
+        let _ = writeln!(io::stderr().lock(), "{text}");
+    }
+
+    /// The same, if the user asked for more words.
+    pub fn say_more(self, text: &str) {
+        if self.verbose {
+            self.say(text);
+        }
+    }
+
+    /// Whether somebody can answer a question.
+    pub fn can_ask(self) -> bool {
+        io::stdin().is_terminal()
+    }
+
+    /// Asks, and takes only a `y` for a yes.
+    pub fn ask(self, question: &str) -> bool {
+        let mut err = io::stderr().lock();
+        let _ = write!(err, "{question} [y/N] ");
+        let _ = err.flush();
+        drop(err);
+        let mut answer = String::new();
+        match io::stdin().lock().read_line(&mut answer) {
+            Ok(_) => answer.trim().eq_ignore_ascii_case("y"),
+            Err(_) => false,
+        }
+    }
+
+    /// Progress of something that may take long; see [`Progress`].
+    pub fn progress(self, what: &'static str) -> Progress {
+        Progress {
+            what,
+            start: Instant::now(),
+            last: None,
+            enabled: io::stderr().is_terminal(),
+        }
+    }
+}
+
+/// A line on a terminal that is written over again and again, and removed at the end. Nothing is
+/// shown on anything but a terminal, or for work that is soon over.
+#[derive(Debug)]
+pub struct Progress {
+    what: &'static str,
+    start: Instant,
+    last: Option<Instant>,
+    enabled: bool,
+}
+
+impl Progress {
+    /// So much is done; `total` if it is known.
+    pub fn update(&mut self, done: u64, total: Option<u64>) {
+        // Asking for the time costs more than reading a small file's entry in a cache.
+        if !self.enabled || done & 63 != 0 && Some(done) != total {
+            return;
+        }
+        let now = Instant::now();
+        if now - self.start < QUIET || self.last.is_some_and(|last| now - last < PERIOD) {
+            return;
+        }
+        self.last = Some(now);
+        let total = total.map_or(String::new(), |total| format!("/{total}"));
+        let _ = write!(io::stderr().lock(), "\r\u{1b}[K{} {done}{total}", self.what);
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        if self.last.is_some() {
+            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
+        }
+    }
+}
+
+/// A name or message from a layout, safe to show.
+pub fn shown(text: &str) -> String {
+    visible(text).into_owned()
+}

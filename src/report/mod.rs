@@ -1,0 +1,32 @@
+//! THE WORDS: values in, text or JSON out, to a writer that is given.
+//!
+//! Data goes to standard output, talk to standard error. Names from a layout are escaped before a
+//! person sees them ([`escape`]), and are what they are in JSON.
+//!
+//! * `change`: what `rmi`, `untag` and `prune` did, or would do
+//! * `list`: what `ls` shows
+//! * `console`: standard error: warnings, hints, progress, the question
+//! * `template`, `units`, `escape`: the small parts
+
+pub mod change;
+pub mod console;
+pub mod escape;
+pub mod list;
+pub mod template;
+pub mod units;
+
+use std::io::{self, Write};
+
+/// Writes to standard output. Somebody who stopped reading is no failure: what was to be done is
+/// done by then.
+///
+/// # Errors
+/// Any other failure to write.
+pub fn to_stdout(text: &str) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    match written {
+        Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
+        other => other,
+    }
+}

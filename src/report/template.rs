@@ -1,0 +1,852 @@
+//! The templates of `--format`, as far as people write them for `docker images`.
+//!
+//! Docker hands such a template to Go's `text/template`, a small programming language. Here live
+//! the parts of it that pick and print columns: text, `{{.Field}}`, a few functions, trimming,
+//! comments, and Docker's prefix `table`. Whatever else a template holds is refused with its
+//! position rather than printed in some other way than Docker would. What the fields are and what
+//! stands in them is the caller's; so are the words `table`, `json` and `raw` on their own.
+
+use std::io;
+
+/// A column that templates can name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Field {
+    /// The name as templates have it behind the dot, and as it stands in `{{json .}}`.
+    pub name: &'static str,
+    /// What the header line of a table says in its place.
+    pub header: &'static str,
+}
+
+/// A template that was read, and whose fields all exist.
+#[derive(Clone, Debug)]
+pub struct Template {
+    pieces: Vec<Piece>,
+    fields: Vec<Field>,
+    is_table: bool,
+}
+
+/// Why a template cannot be used, in one line.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("invalid template, character {position}: {reason}; the fields are {fields}")]
+pub struct InvalidTemplate {
+    position: usize,
+    reason: String,
+    fields: String,
+}
+
+/// What is printed one after another for each row.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Piece {
+    Text(String),
+    /// All fields, as one JSON object.
+    Row,
+    Value(Operand),
+    Json(Operand),
+    Upper(Operand),
+    Lower(Operand),
+    Truncate(Operand, usize),
+    Pad(Operand, usize, usize),
+    Print(Vec<Operand>),
+    Println(Vec<Operand>),
+}
+
+/// What a function is applied to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Operand {
+    Text(String),
+    /// The number of a field in the order in which the caller gave them.
+    Field(usize),
+}
+
+impl Operand {
+    fn text<'a>(&'a self, cells: &[&'a str]) -> &'a str {
+        match self {
+            Operand::Text(text) => text,
+            Operand::Field(number) => cells[*number],
+        }
+    }
+}
+
+/// The words between `{{` and `}}`.
+#[derive(Clone, Debug)]
+enum Token<'a> {
+    Dot,
+    Operand(Operand),
+    Number(u16),
+    Word(&'a str),
+}
+
+/// How each function is called; also what an error says about it.
+const FUNCTIONS: [(&str, &str); 7] = [
+    ("json", "{{json .}} or {{json .Field}}"),
+    ("upper", "{{upper .Field}}"),
+    ("lower", "{{lower .Field}}"),
+    ("truncate", "{{truncate .Field 12}}"),
+    ("pad", "{{pad .Field 1 1}}"),
+    ("print", "{{print .Field}}"),
+    ("println", "{{println .Field}}"),
+];
+
+/// A column of a table is at least this wide, with the blanks behind it.
+const COLUMN_WIDTH: usize = 10;
+/// The blanks between the widest cell of a column and the next column.
+const COLUMN_GAP: usize = 3;
+
+impl Template {
+    /// Reads a template whose rows will have these fields.
+    ///
+    /// Blanks around the whole are ignored, and `\t` and `\n` in it stand for a tab and a line
+    /// feed, as in Docker.
+    pub fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
+        let text = text.trim_end_matches(' ');
+        let mut at = text.len() - text.trim_start_matches(' ').len();
+        let is_table = match text[at..].strip_prefix("table") {
+            // Docker takes `tables` for a table as well, with an `s` in each line.
+            Some(rest) => {
+                rest.is_empty() || rest.starts_with([' ', '\t', '\\']) || rest.starts_with("{{")
+            }
+            None => false,
+        };
+        if is_table {
+            let body = &text[at + "table".len()..];
+            at = text.len() - body.trim_start_matches(' ').len();
+        }
+        let mut parser = Parser { text, at, fields };
+        let pieces = parser.pieces()?;
+        if is_table && pieces.is_empty() {
+            return Err(parser.error(at, "a table needs columns, as in `table {{.Field}}`"));
+        }
+        Ok(Template {
+            pieces,
+            fields: fields.to_vec(),
+            is_table,
+        })
+    }
+
+    /// Whether rows are printed as an aligned table below a header line.
+    pub fn is_table(&self) -> bool {
+        self.is_table
+    }
+
+    /// Whether the value of this field is printed, so that one that is costly to find out can be
+    /// left empty when it is not.
+    pub fn mentions(&self, field: &str) -> bool {
+        let Some(number) = self.fields.iter().position(|f| f.name == field) else {
+            return false;
+        };
+        let is_it = |operand: &Operand| *operand == Operand::Field(number);
+        self.pieces.iter().any(|piece| match piece {
+            Piece::Text(_) => false,
+            Piece::Row => true,
+            Piece::Print(operands) | Piece::Println(operands) => operands.iter().any(is_it),
+            Piece::Value(operand)
+            | Piece::Json(operand)
+            | Piece::Upper(operand)
+            | Piece::Lower(operand)
+            | Piece::Truncate(operand, _)
+            | Piece::Pad(operand, _, _) => is_it(operand),
+        })
+    }
+
+    /// Prints the rows, one line each. The values of a row are in the order of the fields.
+    ///
+    /// Values are printed as they are: the caller has escaped what must not reach a terminal. A
+    /// table prints its header even when there is no row, and nothing before the last row came.
+    pub fn render(
+        &self,
+        rows: impl IntoIterator<Item = Vec<String>>,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        if !self.is_table {
+            for row in rows {
+                out.write_all(self.line(Some(&row)).as_bytes())?;
+            }
+            return Ok(());
+        }
+        let mut text = self.line(None);
+        for row in rows {
+            text.push_str(&self.line(Some(&row)));
+        }
+        align(&text, out)
+    }
+
+    /// What the template makes of a row; of the headers if there is none. Functions that change
+    /// values leave headers alone, as in Docker; those that only set them apart do not.
+    fn line(&self, row: Option<&[String]>) -> String {
+        let fields = self.fields.iter().enumerate();
+        let cells: Vec<&str> = fields
+            .map(|(number, field)| match row {
+                None => field.header,
+                Some(row) => row.get(number).map_or("", String::as_str),
+            })
+            .collect();
+        let values = |operands: &[Operand], between| {
+            let values: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
+            values.join(between)
+        };
+        let mut line = String::new();
+        for piece in &self.pieces {
+            match piece {
+                Piece::Text(text) => line.push_str(text),
+                Piece::Row if row.is_none() => {} // an object has no header; Docker has none either
+                Piece::Row => {
+                    for (number, (field, cell)) in self.fields.iter().zip(&cells).enumerate() {
+                        line.push(if number == 0 { '{' } else { ',' });
+                        line.push_str(&json(field.name));
+                        line.push(':');
+                        line.push_str(&json(cell));
+                    }
+                    line.push('}');
+                }
+                Piece::Value(operand) => line.push_str(operand.text(&cells)),
+                Piece::Json(operand)
+                | Piece::Upper(operand)
+                | Piece::Lower(operand)
+                | Piece::Truncate(operand, _)
+                    if row.is_none() =>
+                {
+                    line.push_str(operand.text(&cells));
+                }
+                Piece::Json(operand) => line.push_str(&json(operand.text(&cells))),
+                Piece::Upper(operand) => line.push_str(&operand.text(&cells).to_uppercase()),
+                Piece::Lower(operand) => line.push_str(&operand.text(&cells).to_lowercase()),
+                // Docker cuts between bytes, which can leave half a letter.
+                Piece::Truncate(operand, length) => {
+                    line.extend(operand.text(&cells).chars().take(*length));
+                }
+                // Docker pads nothing when there is nothing to pad.
+                Piece::Pad(operand, _, _) if operand.text(&cells).is_empty() => {}
+                Piece::Pad(operand, before, after) => {
+                    line.extend(std::iter::repeat_n(' ', *before));
+                    line.push_str(operand.text(&cells));
+                    line.extend(std::iter::repeat_n(' ', *after));
+                }
+                // Go sets blanks between the arguments of `println`, and none between texts that
+                // are arguments of `print`.
+                Piece::Print(operands) => line.push_str(&values(operands, "")),
+                Piece::Println(operands) => {
+                    line.push_str(&values(operands, " "));
+                    line.push('\n');
+                }
+            }
+        }
+        line.push('\n');
+        line
+    }
+}
+
+/// A JSON string.
+fn json(text: &str) -> String {
+    // Through Value, whose Display cannot fail.
+    serde_json::Value::from(text).to_string()
+}
+
+/// A template may spell tabs and line feeds out, as shells make it hard to type them.
+fn unescaped(text: &str) -> String {
+    text.replace(r"\t", "\t").replace(r"\n", "\n")
+}
+
+/// Prints lines whose cells end at tabs, each column as wide as its widest cell.
+///
+/// Docker begins anew with the widths after a line that has fewer cells. Here columns stay where
+/// they are, which differs only for templates that print several lines for each row.
+fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
+    let mut widths: Vec<usize> = Vec::new();
+    for line in text.split_terminator('\n') {
+        let cells = line.matches('\t').count();
+        if widths.len() < cells {
+            widths.resize(cells, COLUMN_WIDTH);
+        }
+        // The last cell of a line ends at no tab: as long as it may be, nothing stands behind it.
+        for (width, cell) in widths.iter_mut().zip(line.split('\t')).take(cells) {
+            *width = (*width).max(cell.chars().count() + COLUMN_GAP);
+        }
+    }
+    let mut padded = String::new();
+    for line in text.split_terminator('\n') {
+        padded.clear();
+        for (number, cell) in line.split('\t').enumerate() {
+            padded.push_str(cell);
+            let width = widths.get(number).copied().unwrap_or_default();
+            let blanks = width.saturating_sub(cell.chars().count());
+            padded.extend(std::iter::repeat_n(' ', blanks));
+        }
+        padded.truncate(padded.trim_end_matches(' ').len());
+        padded.push('\n');
+        out.write_all(padded.as_bytes())?;
+    }
+    Ok(())
+}
+
+/// Reads a template from front to back.
+struct Parser<'a> {
+    text: &'a str,
+    /// The byte that is read next.
+    at: usize,
+    fields: &'a [Field],
+}
+
+/// What stood between `{{` and `}}`, and whether the white space on either side goes.
+struct Action<'a> {
+    tokens: Vec<(usize, Token<'a>)>,
+    is_comment: bool,
+    trims_before: bool,
+    trims_after: bool,
+}
+
+/// What Go trims beside `{{- ` and ` -}}`, and takes for blanks between words.
+fn is_blank(c: char) -> bool {
+    matches!(c, ' ' | '\t' | '\r' | '\n')
+}
+
+fn is_word(c: char) -> bool {
+    c.is_alphanumeric() || c == '_'
+}
+
+impl<'a> Parser<'a> {
+    fn pieces(&mut self) -> Result<Vec<Piece>, InvalidTemplate> {
+        let mut pieces = Vec::new();
+        let mut trims = false;
+        loop {
+            let rest = self.rest();
+            let open = rest.find("{{");
+            let literal = &rest[..open.unwrap_or(rest.len())];
+            // Before trimming: a `\n` that is written out is trimmed like a line feed.
+            let literal = unescaped(literal);
+            let mut literal = literal.as_str();
+            if trims {
+                literal = literal.trim_start_matches(is_blank);
+            }
+            let Some(open) = open else {
+                push_text(&mut pieces, literal);
+                return Ok(pieces);
+            };
+            self.at += open;
+            let start = self.at;
+            let action = self.action()?;
+            if action.trims_before {
+                literal = literal.trim_end_matches(is_blank);
+            }
+            push_text(&mut pieces, literal);
+            if !action.is_comment {
+                pieces.push(self.piece(start, action.tokens)?);
+            }
+            trims = action.trims_after;
+        }
+    }
+
+    fn rest(&self) -> &'a str {
+        &self.text[self.at..]
+    }
+
+    /// Steps over `prefix` if it is what comes next.
+    fn take(&mut self, prefix: &str) -> bool {
+        let found = self.rest().starts_with(prefix);
+        if found {
+            self.at += prefix.len();
+        }
+        found
+    }
+
+    /// Steps over the longest run of such characters, and returns it.
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+        let rest = self.rest();
+        let run = &rest[..rest.find(|c| !belongs(c)).unwrap_or(rest.len())];
+        self.at += run.len();
+        run
+    }
+
+    /// Reads everything from `{{` to `}}`.
+    fn action(&mut self) -> Result<Action<'a>, InvalidTemplate> {
+        let start = self.at;
+        self.take("{{");
+        let mut action = Action {
+            tokens: Vec::new(),
+            is_comment: false,
+            trims_before: self.take("-"),
+            trims_after: false,
+        };
+        let mut blanks = self.take_while(is_blank);
+        if action.trims_before && blanks.is_empty() {
+            return Err(self.error(start, "`{{-` needs a blank behind it"));
+        }
+        if self.rest().starts_with("/*") {
+            let comment = &self.rest()["/*".len()..];
+            let Some(end) = comment.find("*/") else {
+                return Err(self.error(self.at, "the comment is never closed by `*/`"));
+            };
+            self.at += "/*".len() + end + "*/".len();
+            action.is_comment = true;
+            blanks = self.take_while(is_blank);
+        }
+        loop {
+            let here = self.at;
+            if self.take("}}") {
+                return Ok(action);
+            }
+            if self.take("-}}") {
+                if blanks.is_empty() {
+                    return Err(self.error(here, "`-}}` needs a blank before it"));
+                }
+                action.trims_after = true;
+                return Ok(action);
+            }
+            if self.rest().is_empty() {
+                return Err(self.error(start, "`{{` is never closed by `}}`"));
+            }
+            if action.is_comment {
+                return Err(self.error(here, "a comment must be all there is in its braces"));
+            }
+            let token = self.token()?;
+            if blanks.is_empty() && !action.tokens.is_empty() {
+                return Err(self.error(here, "a blank is missing here"));
+            }
+            action.tokens.push((here, token));
+            blanks = self.take_while(is_blank);
+        }
+    }
+
+    fn token(&mut self) -> Result<Token<'a>, InvalidTemplate> {
+        let here = self.at;
+        let Some(first) = self.rest().chars().next() else {
+            return Err(self.error(here, "the template ends too early"));
+        };
+        match first {
+            '.' => {
+                self.at += 1;
+                let name = self.take_while(is_word);
+                if name.is_empty() {
+                    return Ok(Token::Dot);
+                }
+                match self.fields.iter().position(|field| field.name == name) {
+                    Some(number) => Ok(Token::Operand(Operand::Field(number))),
+                    None => {
+                        let name = name.escape_debug();
+                        Err(self.error(here, format!("there is no field `.{name}`")))
+                    }
+                }
+            }
+            '"' => self
+                .quoted()
+                .map(|text| Token::Operand(Operand::Text(text))),
+            '`' => {
+                self.at += 1;
+                let text = self.take_while(|c| c != '`');
+                if !self.take("`") {
+                    return Err(self.error(here, "the quotation is never closed"));
+                }
+                Ok(Token::Operand(Operand::Text(unescaped(text))))
+            }
+            '0'..='9' => self
+                .take_while(is_word)
+                .parse()
+                .map(Token::Number)
+                .map_err(|_| self.error(here, "only numbers from 0 to 65535 can be given")),
+            '|' => Err(self.error(
+                here,
+                "pipes are not supported; write the function first, as in `{{upper .Field}}`",
+            )),
+            c if is_word(c) => Ok(Token::Word(self.take_while(is_word))),
+            c => {
+                let c = c.escape_debug();
+                Err(self.error(here, format!("`{c}` cannot stand here")))
+            }
+        }
+    }
+
+    /// Reads a text in double quotes.
+    fn quoted(&mut self) -> Result<String, InvalidTemplate> {
+        let start = self.at;
+        self.at += 1;
+        let mut text = String::new();
+        loop {
+            text.push_str(self.take_while(|c| c != '"' && c != '\\'));
+            let here = self.at;
+            if self.take("\"") {
+                return Ok(text);
+            }
+            if !self.take("\\") {
+                return Err(self.error(start, "the quotation is never closed"));
+            }
+            let escaped = self.rest().chars().next();
+            text.push(match escaped {
+                Some('n') => '\n',
+                Some('r') => '\r',
+                Some('t') => '\t',
+                Some(c @ ('"' | '\\')) => c,
+                _ => {
+                    let reason = r#"of escapes in quotations only \n, \r, \t, \" and \\ are known"#;
+                    return Err(self.error(here, reason));
+                }
+            });
+            // All of them are one byte long.
+            self.at += 1;
+        }
+    }
+
+    /// What an action prints.
+    fn piece(
+        &self,
+        start: usize,
+        tokens: Vec<(usize, Token<'a>)>,
+    ) -> Result<Piece, InvalidTemplate> {
+        let mut tokens = tokens.into_iter();
+        let Some((here, first)) = tokens.next() else {
+            return Err(self.error(start, "there is nothing between `{{` and `}}`"));
+        };
+        let word = match first {
+            Token::Word(word) => word,
+            Token::Operand(operand) => {
+                return match tokens.next() {
+                    None => Ok(Piece::Value(operand)),
+                    Some((second, _)) => {
+                        Err(self.error(second, "only a function can have something behind it"))
+                    }
+                };
+            }
+            Token::Dot => return Err(self.error(here, "`.` is printed by `{{json .}}` alone")),
+            Token::Number(_) => return Err(self.error(here, "a number needs a function")),
+        };
+        let Some((name, usage)) = FUNCTIONS.into_iter().find(|(name, _)| *name == word) else {
+            let known: Vec<_> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
+            let (word, known) = (word.escape_debug(), known.join(", "));
+            let reason = format!("`{word}` is not supported; the functions are {known}");
+            return Err(self.error(here, reason));
+        };
+        let misused = || self.error(here, format!("`{name}` is used as in {usage}"));
+
+        if matches!(name, "print" | "println") {
+            let operands = tokens.map(|(_, token)| match token {
+                Token::Operand(operand) => Some(operand),
+                _ => None,
+            });
+            let operands: Vec<_> = operands.collect::<Option<_>>().ok_or_else(misused)?;
+            return Ok(match name {
+                "print" => Piece::Print(operands),
+                _ => Piece::Println(operands),
+            });
+        }
+
+        let mut next = || tokens.next().map(|(_, token)| token);
+        let piece = match (name, next(), next(), next()) {
+            ("json", Some(Token::Dot), None, None) => Piece::Row,
+            ("json", Some(Token::Operand(operand)), None, None) => Piece::Json(operand),
+            ("upper", Some(Token::Operand(operand)), None, None) => Piece::Upper(operand),
+            ("lower", Some(Token::Operand(operand)), None, None) => Piece::Lower(operand),
+            ("truncate", Some(Token::Operand(operand)), Some(Token::Number(length)), None) => {
+                Piece::Truncate(operand, length.into())
+            }
+            (
+                "pad",
+                Some(Token::Operand(operand)),
+                Some(Token::Number(before)),
+                Some(Token::Number(after)),
+            ) => Piece::Pad(operand, before.into(), after.into()),
+            _ => return Err(misused()),
+        };
+        match next() {
+            None => Ok(piece),
+            Some(_) => Err(misused()),
+        }
+    }
+
+    fn error(&self, at: usize, reason: impl Into<String>) -> InvalidTemplate {
+        let fields: Vec<_> = self.fields.iter().map(|f| format!(".{}", f.name)).collect();
+        InvalidTemplate {
+            position: self.text[..at].chars().count() + 1,
+            reason: reason.into(),
+            fields: fields.join(" "),
+        }
+    }
+}
+
+fn push_text(pieces: &mut Vec<Piece>, text: &str) {
+    if !text.is_empty() {
+        pieces.push(Piece::Text(text.to_owned()));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const FIELDS: [Field; 5] = [
+        Field {
+            name: "Repository",
+            header: "REPOSITORY",
+        },
+        Field {
+            name: "Tag",
+            header: "TAG",
+        },
+        Field {
+            name: "ID",
+            header: "IMAGE ID",
+        },
+        Field {
+            name: "Digest",
+            header: "DIGEST",
+        },
+        Field {
+            name: "Size",
+            header: "SIZE",
+        },
+    ];
+
+    fn row(values: [&str; 5]) -> Vec<String> {
+        values.map(str::to_owned).to_vec()
+    }
+
+    fn web() -> Vec<String> {
+        row(["web", "1.0", "0123456789abcdef", "", "13.5MB"])
+    }
+
+    fn printed(text: &str, rows: Vec<Vec<String>>) -> String {
+        let template = Template::parse(text, &FIELDS).unwrap();
+        let mut out = Vec::new();
+        template.render(rows, &mut out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn a_row_is_a_line() {
+        for (template, line) in [
+            ("", ""),
+            ("plain }} text", "plain }} text"),
+            ("{{.Repository}}:{{.Tag}}", "web:1.0"),
+            ("{{ .Repository }}:{{\t.Tag  }}", "web:1.0"),
+            ("  {{.Tag}}  ", "1.0"),
+            (r"{{.Tag}}\t{{.Size}}\n--", "1.0\t13.5MB\n--"),
+            (r"\\t\x", "\\\t\\x"),
+            ("größe {{.Size}}", "größe 13.5MB"),
+            ("{{.Digest}}", ""),
+            // Functions.
+            ("{{json .Tag}}", r#""1.0""#),
+            (r#"{{json "a\"b"}}"#, r#""a\"b""#),
+            ("{{upper .Repository}}{{lower .Size}}", "WEB13.5mb"),
+            ("{{truncate .ID 12}}", "0123456789ab"),
+            ("{{truncate .ID 99}}", "0123456789abcdef"),
+            ("{{truncate .ID 0}}", ""),
+            (r#"{{truncate "größe" 3}}"#, "grö"),
+            ("[{{pad .Tag 1 2}}{{pad .Digest 1 2}}]", "[ 1.0  ]"),
+            ("{{print .Repository .Tag}}", "web1.0"),
+            ("{{println .Repository .Tag}}.", "web 1.0\n."),
+            ("{{println}}", "\n"),
+            // Quotations.
+            (r#"{{"{{}} \t\n\r\"\\"}}"#, "{{}} \t\n\r\"\\"),
+            (r#"{{`"{{\\` }}"#, r#""{{\\"#),
+            // Comments and trimming.
+            ("a{{/* .Nope }} */}}b", "ab"),
+            ("a {{- /* x */ -}} b", "ab"),
+            ("a{{/*/ */}}b", "ab"),
+            ("a \n{{- .Tag -}}\t b", "a1.0b"),
+            (r"a\n{{- .Tag}}{{.Tag -}}\n b", "a1.01.0b"),
+            ("a {{.Tag -}} {{- .Tag}} b", "a 1.01.0 b"),
+            ("{{.Tag -}} {{.Tag}}", "1.01.0"),
+            // Not a table.
+            ("tables", "tables"),
+        ] {
+            assert_eq!(
+                printed(template, vec![web()]),
+                format!("{line}\n"),
+                "{template}"
+            );
+        }
+    }
+
+    #[test]
+    fn an_object_has_all_fields_in_order() {
+        let rows = vec![
+            row(["a\"b", "\u{1b}", "ü", "", "\\"]),
+            row(["", "", "", "", ""]),
+        ];
+        assert_eq!(
+            printed("{{json .}}", rows),
+            concat!(
+                r#"{"Repository":"a\"b","Tag":"\u001b","ID":"ü","Digest":"","Size":"\\"}"#,
+                "\n",
+                r#"{"Repository":"","Tag":"","ID":"","Digest":"","Size":""}"#,
+                "\n",
+            )
+        );
+    }
+
+    #[test]
+    fn a_table_has_a_header_and_columns() {
+        let rows = || vec![web(), row(["registry/cache", "", "f00", "", ""])];
+        for (template, rows, expected) in [
+            (
+                r"table {{.Repository}}\t{{.Tag}}\t{{.Size}}",
+                rows(),
+                concat!(
+                    "REPOSITORY       TAG       SIZE\n",
+                    "web              1.0       13.5MB\n",
+                    "registry/cache\n",
+                ),
+            ),
+            (
+                "table {{.Tag}}\t{{.ID}}",
+                Vec::new(),
+                "TAG       IMAGE ID\n",
+            ),
+            (
+                "  table   {{.Repository}}: {{.Tag}}  ",
+                rows(),
+                "REPOSITORY: TAG\nweb: 1.0\nregistry/cache:\n",
+            ),
+            ("table{{.Tag}}\t", vec![web()], "TAG\n1.0\n"),
+            (
+                // Headers stay as they are, but are padded like the values.
+                r"table {{lower .Tag}}\t{{json .Size}}\t{{truncate .ID 3}}\t{{pad .Tag 1 0}}.",
+                vec![web()],
+                concat!(
+                    "TAG       SIZE       IMAGE ID    TAG.\n",
+                    "1.0       \"13.5MB\"   012         1.0.\n",
+                ),
+            ),
+            (
+                "table {{.Tag}}{{println}}{{.Size}}",
+                vec![web()],
+                "TAG\nSIZE\n1.0\n13.5MB\n",
+            ),
+            (
+                "table {{.Repository}}\t{{.Tag}}",
+                vec![row(["größe-größe", "1", "", "", ""])],
+                "REPOSITORY    TAG\ngröße-größe   1\n",
+            ),
+        ] {
+            assert_eq!(printed(template, rows), expected, "{template}");
+        }
+    }
+
+    #[test]
+    fn a_template_knows_what_it_needs() {
+        for (template, is_table, digest) in [
+            ("", false, false),
+            (".Digest {{.ID}}", false, false),
+            ("{{.Digest}}", false, true),
+            ("{{json .Digest}}", false, true),
+            ("{{upper .Digest}}", false, true),
+            ("{{println .ID .Digest}}", false, true),
+            ("{{/* .Digest */}}", false, false),
+            ("{{json .}}", false, true),
+            ("table {{.ID}}", true, false),
+            (r"table {{.ID}}\t{{truncate .Digest 3}}", true, true),
+        ] {
+            let parsed = Template::parse(template, &FIELDS).unwrap();
+            assert_eq!(parsed.is_table(), is_table, "{template}");
+            assert_eq!(parsed.mentions("Digest"), digest, "{template}");
+            assert!(!parsed.mentions("Nope"), "{template}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_understood_is_refused_with_its_place() {
+        for (template, position, reason) in [
+            ("{{", 1, "never closed"),
+            ("ü {{.ID", 3, "never closed"),
+            ("{{.ID}", 6, "`}` cannot stand here"),
+            ("{{}}", 1, "nothing between"),
+            ("{{-}}", 1, "needs a blank behind"),
+            ("{{-.ID}}", 1, "needs a blank behind"),
+            ("{{.ID-}}", 6, "needs a blank before"),
+            ("{{/* x }}", 3, "comment is never closed"),
+            ("{{/* x */ .ID}}", 11, "a comment must be all"),
+            ("  {{.Nope}}", 5, "no field `.Nope`"),
+            ("table {{.id}}", 9, "no field `.id`"),
+            ("{{.}}", 3, "{{json .}}"),
+            ("{{.ID.Tag}}", 6, "a blank is missing"),
+            ("{{.ID .Tag}}", 7, "only a function"),
+            ("{{if .ID}}x{{end}}", 3, "`if` is not supported"),
+            ("{{range .}}", 3, "`range` is not supported"),
+            ("{{split .ID \":\"}}", 3, "the functions are json, upper"),
+            ("{{.ID | upper}}", 7, "pipes are not supported"),
+            ("{{(.ID)}}", 3, "`(` cannot stand here"),
+            ("{{$x}}", 3, "`$` cannot stand here"),
+            ("{{\x1b}}", 3, r"`\u{1b}` cannot stand here"),
+            ("{{12}}", 3, "a number needs a function"),
+            ("{{upper}}", 3, "{{upper .Field}}"),
+            ("{{upper .}}", 3, "{{upper .Field}}"),
+            ("{{upper .ID .Tag}}", 3, "{{upper .Field}}"),
+            ("{{json}}", 3, "{{json .}}"),
+            ("{{truncate .ID}}", 3, "{{truncate .Field 12}}"),
+            ("{{truncate 12 .ID}}", 3, "{{truncate .Field 12}}"),
+            ("{{truncate .ID -1}}", 16, "`-` cannot stand here"),
+            ("{{truncate .ID 70000}}", 16, "from 0 to 65535"),
+            ("{{truncate .ID 1x}}", 16, "from 0 to 65535"),
+            ("{{pad .ID 1 1 1}}", 3, "{{pad .Field 1 1}}"),
+            ("{{print .}}", 3, "{{print .Field}}"),
+            ("{{\"abc}}", 3, "quotation is never closed"),
+            ("{{`abc}}", 3, "quotation is never closed"),
+            (r#"{{"a\q"}}"#, 5, "of escapes"),
+            (r#"{{"a\"#, 5, "of escapes"),
+            ("table", 6, "needs columns"),
+            ("table ", 6, "needs columns"),
+        ] {
+            let error = Template::parse(template, &FIELDS).unwrap_err().to_string();
+            let start = format!("invalid template, character {position}: ");
+            assert!(error.starts_with(&start), "{template}: {error}");
+            assert!(error.contains(reason), "{template}: {error}");
+            assert!(
+                error.ends_with("; the fields are .Repository .Tag .ID .Digest .Size"),
+                "{error}"
+            );
+            assert!(!error.contains(char::is_control), "{error}");
+        }
+    }
+
+    #[test]
+    fn a_row_that_is_too_short_prints_nothing_for_the_rest() {
+        assert_eq!(printed("{{.Tag}}.", vec![Vec::new()]), ".\n");
+    }
+
+    /// Texts made of what means something in a template.
+    fn tricky() -> impl Strategy<Value = String> {
+        let piece = prop_oneof![
+            4 => prop::sample::select(vec![
+                "{{", "}}", "-", " ", "\n", r"\t", "/*", "*/", ".", ".ID", ".Nope", "json", "upper",
+                "truncate", "pad", "println", "12", "\"", "`", "\\", "table", "|", "(", "ü", "if",
+            ])
+            .prop_map(str::to_owned),
+            1 => any::<char>().prop_map(String::from),
+        ];
+        prop::collection::vec(piece, 0..16).prop_map(|pieces| pieces.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_template_panics_and_no_error_has_two_lines(text in tricky()) {
+            match Template::parse(&text, &FIELDS) {
+                Ok(template) => {
+                    let mut out = Vec::new();
+                    template.render(vec![web(), web()], &mut out).unwrap();
+                    prop_assert!(out.ends_with(b"\n"));
+                }
+                Err(error) => prop_assert!(!error.to_string().contains(char::is_control)),
+            }
+        }
+
+        #[test]
+        fn text_without_braces_is_printed_as_it_is(text in "[a-z(|$.\"`}-]{1,20}") {
+            prop_assume!(!text.starts_with("table"));
+            prop_assert_eq!(printed(&text, vec![web()]), format!("{text}\n"));
+        }
+
+        #[test]
+        fn columns_of_a_table_stand_below_each_other(
+            rows in prop::collection::vec(prop::array::uniform5("[a-zü]{1,30}"), 0..6),
+        ) {
+            let rows = rows.into_iter().map(Vec::from).collect();
+            let text = printed("table {{.Repository}}\t{{.Tag}}", rows);
+            let starts = text.lines().map(|line| {
+                let line: Vec<_> = line.chars().collect();
+                line.iter().rposition(|c| *c == ' ').unwrap() + 1
+            });
+            let starts: std::collections::BTreeSet<_> = starts.collect();
+            prop_assert_eq!(starts.len(), 1);
+            prop_assert!(starts.iter().all(|start| *start >= COLUMN_WIDTH));
+        }
+    }
+}
