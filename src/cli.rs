@@ -78,29 +78,63 @@ pub enum Color {
 #[derive(Debug, Subcommand)]
 pub enum Command {
     /// List images
+    ///
+    /// One line for each name, newest first: IMAGE (the name, or `<dangling>`, `<unnamed>`), ID,
+    /// PLATFORMS, CREATED, SIZE (bytes that are here) and UNIQUE (bytes that removing the image would
+    /// free). An image of which blobs are missing is marked `(incomplete)`: layouts may be sparse.
+    ///
+    /// CREATED is what the entry in index.json says, else the config, else when the manifest's file
+    /// arrived; 1970 counts as nothing said.
+    ///
+    /// With `--format json` every line is an object with the members name, repository, tag, digest,
+    /// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
+    /// created, size, unique, missing_blobs and damaged. Sizes are bytes.
     Ls(LsArgs),
     /// Remove images, or platforms of them
+    ///
+    /// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, or at least four digits
+    /// of an ID. The rules are Docker's: removing one of several names only takes that name away;
+    /// with the last name the image goes, with its platforms, its signatures, and every blob that
+    /// nothing else needs. By ID, an image with several names is a conflict.
+    ///
+    /// `--platform` removes one platform of an image and leaves its index, digest and names as they
+    /// are; the image is sparse then. What another image needs is kept.
+    ///
+    /// With `--format json` one object is printed, with the members dry_run, untagged, deleted (digest,
+    /// kind, size), kept (digest, kind, size, reason), freed_bytes, spared, errors (class, message,
+    /// hint) and warnings. Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
+    ///
+    /// Takes exactly the names that are given, and deletes nothing. When the last name of an image
+    /// goes, the image stays as a dangling one, which `prune` removes.
+    ///
+    /// With `--format json` one object is printed; see `ocirm rmi`.
     Untag(UntagArgs),
     /// Remove dangling images and blobs that nothing needs
+    ///
+    /// Removes images without a name, and blobs that no entry of index.json leads to. With `--all`,
+    /// removes every image that passes the filters. On a terminal the list is shown first and nothing
+    /// else than that list is deleted; without a terminal `--force` is needed.
+    ///
+    /// What nothing needs may be the first half of somebody's push: writers put blobs first and the
+    /// index last. So garbage, and images without a name, younger than `--grace` are left alone. The
+    /// age of a file is the later of its modification and its status change.
+    ///
+    /// In a layout where no image has a name, images without a name are not dangling; they go only with
+    /// `--all`.
+    ///
+    /// Filters: `until=` (a date, a time, a Unix time, or a span such as 24h or 7d back from now; judged
+    /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
+    /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
+    /// hold.
+    ///
+    /// With `--format json` one object is printed; see `ocirm rmi`.
     Prune(PruneArgs),
 }
 
-/// List images
-///
-/// One line for each name, newest first: IMAGE (the name, or `<dangling>`, `<unnamed>`), ID,
-/// PLATFORMS, CREATED, SIZE (bytes that are here) and UNIQUE (bytes that removing the image would
-/// free). An image of which blobs are missing is marked `(incomplete)`: layouts may be sparse.
-///
-/// CREATED is what the entry in index.json says, else the config, else when the manifest's file
-/// arrived; 1970 counts as nothing said.
-///
-/// With `--format json` every line is an object with the members name, repository, tag, digest,
-/// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
-/// created, size, unique, missing_blobs and damaged. Sizes are bytes.
+/// The arguments of `ocirm ls`.
 #[derive(Args, Debug)]
-#[command(verbatim_doc_comment)]
 pub struct LsArgs {
     /// Only these: a repository, a name, a pattern such as `ghcr.io/*/web`, a tag, or a digest
     #[arg(value_name = "REF")]
@@ -125,19 +159,7 @@ pub struct LsArgs {
     pub format: String,
 }
 
-/// Remove images, or platforms of them
-///
-/// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, or at least four digits
-/// of an ID. The rules are Docker's: removing one of several names only takes that name away;
-/// with the last name the image goes, with its platforms, its signatures, and every blob that
-/// nothing else needs. By ID, an image with several names is a conflict.
-///
-/// `--platform` removes one platform of an image and leaves its index, digest and names as they
-/// are; the image is sparse then. What another image needs is kept.
-///
-/// With `--format json` one object is printed, with the members dry_run, untagged, deleted (digest,
-/// kind, size), kept (digest, kind, size, reason), freed_bytes, spared, errors (class, message,
-/// hint) and warnings. Sizes are bytes.
+/// The arguments of `ocirm rmi`.
 #[derive(Args, Debug)]
 pub struct RmiArgs {
     /// The images
@@ -163,12 +185,7 @@ pub struct RmiArgs {
     pub format: ChangeFormat,
 }
 
-/// Take names away and keep the images
-///
-/// Takes exactly the names that are given, and deletes nothing. When the last name of an image
-/// goes, the image stays as a dangling one, which `prune` removes.
-///
-/// With `--format json` one object is printed; see `ocirm rmi`.
+/// The arguments of `ocirm untag`.
 #[derive(Args, Debug)]
 pub struct UntagArgs {
     /// The names
@@ -185,25 +202,7 @@ pub struct UntagArgs {
     pub format: ChangeFormat,
 }
 
-/// Remove dangling images and blobs that nothing needs
-///
-/// Removes images without a name, and blobs that no entry of index.json leads to. With `--all`,
-/// removes every image that passes the filters. On a terminal the list is shown first and nothing
-/// else than that list is deleted; without a terminal `--force` is needed.
-///
-/// What nothing needs may be the first half of somebody's push: writers put blobs first and the
-/// index last. So garbage, and images without a name, younger than `--grace` are left alone. The
-/// age of a file is the later of its modification and its status change.
-///
-/// In a layout where no image has a name, images without a name are not dangling; they go only with
-/// `--all`.
-///
-/// Filters: `until=` (a date, a time, a Unix time, or a span such as 24h or 7d back from now; judged
-/// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
-/// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
-/// hold.
-///
-/// With `--format json` one object is printed; see `ocirm rmi`.
+/// The arguments of `ocirm prune`.
 #[derive(Args, Debug)]
 pub struct PruneArgs {
     /// Remove every image, not only dangling ones

@@ -1,0 +1,142 @@
+
+using namespace System.Management.Automation
+using namespace System.Management.Automation.Language
+
+Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
+    param($wordToComplete, $commandAst, $cursorPosition)
+
+    $commandElements = $commandAst.CommandElements
+    $command = @(
+        'ocirm'
+        for ($i = 1; $i -lt $commandElements.Count; $i++) {
+            $element = $commandElements[$i]
+            if ($element -isnot [StringConstantExpressionAst] -or
+                $element.StringConstantType -ne [StringConstantType]::BareWord -or
+                $element.Value.StartsWith('-') -or
+                $element.Value -eq $wordToComplete) {
+                break
+        }
+        $element.Value
+    }) -join ';'
+
+    $completions = @(switch ($command) {
+        'ocirm' {
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
+            [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
+            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or platforms of them')
+            [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and blobs that nothing needs')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ocirm;ls' {
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since')
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}''')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Also list what belongs to other images: manifests of an index, signatures')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Also list what belongs to other images: manifests of an index, signatures')
+            [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print IDs only, each once')
+            [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print IDs only, each once')
+            [CompletionResult]::new('--digests', '--digests', [CompletionResultType]::ParameterName, 'Add a column with digests')
+            [CompletionResult]::new('--no-trunc', '--no-trunc', [CompletionResultType]::ParameterName, 'Do not shorten IDs')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ocirm;rmi' {
+            [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Remove all names of an image given by ID; a missing image is no failure')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Remove all names of an image given by ID; a missing image is no failure')
+            [CompletionResult]::new('--ignore', '--ignore', [CompletionResultType]::ParameterName, 'A missing image is no failure')
+            [CompletionResult]::new('--no-prune', '--no-prune', [CompletionResultType]::ParameterName, 'Keep dangling images that the removed one was built from')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ocirm;untag' {
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('--ignore', '--ignore', [CompletionResultType]::ParameterName, 'A missing name is no failure')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would be done, and change nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be done, and change nothing')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ocirm;prune' {
+            [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Only images that pass; see above')
+            [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('-a', '-a', [CompletionResultType]::ParameterName, 'Remove every image, not only dangling ones')
+            [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Remove every image, not only dangling ones')
+            [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Do not ask')
+            [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
+            [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help (see more with ''--help'')')
+            break
+        }
+        'ocirm;help' {
+            [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
+            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or platforms of them')
+            [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
+            [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and blobs that nothing needs')
+            [CompletionResult]::new('help', 'help', [CompletionResultType]::ParameterValue, 'Print this message or the help of the given subcommand(s)')
+            break
+        }
+        'ocirm;help;ls' {
+            break
+        }
+        'ocirm;help;rmi' {
+            break
+        }
+        'ocirm;help;untag' {
+            break
+        }
+        'ocirm;help;prune' {
+            break
+        }
+        'ocirm;help;help' {
+            break
+        }
+    })
+
+    $completions.Where{ $_.CompletionText -like "$wordToComplete*" } |
+        Sort-Object -Property ListItemText
+}

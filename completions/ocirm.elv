@@ -1,0 +1,126 @@
+
+use builtin;
+use str;
+
+set edit:completion:arg-completer[ocirm] = {|@words|
+    fn spaces {|n|
+        builtin:repeat $n ' ' | str:join ''
+    }
+    fn cand {|text desc|
+        edit:complex-candidate $text &display=$text' '(spaces (- 14 (wcswidth $text)))$desc
+    }
+    var command = 'ocirm'
+    for word $words[1..-1] {
+        if (str:has-prefix $word '-') {
+            break
+        }
+        set command = $command';'$word
+    }
+    var completions = [
+        &'ocirm'= {
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand -V 'Print version'
+            cand --version 'Print version'
+            cand ls 'List images'
+            cand rmi 'Remove images, or platforms of them'
+            cand untag 'Take names away and keep the images'
+            cand prune 'Remove dangling images and blobs that nothing needs'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ocirm;ls'= {
+            cand -f 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since'
+            cand --filter 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since'
+            cand --format '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}'''
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand -a 'Also list what belongs to other images: manifests of an index, signatures'
+            cand --all 'Also list what belongs to other images: manifests of an index, signatures'
+            cand -q 'Print IDs only, each once'
+            cand --quiet 'Print IDs only, each once'
+            cand --digests 'Add a column with digests'
+            cand --no-trunc 'Do not shorten IDs'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;rmi'= {
+            cand --platform 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list'
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand -f 'Remove all names of an image given by ID; a missing image is no failure'
+            cand --force 'Remove all names of an image given by ID; a missing image is no failure'
+            cand --ignore 'A missing image is no failure'
+            cand --no-prune 'Keep dangling images that the removed one was built from'
+            cand -n 'Show what would be removed, and change nothing'
+            cand --dry-run 'Show what would be removed, and change nothing'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;untag'= {
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --ignore 'A missing name is no failure'
+            cand -n 'Show what would be done, and change nothing'
+            cand --dry-run 'Show what would be done, and change nothing'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;prune'= {
+            cand --filter 'Only images that pass; see above'
+            cand --grace 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes'
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand -a 'Remove every image, not only dangling ones'
+            cand --all 'Remove every image, not only dangling ones'
+            cand -f 'Do not ask'
+            cand --force 'Do not ask'
+            cand -n 'Show what would be removed, and change nothing'
+            cand --dry-run 'Show what would be removed, and change nothing'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;help'= {
+            cand ls 'List images'
+            cand rmi 'Remove images, or platforms of them'
+            cand untag 'Take names away and keep the images'
+            cand prune 'Remove dangling images and blobs that nothing needs'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ocirm;help;ls'= {
+        }
+        &'ocirm;help;rmi'= {
+        }
+        &'ocirm;help;untag'= {
+        }
+        &'ocirm;help;prune'= {
+        }
+        &'ocirm;help;help'= {
+        }
+    ]
+    $completions[$command]
+}

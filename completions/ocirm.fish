@@ -1,0 +1,101 @@
+# Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
+function __fish_ocirm_global_optspecs
+    string join \n layout= lock-timeout= no-lock v/verbose color= h/help V/version
+end
+
+function __fish_ocirm_needs_command
+    # Figure out if the current invocation already has a command.
+    set -l cmd (commandline -opc)
+    set -e cmd[1]
+    argparse -s (__fish_ocirm_global_optspecs) -- $cmd 2>/dev/null
+    or return
+    if set -q argv[1]
+        # Also print the command, so this can be used to figure out what it is.
+        echo $argv[1]
+        return 1
+    end
+    return 0
+end
+
+function __fish_ocirm_using_subcommand
+    set -l cmd (__fish_ocirm_needs_command)
+    test -z "$cmd"
+    and return 1
+    contains -- $cmd[1] $argv
+end
+
+complete -c ocirm -n "__fish_ocirm_needs_command" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_needs_command" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_needs_command" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_needs_command" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_needs_command" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_needs_command" -s V -l version -d 'Print version'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images, or platforms of them'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s f -l force -d 'Remove all names of an image given by ID; a missing image is no failure'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore -d 'A missing image is no failure'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l ignore -d 'A missing name is no failure'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s n -l dry-run -d 'Show what would be done, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l filter -d 'Only images that pass; see above' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s a -l all -d 'Remove every image, not only dangling ones'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s f -l force -d 'Do not ask'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'Show what would be removed, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "rmi" -d 'Remove images, or platforms of them'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "untag" -d 'Take names away and keep the images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
