@@ -1,0 +1,146 @@
+//! Runs the program on a terminal and answers its question.
+
+use std::fs::File;
+use std::io::{Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::Path;
+use std::process::Stdio;
+use std::sync::mpsc::{self, RecvTimeoutError, Sender};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{
+    LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
+};
+
+use super::command::{Finished, TIME_LIMIT, ocirm, wait};
+
+const QUESTION: &str = "[y/N]";
+
+/// Both ends of a pseudo-terminal.
+struct Terminal {
+    /// The end that the person would hold.
+    keyboard: File,
+    /// The end that the program gets.
+    line: OwnedFd,
+}
+
+impl Terminal {
+    /// A terminal that passes output on as it is and does not repeat what is typed.
+    fn open() -> rustix::io::Result<Self> {
+        let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
+        rustix::io::fcntl_setfd(&keyboard, rustix::io::FdFlags::CLOEXEC)?;
+        grantpt(&keyboard)?;
+        unlockpt(&keyboard)?;
+        let name = ptsname(&keyboard, Vec::new())?;
+        let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+        let line = rustix::fs::open(name.as_c_str(), flags, Mode::empty())?;
+        let mut modes = tcgetattr(&line)?;
+        modes.output_modes.remove(OutputModes::OPOST);
+        modes.local_modes.remove(LocalModes::ECHO);
+        tcsetattr(&line, OptionalActions::Now, &modes)?;
+        let size = Winsize {
+            ws_row: 24,
+            ws_col: 160,
+            ws_xpixel: 0,
+            ws_ypixel: 0,
+        };
+        tcsetwinsize(&line, size)?;
+        Ok(Terminal {
+            keyboard: File::from(keyboard),
+            line,
+        })
+    }
+
+    fn stream(&self) -> Stdio {
+        Stdio::from(
+            self.line
+                .as_fd()
+                .try_clone_to_owned()
+                .expect("a second handle of a terminal"),
+        )
+    }
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Stream {
+    Out,
+    Talk,
+}
+
+/// Runs it with three terminals, standard output one of its own, and types the answer when the question appears.
+pub(crate) fn run_on_terminal(args: &[String], home: &Path, answer: &str) -> Finished {
+    let talk = Terminal::open().expect("a pseudo-terminal");
+    let out = Terminal::open().expect("a pseudo-terminal");
+    let mut child = ocirm(args, home)
+        .stdin(talk.stream())
+        .stdout(out.stream())
+        .stderr(talk.stream())
+        .spawn()
+        .expect("the program starts");
+
+    let (sender, received) = mpsc::channel();
+    let mut keyboard = talk.keyboard.try_clone().expect("a second handle");
+    for (stream, terminal) in [(Stream::Talk, talk), (Stream::Out, out)] {
+        let sender = sender.clone();
+        // The program has to hold the last handles of the lines: their closing is how its end is seen here.
+        drop(terminal.line);
+        thread::spawn(move || pass_on(terminal.keyboard, stream, &sender));
+    }
+    drop(sender);
+
+    let end = Instant::now() + TIME_LIMIT;
+    let mut printed: Vec<u8> = Vec::new();
+    let mut talked: Vec<u8> = Vec::new();
+    let mut asked_at = None;
+    loop {
+        match received.recv_timeout(Duration::from_millis(100)) {
+            Ok((Stream::Out, bytes)) => printed.extend(bytes),
+            Ok((Stream::Talk, bytes)) => talked.extend(bytes),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if Instant::now() > end => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        let is_asked = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(QUESTION);
+        if asked_at.is_none() && (is_asked(&talked) || is_asked(&printed)) {
+            asked_at = Some(printed.len());
+            keyboard
+                .write_all(answer.as_bytes())
+                .expect("a terminal takes what is typed");
+        }
+    }
+    let status = wait(&mut child);
+    let (before, after) = printed.split_at(asked_at.unwrap_or(0));
+    Finished {
+        args: args.to_vec(),
+        status,
+        out: plain(after),
+        err: plain(&talked) + &plain(before),
+        asked: Some(asked_at.is_some()),
+    }
+}
+
+/// Reads until nobody holds the other end any more, which is an error on Linux and an end on others.
+fn pass_on(mut keyboard: File, stream: Stream, sender: &Sender<(Stream, Vec<u8>)>) {
+    let mut buffer = [0; 65536];
+    while let Ok(n @ 1..) = keyboard.read(&mut buffer) {
+        if sender.send((stream, buffer[..n].to_vec())).is_err() {
+            break;
+        }
+    }
+}
+
+/// The text without what only a terminal understands.
+fn plain(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes).replace('\r', "");
+    let mut out = String::new();
+    let mut rest = text.as_str();
+    while let Some((before, sequence)) = rest.split_once("\u{1b}[") {
+        out.push_str(before);
+        let end = sequence.find(|c: char| ('\u{40}'..='\u{7e}').contains(&c));
+        rest = end.map_or("", |end| &sequence[end + 1..]);
+    }
+    out + rest
+}
