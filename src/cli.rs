@@ -40,9 +40,10 @@ pub struct Cli {
 pub struct Common {
     /// The layout to work on [default: $OCIRM_LAYOUT, else the current directory]
     ///
-    /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves.
-    #[arg(long, global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub layout: Option<PathBuf>,
+    /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves. `ls`,
+    /// `prune` and `check` take several.
+    #[arg(long = "layout", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub layouts: Vec<PathBuf>,
     /// How long to wait for a lock that somebody else holds, such as 30s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s")]
     pub lock_timeout: String,
@@ -81,7 +82,8 @@ pub enum Command {
     ///
     /// One line for each name, newest first: IMAGE (the name, or `<dangling>`, `<unnamed>`), ID,
     /// PLATFORMS, CREATED, SIZE (bytes that are here) and UNIQUE (bytes that removing the image would
-    /// free). An image of which blobs are missing is marked `(incomplete)`: layouts may be sparse.
+    /// free). A platform that the image lists and the layout does not have stands in parentheses; an
+    /// image of which any blob is missing is marked `(incomplete)`. Layouts may be sparse.
     ///
     /// CREATED is what the entry in index.json says, else the config, else when the manifest's file
     /// arrived; 1970 counts as nothing said.
@@ -142,9 +144,19 @@ pub struct LsArgs {
     /// Also list what belongs to other images: manifests of an index, signatures
     #[arg(short, long)]
     pub all: bool,
+    /// Every layout below this directory; symbolic links are not followed
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub recursive: Option<PathBuf>,
     /// Print IDs only, each once
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
+    /// Show below each image its platforms, attestations and referrers, and the layers of caches
+    #[arg(long, conflicts_with_all = ["quiet", "digests"])]
+    pub tree: bool,
+    /// Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in
+    /// JSON; repeatable, `-` for standard input
+    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub containers: Vec<PathBuf>,
     /// Add a column with digests
     #[arg(long)]
     pub digests: bool,
@@ -177,6 +189,18 @@ pub struct RmiArgs {
     /// Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list
     #[arg(long = "platform", value_name = "PLATFORM")]
     pub platforms: Vec<String>,
+    /// With --platform: make a new index without it for this name, so that every tool sees a
+    /// complete image; other names keep the old one
+    #[arg(long, requires = "platforms")]
+    pub rewrite_index: bool,
+    /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
+    /// JSON; repeatable, `-` for standard input
+    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub containers: Vec<PathBuf>,
+    /// Another layout that shares this one's blobs: what its index.json needs stays. With it, blobs
+    /// of a directory that others may share are deleted; name all that do
+    #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
+    pub also_roots: Vec<PathBuf>,
     /// Show what would be removed, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
@@ -217,6 +241,23 @@ pub struct PruneArgs {
     /// Only images that pass; see above
     #[arg(long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
+    /// Keep images whose name, tag or digest matches; wins over everything; repeatable
+    #[arg(long = "keep", value_name = "PATTERN")]
+    pub keep: Vec<String>,
+    /// With --all: keep the newest N images of each repository
+    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..))]
+    pub keep_last: Option<u32>,
+    /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
+    /// JSON; repeatable, `-` for standard input
+    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub containers: Vec<PathBuf>,
+    /// Every layout below this directory; symbolic links are not followed
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub recursive: Option<PathBuf>,
+    /// Another layout that shares this one's blobs: what its index.json needs stays. With it, blobs
+    /// of a directory that others may share are deleted; name all that do
+    #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
+    pub also_roots: Vec<PathBuf>,
     /// Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub grace: String,

@@ -14,7 +14,8 @@
 
 use crate::gc::{self, Garbage, Live};
 use crate::image::Contents;
-use crate::layout::{Digest, Exclusive, IndexWrite, LockOptions, Locked, RootEdit};
+use crate::image::rewrite::NewBlob;
+use crate::layout::{Digest, Exclusive, IndexWrite, LockOptions, Locked, RootEdit, Shared};
 use crate::plan::Draft;
 
 /// How many blobs are unlinked between two looks at index.json.
@@ -31,6 +32,10 @@ pub struct Change<'a> {
     pub beside: Vec<RootEdit>,
     /// The blobs to unlink.
     pub garbage: &'a Garbage,
+    /// Blobs that the new index.json leads to and that do not exist yet.
+    pub new_blobs: &'a [NewBlob],
+    /// Layouts that share the blobs; what they need stays.
+    pub also: &'a [Locked<Shared>],
     /// Manifests that images lose although their indexes go on listing them, by image.
     pub cuts: Vec<(Digest, Vec<Digest>)>,
 }
@@ -69,6 +74,9 @@ pub fn commit(
     options: &LockOptions<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<Committed> {
+    for blob in change.new_blobs {
+        layout.write_blob(&blob.digest, &blob.bytes)?;
+    }
     let new = change.new_index.as_deref().map(str::as_bytes);
     let written = layout.replace_index(change.old_index, new, &change.beside, options)?;
     if written == IndexWrite::ChangedMeanwhile {
@@ -96,10 +104,11 @@ fn sweep(
     for (number, blob) in garbage.blobs.iter().enumerate() {
         if number % BATCH == 0 {
             progress(number, total);
-            let found = layout.index_stamp();
+            let also = change.also.iter().map(Locked::index_stamp);
+            let found: Vec<_> = also.chain([layout.index_stamp()]).collect();
             // The first look compares contents, for the index may have changed since it was
             // written; later ones compare with that moment.
-            let changed = match stamp.replace(found) {
+            let changed = match stamp.replace(found.clone()) {
                 None => layout.read_index().map_or(true, |bytes| bytes != index),
                 Some(before) => before != found,
             };
@@ -141,7 +150,7 @@ struct Needed {
 
 impl Needed {
     fn now(layout: &Locked<Exclusive>, change: &Change<'_>) -> anyhow::Result<Needed> {
-        let contents = Contents::load(layout, &mut |_| ())?;
+        let contents = Contents::load(layout, change.also, &mut |_| ())?;
         contents.graph.refuse_damage()?;
         let mut plan = Draft::new(&contents).finish();
         let node = |digest: &Digest| contents.graph.find(digest);

@@ -607,7 +607,10 @@ fn ls_all_knows_the_platforms_of_the_images() {
             .cloned()
             .collect();
         if platforms != expected {
-            wrong.push(format!("{}: {platforms:?}, should be {expected:?}", meta.name));
+            wrong.push(format!(
+                "{}: {platforms:?}, should be {expected:?}",
+                meta.name
+            ));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));

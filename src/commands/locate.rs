@@ -1,14 +1,62 @@
 //! Which layout a command is about: `--layout`, a reference that names one, the environment, or the
 //! current directory.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::error::Error;
-use crate::layout::Digest;
+use crate::error::{Error, Kind};
+use crate::layout::{Digest, discover};
 
 /// The variable that names the layout.
 const VARIABLE: &str = "OCIRM_LAYOUT";
+
+/// All layouts that `ls`, `prune` or `check` are about, and the references without what named one.
+/// The second value tells what could not be looked into.
+pub(super) fn locate_all(
+    session: &Session,
+    recursive: Option<&Path>,
+    references: Vec<String>,
+) -> anyhow::Result<(Found, Vec<String>)> {
+    let named = !session.layouts.is_empty();
+    let mut found = Found {
+        layouts: session.layouts.clone(),
+        failures: Vec::new(),
+        several: session.layouts.len() > 1 || recursive.is_some(),
+    };
+    if let Some(dir) = recursive {
+        let (below, failures) = discover(dir);
+        if below.is_empty() {
+            return Err(Error::new(
+                Kind::Failed,
+                match failures.first() {
+                    Some(failure) => format!("cannot look for layouts: {failure}"),
+                    None => format!("there is no layout below `{}`", dir.display()),
+                },
+            )
+            .into());
+        }
+        found.layouts.extend(below);
+        found.failures = failures;
+    }
+    if found.several {
+        let mut seen = std::collections::HashSet::new();
+        found.layouts.retain(|path| seen.insert(path.clone()));
+        return Ok((found, references));
+    }
+    let (path, references) = locate(session, references)?;
+    if !named {
+        found.layouts = vec![path];
+    }
+    Ok((found, references))
+}
+
+/// What [`locate_all`] finds.
+pub(super) struct Found {
+    pub(super) layouts: Vec<PathBuf>,
+    pub(super) failures: Vec<String>,
+    /// Whether there may be more than one, so that output says which it is about.
+    pub(super) several: bool,
+}
 
 /// The layout, and the references without what named it.
 pub(super) fn locate(
@@ -35,7 +83,16 @@ pub(super) fn locate(
         bare.extend(reference.map(str::to_owned));
         named = Some((dir, text));
     }
-    let path = match (&session.layout, named) {
+    let given = match session.layouts.as_slice() {
+        [] => None,
+        [one] => Some(one),
+        _ => {
+            return Err(Error::usage("this command works on one layout")
+                .hint("give --layout once")
+                .into());
+        }
+    };
+    let path = match (given, named) {
         (Some(dir), Some((named, text))) if *dir != named => {
             return Err(Error::usage(format!(
                 "--layout {} and `{text}` name different layouts",

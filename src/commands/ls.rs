@@ -1,24 +1,30 @@
 //! `ocirm ls`.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::Session;
-use super::locate::locate;
+use super::locate::locate_all;
+use super::{Session, failed, told};
 use crate::cli::LsArgs;
 use crate::error::{Error, Kind};
 use crate::image::Contents;
+use crate::image::containers::Container;
 use crate::image::facts::Facts;
 use crate::image::graph::Graph;
 use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId};
+use crate::image::tree::{Branch, Trees};
 use crate::image::usage::{ImageUsage, usage};
-use crate::layout::{Layout, Locked};
+use crate::layout::Locked;
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
+use crate::plan::in_use::Uses;
 use crate::plan::prune::passes;
-use crate::report::list::{ImageLine, ListFormat, render, template};
+use crate::report::console::shown;
+use crate::report::list::{ImageLine, ListFormat, TreeLine, render, template};
 use crate::report::to_stdout;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -26,44 +32,108 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let filters = Filters::parse(&args.filters, FilterUse::Ls, now, &TimeZone::system())?;
     let format = match args.format.as_str() {
         _ if args.quiet => ListFormat::Quiet,
+        "table" if args.tree => ListFormat::Tree,
         "table" => ListFormat::Table {
             digests: args.digests,
         },
         "json" => ListFormat::Json,
+        _ if args.tree => {
+            return Err(Error::usage("--tree goes with the formats table and json").into());
+        }
         text => ListFormat::Template(
             template(text).map_err(|e| Error::usage(format!("--format: {e}")))?,
         ),
     };
-    let (path, references) = locate(session, args.references)?;
+    let containers = told::containers(&args.containers)?;
+    let (found, references) = locate_all(session, args.recursive.as_deref(), args.references)?;
     let wanted = references
         .iter()
         .map(|text| Ok((text.clone(), Pattern::parse(text)?)))
         .collect::<Result<Vec<_>, Error>>()?;
-    let layout = Layout::open(&path)?;
-    let layout = session.locking(|options| layout.lock_shared(options))?;
-    let contents = session.load(&layout)?;
-    let listing = Listing::new(&layout, &contents);
-    let bounds = Bounds::find(&listing, &filters)?;
-    let mut lines: Vec<ImageLine> = contents
-        .table
-        .records()
-        .filter(|(_, record)| {
-            args.all || !record.kind.is_dependent() || filters.dangling == Some(true)
-        })
-        .filter(|(id, record)| {
-            is_wanted(record, &contents.graph, &wanted)
-                && filters
-                    .dangling
-                    .is_none_or(|wanted| wanted == (record.kind == RecordKind::Dangling))
-                && passes(*id, record, &filters, &listing.facts)
-                && bounds.admit(&listing, *id)
-        })
-        .map(|(id, record)| listing.line(id, record))
-        .collect();
-    lines.sort_by(|a, b| (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest)));
+    let selection = Selection {
+        all: args.all,
+        wanted,
+        filters,
+        tree: args.tree,
+        containers: (!args.containers.is_empty()).then_some(&containers),
+        name_layout: found.several,
+    };
+    let mut lines = Vec::new();
+    let mut status = 0;
+    for failure in &found.failures {
+        session.console.error(&shown(failure));
+        status = Kind::Failed.exit_status();
+    }
+    let mut failures = Vec::new();
+    for path in &found.layouts {
+        if let Err(error) = selection.list(session, path, &mut lines) {
+            failures.push(match found.several {
+                true => error.context(format!("in the layout `{}`", path.display())),
+                false => error,
+            });
+        }
+    }
     to_stdout(&render(&lines, &format, args.no_trunc, now))
         .context("cannot write to standard output")?;
-    listing.warn(session)
+    for error in failures {
+        status = status.max(failed(session.console, &error));
+    }
+    Ok(status)
+}
+
+/// What to list.
+struct Selection<'a> {
+    all: bool,
+    wanted: Vec<(String, Pattern)>,
+    filters: Filters,
+    tree: bool,
+    containers: Option<&'a Vec<Container>>,
+    name_layout: bool,
+}
+
+impl Selection<'_> {
+    /// Adds the lines of one layout. A damaged one is listed as far as it can be, and is a failure
+    /// all the same.
+    fn list(
+        &self,
+        session: &Session,
+        path: &Path,
+        lines: &mut Vec<ImageLine>,
+    ) -> anyhow::Result<()> {
+        let layout = session.open_shared(path)?;
+        let contents = session.load(&layout, &[])?;
+        let listing = Listing::new(&layout, &contents);
+        let bounds = Bounds::find(&listing, &self.filters)?;
+        let uses = Uses::new(&contents, self.containers.map_or(&[], Vec::as_slice));
+        let config_of = |manifest| listing.facts.config_of(manifest);
+        let trees = self.tree.then(|| Trees::new(&contents, &config_of));
+        let dangling = self.filters.dangling;
+        let mut own: Vec<ImageLine> = contents
+            .table
+            .records()
+            .filter(|(_, record)| self.all || !record.kind.is_dependent())
+            .filter(|(id, record)| {
+                is_wanted(record, &contents.graph, &self.wanted)
+                    && dangling.is_none_or(|d| d == (record.kind == RecordKind::Dangling))
+                    && passes(*id, record, &self.filters, &listing.facts)
+                    && bounds.admit(&listing, *id)
+            })
+            .map(|(id, record)| {
+                let users = uses.of_image(record.target).len() + uses.mounted(record.target).len();
+                ImageLine {
+                    layout: self.name_layout.then(|| path.display().to_string()),
+                    containers: self.containers.map(|_| users),
+                    tree: trees
+                        .as_ref()
+                        .map(|trees| listing.tree(&trees.of(record.target))),
+                    ..listing.line(id, record)
+                }
+            })
+            .collect();
+        own.sort_by(|a, b| (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest)));
+        lines.append(&mut own);
+        listing.warn(session)
+    }
 }
 
 /// Whether any of the references selects a record; without any, all are selected.
@@ -118,6 +188,7 @@ struct Listing<'a, M> {
     contents: &'a Contents,
     facts: Facts<'a, M>,
     usage: std::collections::HashMap<crate::image::graph::NodeId, ImageUsage>,
+    present: Vec<bool>,
     damaged: Vec<bool>,
 }
 
@@ -139,6 +210,7 @@ impl<'a, M> Listing<'a, M> {
             contents,
             facts: Facts::new(layout, contents),
             usage: usage(contents, &present),
+            present,
             damaged,
         }
     }
@@ -151,13 +223,12 @@ impl<'a, M> Listing<'a, M> {
             if let Some(platform) = variant.platform.filter(|p| !p.is_unknown())
                 && platform != Platform::default()
             {
-                let list = match variant.is_present {
-                    true => &mut platforms,
-                    false => &mut missing_platforms,
-                };
                 let text = platform.to_string();
-                if !list.contains(&text) {
-                    list.push(text);
+                if !variant.is_present && !missing_platforms.contains(&text) {
+                    missing_platforms.push(text.clone());
+                }
+                if !platforms.contains(&text) {
+                    platforms.push(text);
                 }
             }
         }
@@ -175,6 +246,9 @@ impl<'a, M> Listing<'a, M> {
                 .iter()
                 .any(|node| self.damaged[node.index()]);
         ImageLine {
+            layout: None,
+            containers: None,
+            tree: None,
             name: (!record.is_dangling()).then(|| record.shown(graph)),
             repository,
             tag,
@@ -193,8 +267,26 @@ impl<'a, M> Listing<'a, M> {
         }
     }
 
+    fn tree(&self, branches: &[Branch]) -> Vec<TreeLine> {
+        let graph = &self.contents.graph;
+        let branch = |branch: &Branch| TreeLine {
+            role: branch.role,
+            platform: branch.platform.clone(),
+            digest: graph.digest(branch.node).clone(),
+            present: self.present[branch.node.index()],
+            size: graph
+                .needed_below(branch.node)
+                .into_iter()
+                .filter(|node| self.present[node.index()])
+                .fold(0, |sum: u64, node| sum.saturating_add(graph.size(node))),
+            names: branch.names.clone(),
+            children: self.tree(&branch.below),
+        };
+        branches.iter().map(branch).collect()
+    }
+
     /// Says what is wrong with the layout; looking at it is possible all the same.
-    fn warn(&self, session: &Session) -> anyhow::Result<u8> {
+    fn warn(&self, session: &Session) -> anyhow::Result<()> {
         let graph = &self.contents.graph;
         for damage in graph.damage() {
             session.console.warning(&format!(
@@ -203,7 +295,6 @@ impl<'a, M> Listing<'a, M> {
                 crate::report::console::shown(&damage.reason)
             ));
         }
-        graph.refuse_damage()?;
-        Ok(0)
+        Ok(graph.refuse_damage()?)
     }
 }

@@ -8,9 +8,10 @@ mod locate;
 mod ls;
 mod prune;
 mod rmi;
+mod told;
 mod untag;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anstream::ColorChoice;
@@ -21,11 +22,13 @@ use crate::commit::{Change, Committed, Outcome, commit};
 use crate::error::{Error, Kind};
 use crate::gc::{Garbage, Live};
 use crate::image::Contents;
-use crate::layout::{Exclusive, Layout, LockOptions, Locked};
+use crate::image::rewrite::NewBlob;
+use crate::layout::{Exclusive, Layout, LockOptions, Locked, Shared};
 use crate::plan::moment::parse_duration;
 use crate::plan::{Plan, RefusalClass};
-use crate::report::change::{Facts, Report};
+use crate::report::change::{Facts, Report, Rewritten};
 use crate::report::console::{Console, shown};
+use crate::report::change::reclaimed;
 use crate::report::to_stdout;
 
 /// How often a decision is made again because index.json changed under it.
@@ -47,22 +50,25 @@ pub fn run(cli: Cli) -> u8 {
     });
     match result {
         Ok(status) => status,
-        Err(error) => {
-            console.error(&shown(&format!("{error:#}")));
-            let known = error
-                .chain()
-                .find_map(|cause| cause.downcast_ref::<Error>());
-            if let Some(hint) = known.and_then(Error::hint_text) {
-                console.hint(&shown(hint));
-            }
-            known.map_or(Kind::Failed, Error::kind).exit_status()
-        }
+        Err(error) => failed(console, &error),
     }
+}
+
+/// Says what failed; the value is the exit status.
+fn failed(console: Console, error: &anyhow::Error) -> u8 {
+    console.error(&shown(&format!("{error:#}")));
+    let known = error
+        .chain()
+        .find_map(|cause| cause.downcast_ref::<Error>());
+    if let Some(hint) = known.and_then(Error::hint_text) {
+        console.hint(&shown(hint));
+    }
+    known.map_or(Kind::Failed, Error::kind).exit_status()
 }
 
 /// The common options, understood.
 struct Session {
-    layout: Option<PathBuf>,
+    layouts: Vec<PathBuf>,
     lock_timeout: Duration,
     locking: bool,
     console: Console,
@@ -74,7 +80,7 @@ impl Session {
             console.warning("no lock is taken; whatever else uses the layout now can lose images");
         }
         Ok(Session {
-            layout: common.layout.clone(),
+            layouts: common.layouts.clone(),
             lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
             locking: !common.no_lock,
             console,
@@ -96,9 +102,14 @@ impl Session {
         })
     }
 
-    fn load<M>(&self, layout: &Locked<M>) -> anyhow::Result<Contents> {
+    fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Contents> {
         let mut progress = self.console.progress("reading manifests");
-        Contents::load(layout, &mut |done| progress.update(done, None))
+        Contents::load(layout, also, &mut |done| progress.update(done, None))
+    }
+
+    fn open_shared(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
+        let layout = Layout::open(path)?;
+        self.locking(|options| layout.lock_shared(options))
     }
 }
 
@@ -120,10 +131,13 @@ struct Decision {
     /// `None` when no blob is in question.
     live: Option<Live>,
     garbage: Garbage,
+    /// New indexes, and the names that lead to them.
+    new_blobs: Vec<NewBlob>,
+    rewritten: Vec<Rewritten>,
 }
 
 impl Decision {
-    fn change(&self) -> Change<'_> {
+    fn change<'a>(&'a self, also: &'a [Locked<Shared>]) -> Change<'a> {
         let graph = &self.contents.graph;
         let beside = match &self.live {
             Some(live) => live.beside.clone(),
@@ -137,6 +151,8 @@ impl Decision {
             new_index: self.contents.index.edited(&self.plan.edits),
             beside,
             garbage: &self.garbage,
+            new_blobs: &self.new_blobs,
+            also,
             cuts: self
                 .plan
                 .cuts
@@ -155,6 +171,7 @@ impl Decision {
             plan: &self.plan,
             live: self.live.as_ref(),
             garbage: &self.garbage,
+            rewritten: &self.rewritten,
             outcome,
             grace,
         })
@@ -178,70 +195,99 @@ impl Decision {
 }
 
 /// A changing command: how it decides. It is told nothing about the kind of the lock, so it cannot
-/// change anything.
+/// change anything. `also` are layouts that share the blobs of this one.
 trait Decide {
-    fn decide<M>(&self, session: &Session, layout: &Locked<M>) -> anyhow::Result<Decision>;
+    fn decide<M>(
+        &self,
+        session: &Session,
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+    ) -> anyhow::Result<Decision>;
 }
 
 /// How a changing command is to be run and its result to be printed.
 struct Run<'a> {
-    path: PathBuf,
     dry_run: bool,
     format: ChangeFormat,
     /// What is not there is as good as removed.
     lenient: bool,
     /// The grace period as the user gave it, for `prune`.
     grace: Option<&'a str>,
+    /// Layouts that share the blobs.
+    also: &'a [PathBuf],
 }
 
 impl Run<'_> {
-    /// Decides, and shows or does it.
-    fn run(&self, session: &Session, command: &impl Decide) -> anyhow::Result<u8> {
-        let layout = Layout::open(&self.path)?;
-        if self.dry_run {
-            let layout = session.locking(|options| layout.lock_shared(options))?;
-            let decision = command.decide(session, &layout)?;
-            return self.print(session, &decision, None);
-        }
-        let layout = session.locking(|options| layout.lock_exclusive(options))?;
-        let (decision, outcome) = carry_out(session, layout, command)?;
-        self.print(session, &decision, Some(&outcome))
-    }
-
-    fn print(
+    /// Decides on one layout, and does it unless this is a dry run.
+    fn run(
         &self,
         session: &Session,
-        decision: &Decision,
-        outcome: Option<&Outcome>,
-    ) -> anyhow::Result<u8> {
-        let report = decision.report(outcome, self.grace);
-        let text = match self.format {
-            ChangeFormat::Json => report.json(),
-            ChangeFormat::Text => {
-                let mut text = report.text(session.console.is_verbose());
-                if self.grace.is_some() {
-                    text.push_str(&report.reclaimed());
-                }
-                text
+        path: &Path,
+        command: &impl Decide,
+    ) -> anyhow::Result<(Report, u8)> {
+        let also = self
+            .also
+            .iter()
+            .map(|path| session.open_shared(path))
+            .collect::<anyhow::Result<Vec<_>>>()?;
+        let (decision, outcome) = if self.dry_run {
+            let mut layout = session.open_shared(path)?;
+            if !also.is_empty() {
+                layout.all_sharers_are_known();
             }
+            (command.decide(session, &layout, &also)?, None)
+        } else {
+            let layout = Layout::open(path)?;
+            let mut layout = session.locking(|options| layout.lock_exclusive(options))?;
+            if !also.is_empty() {
+                layout.all_sharers_are_known();
+            }
+            let (decision, outcome) = carry_out(session, layout, &also, command)?;
+            (decision, Some(outcome))
         };
+        let report = decision.report(outcome.as_ref(), self.grace);
+        let status = decision.exit_status(&report, self.lenient);
+        Ok((report, status))
+    }
+
+    /// [`Run::run`], and says what happened.
+    fn run_and_print(
+        &self,
+        session: &Session,
+        path: &Path,
+        command: &impl Decide,
+    ) -> anyhow::Result<u8> {
+        let (report, status) = self.run(session, path, command)?;
+        let mut text = self.text(session, path, &report);
+        if self.grace.is_some() && self.format == ChangeFormat::Text {
+            text.push_str(&reclaimed(report.freed_bytes));
+        }
         let printed = to_stdout(&text);
         report.talk(session.console);
         printed.context("cannot write to standard output")?;
-        Ok(decision.exit_status(&report, self.lenient))
+        Ok(status)
+    }
+
+    fn text(&self, session: &Session, path: &Path, report: &Report) -> String {
+        match self.format {
+            ChangeFormat::Json => report.json(path),
+            ChangeFormat::Text => report.text(session.console.is_verbose()),
+        }
     }
 }
 
 fn carry_out(
     session: &Session,
     mut layout: Locked<Exclusive>,
+    also: &[Locked<Shared>],
     command: &impl Decide,
 ) -> anyhow::Result<(Decision, Outcome)> {
     for _ in 0..ATTEMPTS {
-        let decision = command.decide(session, &layout)?;
+        let decision = command.decide(session, &layout, also)?;
         let mut progress = session.console.progress("deleting blobs");
         let committed = session.locking(|options| {
-            commit(layout, &decision.change(), options, &mut |done, total| {
+            let change = decision.change(also);
+            commit(layout, &change, options, &mut |done, total| {
                 progress.update(done as u64, Some(total as u64));
             })
         })?;

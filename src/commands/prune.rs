@@ -1,34 +1,62 @@
 //! `ocirm prune`.
 
-use std::collections::HashSet;
-use std::path::Path;
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
+use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::locate::locate;
-use super::{Decide, Decision, Run, Session, span};
-use crate::cli::PruneArgs;
-use crate::error::Error;
-use crate::gc::{self, SweepOptions};
+use super::locate::{Found, locate_all};
+use super::{Decide, Decision, Run, Session, failed, span, told};
+use crate::cli::{ChangeFormat, PruneArgs};
+use crate::error::{Error, Kind};
+use crate::gc::{self, HardLinks, SweepOptions};
+use crate::image::containers::Container;
 use crate::image::facts::Facts;
-use crate::layout::{Digest, Layout, Locked};
+use crate::layout::{Digest, Locked, Shared};
 use crate::plan::Draft;
-use crate::plan::filter::{FilterUse, Filters};
+use crate::plan::filter::{FilterUse, Filters, Pattern};
+use crate::plan::in_use::Uses;
 use crate::plan::prune::PruneOptions;
-use crate::report::units::size;
+use crate::plan::retention::Retention;
+use crate::report::change::reclaimed;
+use crate::report::console::shown;
+use crate::report::to_stdout;
+use crate::report::units::{count, size};
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
     let for_use = FilterUse::Prune { all: args.all };
     let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system())?;
     let grace = span("--grace", &args.grace)?;
-    let (path, _) = locate(session, Vec::new())?;
+    let keep = args
+        .keep
+        .iter()
+        .map(|text| Ok((text.clone(), Pattern::parse(text)?)));
+    let retention = Retention {
+        keep: keep.collect::<Result<_, Error>>()?,
+        keep_last: args.keep_last.map(|count| count as usize),
+    };
+    let containers = told::containers(&args.containers)?;
+    let (found, _) = locate_all(session, args.recursive.as_deref(), Vec::new())?;
+    let run = Run {
+        dry_run: args.dry_run,
+        format: args.format,
+        lenient: false,
+        grace: Some(&args.grace),
+        also: &args.also_roots,
+    };
     let mut command = Prune {
         all: args.all,
         filters,
+        retention,
+        containers,
         spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
         confirmed: None,
+        links: RefCell::default(),
+        links_after: RefCell::default(),
     };
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
@@ -36,23 +64,22 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
                 .hint("use -f (--force) to prune without a question, -n (--dry-run) to see what would go")
                 .into());
         }
-        match command.confirm(session, &path, &args.grace)? {
+        match command.confirm(session, &found, &run)? {
             Some(confirmed) => command.confirmed = Some(confirmed),
             None => return Ok(0),
         }
     }
-    let run = Run {
-        path,
-        dry_run: args.dry_run,
-        format: args.format,
-        lenient: false,
-        grace: Some(&args.grace),
-    };
-    run.run(session, &command)
+    match (&found.layouts[..], found.several) {
+        ([path], false) => run.run_and_print(session, path, &command),
+        _ => command.run_all(session, &found, &run),
+    }
 }
 
-/// What a person saw and agreed to.
-struct Confirmed {
+/// What a person saw and agreed to, in each layout.
+type Confirmed = HashMap<PathBuf, ConfirmedLayout>;
+
+#[derive(Default)]
+struct ConfirmedLayout {
     entries: HashSet<String>,
     blobs: HashSet<Digest>,
 }
@@ -60,76 +87,154 @@ struct Confirmed {
 struct Prune {
     all: bool,
     filters: Filters,
+    retention: Retention,
+    containers: Vec<Container>,
     spare_after: Timestamp,
     confirmed: Option<Confirmed>,
+    /// The names of files that went in layouts before this one.
+    links: RefCell<HardLinks>,
+    /// The same after this one, should it be done as decided.
+    links_after: RefCell<HardLinks>,
 }
 
 impl Prune {
+    /// Prunes several layouts. One that fails does not stop the others.
+    fn run_all(&self, session: &Session, found: &Found, run: &Run<'_>) -> anyhow::Result<u8> {
+        let console = session.console;
+        let mut status = 0;
+        let mut freed: u64 = 0;
+        for failure in &found.failures {
+            console.error(&shown(failure));
+            status = Kind::Failed.exit_status();
+        }
+        for path in &found.layouts {
+            match run.run(session, path, self) {
+                Ok((report, one)) => {
+                    self.links.replace(self.links_after.take());
+                    status = status.max(one);
+                    freed = freed.saturating_add(report.freed_bytes);
+                    let mut text = run.text(session, path, &report);
+                    let head = format!("Layout: {}\n", shown(&path.display().to_string()));
+                    if run.format == ChangeFormat::Text && !text.is_empty() {
+                        text.insert_str(0, &head);
+                    }
+                    to_stdout(&text).context("cannot write to standard output")?;
+                    console.say(head.trim_end());
+                    report.talk(console);
+                }
+                Err(error) => {
+                    let error = error.context(format!("in the layout `{}`", path.display()));
+                    status = status.max(failed(console, &error));
+                }
+            }
+        }
+        match run.format {
+            ChangeFormat::Text => to_stdout(&reclaimed(freed))?,
+            ChangeFormat::Json => console.say(reclaimed(freed).trim_end()),
+        }
+        Ok(status)
+    }
+
     /// Shows what would go and asks. No lock is held while somebody thinks about the answer; what
     /// is deleted afterwards is decided anew, and is at most what was shown.
     fn confirm(
         &self,
         session: &Session,
-        path: &Path,
-        grace: &str,
+        found: &Found,
+        run: &Run<'_>,
     ) -> anyhow::Result<Option<Confirmed>> {
         let console = session.console;
-        let layout = Layout::open(path)?;
-        let layout = session.locking(|options| layout.lock_shared(options))?;
-        let decision = self.decide(session, &layout)?;
-        drop(layout);
-        let report = decision.report(None, Some(grace));
-        if report.is_empty() {
-            return Ok(Some(Confirmed {
-                entries: HashSet::new(),
-                blobs: HashSet::new(),
-            }));
+        let mut confirmed = Confirmed::new();
+        let (mut blobs, mut freed) = (0, 0_u64);
+        for path in &found.layouts {
+            let decided = self.decide_unlocked(session, path, run);
+            let decision = match decided {
+                Ok(decision) => decision,
+                // It fails again, and is reported, when it is its turn.
+                Err(_) if found.several => continue,
+                Err(error) => return Err(error),
+            };
+            self.links.replace(self.links_after.take());
+            let report = decision.report(None, run.grace);
+            let mut seen = ConfirmedLayout::default();
+            if !report.is_empty() {
+                if found.several {
+                    console.say(&format!("Layout: {}", shown(&path.display().to_string())));
+                }
+                console.say(report.text(console.is_verbose()).trim_end());
+                blobs += decision.garbage.blobs.len();
+                freed = freed.saturating_add(decision.garbage.freed_bytes());
+                let entries = decision.plan.edits.keys();
+                seen.entries
+                    .extend(entries.map(|at| decision.contents.index.entry_text(*at).to_owned()));
+                let digests = decision.garbage.blobs.iter();
+                seen.blobs.extend(digests.map(|blob| blob.digest.clone()));
+            }
+            confirmed.insert(path.clone(), seen);
         }
-        console.say(report.text(console.is_verbose()).trim_end());
+        self.links.take();
+        let nothing = |seen: &ConfirmedLayout| seen.entries.is_empty() && seen.blobs.is_empty();
+        if confirmed.values().all(nothing) {
+            return Ok(Some(confirmed));
+        }
         console.say(&format!(
             "This deletes {} and frees {}.",
-            crate::report::units::count(decision.garbage.blobs.len(), "blob", "blobs"),
-            size(decision.garbage.freed_bytes())
+            count(blobs, "blob", "blobs"),
+            size(freed)
         ));
         if self.all {
-            console
-                .warning("this removes all images that pass the filters, not only dangling ones");
+            console.warning("this removes all images that pass the filters, not only dangling ones");
         }
-        if !console.ask("Are you sure you want to continue?") {
-            return Ok(None);
+        Ok(console
+            .ask("Are you sure you want to continue?")
+            .then_some(confirmed))
+    }
+
+    fn decide_unlocked(
+        &self,
+        session: &Session,
+        path: &Path,
+        run: &Run<'_>,
+    ) -> anyhow::Result<Decision> {
+        let also = run.also.iter().map(|path| session.open_shared(path));
+        let also = also.collect::<anyhow::Result<Vec<_>>>()?;
+        let mut layout = session.open_shared(path)?;
+        if !also.is_empty() {
+            layout.all_sharers_are_known();
         }
-        let entries = decision.plan.edits.keys();
-        Ok(Some(Confirmed {
-            entries: entries
-                .map(|at| decision.contents.index.entry_text(*at).to_owned())
-                .collect(),
-            blobs: decision
-                .garbage
-                .blobs
-                .iter()
-                .map(|blob| blob.digest.clone())
-                .collect(),
-        }))
+        self.decide(session, &layout, &also)
     }
 }
 
 impl Decide for Prune {
-    fn decide<M>(&self, session: &Session, layout: &Locked<M>) -> anyhow::Result<Decision> {
-        let contents = session.load(layout)?;
+    fn decide<M>(
+        &self,
+        session: &Session,
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+    ) -> anyhow::Result<Decision> {
+        let contents = session.load(layout, also)?;
         contents.graph.refuse_damage()?;
-        let mut draft = Draft::new(&contents);
-        let confirmed = self.confirmed.as_ref();
+        let uses = Uses::new(&contents, &self.containers);
+        let mut draft = Draft::with_uses(&contents, &uses);
+        let nothing = ConfirmedLayout::default();
+        let confirmed = self
+            .confirmed
+            .as_ref()
+            .map(|all| all.get(layout.path()).unwrap_or(&nothing));
         draft.prune(
             &PruneOptions {
                 all: self.all,
                 filters: self.filters.clone(),
                 spare_after: self.spare_after,
                 confirmed: confirmed.map(|c| c.entries.clone()),
+                retention: self.retention.clone(),
             },
             &Facts::new(layout, &contents),
         );
         let plan = draft.finish();
         let live = gc::mark(&contents, &plan);
+        let mut links = self.links.borrow().clone();
         let garbage = gc::prune(
             &contents,
             &live,
@@ -139,12 +244,16 @@ impl Decide for Prune {
                 spare_after: self.spare_after,
                 confirmed: confirmed.map(|c| c.blobs.clone()),
             },
+            &mut links,
         )?;
+        self.links_after.replace(links);
         Ok(Decision {
             contents,
             plan,
             live: Some(live),
             garbage,
+            new_blobs: Vec::new(),
+            rewritten: Vec::new(),
         })
     }
 }

@@ -1,15 +1,23 @@
 //! `ocirm rmi`.
 
+use anyhow::Context as _;
+
 use super::locate::locate;
-use super::{Decide, Decision, Run, Session};
+use super::{Decide, Decision, Run, Session, told};
 use crate::cli::RmiArgs;
 use crate::error::Error;
 use crate::gc::{self, Garbage};
+use crate::image::Contents;
+use crate::image::containers::Container;
 use crate::image::facts::Facts;
+use crate::image::graph::MAX_DOCUMENT_BYTES;
 use crate::image::platform::{self, Platform};
-use crate::layout::Locked;
-use crate::plan::Draft;
+use crate::image::rewrite::{self, NewBlob};
+use crate::layout::{Digest, Locked, Shared};
+use crate::plan::in_use::Uses;
 use crate::plan::rmi::RmiOptions;
+use crate::plan::{Draft, Plan};
+use crate::report::change::Rewritten;
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let mut platforms = Vec::new();
@@ -17,53 +25,99 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         let parsed = platform::parse_list(text, &Platform::host());
         platforms.extend(parsed.map_err(|e| Error::usage(format!("--platform: {e}")))?);
     }
+    let containers = told::containers(&args.containers)?;
     let (path, references) = locate(session, args.references)?;
     let command = Rmi {
+        containers,
         references,
         options: RmiOptions {
             force: args.force,
             keep_parents: args.no_prune,
             platforms,
+            rewrite_index: args.rewrite_index,
         },
     };
     let run = Run {
-        path,
         dry_run: args.dry_run,
         format: args.format,
         lenient: args.force || args.ignore,
         grace: None,
+        also: &args.also_roots,
     };
-    run.run(session, &command)
+    run.run_and_print(session, &path, &command)
 }
 
 struct Rmi {
+    containers: Vec<Container>,
     references: Vec<String>,
     options: RmiOptions,
 }
 
 impl Decide for Rmi {
-    fn decide<M>(&self, session: &Session, layout: &Locked<M>) -> anyhow::Result<Decision> {
-        let contents = session.load(layout)?;
+    fn decide<M>(
+        &self,
+        session: &Session,
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+    ) -> anyhow::Result<Decision> {
+        let contents = session.load(layout, also)?;
         contents.graph.refuse_damage()?;
         let facts = Facts::new(layout, &contents);
-        let mut draft = Draft::new(&contents);
+        let uses = Uses::new(&contents, &self.containers);
+        let mut draft = Draft::with_uses(&contents, &uses);
         for reference in &self.references {
             draft.rmi(reference, &self.options, &|manifest| {
                 facts.config_of(manifest)
             });
         }
-        let plan = draft.finish();
+        let mut plan = draft.finish();
+        let (new_blobs, rewritten) = rewrite(layout, &contents, &mut plan)?;
         let live = gc::mark(&contents, &plan);
-        let garbage = if plan.is_empty() {
+        let mut garbage = if plan.is_empty() {
             Garbage::default()
         } else {
             gc::rmi(&contents, &live, layout)?
         };
+        // A new index can be one that the layout had and that nothing else needs.
+        garbage
+            .blobs
+            .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
         Ok(Decision {
             contents,
             plan,
             live: Some(live),
             garbage,
+            new_blobs,
+            rewritten,
         })
     }
+}
+
+/// Makes the new indexes of a plan and points their names to them.
+fn rewrite<M>(
+    layout: &Locked<M>,
+    contents: &Contents,
+    plan: &mut Plan,
+) -> anyhow::Result<(Vec<NewBlob>, Vec<Rewritten>)> {
+    let graph = &contents.graph;
+    let mut read = |digest: &Digest| {
+        layout
+            .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
+            .with_context(|| format!("the index {digest} is gone"))
+    };
+    let (mut new_blobs, mut rewritten) = (Vec::new(), Vec::new());
+    for rewrite in plan.rewrites.clone() {
+        let blobs = rewrite::without(graph, rewrite.image, &rewrite.removed, &mut read)?;
+        let Some(top) = blobs.last() else {
+            continue;
+        };
+        rewritten.push(Rewritten {
+            name: contents.table.record(rewrite.record).shown(graph),
+            from: graph.digest(rewrite.image).clone(),
+            to: top.digest.clone(),
+        });
+        plan.retarget(contents, &rewrite, &top.digest, top.bytes.len() as u64);
+        new_blobs.extend(blobs);
+    }
+    Ok((new_blobs, rewritten))
 }

@@ -5,19 +5,19 @@ use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;
 use crate::gc::Garbage;
 use crate::image::Contents;
-use crate::layout::Locked;
+use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
     let (path, references) = locate(session, args.references)?;
     let run = Run {
-        path,
         dry_run: args.dry_run,
         format: args.format,
         lenient: args.ignore,
         grace: None,
+        also: &[],
     };
-    run.run(session, &Untag { references })
+    run.run_and_print(session, &path, &Untag { references })
 }
 
 struct Untag {
@@ -25,7 +25,12 @@ struct Untag {
 }
 
 impl Decide for Untag {
-    fn decide<M>(&self, _: &Session, layout: &Locked<M>) -> anyhow::Result<Decision> {
+    fn decide<M>(
+        &self,
+        _: &Session,
+        layout: &Locked<M>,
+        _: &[Locked<Shared>],
+    ) -> anyhow::Result<Decision> {
         // No blob is in question, so none is read: a name can be taken from a damaged layout.
         let contents = Contents::load_names(layout)?;
         let mut draft = Draft::new(&contents);
@@ -38,6 +43,8 @@ impl Decide for Untag {
             plan,
             live: None,
             garbage: Garbage::default(),
+            new_blobs: Vec::new(),
+            rewritten: Vec::new(),
         })
     }
 }

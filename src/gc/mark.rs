@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::image::Contents;
 use crate::image::graph::NodeId;
-use crate::image::reach::{Follow, Reach};
+use crate::image::reach::{Follow, Reach, Start};
 use crate::image::table::RecordId;
 use crate::layout::RootEdit;
 use crate::plan::Plan;
@@ -20,7 +20,7 @@ pub struct Live {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Holder {
     Record(RecordId),
-    /// An image of `manifest.json`, or an odd entry.
+    /// An image of `manifest.json`, an odd entry, or another layout.
     Other,
 }
 
@@ -44,18 +44,12 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
     let graph = &contents.graph;
     let mut holders = vec![None; graph.len()];
     let mut reach = Reach::new(graph);
-    for (id, record) in contents.table.records() {
+    for (id, _) in contents.table.records() {
         if plan.kept[id.index()] {
-            let cut = plan.cuts.get(&record.target);
-            reach.walk(
-                graph,
-                record.target,
-                Follow::Subjects,
-                cut,
-                &mut |node, _| {
-                    holders[node.index()].get_or_insert(Holder::Record(id));
-                },
-            );
+            let start = plan.start(contents, id);
+            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
+                holders[node.index()].get_or_insert(Holder::Record(id));
+            });
         }
     }
     for (position, entry) in contents.index.entries().iter().enumerate() {
@@ -63,10 +57,17 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
             continue;
         }
         for node in entry.more_digests.iter().filter_map(|d| graph.find(d)) {
-            reach.walk(graph, node, Follow::Subjects, None, &mut |node, _| {
+            let start = Start::Image(node, None);
+            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 holders[node.index()].get_or_insert(Holder::Other);
             });
         }
+    }
+    for node in &contents.foreign {
+        let start = Start::Image(*node, None);
+        reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
+            holders[node.index()].get_or_insert(Holder::Other);
+        });
     }
     // An image of manifest.json goes with the last entry that led to its config. One that no
     // entry ever led to is an image that only `docker load` knows, and stays.

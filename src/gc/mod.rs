@@ -19,4 +19,6 @@ mod mark;
 mod sweep;
 
 pub use mark::{Live, mark};
-pub use sweep::{Garbage, GarbageBlob, KeptBack, Spared, Stored, SweepOptions, prune, rmi};
+pub use sweep::{
+    Garbage, GarbageBlob, HardLinks, KeptBack, Spared, Stored, SweepOptions, prune, rmi,
+};

@@ -124,16 +124,13 @@ impl Garbage {
     }
 
     /// Puts the blobs into the order of deletion.
-    fn finish(mut self, links: &HashMap<(u64, u64), Links>) -> Garbage {
-        // A file whose last names all go leaves the disk with the last of them.
-        let mut last = HashSet::new();
-        for links in links.values() {
-            if links.going >= links.all
-                && let Some(digest) = &links.last
-            {
-                last.insert(digest.clone());
-            }
-        }
+    fn finish(mut self, links: &HardLinks) -> Garbage {
+        let last: HashSet<Digest> = links
+            .0
+            .values()
+            .filter(|links| links.going >= links.all)
+            .filter_map(|links| links.last.clone())
+            .collect();
         for blob in &mut self.blobs {
             if last.contains(&blob.digest) {
                 blob.frees = blob.size;
@@ -148,20 +145,26 @@ impl Garbage {
     }
 }
 
-/// The names of one file that go.
-#[derive(Default)]
+/// Files with several names, and how many of those go: their bytes leave the disk with the last.
+/// Several layouts that are pruned together share one.
+#[derive(Clone, Debug, Default)]
+pub struct HardLinks(HashMap<(u64, u64), Links>);
+
+#[derive(Clone, Debug, Default)]
 struct Links {
     all: u64,
     going: u64,
     last: Option<Digest>,
 }
 
-fn count_link(links: &mut HashMap<(u64, u64), Links>, digest: &Digest, stat: &BlobStat) {
-    if stat.links > 1 && stat.size > 0 {
-        let file = links.entry(stat.file).or_default();
-        file.all = stat.links;
-        file.going += 1;
-        file.last = Some(digest.clone());
+impl HardLinks {
+    fn count(&mut self, digest: &Digest, stat: &BlobStat) {
+        if stat.links > 1 && stat.size > 0 {
+            let file = self.0.entry(stat.file).or_default();
+            file.all = file.all.max(stat.links);
+            file.going += 1;
+            file.last = Some(digest.clone());
+        }
     }
 }
 
@@ -177,11 +180,11 @@ fn look(stored: &impl Stored, digest: &Digest) -> anyhow::Result<Option<BlobStat
 /// A blob that cannot be looked at.
 pub fn rmi(contents: &Contents, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
-    let mut links = HashMap::new();
+    let mut links = HardLinks::default();
     for node in contents.graph.ids().filter(|node| !live.contains(*node)) {
         let digest = contents.graph.digest(node);
         if let Some(stat) = look(stored, digest)? {
-            count_link(&mut links, digest, &stat);
+            links.count(digest, &stat);
             garbage.add(stored, digest.clone(), contents.graph.kind(node), stat);
         }
     }
@@ -201,7 +204,8 @@ pub struct SweepOptions {
 
 /// What `prune` deletes: every stored blob that is not marked, except young ones that were garbage
 /// before, and what young documents among those refer to: they may be a push whose index.json is
-/// still to come, and writers reuse blobs without touching them.
+/// still to come, and writers reuse blobs without touching them. `links` remembers the names of
+/// files over several layouts.
 ///
 /// # Errors
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
@@ -211,6 +215,7 @@ pub fn prune(
     live: &Live,
     stored: &impl Stored,
     options: &SweepOptions,
+    links: &mut HardLinks,
 ) -> anyhow::Result<Garbage> {
     let graph = &contents.graph;
     let mut any = false;
@@ -232,7 +237,6 @@ pub fn prune(
         .into());
     }
     let mut garbage = Garbage::default();
-    let mut links = HashMap::new();
     let mut old = Vec::new();
     let mut needed: HashSet<Digest> = HashSet::new();
     for digest in stray {
@@ -260,7 +264,7 @@ pub fn prune(
             garbage.spared.blobs += 1;
             garbage.spared.bytes = garbage.spared.bytes.saturating_add(stat.size);
         } else if agreed(&digest) {
-            count_link(&mut links, &digest, &stat);
+            links.count(&digest, &stat);
             garbage.add(stored, digest, kind, stat);
         }
     };
@@ -272,7 +276,7 @@ pub fn prune(
     for (digest, stat) in old {
         take(digest, NodeKind::Blob, stat);
     }
-    Ok(garbage.finish(&links))
+    Ok(garbage.finish(links))
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.
@@ -363,7 +367,8 @@ mod tests {
     fn swept(disk: &Disk, index: &str, options: &SweepOptions) -> anyhow::Result<Garbage> {
         let contents = disk.contents(index);
         let plan = Draft::new(&contents).finish();
-        prune(&contents, &mark_(&contents, &plan), disk, options)
+        let live = mark_(&contents, &plan);
+        prune(&contents, &live, disk, options, &mut HardLinks::default())
     }
 
     fn mark_(contents: &Contents, plan: &crate::plan::Plan) -> Live {

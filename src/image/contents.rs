@@ -1,10 +1,10 @@
 //! Everything that a layout's index.json and its neighbours say, read at one moment.
 
-use super::docker_archive::DockerArchive;
-use super::graph::{Graph, NodeId};
-use super::index::Index;
+use super::docker_archive::{DockerArchive, Item};
+use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
+use super::index::{Entry, Index};
 use super::table::Table;
-use crate::layout::Locked;
+use crate::layout::{Digest, Locked, Shared};
 
 /// index.json, what it leads to, and what it means.
 #[derive(Clone, Debug)]
@@ -19,19 +19,59 @@ pub struct Contents {
     pub archive: DockerArchive,
     /// For each image of the archive the blobs that it names.
     pub archive_blobs: Vec<Vec<NodeId>>,
+    /// What entries of other layouts that share the blobs lead to.
+    pub foreign: Vec<NodeId>,
 }
 
 impl Contents {
-    /// Reads all of it. `progress` is told the number of manifests read so far.
+    /// Reads all of it. `also` are layouts that share the blobs of this one, and may have none of
+    /// their own. `progress` is told the number of manifests read so far.
     ///
     /// # Errors
-    /// Exit status 12 when index.json or the archive cannot be read. A damaged blob is no error
+    /// Exit status 12 when an index.json or the archive cannot be read. A damaged blob is no error
     /// here; see [`Graph::refuse_damage`].
-    pub fn load<M>(layout: &Locked<M>, progress: &mut dyn FnMut(u64)) -> anyhow::Result<Contents> {
+    pub fn load<M>(
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+        progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<Contents> {
         let index = Index::load(layout)?;
-        let graph = Graph::load(layout, index.entries(), progress);
+        let mut roots = index.entries().to_vec();
+        for other in also {
+            roots.extend_from_slice(Index::load(other)?.entries());
+            let archive = DockerArchive::load(other)?;
+            roots.extend(archive.items().iter().flat_map(Item::blobs).map(|digest| Entry {
+                digest: Some(digest.clone()),
+                // It is a config or a layer; nothing is to be looked for in it.
+                media_type: Some("application/octet-stream".to_owned()),
+                ..Entry::default()
+            }));
+        }
+        let mut read = |digest: &Digest, size| {
+            let found = layout.read_blob(digest, size, MAX_DOCUMENT_BYTES)?;
+            match also {
+                _ if found.is_some() => Ok(found),
+                [] => Ok(None),
+                also => also
+                    .iter()
+                    .find_map(|other| {
+                        let read = other.read_blob(digest, size, MAX_DOCUMENT_BYTES);
+                        read.transpose()
+                    })
+                    .transpose(),
+            }
+        };
+        let graph = Graph::walk(&roots, &mut read, progress);
         let archive = DockerArchive::load(layout)?;
-        Ok(Contents::new(index, graph, archive))
+        let foreign = roots[index.entries().len()..]
+            .iter()
+            .flat_map(|entry| entry.digest.iter().chain(&entry.more_digests))
+            .filter_map(|digest| graph.find(digest))
+            .collect();
+        Ok(Contents {
+            foreign,
+            ..Contents::new(index, graph, archive)
+        })
     }
 
     /// Reads index.json and the archive, but no blob: enough to find names, not to delete.
@@ -59,6 +99,7 @@ impl Contents {
             table,
             archive,
             archive_blobs,
+            foreign: Vec::new(),
         }
     }
 }

@@ -172,6 +172,8 @@ pub struct Document {
     pub children: Vec<Child>,
     /// Whether it has any of the members that documents have.
     pub has_references: bool,
+    /// Whether such a member holds something else than descriptors: what is meant is unknown.
+    pub is_odd: bool,
 }
 
 /// Parses a document.
@@ -199,6 +201,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
             kind: DocumentKind::Manifest,
             children: Vec::new(),
             has_references: false,
+            is_odd: false,
         };
         while let Some(Key(key)) = map.next_key()? {
             let role = if is_member(&key, "manifests") {
@@ -220,26 +223,36 @@ impl<'de> Visitor<'de> for DocumentVisitor {
                 role,
                 children: &mut document.children,
             })?;
-            if role == Role::Manifest && listed {
+            let lists_manifests = role == Role::Manifest && listed == Shape::List;
+            if lists_manifests {
                 document.kind = DocumentKind::Index;
             }
-            document.has_references |=
-                document.children.len() > before || (role == Role::Manifest && listed);
+            document.has_references |= document.children.len() > before || lists_manifests;
+            document.is_odd |= listed == Shape::Odd;
         }
         Ok(document)
     }
 }
 
-/// A descriptor, a list of them, or something odd, which is passed over. The value says whether it
-/// was a list.
+/// What stood where descriptors were expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Shape {
+    Descriptor,
+    List,
+    Null,
+    /// Anything else, here or in the list.
+    Odd,
+}
+
+/// A descriptor, a list of them, or something odd, which is passed over.
 struct Descriptors<'a> {
     role: Role,
     children: &'a mut Vec<Child>,
 }
 
 impl<'de> DeserializeSeed<'de> for Descriptors<'_> {
-    type Value = bool;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<bool, D::Error> {
+    type Value = Shape;
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
         deserializer.deserialize_any(self)
     }
 }
@@ -263,35 +276,51 @@ macro_rules! pass_over_scalars {
 }
 
 impl<'de> Visitor<'de> for Descriptors<'_> {
-    type Value = bool;
+    type Value = Shape;
 
     fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("descriptors")
     }
 
-    pass_over_scalars!(false);
-
-    fn visit_u64<E>(self, _: u64) -> Result<bool, E> {
-        Ok(false)
+    fn visit_unit<E>(self) -> Result<Shape, E> {
+        Ok(Shape::Null)
     }
 
-    fn visit_str<E>(self, _: &str) -> Result<bool, E> {
-        Ok(false)
+    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
+        Ok(Shape::Odd)
     }
 
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<bool, A::Error> {
+    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
+        Ok(Shape::Odd)
+    }
+
+    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
+        Ok(Shape::Odd)
+    }
+
+    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
+        Ok(Shape::Odd)
+    }
+
+    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
+        Ok(Shape::Odd)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
         let Descriptors { role, children } = self;
-        while seq
-            .next_element_seed(Descriptors {
-                role,
-                children: &mut *children,
-            })?
-            .is_some()
-        {}
-        Ok(true)
+        let mut shape = Shape::List;
+        while let Some(element) = seq.next_element_seed(Descriptors {
+            role,
+            children: &mut *children,
+        })? {
+            if !matches!(element, Shape::Descriptor | Shape::Null) {
+                shape = Shape::Odd;
+            }
+        }
+        Ok(shape)
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<bool, A::Error> {
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
         let mut digests: Vec<Digest> = Vec::new();
         let mut media_type: Option<Cow<'de, str>> = None;
         let mut size = None;
@@ -327,7 +356,7 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
                 attestation: annotations.attestation,
             });
         }
-        Ok(false)
+        Ok(Shape::Descriptor)
     }
 }
 
@@ -512,6 +541,12 @@ mod tests {
             "annotations":[3],"digest":"{a}"}}],"config":"no","manifests":null,"subject":[]}}"#
         );
         assert_eq!(references(&json), [(Role::Layer, a)]);
+        assert!(parse(json.as_bytes()).unwrap().is_odd);
+        assert!(
+            !parse(br#"{"layers":null,"config":{"digest":""}}"#)
+                .unwrap()
+                .is_odd
+        );
     }
 
     #[test]

@@ -23,7 +23,7 @@ use super::index::Entry;
 use super::platform::Platform;
 use super::reach::Follow;
 use crate::error::Error;
-use crate::layout::{BlobError, Digest, Locked};
+use crate::layout::{BlobError, Digest};
 
 /// The largest document that is read, in bytes. Registries take 4 MiB; a cache with a hundred
 /// thousand layers has about 20.
@@ -164,15 +164,6 @@ pub struct Graph {
 
 impl Graph {
     /// Reads everything that the entries lead to. `progress` is told the number of documents read.
-    pub fn load<M>(layout: &Locked<M>, entries: &[Entry], progress: &mut dyn FnMut(u64)) -> Graph {
-        Graph::walk(
-            entries,
-            &mut |digest, size| layout.read_blob(digest, size, MAX_DOCUMENT_BYTES),
-            progress,
-        )
-    }
-
-    /// [`Graph::load`] with a function in the place of a layout.
     pub fn walk(
         entries: &[Entry],
         read: &mut ReadBlob<'_>,
@@ -215,6 +206,14 @@ impl Graph {
         let state = match result {
             Ok(None) => State::Missing,
             Ok(Some(bytes)) => match document::parse(&bytes) {
+                Ok(document) if class == Class::Document && document.is_odd => {
+                    self.damage.push(Damage {
+                        node: id,
+                        reason: "it is no manifest: what should be descriptors is something else"
+                            .to_owned(),
+                    });
+                    State::Damaged
+                }
                 Ok(document) if class == Class::Document || document.has_references => {
                     self.node_mut(id).kind = match document.kind {
                         DocumentKind::Index => NodeKind::Index,

@@ -15,6 +15,7 @@ use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::platform::Platform;
+use super::rewrite::retargeted;
 use super::text::{self, Fate};
 use crate::error::Error;
 use crate::layout::{Digest, Locked};
@@ -80,12 +81,14 @@ impl Entry {
 }
 
 /// A change to one entry.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryEdit {
     /// The entry goes.
     Remove,
     /// The entry loses its names and becomes `moby-dangling@<its digest>`.
     Dangle,
+    /// The entry leads to another blob, of this size in bytes.
+    Retarget(Digest, u64),
 }
 
 impl Index {
@@ -184,6 +187,9 @@ impl Index {
             match (edits.get(&position), &self.entries[position].digest) {
                 (None, _) | (Some(EntryEdit::Dangle), None) => Fate::Keep,
                 (Some(EntryEdit::Remove), _) => Fate::Drop,
+                (Some(EntryEdit::Retarget(digest, size)), _) => {
+                    Fate::Replace(retargeted(self.entry_text(position), digest, *size))
+                }
                 (Some(EntryEdit::Dangle), Some(digest)) => {
                     Fate::Replace(dangling_text(self.entry_text(position), digest))
                 }

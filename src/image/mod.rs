@@ -6,13 +6,17 @@
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
 //! * `reference`, `platform`: what people type
+//! * `containers`: lists of containers that engines print
+//! * `rewrite`: an index without some of its manifests
 //! * `config`: platform, date and labels of an image
 //! * `variants`: the manifests that an image offers, by platform
+//! * `tree`: what belongs to an image
 //! * `facts`, `usage`: age, labels and bytes of an image
 //! * `docker_archive`: the files that `docker save` writes beside index.json
 //! * `contents`: all of this, read at one moment
 
 pub mod config;
+pub mod containers;
 mod contents;
 pub mod docker_archive;
 pub mod document;
@@ -22,8 +26,10 @@ pub mod index;
 pub mod platform;
 pub mod reach;
 pub mod reference;
+pub mod rewrite;
 pub mod table;
 mod text;
+pub mod tree;
 pub mod usage;
 pub mod variants;
 

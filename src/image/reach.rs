@@ -20,6 +20,15 @@ pub enum Follow {
     Subjects,
 }
 
+/// Where a walk starts.
+#[derive(Clone, Copy, Debug)]
+pub enum Start<'a> {
+    /// At an image, perhaps one that lost something.
+    Image(NodeId, Option<&'a Cut>),
+    /// At what is left of an image that is going to be another one.
+    Parts(&'a [NodeId]),
+}
+
 /// How a node was reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Arrival {
@@ -63,14 +72,36 @@ impl Reach {
     pub fn walk(
         &mut self,
         graph: &Graph,
+        start: Start<'_>,
+        follow: Follow,
+        each: &mut dyn FnMut(NodeId, Arrival),
+    ) {
+        let (start, cut) = match start {
+            Start::Image(image, cut) => (image, cut),
+            Start::Parts(parts) => {
+                for part in parts {
+                    if !std::mem::replace(&mut self.below[part.index()], true) {
+                        each(*part, Arrival::Below);
+                    }
+                    self.walk_on(graph, *part, follow, None, each);
+                }
+                return;
+            }
+        };
+        if !std::mem::replace(&mut self.started[start.index()], true) {
+            each(start, Arrival::Start);
+        }
+        self.walk_on(graph, start, follow, cut, each);
+    }
+
+    fn walk_on(
+        &mut self,
+        graph: &Graph,
         start: NodeId,
         follow: Follow,
         cut: Option<&Cut>,
         each: &mut dyn FnMut(NodeId, Arrival),
     ) {
-        if !std::mem::replace(&mut self.started[start.index()], true) {
-            each(start, Arrival::Start);
-        }
         let mut own = HashSet::new();
         let mut stack = vec![start];
         while let Some(node) = stack.pop() {
@@ -117,13 +148,17 @@ mod tests {
         let mut reach = Reach::new(&graph);
         reach.walk(
             &graph,
-            node(&one),
+            Start::Image(node(&one), Some(&cut)),
             Follow::Subjects,
-            Some(&cut),
             &mut |_, _| (),
         );
         assert!(reach.contains(node(&shared)) && !reach.contains(node(&child)));
-        reach.walk(&graph, node(&two), Follow::Subjects, None, &mut |_, _| ());
+        reach.walk(
+            &graph,
+            Start::Image(node(&two), None),
+            Follow::Subjects,
+            &mut |_, _| (),
+        );
         assert!(reach.contains(node(&child)));
     }
 
@@ -137,17 +172,15 @@ mod tests {
         let mut reach = Reach::new(&graph);
         reach.walk(
             &graph,
-            node(&signature),
+            Start::Image(node(&signature), None),
             Follow::Needed,
-            None,
             &mut |_, _| (),
         );
         assert!(!reach.contains(node(&image)));
         reach.walk(
             &graph,
-            node(&signature),
+            Start::Image(node(&signature), None),
             Follow::Subjects,
-            None,
             &mut |_, _| (),
         );
         assert!(reach.contains(node(&image)));

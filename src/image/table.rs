@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 use super::graph::{Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
-use super::reach::{Arrival, Cut, Follow, Reach};
+use super::reach::{Arrival, Follow, Reach, Start};
 use super::reference::{Reference, parse_canonical};
 use crate::layout::Digest;
 
@@ -407,7 +407,8 @@ impl<'a> Claims<'a> {
     /// something that nobody leads to is an orphan: orphans whose subject no other orphan holds
     /// stand alone too, and claim the rest.
     fn classify(&self) -> Settled {
-        let mut walk = Walk::new(self, &|_| true, &no_cut);
+        let whole = |id| Start::Image(self.table.record(id).target, None);
+        let mut walk = Walk::new(self, &|_| true, &whole);
         for (id, _) in self.table.records() {
             if !self.claimable[id.0] {
                 walk.keep(id, Follow::Subjects);
@@ -422,7 +423,8 @@ impl<'a> Claims<'a> {
         let mut held = Reach::new(self.graph);
         for id in &orphans {
             let target = self.table.record(*id).target;
-            held.walk(self.graph, target, Follow::Needed, None, &mut |_, _| ());
+            let start = Start::Image(target, None);
+            held.walk(self.graph, start, Follow::Needed, &mut |_, _| ());
         }
         for id in &orphans {
             let record = self.table.record(*id);
@@ -439,13 +441,13 @@ impl<'a> Claims<'a> {
     }
 
     /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
-    /// and what they claim at any depth. `cut` says what the image of a record has lost.
+    /// and what they claim at any depth. `start` says what the image of a record still holds.
     pub fn settle(
         &self,
         left: &dyn Fn(RecordId) -> bool,
-        cut: &dyn Fn(NodeId) -> Option<&'a Cut>,
+        start: &dyn Fn(RecordId) -> Start<'a>,
     ) -> Settled {
-        let mut walk = Walk::new(self, left, cut);
+        let mut walk = Walk::new(self, left, start);
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
@@ -459,11 +461,6 @@ impl<'a> Claims<'a> {
     }
 }
 
-/// A [`Claims::settle`] argument for images that lost nothing.
-pub fn no_cut<'a>(_: NodeId) -> Option<&'a Cut> {
-    None
-}
-
 fn may_be_part(record: &Record, graph: &Graph) -> bool {
     record.is_dangling() && !record.explicit && graph.has_parent(record.target)
 }
@@ -471,7 +468,7 @@ fn may_be_part(record: &Record, graph: &Graph) -> bool {
 struct Walk<'a, 'b> {
     claims: &'b Claims<'a>,
     left: &'b dyn Fn(RecordId) -> bool,
-    cut: &'b dyn Fn(NodeId) -> Option<&'a Cut>,
+    start: &'b dyn Fn(RecordId) -> Start<'a>,
     reach: Reach,
     settled: Settled,
 }
@@ -480,12 +477,12 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn new(
         claims: &'b Claims<'a>,
         left: &'b dyn Fn(RecordId) -> bool,
-        cut: &'b dyn Fn(NodeId) -> Option<&'a Cut>,
+        start: &'b dyn Fn(RecordId) -> Start<'a>,
     ) -> Self {
         Walk {
             claims,
             left,
-            cut,
+            start,
             reach: Reach::new(claims.graph),
             settled: Settled {
                 kept: vec![false; claims.claimable.len()],
@@ -502,13 +499,11 @@ impl<'a, 'b> Walk<'a, 'b> {
                 continue;
             }
             self.settled.how[id.0] = how;
-            let target = self.claims.table.record(id).target;
             let (waiting, left) = (&self.claims.waiting, self.left);
             self.reach.walk(
                 self.claims.graph,
-                target,
+                (self.start)(id),
                 follow,
-                (self.cut)(target),
                 &mut |node, arrival| {
                     for (id, claim) in waiting.get(&node).into_iter().flatten() {
                         // An image is no part of itself: another entry of the same digest does not
@@ -679,7 +674,8 @@ mod tests {
         let graph = store.graph(&entries);
         let table = Table::new(&entries, &graph);
         let claims = Claims::new(&table, &graph);
-        let kept = |gone: &[usize]| claims.settle(&|id| !gone.contains(&id.0), &no_cut).kept;
+        let whole = |id| Start::Image(table.record(id).target, None);
+        let kept = |gone: &[usize]| claims.settle(&|id| !gone.contains(&id.0), &whole).kept;
         assert_eq!(kept(&[0]), [false, true, true, true]);
         assert_eq!(kept(&[1]), [true, false, true, true]);
         assert_eq!(kept(&[0, 1]), [false; 4]);

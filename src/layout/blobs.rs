@@ -122,11 +122,22 @@ impl BlobDirs {
         })
     }
 
+    pub(super) fn forget_refusals(&mut self) {
+        for (_, dir) in &mut self.known {
+            dir.refusal = None;
+        }
+    }
+
     fn of(&self, algorithm: Algorithm) -> Option<&AlgorithmDir> {
         self.known
             .iter()
             .find(|(a, _)| *a == algorithm)
             .map(|(_, dir)| dir)
+    }
+
+    /// The directory that a blob of this digest lies in.
+    pub(super) fn directory(&self, digest: &Digest) -> Option<&OwnedFd> {
+        Some(&self.of(digest.algorithm()?)?.dir)
     }
 
     /// Opens the blob's file for reading, wherever it is.

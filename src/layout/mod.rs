@@ -22,6 +22,7 @@
 
 mod blobs;
 mod digest;
+mod discover;
 mod lock;
 mod replace;
 
@@ -37,6 +38,7 @@ use crate::error::Error;
 
 pub use blobs::{BlobError, BlobStat, Refusal};
 pub use digest::{Algorithm, Digest, InvalidDigest};
+pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
 
@@ -88,11 +90,6 @@ impl Layout {
     }
 
     fn check_version(&self) -> anyhow::Result<()> {
-        #[derive(serde::Deserialize)]
-        struct Marker {
-            #[serde(rename = "imageLayoutVersion")]
-            version: String,
-        }
         let shown = self.path.join("oci-layout");
         let shown = shown.display();
         let Some(bytes) = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)? else {
@@ -103,12 +100,15 @@ impl Layout {
             .hint("name a layout with --layout DIR or OCIRM_LAYOUT")
             .into());
         };
-        let marker: Marker = serde_json::from_slice(&bytes)
+        let marker: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|e| Error::layout(format!("`{shown}` says no layout version: {e}")))?;
-        if marker.version != "1" && !marker.version.starts_with("1.") {
+        let Some(version) = marker.get("imageLayoutVersion").and_then(|v| v.as_str()) else {
+            return Err(Error::layout(format!("`{shown}` says no layout version")).into());
+        };
+        if version != "1" && !version.starts_with("1.") {
             return Err(Error::layout(format!(
                 "`{shown}` says layout version `{}`; this program knows version 1",
-                marker.version.escape_debug()
+                version.escape_debug()
             ))
             .into());
         }
@@ -208,6 +208,12 @@ impl<M> Locked<M> {
     /// The path as the user gave it, for messages.
     pub fn path(&self) -> &Path {
         self.layout.path()
+    }
+
+    /// Allows deleting blobs of directories that others may share: the caller knows all layouts
+    /// that do, and keeps what they need.
+    pub fn all_sharers_are_known(&mut self) {
+        self.blobs.forget_refusals();
     }
 
     /// Reads index.json as it is at this moment. Other tools write it in place and without a lock,

@@ -6,12 +6,14 @@
 
 use std::fs::File;
 use std::io::Write as _;
+use std::os::fd::AsFd;
 
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::io::Errno;
 
 use super::lock::IndexLock;
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
+use super::{Digest, DockerFile, Exclusive, Layout, LockOptions, Locked};
 use crate::error::Error;
 
 /// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
@@ -88,15 +90,61 @@ impl Locked<Exclusive> {
             temporary.rename()?;
         }
         drop(lock);
-        rustix::fs::fsync(&self.layout.dir)
-            .or_else(|e| match e {
-                // Some file systems cannot sync a directory; the rename is as durable as it gets.
-                rustix::io::Errno::INVAL | rustix::io::Errno::BADF => Ok(()),
-                e => Err(e),
-            })
+        sync_directory(&self.layout.dir)
             .with_context(|| format!("cannot sync the directory `{}`", self.path().display()))?;
         Ok(IndexWrite::Done)
     }
+}
+
+impl Locked<Exclusive> {
+    /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it.
+    ///
+    /// # Errors
+    /// What the operating system says, and bytes that do not have this digest.
+    pub fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<()> {
+        let context = || format!("cannot write the blob {digest}");
+        anyhow::ensure!(
+            digest.algorithm().is_some_and(|a| a.hash(bytes) == *digest),
+            "the bytes of a new blob do not have the digest {digest}"
+        );
+        if self.stat_blob(digest).with_context(context)?.is_some() {
+            return Ok(());
+        }
+        let dir = self
+            .blobs
+            .directory(digest)
+            .with_context(|| format!("the layout has no directory for the blob {digest}"))?;
+        let name = format!("{TEMPORARY}{}-blob", std::process::id());
+        let file = rustix::fs::openat(
+            &self.layout.dir,
+            &name,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+            Mode::from_raw_mode(0o644),
+        )
+        .with_context(context)?;
+        let mut temporary = Temporary {
+            layout: &self.layout,
+            name,
+            target: "",
+            renamed: false,
+        };
+        let mut file = File::from(file);
+        file.write_all(bytes).with_context(context)?;
+        file.sync_all().with_context(context)?;
+        rustix::fs::renameat(&self.layout.dir, &temporary.name, dir, digest.encoded())
+            .with_context(context)?;
+        temporary.renamed = true;
+        sync_directory(dir).with_context(context)
+    }
+}
+
+/// Makes renames in a directory durable.
+fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
+    rustix::fs::fsync(dir).or_else(|e| match e {
+        // Some file systems cannot sync a directory; the rename is as durable as it gets.
+        Errno::INVAL | Errno::BADF => Ok(()),
+        e => Err(e),
+    })
 }
 
 /// A written and synced file that waits to take another one's place; dropped, it is removed.

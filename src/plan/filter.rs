@@ -218,6 +218,11 @@ impl Pattern {
         Ok(Pattern(glob.compile_matcher()))
     }
 
+    /// Whether it matches a text.
+    pub fn matches_text(&self, text: &str) -> bool {
+        self.0.is_match(text)
+    }
+
     /// Whether it matches a name: as it is shown, in full, or either without tag and digest.
     pub fn matches(&self, name: &Name, key: &str) -> bool {
         let is_match = |text: &str| self.0.is_match(text);

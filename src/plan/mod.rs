@@ -3,6 +3,7 @@
 //! * `lookup`: which image a person means
 //! * `same_set`: which of an image's names go together
 //! * `rmi`, `platform`, `untag`, `prune`: what each command removes
+//! * `in_use`: what containers speak for; `retention`: what `--keep` and `--keep-last` do
 //! * `filter`, `moment`: what `--filter` accepts
 //!
 //! Every command works on a [`Draft`]: the image table as the arguments so far left it. When all
@@ -10,21 +11,26 @@
 //! makes the plan. The same plan is shown by a dry run and carried out by a real one.
 
 pub mod filter;
+pub mod in_use;
 pub mod lookup;
 pub mod moment;
 mod platform;
 pub mod prune;
+pub mod retention;
 pub mod rmi;
 pub mod same_set;
 pub mod untag;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
+use in_use::Uses;
+
 use crate::image::Contents;
 use crate::image::graph::{Graph, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Cut, Follow, Reach};
+use crate::image::reach::{Cut, Follow, Reach, Start};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
+use crate::layout::Digest;
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]
@@ -43,6 +49,35 @@ pub struct Plan {
     pub refusals: Vec<Refusal>,
     /// What else the user should know.
     pub notes: Vec<Note>,
+    /// Images that would have gone, and why they did not.
+    pub kept_images: Vec<KeptImage>,
+    /// Names that get a new index. Their entries are in `edits` only when that is made; see
+    /// [`Plan::retarget`].
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// A name that leads to another index from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The name.
+    pub record: RecordId,
+    /// The image it led to.
+    pub image: NodeId,
+    /// What the new index lacks.
+    pub removed: Cut,
+    /// What it keeps of the old one.
+    pub parts: Vec<NodeId>,
+}
+
+/// An image, or a name of it, that `prune` left although the filters let it go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptImage {
+    /// The name as it is shown.
+    pub name: String,
+    /// The image.
+    pub image: NodeId,
+    /// Why, as the end of a sentence.
+    pub reason: String,
 }
 
 /// One line of the report.
@@ -114,6 +149,13 @@ pub enum Note {
         /// Images that need it.
         holders: Vec<String>,
     },
+    /// This name leads to a new index; signatures of the old one do not cover it.
+    Rewritten {
+        /// The name.
+        image: String,
+        /// The old index.
+        old: NodeId,
+    },
     /// The index of this image lists platforms that are no longer there.
     Sparse {
         /// The image's name.
@@ -156,18 +198,30 @@ struct PlatformCut {
 /// The image table, as the arguments so far left it.
 pub struct Draft<'a> {
     contents: &'a Contents,
+    uses: &'a Uses<'a>,
     states: Vec<State>,
     actions: Vec<Action>,
     refusals: Vec<Refusal>,
     notes: Vec<Note>,
     platform_cuts: Vec<PlatformCut>,
+    kept_images: Vec<KeptImage>,
+    rewrites: Vec<Rewrite>,
 }
 
 impl<'a> Draft<'a> {
     /// Nothing is decided yet.
     pub fn new(contents: &'a Contents) -> Draft<'a> {
+        const NONE: &Uses<'static> = &Uses::none();
+        Draft::with_uses(contents, NONE)
+    }
+
+    /// [`Draft::new`], beside containers that use images.
+    pub fn with_uses(contents: &'a Contents, uses: &'a Uses<'a>) -> Draft<'a> {
         Draft {
             contents,
+            uses,
+            kept_images: Vec::new(),
+            rewrites: Vec::new(),
             states: vec![State::Present; contents.table.records().len()],
             actions: Vec::new(),
             refusals: Vec::new(),
@@ -279,11 +333,11 @@ impl<'a> Draft<'a> {
             let cuts = self.cuts();
             let states = &self.states;
             let kept = claims
-                .settle(&|id| states[id.index()] != State::Gone, &|image| {
-                    cuts.get(&image)
+                .settle(&|id| states[id.index()] != State::Gone, &|id| {
+                    start(self.contents, id, &cuts, &self.rewrites)
                 })
                 .kept;
-            let holders = holders(self.contents, &kept, &cuts);
+            let holders = holders(self.contents, &kept, &cuts, &self.rewrites);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
                 .into_iter()
                 .partition(|cut| holders[cut.manifest.index()].is_some());
@@ -304,6 +358,8 @@ impl<'a> Draft<'a> {
             actions: self.actions,
             refusals: self.refusals,
             notes: self.notes,
+            kept_images: self.kept_images,
+            rewrites: self.rewrites,
             ..Plan::default()
         };
         for (id, record) in self.contents.table.records() {
@@ -313,8 +369,8 @@ impl<'a> Draft<'a> {
                 (false, _) => (EntryEdit::Remove, EntryEdit::Remove),
             };
             for (number, position) in record.entries.iter().enumerate() {
-                plan.edits
-                    .insert(*position, if number == 0 { first } else { rest });
+                let edit = if number == 0 { &first } else { &rest };
+                plan.edits.insert(*position, edit.clone());
             }
             if let Name::Reference(_) = record.name {
                 plan.names_gone.insert(record.key.clone());
@@ -393,26 +449,53 @@ impl<'a> Draft<'a> {
     }
 }
 
+/// Where a record's image begins, with what it lost.
+fn start<'s>(
+    contents: &Contents,
+    id: RecordId,
+    cuts: &'s HashMap<NodeId, Cut>,
+    rewrites: &'s [Rewrite],
+) -> Start<'s> {
+    match rewrites.iter().find(|rewrite| rewrite.record == id) {
+        Some(rewrite) => Start::Parts(&rewrite.parts),
+        None => {
+            let target = contents.table.record(id).target;
+            Start::Image(target, cuts.get(&target))
+        }
+    }
+}
+
+impl Plan {
+    /// Where a record's image begins under this plan, with what it lost.
+    pub fn start(&self, contents: &Contents, id: RecordId) -> Start<'_> {
+        start(contents, id, &self.cuts, &self.rewrites)
+    }
+
+    /// Points the entries of a rewritten name to the new index.
+    pub fn retarget(&mut self, contents: &Contents, rewrite: &Rewrite, digest: &Digest, size: u64) {
+        for position in &contents.table.record(rewrite.record).entries {
+            let edit = EntryEdit::Retarget(digest.clone(), size);
+            self.edits.insert(*position, edit);
+        }
+    }
+}
+
 /// For each node the first record that holds it, of those that are left.
-pub(crate) fn holders(
+fn holders(
     contents: &Contents,
     kept: &[bool],
     cuts: &HashMap<NodeId, Cut>,
+    rewrites: &[Rewrite],
 ) -> Vec<Option<RecordId>> {
     let mut holders = vec![None; contents.graph.len()];
     let mut reach = Reach::new(&contents.graph);
-    for (id, record) in contents.table.records() {
+    for (id, _) in contents.table.records() {
         if kept[id.index()] {
-            reach.walk(
-                &contents.graph,
-                record.target,
-                Follow::Subjects,
-                cuts.get(&record.target),
-                &mut |node, _| {
-                    let holder = &mut holders[node.index()];
-                    *holder = holder.or(Some(id));
-                },
-            );
+            let start = start(contents, id, cuts, rewrites);
+            reach.walk(&contents.graph, start, Follow::Subjects, &mut |node, _| {
+                let holder = &mut holders[node.index()];
+                *holder = holder.or(Some(id));
+            });
         }
     }
     holders
@@ -444,6 +527,6 @@ pub(crate) fn listed(items: &[String], most: usize) -> String {
 impl Plan {
     /// Whether nothing changes: no entry, and no platform of any image.
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.cuts.is_empty()
+        self.edits.is_empty() && self.cuts.is_empty() && self.rewrites.is_empty()
     }
 }

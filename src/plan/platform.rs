@@ -6,26 +6,32 @@
 //! that another image needs stays, and the report says who needs it.
 
 use super::rmi::RmiOptions;
-use super::{Draft, PlatformCut, Refusal, RefusalClass, listed};
+use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite, listed};
 use crate::image::graph::NodeId;
 use crate::image::platform::Platform;
 use crate::image::reach::Cut;
+use crate::image::rewrite::remaining_parts;
 use crate::image::table::RecordId;
 use crate::image::variants::{ConfigOf, Variant, variants};
 
 impl Draft<'_> {
     /// Removes platforms of the image that `set` belongs to; `others` are names of it that were
-    /// not asked for.
+    /// not asked for, `matched` is the one that was.
     pub(super) fn rmi_platforms(
         &mut self,
         set: &[RecordId],
         others: &[RecordId],
+        matched: Option<RecordId>,
         options: &RmiOptions,
         config_of: &ConfigOf<'_>,
     ) -> Result<(), Refusal> {
         let image = self.record(set[0]).target;
         let id = self.graph().digest(image).clone();
-        if !others.is_empty() && !options.force {
+        let rewritten = match options.rewrite_index {
+            true => Some(self.record_to_rewrite(set, matched)?),
+            false => None,
+        };
+        if rewritten.is_none() && !others.is_empty() && !options.force {
             let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
             return Err(Refusal::new(
                 RefusalClass::Conflict,
@@ -39,8 +45,10 @@ impl Draft<'_> {
             .hint("use --force to remove it from all of them"));
         }
         let mut removed_any = false;
+        let mut removed = Cut::default();
+        let mut actions = Vec::new();
         for platform in &options.platforms {
-            let offered = self.present_variants(set, config_of);
+            let offered = self.present_variants(set, &removed, config_of);
             let Some(best) = best(&offered, platform) else {
                 let refusal = Refusal::new(
                     RefusalClass::NotFound,
@@ -57,8 +65,15 @@ impl Draft<'_> {
             removed_any = true;
             let manifest = best.manifest;
             if manifest == image {
-                self.delete_image(set, options, false);
+                self.remove_whole(set, rewritten, options);
                 return Ok(());
+            }
+            if rewritten.is_some() {
+                let also = self.attestations(image, manifest);
+                removed.insert(manifest);
+                removed.extend(&also);
+                actions.extend(std::iter::once(manifest).chain(also).map(Action::Deleted));
+                continue;
             }
             let cut = PlatformCut {
                 image,
@@ -69,19 +84,82 @@ impl Draft<'_> {
             };
             self.platform_cuts.push(cut);
         }
-        let left = self.present_variants(set, config_of);
+        let left = self.present_variants(set, &removed, config_of);
         if removed_any && left.iter().all(|variant| variant.is_attestation) {
             // Nothing that runs anywhere is left: that is removing the image.
             self.platform_cuts.retain(|cut| cut.image != image);
-            self.delete_image(set, options, false);
+            self.remove_whole(set, rewritten, options);
+        } else if let Some(record) = rewritten.filter(|_| removed_any) {
+            actions.push(Action::Deleted(image));
+            self.actions.append(&mut actions);
+            self.notes.push(Note::Rewritten {
+                image: self.shown(record),
+                old: image,
+            });
+            self.rewrites.push(Rewrite {
+                record,
+                image,
+                parts: remaining_parts(self.graph(), image, &removed),
+                removed,
+            });
         }
         Ok(())
     }
 
+    /// The one name that a new index is made for.
+    fn record_to_rewrite(
+        &self,
+        set: &[RecordId],
+        matched: Option<RecordId>,
+    ) -> Result<RecordId, Refusal> {
+        let record = match (matched, set) {
+            (Some(matched), _) => matched,
+            (None, [only]) => *only,
+            (None, set) => {
+                let names: Vec<String> = set.iter().map(|id| self.shown(*id)).collect();
+                return Err(Refusal::new(
+                    RefusalClass::Conflict,
+                    format!(
+                        "conflict: a new index is made for one name, and {} has several",
+                        self.graph().digest(self.record(set[0]).target).short()
+                    ),
+                )
+                .hint(format!("give one of {}", listed(&names, 8))));
+            }
+        };
+        if self.rewrites.iter().any(|rewrite| rewrite.record == record) {
+            return Err(Refusal::new(
+                RefusalClass::Conflict,
+                format!("{} gets a new index already", self.shown(record)),
+            )
+            .hint("name it once, with all platforms in one --platform list"));
+        }
+        Ok(record)
+    }
+
+    /// The image goes, or where only one of its names was asked for, that name.
+    fn remove_whole(
+        &mut self,
+        set: &[RecordId],
+        rewritten: Option<RecordId>,
+        options: &RmiOptions,
+    ) {
+        match rewritten {
+            Some(record) if set.len() > 1 => self.untag_all(&[record]),
+            _ => self.delete_image(set, options, false),
+        }
+    }
+
     /// The manifests that are there and not already removed by an earlier argument.
-    fn present_variants(&self, set: &[RecordId], config_of: &ConfigOf<'_>) -> Vec<Variant> {
+    fn present_variants(
+        &self,
+        set: &[RecordId],
+        removed: &Cut,
+        config_of: &ConfigOf<'_>,
+    ) -> Vec<Variant> {
         let image = self.record(set[0]).target;
-        let cut = self.cuts().remove(&image).unwrap_or_default();
+        let mut cut = self.cuts().remove(&image).unwrap_or_default();
+        cut.extend(removed);
         let declared = set
             .iter()
             .flat_map(|id| &self.record(*id).entries)

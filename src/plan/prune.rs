@@ -8,6 +8,7 @@ use std::collections::{BTreeMap, HashSet};
 use jiff::Timestamp;
 
 use super::filter::Filters;
+use super::retention::Retention;
 use super::{Action, Draft, Note};
 use crate::image::facts;
 use crate::image::table::{Kind, Record, RecordId};
@@ -23,6 +24,8 @@ pub struct PruneOptions {
     pub spare_after: Timestamp,
     /// What a person saw and agreed to, as texts of entries; nothing else goes.
     pub confirmed: Option<HashSet<String>>,
+    /// What stays whatever else is said.
+    pub retention: Retention,
 }
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
@@ -81,6 +84,7 @@ impl Draft<'_> {
             candidates.push((&record.key, id));
         }
         candidates.sort();
+        let candidates = self.retain(candidates, &options.retention, facts);
         for (_, id) in candidates {
             self.actions.push(Action::Untagged(self.shown(id)));
             self.actions

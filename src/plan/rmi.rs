@@ -7,6 +7,7 @@
 
 use super::same_set::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass, listed};
+use crate::image::containers::Container;
 use crate::image::graph::NodeId;
 use crate::image::platform::Platform;
 use crate::image::reach::Follow;
@@ -23,6 +24,8 @@ pub struct RmiOptions {
     pub keep_parents: bool,
     /// Remove only these platforms.
     pub platforms: Vec<Platform>,
+    /// Do so by a new index for the given name, and leave the old one to its other names.
+    pub rewrite_index: bool,
 }
 
 impl Draft<'_> {
@@ -74,6 +77,33 @@ impl Draft<'_> {
         // Naming an image by its own ID is asking for the image, whatever it is called.
         let asks_for_names = !found.by_id;
         let is_whole = same.len() == found.set.len();
+        let named_and_whole = found.matched.is_some() && asks_for_names && is_whole;
+        if let Some(matched) = found.matched.filter(|_| named_and_whole)
+            && let Some(container) = self.user_of(found.target, &options.platforms)
+        {
+            if !options.force {
+                return Err(Refusal::new(
+                    RefusalClass::Conflict,
+                    format!(
+                        "conflict: unable to delete {} (must be forced) - container {} is using its \
+                         referenced image {}",
+                        self.shown(matched),
+                        container.short_id(),
+                        self.graph().digest(found.target).short()
+                    ),
+                )
+                .hint("--force takes the name away and keeps the image as a dangling one"));
+            }
+            if options.platforms.is_empty() {
+                self.actions.push(Action::Untagged(self.shown(matched)));
+                if found.set.len() == 1 {
+                    self.dangle(matched);
+                } else {
+                    self.remove(matched);
+                }
+                return Ok(());
+            }
+        }
         if !options.platforms.is_empty() {
             let others: Vec<RecordId> = found
                 .set
@@ -81,7 +111,7 @@ impl Draft<'_> {
                 .copied()
                 .filter(|id| !same.contains(id) && !self.is_dangling(*id))
                 .collect();
-            return self.rmi_platforms(&found.set, &others, options, config_of);
+            return self.rmi_platforms(&found.set, &others, found.matched, options, config_of);
         }
         if asks_for_names && !is_whole {
             self.untag_all(&same);
@@ -90,6 +120,7 @@ impl Draft<'_> {
         if !options.force && self.is_mere_dependent(found.set[0]) {
             self.refuse_part_of_another(found.set[0])?;
         }
+        self.refuse_in_use(found.target, options.force)?;
         let names_conflict = !options.force
             && (!is_whole || (found.by_id && found.matched.is_some() && found.set.len() > 1));
         if names_conflict && found.set.len() > 1 {
@@ -107,7 +138,7 @@ impl Draft<'_> {
     }
 
     /// Removes names of an image that has others.
-    fn untag_all(&mut self, records: &[RecordId]) {
+    pub(super) fn untag_all(&mut self, records: &[RecordId]) {
         for id in records {
             let name = if self.is_dangling(*id) {
                 let digest = self.graph().digest(self.record(*id).target);
@@ -146,7 +177,8 @@ impl Draft<'_> {
         self.actions.push(Action::Deleted(target));
         for parent in parents {
             let set = self.set_of(parent);
-            if set.len() != 1 || !self.is_dangling(set[0]) {
+            let in_use = !self.uses.of_image(parent).is_empty();
+            if set.len() != 1 || !self.is_dangling(set[0]) || in_use {
                 break;
             }
             self.remove(set[0]);
@@ -188,6 +220,41 @@ impl Draft<'_> {
             .with_parent()
             .iter()
             .any(|id| self.is_present(*id) && self.record(*id).parent.as_ref() == Some(digest))
+    }
+
+    /// A container that is made from an image, on one of these platforms if any are given, or that
+    /// it is mounted into.
+    fn user_of(&self, image: NodeId, platforms: &[Platform]) -> Option<&Container> {
+        let runs_on = |container: &&&Container| {
+            let Some(platform) = &container.platform else {
+                return true;
+            };
+            platforms.is_empty() || platforms.iter().any(|asked| asked.matches(platform))
+        };
+        let made_from = self.uses.of_image(image).iter().find(runs_on);
+        let user = made_from.or_else(|| self.uses.mounted(image).first())?;
+        Some(user)
+    }
+
+    /// Containers speak against deleting an image: running ones always, stopped ones unless forced.
+    fn refuse_in_use(&self, image: NodeId, force: bool) -> Result<(), Refusal> {
+        let containers = self.uses.of_image(image);
+        let running = containers.iter().find(|c| c.running);
+        let stopped = containers.iter().find(|c| !c.running && !force);
+        let (container, how, state) = match (running, stopped) {
+            (Some(container), _) => (container, "cannot", "running"),
+            (None, Some(container)) => (container, "must", "stopped"),
+            (None, None) => return Ok(()),
+        };
+        Err(Refusal::new(
+            RefusalClass::Conflict,
+            format!(
+                "conflict: unable to delete {} ({how} be forced) - image is being used by {state} \
+                 container {}",
+                self.graph().digest(image).short(),
+                container.short_id()
+            ),
+        ))
     }
 
     fn several_names(&self, set: &[RecordId]) -> Refusal {

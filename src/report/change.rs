@@ -4,6 +4,7 @@
 //! and a real run leaves out what could not be deleted.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::Path;
 
 use serde::Serialize;
 
@@ -14,7 +15,7 @@ use crate::commit::Outcome;
 use crate::gc::{Garbage, Live, Spared};
 use crate::image::Contents;
 use crate::image::graph::NodeId;
-use crate::image::reach::{Follow, Reach};
+use crate::image::reach::{Follow, Reach, Start};
 use crate::layout::Digest;
 use crate::plan::{Action, Note, Plan, RefusalClass};
 
@@ -29,6 +30,10 @@ pub struct Report {
     pub deleted: Vec<DeletedBlob>,
     /// Blobs that stay although an image that had them went, and who needs them.
     pub kept: Vec<KeptBlob>,
+    /// Images, or names of them, that the filters let go and that stay, and why.
+    pub kept_images: Vec<KeptImage>,
+    /// Names that lead to a new index.
+    pub rewritten: Vec<Rewritten>,
     /// Bytes that leave the disk.
     pub freed_bytes: u64,
     /// Garbage that stays because it is younger than the grace period.
@@ -69,6 +74,28 @@ pub struct KeptBlob {
     pub reason: String,
 }
 
+/// An image that stays.
+#[derive(Debug, Serialize)]
+pub struct KeptImage {
+    /// Its name.
+    pub name: String,
+    /// Its digest.
+    pub digest: Digest,
+    /// Why it stays.
+    pub reason: String,
+}
+
+/// A name that leads to a new index.
+#[derive(Clone, Debug, Serialize)]
+pub struct Rewritten {
+    /// The name.
+    pub name: String,
+    /// The old index.
+    pub from: Digest,
+    /// The new one.
+    pub to: Digest,
+}
+
 /// See [`Report::spared`].
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct SparedBlobs {
@@ -107,10 +134,17 @@ pub struct Facts<'a> {
     pub live: Option<&'a Live>,
     /// What goes.
     pub garbage: &'a Garbage,
+    /// Names that get a new index.
+    pub rewritten: &'a [Rewritten],
     /// What became of it; `None` in a dry run.
     pub outcome: Option<&'a Outcome>,
     /// The grace period as the user gave it.
     pub grace: Option<&'a str>,
+}
+
+/// Docker's last line of a prune.
+pub fn reclaimed(bytes: u64) -> String {
+    format!("Total reclaimed space: {}\n", size(bytes))
 }
 
 impl Report {
@@ -147,6 +181,17 @@ impl Report {
             freed_bytes: gone
                 .iter()
                 .fold(0, |sum, blob| sum.saturating_add(blob.frees)),
+            kept_images: facts
+                .plan
+                .kept_images
+                .iter()
+                .map(|kept| KeptImage {
+                    name: kept.name.clone(),
+                    digest: facts.contents.graph.digest(kept.image).clone(),
+                    reason: kept.reason.clone(),
+                })
+                .collect(),
+            rewritten: facts.rewritten.to_vec(),
             spared: SparedBlobs { blobs, bytes },
             errors: errors(facts),
             warnings: warnings(facts),
@@ -172,7 +217,7 @@ impl Report {
 
     /// Whether anything was to be removed.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.deleted.is_empty()
+        self.lines.is_empty() && self.deleted.is_empty() && self.rewritten.is_empty()
     }
 
     /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
@@ -212,15 +257,20 @@ impl Report {
         text
     }
 
-    /// Docker's last line of a prune.
-    pub fn reclaimed(&self) -> String {
-        format!("Total reclaimed space: {}\n", size(self.freed_bytes))
-    }
-
-    /// The JSON object, on one line.
-    pub fn json(&self) -> String {
+    /// The JSON object, on one line. `layout` is what it is about.
+    pub fn json(&self, layout: &Path) -> String {
+        #[derive(Serialize)]
+        struct Named<'a> {
+            layout: String,
+            #[serde(flatten)]
+            report: &'a Report,
+        }
+        let named = Named {
+            layout: layout.display().to_string(),
+            report: self,
+        };
         // Every member is a string, a number or a list of such: this cannot fail.
-        let mut text = serde_json::to_string(self).unwrap_or_default();
+        let mut text = serde_json::to_string(&named).unwrap_or_default();
         text.push('\n');
         text
     }
@@ -233,6 +283,22 @@ impl Report {
             console.say(&self.summary());
         }
         self.talk_kept(console);
+        for rewritten in &self.rewritten {
+            let leads = if self.dry_run { "would lead" } else { "leads" };
+            console.say(&format!(
+                "{} {leads} to a new index: {}",
+                visible(&rewritten.name),
+                rewritten.to
+            ));
+        }
+        for kept in &self.kept_images {
+            console.say_more(&format!(
+                "Kept: {} ({}), {}",
+                visible(&kept.name),
+                kept.digest.short(),
+                visible(&kept.reason)
+            ));
+        }
         for note in &self.notes {
             console.say(&visible(note));
         }
@@ -351,11 +417,12 @@ fn kept(facts: &Facts<'_>) -> Vec<KeptBlob> {
         let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
             continue;
         };
-        reach.walk(graph, *node, Follow::Needed, None, &mut |node, _| {
+        let start = Start::Image(*node, None);
+        reach.walk(graph, start, Follow::Needed, &mut |node, _| {
             if live.contains(node) {
                 let reason = match live.holder(node) {
                     Some(id) => format!("{} needs them", contents.table.record(id).shown(graph)),
-                    None => "manifest.json needs them".to_owned(),
+                    None => "manifest.json or another layout needs them".to_owned(),
                 };
                 kept.push((node, reason));
             }
@@ -464,6 +531,10 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
                 "platform {platform} is kept ({}): {} needs it",
                 facts.contents.graph.digest(*manifest),
                 crate::plan::listed(holders, 8)
+            )),
+            Note::Rewritten { image, old } => warnings.push(format!(
+                "{image} has a new index; signatures of the old one ({}) do not cover it",
+                facts.contents.graph.digest(*old)
             )),
             Note::Sparse { image, .. } => warnings.push(format!(
                 "{image} is sparse now: its index still lists what was removed, and tools that copy \

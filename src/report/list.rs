@@ -12,6 +12,9 @@ use crate::layout::Digest;
 /// One line of the list: one name of one image.
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageLine {
+    /// The layout, when several are listed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub layout: Option<String>,
     /// The name as Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -28,9 +31,9 @@ pub struct ImageLine {
     /// The media type that index.json says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
-    /// The platforms that are there.
+    /// The platforms that the image lists.
     pub platforms: Vec<String>,
-    /// The platforms that the image lists and the layout does not have.
+    /// Those of them that the layout does not have.
     pub missing_platforms: Vec<String>,
     /// When it was made, as far as anybody says; else when it arrived.
     pub created: Timestamp,
@@ -42,6 +45,32 @@ pub struct ImageLine {
     pub missing_blobs: u64,
     /// Whether one of its documents cannot be trusted.
     pub damaged: bool,
+    /// How many containers use it, when that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub containers: Option<usize>,
+    /// What belongs to it, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub tree: Option<Vec<TreeLine>>,
+}
+
+/// One blob that belongs to an image.
+#[derive(Clone, Debug, Serialize)]
+pub struct TreeLine {
+    /// `platform`, `attestation`, `index`, `manifest`, `referrer`, `layer`, `config` or `blob`.
+    pub role: &'static str,
+    /// What it runs on.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub platform: Option<String>,
+    /// Which blob.
+    pub digest: Digest,
+    /// Whether the layout has it.
+    pub present: bool,
+    /// Bytes of it and of what it needs that are here.
+    pub size: u64,
+    /// Names that lead to it themselves.
+    pub names: Vec<String>,
+    /// What belongs to it.
+    pub children: Vec<TreeLine>,
 }
 
 /// How to show a list.
@@ -58,6 +87,8 @@ pub enum ListFormat {
     Template(Template),
     /// One ID a line, each once.
     Quiet,
+    /// What belongs to each image, below it.
+    Tree,
 }
 
 /// The placeholders of templates, with their headers as Docker has them.
@@ -93,6 +124,7 @@ pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
 pub fn render(lines: &[ImageLine], format: &ListFormat, full: bool, now: Timestamp) -> String {
     match format {
         ListFormat::Table { digests } => table(lines, *digests, full, now),
+        ListFormat::Tree => trees(lines, full),
         ListFormat::Json => lines
             .iter()
             // Strings, numbers and lists of such: this cannot fail.
@@ -137,7 +169,8 @@ fn values(line: &ImageLine, full: bool, now: Timestamp) -> Vec<String> {
             .strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
             .to_string(),
         size(line.size),
-        "N/A".to_owned(),
+        line.containers
+            .map_or_else(|| "N/A".to_owned(), |count| count.to_string()),
         size(line.size.saturating_sub(line.unique)),
         size(line.unique),
         shown_name(line),
@@ -153,6 +186,56 @@ fn shown_name(line: &ImageLine) -> String {
     }
 }
 
+/// A block for each image: its line, and below it what belongs to it.
+fn trees(lines: &[ImageLine], full: bool) -> String {
+    let mut rows: Vec<[String; 3]> = Vec::new();
+    for line in lines {
+        let mut name = shown_name(line);
+        if let Some(layout) = &line.layout {
+            name = format!("{}: {name}", visible(layout));
+        }
+        if line.containers.is_some_and(|count| count > 0) {
+            name.push_str(" (in use)");
+        }
+        rows.push([name, id(line, full), size(line.size)]);
+        add_branches(line.tree.as_deref().unwrap_or_default(), "", full, &mut rows);
+    }
+    let width = |column: usize| {
+        let widths = rows.iter().map(|row| row[column].chars().count());
+        widths.max().unwrap_or(0)
+    };
+    let (name, digest) = (width(0), width(1));
+    rows.iter()
+        .map(|[text, id, bytes]| format!("{text:name$}   {id:digest$}   {bytes}\n"))
+        .collect()
+}
+
+fn add_branches(branches: &[TreeLine], indent: &str, full: bool, rows: &mut Vec<[String; 3]>) {
+    for (number, branch) in branches.iter().enumerate() {
+        let is_last = number + 1 == branches.len();
+        let (bar, next) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let mut text = format!("{indent}{bar}");
+        match (&branch.platform, branch.role) {
+            (Some(platform), "platform") => text.push_str(&visible(platform)),
+            (Some(platform), role) => text.push_str(&format!("{role} {}", visible(platform))),
+            (None, role) => text.push_str(role),
+        }
+        if !branch.names.is_empty() {
+            text.push_str(&format!(" = {}", visible(&branch.names.join(", "))));
+        }
+        let digest = match full {
+            true => branch.digest.to_string(),
+            false => branch.digest.short(),
+        };
+        let bytes = match branch.present {
+            true => size(branch.size),
+            false => "missing".to_owned(),
+        };
+        rows.push([text, digest, bytes]);
+        add_branches(&branch.children, &format!("{indent}{next}"), full, rows);
+    }
+}
+
 fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> String {
     let mut table = Table::new();
     table
@@ -162,13 +245,24 @@ fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> Stri
     if digests {
         header.insert(1, "DIGEST");
     }
+    let with_use = lines.iter().any(|line| line.containers.is_some());
+    if with_use {
+        header.insert(header.len() - 2, "USE");
+    }
+    let with_layout = lines.iter().any(|line| line.layout.is_some());
+    if with_layout {
+        header.insert(0, "LAYOUT");
+    }
     let columns = header.len();
     table.set_header(header);
     for line in lines {
         let platforms: Vec<String> = line
             .platforms
             .iter()
-            .map(|text| visible(text).into_owned())
+            .map(|text| match line.missing_platforms.contains(text) {
+                true => format!("({})", visible(text)),
+                false => visible(text).into_owned(),
+            })
             .collect();
         let mut platforms = platforms.join(", ");
         let mark = match (line.damaged, line.missing_blobs) {
@@ -192,6 +286,14 @@ fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> Stri
         ];
         if digests {
             cells.insert(1, line.digest.to_string());
+        }
+        if with_use {
+            let used = line.containers.is_some_and(|count| count > 0);
+            cells.insert(cells.len() - 2, if used { "in use" } else { "" }.to_owned());
+        }
+        if with_layout {
+            let layout = line.layout.as_deref().unwrap_or_default();
+            cells.insert(0, visible(layout).into_owned());
         }
         table.add_row(cells);
     }

@@ -1,0 +1,38 @@
+//! What the user tells about containers: the files of `--containers`.
+
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, Kind};
+use crate::image::containers::{self, Container};
+
+/// Reads all lists of containers. One that cannot be read or understood is an error: what it would
+/// have protected is unknown.
+pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
+    let mut all = Vec::new();
+    for file in files {
+        let shown = file.display();
+        let bytes = read(file).map_err(|e| {
+            Error::new(
+                Kind::Failed,
+                format!("cannot read the containers of `{shown}`: {e}"),
+            )
+            .hint("nothing was deleted")
+        })?;
+        let found = containers::parse(&bytes).map_err(|e| {
+            Error::new(Kind::Failed, format!("the containers of `{shown}`: {e}"))
+                .hint("nothing was deleted")
+        })?;
+        all.extend(found);
+    }
+    Ok(all)
+}
+
+fn read(file: &Path) -> std::io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file);
+    }
+    let mut bytes = Vec::new();
+    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    Ok(bytes)
+}

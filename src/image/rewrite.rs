@@ -1,0 +1,208 @@
+//! Rewriting an index: the same text without some of its manifests.
+//!
+//! A rewritten index is another blob with another digest. Like index.json it is edited as text, so
+//! it differs from the old one in nothing but the elements that are gone; of an index that lists
+//! the rewritten one, in that one's digest and size.
+
+use std::collections::{HashMap, HashSet};
+
+use super::graph::{Graph, NodeId};
+use super::index::is_member;
+use super::reach::Cut;
+use super::text::{self, Fate};
+use crate::layout::{Algorithm, Digest};
+
+/// A blob that does not exist yet.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NewBlob {
+    /// Its digest, of the algorithm of the index that it replaces.
+    pub digest: Digest,
+    /// Its bytes.
+    pub bytes: Vec<u8>,
+}
+
+/// The indexes of an image that list any of `removed`, or list such an index: the image's own
+/// first, each before those that it lists.
+pub fn affected(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeId> {
+    let mut lists: HashSet<NodeId> = HashSet::new();
+    let below = graph.needed_below(image);
+    // Going backwards, most indexes come after what they list; repeating settles the rest.
+    loop {
+        let before = lists.len();
+        for node in below.iter().rev() {
+            let affected = graph.links(*node).any(|link| {
+                link.is_needed() && (removed.contains(&link.to) || lists.contains(&link.to))
+            });
+            if affected && !removed.contains(node) {
+                lists.insert(*node);
+            }
+        }
+        if lists.len() == before {
+            break;
+        }
+    }
+    below
+        .into_iter()
+        .filter(|node| lists.contains(node))
+        .collect()
+}
+
+/// What an image needs once it is rewritten, apart from the new indexes.
+pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeId> {
+    let affected = affected(graph, image, removed);
+    let mut parts = Vec::new();
+    for node in &affected {
+        for link in graph.links(*node) {
+            if link.is_needed() && !removed.contains(&link.to) && !affected.contains(&link.to) {
+                parts.push(link.to);
+            }
+        }
+    }
+    parts
+}
+
+/// Makes the new indexes of an image; the last one is the image's own. `read` gives the bytes of
+/// an old one.
+///
+/// # Errors
+/// What `read` says, and an index of an algorithm that cannot be computed.
+pub fn without(
+    graph: &Graph,
+    image: NodeId,
+    removed: &Cut,
+    read: &mut dyn FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
+) -> anyhow::Result<Vec<NewBlob>> {
+    let gone: Vec<String> = removed
+        .iter()
+        .map(|node| graph.digest(*node).to_string())
+        .collect();
+    let mut todo = affected(graph, image, removed);
+    let mut order: Vec<NodeId> = Vec::new();
+    while !todo.is_empty() {
+        // An index can be made when those that it lists are made.
+        let (ready, waiting): (Vec<_>, Vec<_>) = todo.iter().partition(|node| {
+            !graph
+                .links(**node)
+                .any(|link| link.is_needed() && todo.contains(&link.to))
+        });
+        anyhow::ensure!(!ready.is_empty(), "its indexes list each other");
+        order.extend(ready);
+        todo = waiting;
+    }
+    let mut made: HashMap<String, NewBlob> = HashMap::new();
+    let mut blobs = Vec::new();
+    for node in order {
+        let digest = graph.digest(node);
+        let old = String::from_utf8(read(digest)?)?;
+        let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
+        let bytes = edit_index(&old, &gone, &made).into_bytes();
+        let blob = NewBlob {
+            digest: algorithm.hash(&bytes),
+            bytes,
+        };
+        made.insert(digest.to_string(), blob.clone());
+        blobs.push(blob);
+    }
+    Ok(blobs)
+}
+
+fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> String {
+    let members = text::parts(text);
+    text::edit(text, &members, |number| {
+        let part = &members[number];
+        if !is_member(&unquoted(&text[part.key.clone()]), "manifests") {
+            return Fate::Keep;
+        }
+        let list = &text[part.value.clone()];
+        let elements = text::parts(list);
+        let new = text::edit(list, &elements, |number| {
+            let element = &list[elements[number].value.clone()];
+            match digest_of(element) {
+                Some(digest) if gone.contains(&digest) => Fate::Drop,
+                Some(digest) => match made.get(&digest) {
+                    Some(blob) => {
+                        Fate::Replace(retargeted(element, &blob.digest, blob.bytes.len() as u64))
+                    }
+                    None => Fate::Keep,
+                },
+                None => Fate::Keep,
+            }
+        });
+        Fate::Replace(format!("{}{new}", &text[part.key.start..part.value.start]))
+    })
+}
+
+/// The text of a descriptor with another digest and size.
+pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
+    let members = text::parts(descriptor);
+    text::edit(descriptor, &members, |number| {
+        let part = &members[number];
+        let key = unquoted(&descriptor[part.key.clone()]);
+        let value = if is_member(&key, "digest") {
+            format!("\"{digest}\"")
+        } else if is_member(&key, "size") {
+            size.to_string()
+        } else {
+            return Fate::Keep;
+        };
+        Fate::Replace(format!(
+            "{}{value}",
+            &descriptor[part.key.start..part.value.start]
+        ))
+    })
+}
+
+fn digest_of(descriptor: &str) -> Option<String> {
+    if !descriptor.starts_with('{') {
+        return None;
+    }
+    let part = text::parts(descriptor)
+        .into_iter()
+        .find(|part| is_member(&unquoted(&descriptor[part.key.clone()]), "digest"))?;
+    serde_json::from_str(&descriptor[part.value]).ok()
+}
+
+fn unquoted(key: &str) -> String {
+    serde_json::from_str(key).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::graph::tests::{Store, entry};
+    use super::*;
+
+    #[test]
+    fn a_rewritten_index_lacks_the_elements_and_differs_in_nothing_else() {
+        let mut store = Store::default();
+        let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
+        let inner_text = format!(
+            "{{ \"manifests\" : [ {{\"digest\":\"{a}\",\"x\":1.50}} ,\n {{\"digest\":\"{b}\"}} ], \"y\" : [] }}"
+        );
+        let inner = store.put(inner_text.clone());
+        let outer_text = format!(
+            "{{\"manifests\":[{{\"size\":{},\"digest\":\"{inner}\",\"z\":null}}],\"annotations\":{{}}}}\n",
+            inner_text.len()
+        );
+        let outer = store.put(outer_text.clone());
+        let graph = store.graph(&[entry(&outer)]);
+        let node = |digest| graph.find(digest).unwrap();
+        let removed = Cut::from([node(&b)]);
+        let new = without(&graph, node(&outer), &removed, &mut |digest| {
+            Ok(store.0[digest].clone())
+        })
+        .unwrap();
+        let texts: Vec<String> = new
+            .iter()
+            .map(|blob| String::from_utf8(blob.bytes.clone()).unwrap())
+            .collect();
+        let inner_new = inner_text.replace(&format!(" ,\n {{\"digest\":\"{b}\"}}"), "");
+        assert_eq!(texts[0], inner_new);
+        assert_eq!(
+            texts[1],
+            outer_text
+                .replace(&inner.to_string(), &new[0].digest.to_string())
+                .replace(&inner_text.len().to_string(), &inner_new.len().to_string())
+        );
+        assert_eq!(remaining_parts(&graph, node(&outer), &removed), [node(&a)]);
+    }
+}

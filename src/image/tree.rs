@@ -1,0 +1,165 @@
+//! The tree of an image: platforms, attestations, referrers, layers of caches.
+//!
+//! Shown are documents, and of documents that are no image (BuildKit's caches, artifacts) their
+//! layers. Configs and layers of an image proper are left out: every image has them, and they say
+//! nothing that the platform does not.
+
+use std::collections::{HashMap, HashSet};
+
+use super::Contents;
+use super::document::Role;
+use super::graph::{NodeId, NodeKind};
+use super::table::Kind;
+use super::variants::{ConfigOf, config_node};
+
+/// One blob below an image.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Branch {
+    /// Which.
+    pub node: NodeId,
+    /// What it is to the image: `platform`, `attestation`, `index`, `manifest`, `referrer`,
+    /// `layer`, `config` or `blob`.
+    pub role: &'static str,
+    /// What it runs on, if it is a platform.
+    pub platform: Option<String>,
+    /// Names of the layout that lead to it.
+    pub names: Vec<String>,
+    /// What belongs to it.
+    pub below: Vec<Branch>,
+}
+
+/// What refers to what in one layout; made once for all images.
+pub struct Trees<'a> {
+    contents: &'a Contents,
+    config_of: &'a ConfigOf<'a>,
+    referrers: HashMap<NodeId, Vec<NodeId>>,
+}
+
+impl<'a> Trees<'a> {
+    /// Finds all referrers.
+    pub fn new(contents: &'a Contents, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
+        let graph = &contents.graph;
+        let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        let mut known = HashSet::new();
+        let records = contents.table.records().filter_map(|(_, record)| {
+            let subject = record.subject.filter(|_| record.kind == Kind::Referrer)?;
+            Some((subject, record.target))
+        });
+        let documents = graph
+            .ids()
+            .filter(|node| graph.is_present_document(*node))
+            .filter_map(|node| Some((graph.subject(node)?, node)));
+        for (subject, referrer) in records.chain(documents) {
+            if known.insert((subject, referrer)) {
+                referrers.entry(subject).or_default().push(referrer);
+            }
+        }
+        Trees {
+            contents,
+            config_of,
+            referrers,
+        }
+    }
+
+    /// What belongs to an image, in the order in which it is listed.
+    pub fn of(&self, image: NodeId) -> Vec<Branch> {
+        let mut path = HashSet::from([image]);
+        self.below(image, &mut path)
+    }
+
+    fn below(&self, node: NodeId, path: &mut HashSet<NodeId>) -> Vec<Branch> {
+        let graph = &self.contents.graph;
+        let mut branches = Vec::new();
+        // Attestations stand below what they are about, if the same index lists that.
+        let listed: HashSet<NodeId> = graph.links(node).map(|link| link.to).collect();
+        let mut about: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        let is_image = config_node(graph, node)
+            .is_some_and(|config| graph.kind(config) == NodeKind::ImageConfig);
+        for link in graph.links(node) {
+            let subject = link
+                .note
+                .and_then(|note| note.attests.as_ref())
+                .and_then(|digest| graph.find(digest))
+                .filter(|subject| listed.contains(subject) && *subject != link.to);
+            if let Some(subject) = subject {
+                about.entry(subject).or_default().push(link.to);
+            }
+        }
+        let attestations: HashSet<NodeId> = about.values().flatten().copied().collect();
+        let mut seen = HashSet::new();
+        for link in graph.links(node) {
+            let shown = link.is_needed()
+                && (link.role == Role::Manifest || (!is_image && graph.is_present_document(node)))
+                && !attestations.contains(&link.to)
+                && seen.insert(link.to);
+            if !shown {
+                continue;
+            }
+            let declared = link.note.and_then(|note| note.platform.clone());
+            let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), path);
+            for attestation in about.get(&link.to).into_iter().flatten() {
+                let mut below = self.branch(*attestation, None, path);
+                below.role = "attestation";
+                branch.below.push(below);
+            }
+            if link.note.is_some_and(|note| note.attestation) {
+                branch.role = "attestation";
+                branch.platform = None;
+            }
+            branches.push(branch);
+        }
+        for referrer in self.referrers.get(&node).into_iter().flatten() {
+            if seen.insert(*referrer) && !attestations.contains(referrer) {
+                let mut branch = self.branch(*referrer, None, path);
+                branch.role = "referrer";
+                branch.platform = None;
+                branches.push(branch);
+            }
+        }
+        branches
+    }
+
+    fn branch(
+        &self,
+        node: NodeId,
+        declared: Option<String>,
+        path: &mut HashSet<NodeId>,
+    ) -> Branch {
+        let graph = &self.contents.graph;
+        let kind = graph.kind(node);
+        let platform = declared.or_else(|| {
+            let config = (self.config_of)(node)?;
+            (!config.platform.is_unknown()).then(|| config.platform.to_string())
+        });
+        let role = match kind {
+            NodeKind::Index => "index",
+            _ if platform.is_some() => "platform",
+            other => other.word(),
+        };
+        let mut names: Vec<String> = self
+            .contents
+            .table
+            .of_target(node)
+            .iter()
+            .map(|id| self.contents.table.record(*id))
+            .filter(|record| !record.is_dangling())
+            .map(|record| record.shown(graph))
+            .collect();
+        names.sort();
+        // A forged circle of references ends here.
+        let below = if path.insert(node) {
+            let below = self.below(node, path);
+            path.remove(&node);
+            below
+        } else {
+            Vec::new()
+        };
+        Branch {
+            node,
+            role,
+            platform,
+            names,
+            below,
+        }
+    }
+}

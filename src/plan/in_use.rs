@@ -1,0 +1,159 @@
+//! Which images containers use.
+//!
+//! A layout has no daemon, so what runs is told to the command. A container uses an image if any
+//! digest that its engine gives for it is the image's, one of its manifests', or one of its
+//! configs' (classic Docker and podman call that the image's ID); if none of them is in the layout,
+//! by the name it was started with. An image mounted into a container is used in a weaker sense,
+//! as in Docker: it counts when the image is removed by name, and not otherwise.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use crate::image::Contents;
+use crate::image::containers::Container;
+use crate::image::graph::{NodeId, NodeKind};
+use crate::image::reference::Reference;
+
+/// What containers use in one layout.
+#[derive(Debug)]
+pub struct Uses<'a> {
+    images: BTreeMap<NodeId, Vec<&'a Container>>,
+    mounted: BTreeMap<NodeId, Vec<&'a Container>>,
+    names: BTreeSet<String>,
+}
+
+impl<'a> Uses<'a> {
+    /// There are no containers.
+    pub const fn none() -> Uses<'a> {
+        Uses {
+            images: BTreeMap::new(),
+            mounted: BTreeMap::new(),
+            names: BTreeSet::new(),
+        }
+    }
+
+    /// Finds the images of the containers.
+    pub fn new(contents: &Contents, containers: &'a [Container]) -> Uses<'a> {
+        let mut uses = Uses::none();
+        if containers.is_empty() {
+            return uses;
+        }
+        let found = uses.match_ids(contents, containers);
+        for (number, container) in containers.iter().enumerate() {
+            if let Some(text) = &container.reference {
+                uses.add_names(text);
+                if !found.contains(&number) {
+                    for image in named(contents, text) {
+                        uses.images.entry(image).or_default().push(container);
+                    }
+                }
+            }
+            for mount in &container.mounts {
+                for image in named(contents, mount) {
+                    uses.mounted.entry(image).or_default().push(container);
+                }
+            }
+        }
+        uses
+    }
+
+    /// Matches by digests; the answer says which containers were found.
+    fn match_ids(&mut self, contents: &Contents, containers: &'a [Container]) -> HashSet<usize> {
+        let graph = &contents.graph;
+        let mut wanted: HashMap<NodeId, Vec<usize>> = HashMap::new();
+        let mut prefixes = Vec::new();
+        for (number, container) in containers.iter().enumerate() {
+            for node in container.digests.iter().filter_map(|d| graph.find(d)) {
+                wanted.entry(node).or_default().push(number);
+            }
+            if let Some(prefix) = &container.id_prefix {
+                prefixes.push((prefix.as_str(), number));
+            }
+        }
+        let mut found = HashSet::new();
+        let targets: HashSet<NodeId> = contents.table.records().map(|(_, r)| r.target).collect();
+        for target in targets {
+            let mut users = HashSet::new();
+            for node in graph.needed_below(target) {
+                let is_id = graph.kind(node).is_document()
+                    || graph.kind(node) == NodeKind::ImageConfig
+                    || node == target;
+                if !is_id {
+                    continue;
+                }
+                users.extend(wanted.get(&node).into_iter().flatten().copied());
+                if !prefixes.is_empty() {
+                    let hex = graph.digest(node).encoded();
+                    users.extend(
+                        prefixes
+                            .iter()
+                            .filter(|(prefix, _)| hex.starts_with(prefix))
+                            .map(|(_, number)| *number),
+                    );
+                }
+            }
+            let mut users: Vec<usize> = users.into_iter().collect();
+            users.sort_unstable();
+            for number in users {
+                found.insert(number);
+                self.images
+                    .entry(target)
+                    .or_default()
+                    .push(&containers[number]);
+            }
+        }
+        found
+    }
+
+    /// The names that a container's reference speaks of: with tag and digest, the tag alone too.
+    fn add_names(&mut self, text: &str) {
+        self.names.insert(text.to_owned());
+        if let Ok(reference) = Reference::parse(text) {
+            let reference = reference.with_default_tag();
+            if reference.digest().is_some()
+                && let Some(tag) = reference.tag()
+            {
+                self.names
+                    .insert(format!("{}:{tag}", reference.repository()));
+            }
+            self.names.insert(reference.to_string());
+        }
+    }
+
+    /// The containers made from an image.
+    pub fn of_image(&self, image: NodeId) -> &[&'a Container] {
+        self.images.get(&image).map_or(&[], Vec::as_slice)
+    }
+
+    /// The containers that an image is mounted into.
+    pub fn mounted(&self, image: NodeId) -> &[&'a Container] {
+        self.mounted.get(&image).map_or(&[], Vec::as_slice)
+    }
+
+    /// Whether a container was started under this full name.
+    pub fn is_name_in_use(&self, key: &str) -> bool {
+        self.names.contains(key)
+    }
+}
+
+/// The images that a reference or a digest means, if any does.
+fn named(contents: &Contents, text: &str) -> Vec<NodeId> {
+    let table = &contents.table;
+    if let Some(node) = text.parse().ok().and_then(|d| contents.graph.find(&d)) {
+        return vec![node];
+    }
+    let exact = table.of_text(text);
+    let records = match Reference::parse(text) {
+        _ if !exact.is_empty() => exact,
+        Ok(reference) => {
+            let reference = reference.with_default_tag();
+            let by_key = table.of_key(&reference.to_string());
+            let digest = reference.digest().and_then(|d| contents.graph.find(d));
+            match digest {
+                Some(node) if by_key.is_empty() => return vec![node],
+                _ => by_key,
+            }
+        }
+        Err(_) => exact,
+    };
+    records.iter().map(|id| table.record(*id).target).collect()
+}

@@ -1,0 +1,139 @@
+//! Retention: which images `prune` leaves although it may remove them.
+//!
+//! Everything that is asked must agree to delete. A pattern of `--keep` wins over all else; the
+//! newest images of each repository stay with `--keep-last`; what a container uses stays, with one
+//! name at least. Each image that stays so is reported with the reason.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use jiff::Timestamp;
+
+use super::filter::Pattern;
+use super::prune::Facts;
+use super::{Draft, KeptImage, State};
+use crate::image::graph::NodeId;
+use crate::image::table::{Kind, Name, Record, RecordId};
+
+/// What stays whatever else is said.
+#[derive(Clone, Debug, Default)]
+pub struct Retention {
+    /// Patterns for names, tags and digests, with their texts.
+    pub keep: Vec<(String, Pattern)>,
+    /// How many images of each repository stay.
+    pub keep_last: Option<usize>,
+}
+
+impl Draft<'_> {
+    /// Takes out of the candidates, which are in name order, what stays.
+    pub(super) fn retain<'c>(
+        &mut self,
+        candidates: Vec<(&'c str, RecordId)>,
+        retention: &Retention,
+        facts: &dyn Facts,
+    ) -> Vec<(&'c str, RecordId)> {
+        let newest = match retention.keep_last {
+            Some(count) => self.newest(count, facts),
+            None => HashMap::new(),
+        };
+        // How many records of each image are left when its candidates are gone through in order:
+        // of an image in use, the last one stays.
+        let mut left: HashMap<NodeId, usize> = HashMap::new();
+        for (id, record) in self.table().records() {
+            let counts = self.states[id.index()] != State::Gone && !record.kind.is_dependent();
+            *left.entry(record.target).or_default() += usize::from(counts);
+        }
+        let mut going = Vec::new();
+        for (key, id) in candidates {
+            let record = self.record(id);
+            let reason = self
+                .kept_by_pattern(record, retention)
+                .or_else(|| newest.get(&record.target).cloned())
+                .or_else(|| self.kept_for_container(record, left[&record.target]));
+            match reason {
+                Some(reason) => {
+                    let (name, image) = (self.shown(id), record.target);
+                    self.kept_images.push(KeptImage {
+                        name,
+                        image,
+                        reason,
+                    });
+                }
+                None => {
+                    *left.entry(record.target).or_default() -= 1;
+                    going.push((key, id));
+                }
+            }
+        }
+        going
+    }
+
+    fn kept_by_pattern(&self, record: &Record, retention: &Retention) -> Option<String> {
+        let digest = self.graph().digest(record.target).to_string();
+        let tag = match &record.name {
+            Name::Reference(reference) => reference.tag(),
+            _ => None,
+        };
+        let (text, _) = retention.keep.iter().find(|(_, pattern)| {
+            pattern.matches(&record.name, &record.key)
+                || tag.is_some_and(|tag| pattern.matches_text(tag))
+                || pattern.matches_text(&digest)
+        })?;
+        Some(format!("--keep {text}"))
+    }
+
+    fn kept_for_container(&self, record: &Record, left: usize) -> Option<String> {
+        let users = self.uses.of_image(record.target);
+        let by_name = self.uses.is_name_in_use(&record.key);
+        let last = !users.is_empty() && (left <= 1 || record.is_dangling());
+        if !by_name && !last {
+            return None;
+        }
+        Some(match users.first() {
+            Some(container) => format!("container {} uses it", container.short_id()),
+            None => "a container was started under this name".to_owned(),
+        })
+    }
+
+    /// The newest images of each repository, and why they stay: newest by the date that `ls`
+    /// shows, then by arrival, then by digest. Images are counted, not tags.
+    fn newest(&self, count: usize, facts: &dyn Facts) -> HashMap<NodeId, String> {
+        let mut repositories: BTreeMap<String, Vec<(Timestamp, Timestamp, NodeId)>> =
+            BTreeMap::new();
+        let mut seen = HashSet::new();
+        for (id, record) in self.table().records() {
+            let repository = match &record.name {
+                Name::Reference(reference) => reference.repository(),
+                Name::Tag(_) => String::new(),
+                Name::Raw(text) => match text.rsplit_once([':', '@']) {
+                    Some((repository, _)) => repository.to_owned(),
+                    None => text.clone(),
+                },
+                Name::Dangling if record.kind == Kind::Unnamed => String::new(),
+                Name::Dangling => continue,
+            };
+            if record.kind.is_dependent() || !seen.insert((repository.clone(), record.target)) {
+                continue;
+            }
+            repositories.entry(repository).or_default().push((
+                facts.created(id),
+                facts.arrived(id),
+                record.target,
+            ));
+        }
+        let graph = self.graph();
+        let mut kept = HashMap::new();
+        for (repository, mut images) in repositories {
+            images
+                .sort_by(|a, b| (b.0, b.1, graph.digest(b.2)).cmp(&(a.0, a.1, graph.digest(a.2))));
+            for (.., image) in images.into_iter().take(count) {
+                let of = match repository.as_str() {
+                    "" => "this layout",
+                    name => name,
+                };
+                kept.entry(image)
+                    .or_insert_with(|| format!("--keep-last {count} of {of}"));
+            }
+        }
+        kept
+    }
+}
