@@ -39,6 +39,8 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             break
         }
         'ocirm;ls' {
+            [CompletionResult]::new('--recursive', '--recursive', [CompletionResultType]::ParameterName, 'Every layout below this directory; symbolic links are not followed')
+            [CompletionResult]::new('--containers', '--containers', [CompletionResultType]::ParameterName, 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input')
             [CompletionResult]::new('-f', '-f', [CompletionResultType]::ParameterName, 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since')
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}''')
@@ -49,6 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--all', '--all', [CompletionResultType]::ParameterName, 'Also list what belongs to other images: manifests of an index, signatures')
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print IDs only, each once')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print IDs only, each once')
+            [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Show below each image its platforms, attestations and referrers, and the layers of caches')
             [CompletionResult]::new('--digests', '--digests', [CompletionResultType]::ParameterName, 'Add a column with digests')
             [CompletionResult]::new('--no-trunc', '--no-trunc', [CompletionResultType]::ParameterName, 'Do not shorten IDs')
             [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
@@ -60,6 +63,8 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;rmi' {
             [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list')
+            [CompletionResult]::new('--containers', '--containers', [CompletionResultType]::ParameterName, 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input')
+            [CompletionResult]::new('--also-root', '--also-root', [CompletionResultType]::ParameterName, 'Another layout that shares this one''s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
@@ -68,6 +73,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--force', '--force', [CompletionResultType]::ParameterName, 'Remove all names of an image given by ID; a missing image is no failure')
             [CompletionResult]::new('--ignore', '--ignore', [CompletionResultType]::ParameterName, 'A missing image is no failure')
             [CompletionResult]::new('--no-prune', '--no-prune', [CompletionResultType]::ParameterName, 'Keep dangling images that the removed one was built from')
+            [CompletionResult]::new('--rewrite-index', '--rewrite-index', [CompletionResultType]::ParameterName, 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
             [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
@@ -94,6 +100,11 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;prune' {
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Only images that pass; see above')
+            [CompletionResult]::new('--keep', '--keep', [CompletionResultType]::ParameterName, 'Keep images whose name, tag or digest matches; wins over everything; repeatable')
+            [CompletionResult]::new('--keep-last', '--keep-last', [CompletionResultType]::ParameterName, 'With --all: keep the newest N images of each repository')
+            [CompletionResult]::new('--containers', '--containers', [CompletionResultType]::ParameterName, 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input')
+            [CompletionResult]::new('--recursive', '--recursive', [CompletionResultType]::ParameterName, 'Every layout below this directory; symbolic links are not followed')
+            [CompletionResult]::new('--also-root', '--also-root', [CompletionResultType]::ParameterName, 'Another layout that shares this one''s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do')
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')

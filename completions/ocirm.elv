@@ -35,6 +35,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ocirm;ls'= {
+            cand --recursive 'Every layout below this directory; symbolic links are not followed'
+            cand --containers 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
             cand -f 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since'
             cand --filter 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since'
             cand --format '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}'''
@@ -45,6 +47,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --all 'Also list what belongs to other images: manifests of an index, signatures'
             cand -q 'Print IDs only, each once'
             cand --quiet 'Print IDs only, each once'
+            cand --tree 'Show below each image its platforms, attestations and referrers, and the layers of caches'
             cand --digests 'Add a column with digests'
             cand --no-trunc 'Do not shorten IDs'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
@@ -55,6 +58,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;rmi'= {
             cand --platform 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list'
+            cand --containers 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
+            cand --also-root 'Another layout that shares this one''s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --format 'How to print the result'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
@@ -63,6 +68,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --force 'Remove all names of an image given by ID; a missing image is no failure'
             cand --ignore 'A missing image is no failure'
             cand --no-prune 'Keep dangling images that the removed one was built from'
+            cand --rewrite-index 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
@@ -87,6 +93,11 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;prune'= {
             cand --filter 'Only images that pass; see above'
+            cand --keep 'Keep images whose name, tag or digest matches; wins over everything; repeatable'
+            cand --keep-last 'With --all: keep the newest N images of each repository'
+            cand --containers 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
+            cand --recursive 'Every layout below this directory; symbolic links are not followed'
+            cand --also-root 'Another layout that shares this one''s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --grace 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes'
             cand --format 'How to print the result'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'

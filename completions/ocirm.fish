@@ -38,6 +38,8 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images,
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l containers -d 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -47,12 +49,15 @@ always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below each image its platforms, attestations and referrers, and the layers of caches'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -63,6 +68,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s f -l force -d 'Remove all names of an image given by ID; a missing image is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore -d 'A missing image is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
@@ -80,6 +86,11 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l no-lock -d 'Take n
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l filter -d 'Only images that pass; see above' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep -d 'Keep images whose name, tag or digest matches; wins over everything; repeatable' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep-last -d 'With --all: keep the newest N images of each repository' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
 json\t'One JSON object'"

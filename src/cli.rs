@@ -126,7 +126,7 @@ pub enum Command {
     /// In a layout where no image has a name, images without a name are not dangling; they go only with
     /// `--all`.
     ///
-    /// Filters: `until=` (a date, a time, a Unix time, or a span such as 24h or 7d back from now; judged
+    /// Filters: `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
     /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
     /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
     /// hold.

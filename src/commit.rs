@@ -74,6 +74,9 @@ pub fn commit(
     options: &LockOptions<'_>,
     progress: &mut dyn FnMut(usize, usize),
 ) -> anyhow::Result<Committed> {
+    if change.new_index.is_some() || !change.garbage.blobs.is_empty() {
+        layout.refuse_odd_index()?;
+    }
     for blob in change.new_blobs {
         layout.write_blob(&blob.digest, &blob.bytes)?;
     }

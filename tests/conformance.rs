@@ -26,7 +26,7 @@ use support::terminal::run_on_terminal;
 use support::tree::Tree;
 
 /// What the program cannot do yet: cases that need any of it are skipped.
-const UNSUPPORTED: &[&str] = &["containers"];
+const UNSUPPORTED: &[&str] = &[];
 
 #[test]
 fn every_case_ends_as_docker_would_have_it() {

@@ -66,11 +66,12 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     }
     let mut failures = Vec::new();
     for path in &found.layouts {
-        if let Err(error) = selection.list(session, path, &mut lines) {
-            failures.push(match found.several {
-                true => error.context(format!("in the layout `{}`", path.display())),
-                false => error,
-            });
+        match selection.list(session, path, &mut lines) {
+            Ok(one) => status = status.max(one),
+            Err(error) if !found.several => return Err(error),
+            Err(error) => {
+                failures.push(error.context(format!("in the layout `{}`", path.display())));
+            }
         }
     }
     to_stdout(&render(&lines, &format, args.no_trunc, now))
@@ -99,7 +100,7 @@ impl Selection<'_> {
         session: &Session,
         path: &Path,
         lines: &mut Vec<ImageLine>,
-    ) -> anyhow::Result<()> {
+    ) -> anyhow::Result<u8> {
         let layout = session.open_shared(path)?;
         let contents = session.load(&layout, &[])?;
         let listing = Listing::new(&layout, &contents);
@@ -132,7 +133,7 @@ impl Selection<'_> {
             .collect();
         own.sort_by(|a, b| (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest)));
         lines.append(&mut own);
-        listing.warn(session)
+        Ok(listing.warn(session))
     }
 }
 
@@ -286,15 +287,23 @@ impl<'a, M> Listing<'a, M> {
     }
 
     /// Says what is wrong with the layout; looking at it is possible all the same.
-    fn warn(&self, session: &Session) -> anyhow::Result<()> {
+    fn warn(&self, session: &Session) -> u8 {
         let graph = &self.contents.graph;
         for damage in graph.damage() {
-            session.console.warning(&format!(
-                "the blob {} is damaged: {}",
+            session.console.error(&format!(
+                "the blob {} {}: {}",
                 graph.digest(damage.node),
-                crate::report::console::shown(&damage.reason)
+                if damage.unreadable {
+                    "cannot be read"
+                } else {
+                    "is damaged"
+                },
+                shown(&damage.reason)
             ));
         }
-        Ok(graph.refuse_damage()?)
+        match graph.damage() {
+            [] => 0,
+            _ => Kind::Layout.exit_status(),
+        }
     }
 }

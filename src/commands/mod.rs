@@ -1,6 +1,6 @@
 //! One file for each command: wiring of the stages, and no logic of their own.
 //!
-//! What the changing commands have in common is here: a [`Decision`] is made from a locked layout,
+//! What the changing commands have in common is here: a `Decision` is made from a locked layout,
 //! whichever the lock; a dry run reports it, a real run commits it. When index.json was changed by
 //! somebody else between reading and replacing it, the decision is made again.
 
@@ -26,13 +26,16 @@ use crate::image::rewrite::NewBlob;
 use crate::layout::{Exclusive, Layout, LockOptions, Locked, Shared};
 use crate::plan::moment::parse_duration;
 use crate::plan::{Plan, RefusalClass};
+use crate::report::change::reclaimed;
 use crate::report::change::{Facts, Report, Rewritten};
 use crate::report::console::{Console, shown};
-use crate::report::change::reclaimed;
 use crate::report::to_stdout;
 
 /// How often a decision is made again because index.json changed under it.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: u32 = 12;
+
+/// How long to wait after the first such attempt; after later ones, as many times longer.
+const PAUSE: Duration = Duration::from_millis(7);
 
 /// Runs the program and says what failed. The value is the exit status.
 pub fn run(cli: Cli) -> u8 {
@@ -235,7 +238,11 @@ impl Run<'_> {
             if !also.is_empty() {
                 layout.all_sharers_are_known();
             }
-            (command.decide(session, &layout, &also)?, None)
+            let decision = command.decide(session, &layout, &also)?;
+            if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
+                layout.refuse_odd_index()?;
+            }
+            (decision, None)
         } else {
             let layout = Layout::open(path)?;
             let mut layout = session.locking(|options| layout.lock_exclusive(options))?;
@@ -282,7 +289,7 @@ fn carry_out(
     also: &[Locked<Shared>],
     command: &impl Decide,
 ) -> anyhow::Result<(Decision, Outcome)> {
-    for _ in 0..ATTEMPTS {
+    for attempt in 1..=ATTEMPTS {
         let decision = command.decide(session, &layout, also)?;
         let mut progress = session.console.progress("deleting blobs");
         let committed = session.locking(|options| {
@@ -295,6 +302,8 @@ fn carry_out(
             Committed::Done(outcome) => return Ok((decision, outcome)),
             Committed::IndexChanged(again) => layout = again,
         }
+        // A program that writes in a loop leaves a gap sooner or later.
+        std::thread::sleep(PAUSE * attempt);
     }
     Err(Error::new(
         Kind::Failed,

@@ -183,7 +183,8 @@ impl Prune {
             size(freed)
         ));
         if self.all {
-            console.warning("this removes all images that pass the filters, not only dangling ones");
+            console
+                .warning("this removes all images that pass the filters, not only dangling ones");
         }
         Ok(console
             .ask("Are you sure you want to continue?")

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 
 use crate::image::Contents;
 use crate::image::graph::NodeId;
+use crate::image::index::EntryEdit;
 use crate::image::reach::{Follow, Reach, Start};
-use crate::image::table::RecordId;
+use crate::image::table::{Kind, RecordId};
 use crate::layout::RootEdit;
 use crate::plan::Plan;
 
@@ -43,9 +44,10 @@ impl Live {
 pub fn mark(contents: &Contents, plan: &Plan) -> Live {
     let graph = &contents.graph;
     let mut holders = vec![None; graph.len()];
-    let mut reach = Reach::new(graph);
-    for (id, _) in contents.table.records() {
-        if plan.kept[id.index()] {
+    let mut reach = Reach::with_cuts(graph, &plan.cuts);
+    for (id, record) in contents.table.records() {
+        // Parts of other images are held by those, without what they lost.
+        if plan.kept[id.index()] && record.kind != Kind::Child {
             let start = plan.start(contents, id);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 holders[node.index()].get_or_insert(Holder::Record(id));
@@ -53,18 +55,18 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
         }
     }
     for (position, entry) in contents.index.entries().iter().enumerate() {
-        if plan.edits.contains_key(&position) {
+        if plan.edits.get(&position) == Some(&EntryEdit::Remove) {
             continue;
         }
         for node in entry.more_digests.iter().filter_map(|d| graph.find(d)) {
-            let start = Start::Image(node, None);
+            let start = Start::Image(node);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 holders[node.index()].get_or_insert(Holder::Other);
             });
         }
     }
     for node in &contents.foreign {
-        let start = Start::Image(*node, None);
+        let start = Start::Image(*node);
         reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
             holders[node.index()].get_or_insert(Holder::Other);
         });

@@ -2,7 +2,7 @@
 //!
 //! **Roots** are the entries of index.json that the plan leaves, the images of `manifest.json`
 //! that it leaves, and digests that odd entries name besides. **Marking** follows every reference
-//! from there, `subject` too ([`mark`]). **Sweeping** lists what is not marked, and differs by
+//! from there, `subject` too ([`mark()`]). **Sweeping** lists what is not marked, and differs by
 //! command:
 //!
 //! * `rmi` takes what index.json led to a moment ago and does not any more. Whatever was garbage

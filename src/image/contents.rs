@@ -40,12 +40,18 @@ impl Contents {
         for other in also {
             roots.extend_from_slice(Index::load(other)?.entries());
             let archive = DockerArchive::load(other)?;
-            roots.extend(archive.items().iter().flat_map(Item::blobs).map(|digest| Entry {
-                digest: Some(digest.clone()),
-                // It is a config or a layer; nothing is to be looked for in it.
-                media_type: Some("application/octet-stream".to_owned()),
-                ..Entry::default()
-            }));
+            roots.extend(
+                archive
+                    .items()
+                    .iter()
+                    .flat_map(Item::blobs)
+                    .map(|digest| Entry {
+                        digest: Some(digest.clone()),
+                        // It is a config or a layer; nothing is to be looked for in it.
+                        media_type: Some("application/octet-stream".to_owned()),
+                        ..Entry::default()
+                    }),
+            );
         }
         let mut read = |digest: &Digest, size| {
             let found = layout.read_blob(digest, size, MAX_DOCUMENT_BYTES)?;

@@ -11,7 +11,9 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::IgnoredAny;
+use serde_json::value::RawValue;
 
+use super::index::{Members, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
@@ -34,16 +36,6 @@ pub struct Item {
     pub layers: Vec<Digest>,
     /// Its names, normalised.
     pub names: Vec<Option<String>>,
-}
-
-#[derive(serde::Deserialize)]
-struct RawItem {
-    #[serde(rename = "Config")]
-    config: String,
-    #[serde(rename = "RepoTags", default)]
-    tags: Option<Vec<String>>,
-    #[serde(rename = "Layers", default)]
-    layers: Option<Vec<String>>,
 }
 
 impl DockerArchive {
@@ -72,12 +64,10 @@ impl DockerArchive {
             && let Ok(text) = String::from_utf8(bytes)
             && text.trim_start().starts_with('[')
         {
-            // Somebody else's list has other members; a list of nothing known is left alone.
-            serde_json::from_str::<IgnoredAny>(&text)?;
-            if let Ok(items) = serde_json::from_str::<Vec<RawItem>>(&text) {
-                let items = items.iter().map(Item::new).collect();
-                archive.manifest = Some((text, items));
-            }
+            // An odd item keeps the blobs that it names; somebody else's list names none.
+            let items: Vec<&RawValue> = serde_json::from_str(&text)?;
+            let items = items.iter().map(|item| Item::new(item.get())).collect();
+            archive.manifest = Some((text, items));
         }
         if let Some(bytes) = repositories
             && let Ok(text) = String::from_utf8(bytes)
@@ -110,6 +100,9 @@ impl DockerArchive {
         if let Some((text, items)) = &self.manifest {
             let parts = text::parts(text);
             let new = text::edit(text, &parts, |number| {
+                if !text[parts[number].value.clone()].starts_with('{') {
+                    return Fate::Keep;
+                }
                 if dropped.contains(&number) {
                     return Fate::Drop;
                 }
@@ -152,22 +145,27 @@ impl DockerArchive {
 }
 
 impl Item {
-    fn new(raw: &RawItem) -> Item {
-        Item {
-            config: blob_of_path(&raw.config),
-            layers: raw
-                .layers
-                .iter()
-                .flatten()
-                .filter_map(|path| blob_of_path(path))
-                .collect(),
-            names: raw
-                .tags
-                .iter()
-                .flatten()
-                .map(|tag| normalised(tag))
-                .collect(),
+    fn new(text: &str) -> Item {
+        let Members(members) = serde_json::from_str(text).unwrap_or(Members(Vec::new()));
+        let mut item = Item::default();
+        for (key, value) in members {
+            let one = || serde_json::from_str::<String>(value.get()).ok();
+            let list = || {
+                let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
+                let texts = list.into_iter();
+                texts.map(|text| serde_json::from_str::<String>(text.get()).ok())
+            };
+            if is_member(&key, "Config") {
+                item.config = one().and_then(|path| blob_of_path(&path));
+            } else if is_member(&key, "Layers") {
+                let paths = list().flatten();
+                item.layers
+                    .extend(paths.filter_map(|path| blob_of_path(&path)));
+            } else if is_member(&key, "RepoTags") {
+                item.names = list().map(|tag| normalised(&tag?)).collect();
+            }
         }
+        item
     }
 
     /// The blobs that it needs.
@@ -181,10 +179,11 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
     let members = text::parts(item);
     text::edit(item, &members, |number| {
         let part = &members[number];
-        if &item[part.key.clone()] != "\"RepoTags\"" {
+        let key: String = serde_json::from_str(&item[part.key.clone()]).unwrap_or_default();
+        let list = &item[part.value.clone()];
+        if !is_member(&key, "RepoTags") || !list.starts_with('[') {
             return Fate::Keep;
         }
-        let list = &item[part.value.clone()];
         let tags = text::parts(list);
         let kept = text::edit(list, &tags, |number| {
             match parsed.names.get(number).and_then(Option::as_ref) {
@@ -259,9 +258,29 @@ mod tests {
     fn a_file_of_somebody_else_is_left_alone_and_a_torn_one_refused() {
         for text in ["{}", "hello", "[1,2]", "[{\"a\":1}]"] {
             let archive = archive(text, "[]");
-            assert!(archive.items().is_empty());
+            assert!(archive.items().iter().all(|item| item.blobs().count() == 0));
             assert!(archive.edited(&gone(&["a"]), &BTreeSet::new()).is_empty());
         }
         assert!(DockerArchive::parse(Some(b"[{\"Config\":".to_vec()), None).is_err());
+    }
+
+    #[test]
+    fn one_odd_item_does_not_hide_the_others() {
+        let blob = format!("blobs/sha256/{}", "ab".repeat(32));
+        let text = format!(
+            r#"[7,{{"Config":null,"RepoTags":"odd"}},{{"config":"{blob}","LAYERS":["{blob}",3]}}]"#
+        );
+        let archive = archive(&text, "{}");
+        let counts: Vec<_> = archive
+            .items()
+            .iter()
+            .map(|item| item.blobs().count())
+            .collect();
+        assert_eq!(counts, [0, 0, 2]);
+        assert!(
+            archive
+                .edited(&gone(&["docker.io/library/odd:latest"]), &BTreeSet::new())
+                .is_empty()
+        );
     }
 }

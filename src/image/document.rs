@@ -63,30 +63,31 @@ const DOCKER_MANIFESTS: [&str; 6] = [
     "application/vnd.cncf.oras.artifact.manifest.v1+json",
 ];
 
-/// JSON that is content and not structure: it is not worth reading, and none of it lists blobs.
-const JSON_LEAVES: [&str; 8] = [
-    "application/vnd.buildkit.cacheconfig.v0",
+/// The list of layers in BuildKit's caches; the index or manifest around it lists them as well.
+const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
+
+/// JSON that is content and not structure: as a layer it is not worth reading.
+const JSON_CONTENT: [&str; 7] = [
     "application/vnd.in-toto+json",
-    "application/vnd.oci.empty.v1+json",
     "application/vnd.dev.cosign.simplesigning.v1+json",
     "application/vnd.dev.sigstore.bundle.v0.3+json",
     "application/vnd.cyclonedx+json",
     "application/spdx+json",
     "text/spdx+json",
+    "application/vnd.cncf.helm.config.v1+json",
 ];
 
 /// Says whether the blob of a descriptor has to be read to know what it refers to.
 pub fn classify(media_type: Option<&str>, role: Role) -> Class {
-    let Some(text) = media_type else {
-        return match role {
-            Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
-            // A config says what it is by its media type; without one it is bytes.
-            Role::Config => Class::Leaf,
-            Role::Layer | Role::Blob => Class::Perhaps,
-        };
+    // Where manifests stand, what nobody knows may well be one; elsewhere it hardly is.
+    let unknown = match role {
+        Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
+        Role::Config | Role::Layer | Role::Blob => Class::Perhaps,
     };
-    let media_type = MediaType::from(text);
-    match media_type {
+    let Some(text) = media_type else {
+        return unknown;
+    };
+    match MediaType::from(text) {
         MediaType::ImageManifest | MediaType::ImageIndex | MediaType::ArtifactManifest => {
             return Class::Document;
         }
@@ -105,19 +106,20 @@ pub fn classify(media_type: Option<&str>, role: Role) -> Class {
     if DOCKER_MANIFESTS.contains(&base) {
         return Class::Document;
     }
-    let is_leaf = is_image_config(Some(base))
-        || JSON_LEAVES.contains(&base)
+    if is_image_config(Some(base))
+        || base == CACHE_CONFIG
         || base.starts_with("application/vnd.oci.image.layer.")
         || base.starts_with("application/vnd.docker.image.rootfs.")
-        || ["+gzip", "+zstd", "+encrypted", ".tar", "octet-stream"]
+    {
+        return Class::Leaf;
+    }
+    let is_content = JSON_CONTENT.contains(&base)
+        || ["+gzip", "+zstd", "+encrypted", ".tar"]
             .iter()
             .any(|end| base.ends_with(end));
-    match role {
-        _ if is_leaf => Class::Leaf,
-        Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
-        Role::Config => Class::Leaf,
-        Role::Layer | Role::Blob if base.contains("json") => Class::Perhaps,
-        Role::Layer | Role::Blob => Class::Leaf,
+    match unknown {
+        Class::Perhaps if is_content => Class::Leaf,
+        unknown => unknown,
     }
 }
 
@@ -322,7 +324,7 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
         let mut digests: Vec<Digest> = Vec::new();
-        let mut media_type: Option<Cow<'de, str>> = None;
+        let mut media_types: Vec<Cow<'de, str>> = Vec::new();
         let mut size = None;
         let mut platform = None;
         let mut annotations = Annotations::default();
@@ -331,7 +333,7 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
                 let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
                 digests.extend(text.and_then(|text| text.parse().ok()));
             } else if is_member(&key, "mediaType") {
-                media_type = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+                media_types.extend(map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0);
             } else if is_member(&key, "size") {
                 size = map.next_value::<Lenient<'de, u64>>()?.0;
             } else if is_member(&key, "platform") {
@@ -342,8 +344,13 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        // An empty media type is none.
-        let media_type = media_type.as_deref().filter(|text| !text.is_empty());
+        // An empty media type is none. Readers disagree on which of several counts: the one that
+        // says most does.
+        let media_type = media_types
+            .iter()
+            .map(|text| &**text)
+            .filter(|text| !text.is_empty())
+            .max_by_key(|text| classify(Some(text), self.role));
         for digest in digests {
             self.children.push(Child {
                 role: self.role,
@@ -390,11 +397,11 @@ impl<'de> Deserialize<'de> for Annotations {
                 let mut found = Annotations::default();
                 while let Some(Key(key)) = map.next_key()? {
                     match &*key {
-                        "vnd.docker.reference.digest" => {
+                        b"vnd.docker.reference.digest" => {
                             let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
                             found.attests = text.and_then(|text| text.parse().ok());
                         }
-                        "vnd.docker.reference.type" => {
+                        b"vnd.docker.reference.type" => {
                             let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
                             found.attestation = text.as_deref() == Some("attestation-manifest");
                         }
@@ -550,6 +557,28 @@ mod tests {
     }
 
     #[test]
+    fn a_key_that_is_no_text_does_not_hide_the_rest() {
+        let a = digest('a');
+        let json = format!(
+            r#"{{"annotations":{{"\ud800":"\udfff"}},"\ud800":1,"layers":[{{"digest":"{a}"}}]}}"#
+        );
+        assert_eq!(references(&json), [(Role::Layer, a)]);
+    }
+
+    #[test]
+    fn the_media_type_that_says_most_counts() {
+        let a = digest('a');
+        let json = format!(
+            r#"{{"layers":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{a}",
+            "MEDIATYPE":"application/vnd.oci.image.layer.v1.tar"}}]}}"#
+        );
+        assert_eq!(
+            parse(json.as_bytes()).unwrap().children[0].class,
+            Class::Document
+        );
+    }
+
+    #[test]
     fn only_json_objects_are_documents() {
         for text in ["", "[]", "null", "{\"a\":1", "{} {}", "\u{1f}"] {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
@@ -565,10 +594,21 @@ mod tests {
             (Some(manifest), Role::Layer, Class::Document),
             (Some(DOCKER_MANIFESTS[1]), Role::Manifest, Class::Document),
             (None, Role::Entry, Class::Probably),
-            (None, Role::Config, Class::Leaf),
+            (None, Role::Config, Class::Perhaps),
             (Some("application/xml"), Role::Entry, Class::Probably),
-            (Some("application/vnd.x+json"), Role::Layer, Class::Perhaps),
-            (Some("application/vnd.x+json"), Role::Config, Class::Leaf),
+            (
+                Some("application/octet-stream"),
+                Role::Entry,
+                Class::Probably,
+            ),
+            (Some("application/x.tar"), Role::Manifest, Class::Probably),
+            (Some("application/x.tar"), Role::Layer, Class::Leaf),
+            (
+                Some("application/vnd.acme.bundle"),
+                Role::Layer,
+                Class::Perhaps,
+            ),
+            (Some("application/vnd.x+json"), Role::Config, Class::Perhaps),
             (
                 Some("application/vnd.oci.image.layer.v1.tar+zstd"),
                 Role::Manifest,
@@ -579,11 +619,7 @@ mod tests {
                 Role::Layer,
                 Class::Leaf,
             ),
-            (
-                Some("application/vnd.buildkit.cacheconfig.v0"),
-                Role::Manifest,
-                Class::Leaf,
-            ),
+            (Some(CACHE_CONFIG), Role::Manifest, Class::Leaf),
         ] {
             assert_eq!(classify(media_type, role), class, "{media_type:?} {role:?}");
         }

@@ -145,6 +145,8 @@ pub struct Damage {
     pub node: NodeId,
     /// What is wrong, as the end of a sentence.
     pub reason: String,
+    /// The operating system refused to read it; it may be whole.
+    pub unreadable: bool,
 }
 
 /// Reads a blob of this digest and, if its descriptor says one, of this size in bytes. `None`: it
@@ -211,6 +213,7 @@ impl Graph {
                         node: id,
                         reason: "it is no manifest: what should be descriptors is something else"
                             .to_owned(),
+                        unreadable: false,
                     });
                     State::Damaged
                 }
@@ -224,21 +227,31 @@ impl Graph {
                     State::Read
                 }
                 Ok(_) => State::Read,
-                Err(e) if class == Class::Document => {
+                // What stands where manifests stand and begins like one may be one to another tool.
+                Err(e)
+                    if class == Class::Document
+                        || looks_like(&bytes) && class == Class::Probably =>
+                {
                     self.damage.push(Damage {
                         node: id,
-                        reason: format!("it is no manifest: {e}"),
+                        reason: format!("it is no manifest that can be understood: {e}"),
+                        unreadable: false,
                     });
                     State::Damaged
                 }
                 Err(_) => State::Read,
             },
-            // What is too large to be a document is none, unless it says that it is one.
-            Err(BlobError::TooLarge { .. }) if class < Class::Document => State::Read,
+            // What is too large for a document and does not begin like one is none.
+            Err(BlobError::TooLarge { first, .. })
+                if class < Class::Document && !looks_like(&first) =>
+            {
+                State::Read
+            }
             Err(_) if class == Class::Perhaps => State::Read,
             Err(error) => {
                 self.damage.push(Damage {
                     node: id,
+                    unreadable: matches!(error, BlobError::Io(_)),
                     reason: error.to_string(),
                 });
                 State::Damaged
@@ -463,16 +476,30 @@ impl Graph {
             1 => " (and 1 more)".to_owned(),
             n => format!(" (and {n} more)"),
         };
+        let (what, hint) = match first.unreadable {
+            true => (
+                "cannot be read",
+                "nothing was deleted, because what it refers to is unknown; run as a user who may \
+                 read the layout",
+            ),
+            false => (
+                "is damaged",
+                "nothing was deleted, because what it refers to is unknown; put the blob back from \
+                 where the image came from",
+            ),
+        };
         Err(Error::layout(format!(
-            "the blob {} is damaged: {}{more}",
+            "the blob {} {what}: {}{more}",
             self.digest(first.node),
             first.reason
         ))
-        .hint(
-            "nothing was deleted, because what it refers to is unknown; put the blob back, or remove \
-             its file if it is lost for good",
-        ))
+        .hint(hint))
     }
+}
+
+/// Whether bytes begin as a document does.
+fn looks_like(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
 }
 
 /// Numbers of nodes and edges have 32 bits: four thousand million blobs do not fit on one machine.
@@ -578,9 +605,48 @@ pub(crate) mod tests {
             (|| Ok(Some(b"{\"layers\":[".to_vec())), true),
             (|| Ok(Some(Vec::new())), true),
             (|| Err(BlobError::NotRegular("a FIFO")), true),
-            (|| Err(BlobError::TooLarge { found: 9, limit: 1 }), true),
+            (
+                || {
+                    Err(BlobError::TooLarge {
+                        found: 9,
+                        limit: 1,
+                        first: vec![0],
+                    })
+                },
+                true,
+            ),
         ] {
             assert_eq!(broken(result).refuse_damage().is_err(), damaged);
+        }
+    }
+
+    #[test]
+    fn what_begins_like_a_manifest_and_has_no_media_type_is_no_leaf() {
+        let mut store = Store::default();
+        for (text, damaged) in [
+            ("{\"layers\":[", true),
+            ("{", true),
+            ("plain", false),
+            ("", false),
+        ] {
+            let digest = store.put(text);
+            let graph = store.graph(&[entry(&digest)]);
+            assert_eq!(graph.refuse_damage().is_err(), damaged, "{text}");
+        }
+        let digest = store.put("x");
+        for (first, damaged) in [(b" {".to_vec(), true), (b"PK".to_vec(), false)] {
+            let graph = Graph::walk(
+                &[entry(&digest)],
+                &mut |_, _| {
+                    Err(BlobError::TooLarge {
+                        found: 9,
+                        limit: 1,
+                        first: first.clone(),
+                    })
+                },
+                &mut |_| (),
+            );
+            assert_eq!(graph.refuse_damage().is_err(), damaged);
         }
     }
 

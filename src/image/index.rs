@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use serde::de::{self, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
+use super::document::{Role, classify};
 use super::platform::Platform;
 use super::rewrite::retargeted;
 use super::text::{self, Fate};
@@ -203,12 +204,13 @@ impl Index {
 fn dangling_text(entry: &str, digest: &Digest) -> String {
     let members = text::parts(entry);
     let key = |text: &str, part: &text::Part| -> String {
+        // A key that is no Unicode text is none that is looked for.
         serde_json::from_str(&text[part.key.clone()]).unwrap_or_default()
     };
     let value = format!("\"{DANGLING_PREFIX}{digest}\"");
     text::edit(entry, &members, |number| {
         let part = &members[number];
-        if key(entry, part) != "annotations" {
+        if !is_member(key(entry, part), "annotations") {
             return Fate::Keep;
         }
         let annotations = &entry[part.value.clone()];
@@ -233,8 +235,8 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
 
 /// Whether `key` is the member `name` to any of the tools that read layouts. Go's decoder ignores
 /// case, so a reader that does not would see fewer references than others do.
-pub(crate) fn is_member(key: &str, name: &str) -> bool {
-    key.eq_ignore_ascii_case(name)
+pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
+    key.as_ref().eq_ignore_ascii_case(name.as_bytes())
 }
 
 /// The value of `manifests` of the whole document.
@@ -267,7 +269,7 @@ impl<'de> de::Deserialize<'de> for Top<'de> {
 
 fn parse_entry(text: &str) -> Entry {
     let mut entry = Entry::default();
-    // An entry that is no object names nothing, and stays where it is.
+    let mut media_types: Vec<String> = Vec::new();
     if let Ok(Members(members)) = serde_json::from_str::<Members<'_>>(text) {
         for (key, value) in members {
             let value = value.get();
@@ -279,7 +281,7 @@ fn parse_entry(text: &str) -> Entry {
                     entry.more_digests.extend(digest);
                 }
             } else if is_member(&key, "mediaType") {
-                entry.media_type = parse(value);
+                media_types.extend(parse::<String>(value));
             } else if is_member(&key, "size") {
                 entry.size = parse(value);
             } else if is_member(&key, "platform") {
@@ -293,10 +295,25 @@ fn parse_entry(text: &str) -> Entry {
             }
         }
     }
+    // Readers disagree on which of several media types counts: the one that says most does.
+    entry.media_type = media_types
+        .into_iter()
+        .filter(|text| !text.is_empty())
+        .max_by_key(|text| classify(Some(text), Role::Entry));
+    if entry.digest.is_none() {
+        // An entry that makes no sense here may to another tool, so what it names stays.
+        entry.more_digests = text
+            .split('"')
+            .filter_map(|piece| piece.parse().ok())
+            .collect();
+    }
     entry
 }
 
-fn annotate(entry: &mut Entry, name: &str, value: &str) {
+fn annotate(entry: &mut Entry, name: &[u8], value: &str) {
+    let Ok(name) = std::str::from_utf8(name) else {
+        return;
+    };
     let text = || parse::<String>(value).filter(|text| !text.is_empty());
     match name {
         NAME_ANNOTATION => entry.image_name = text(),
@@ -317,7 +334,7 @@ fn parse_digest(json: &str) -> Option<Digest> {
 }
 
 /// The members of an object in order, repeated ones too.
-struct Members<'a>(Vec<(Cow<'a, str>, &'a RawValue)>);
+pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, [u8]>, &'a RawValue)>);
 
 impl<'de> de::Deserialize<'de> for Members<'de> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -342,8 +359,9 @@ impl<'de> de::Deserialize<'de> for Members<'de> {
     }
 }
 
-/// A key that borrows from the text unless it has escapes; serde's own `Cow` never borrows.
-pub(crate) struct Key<'a>(pub(crate) Cow<'a, str>);
+/// A key, as bytes: one that is no Unicode text (`"\\ud800"`, which Go's decoder accepts) is a key
+/// that nobody asks for, and must not make the rest unreadable.
+pub(crate) struct Key<'a>(pub(crate) Cow<'a, [u8]>);
 
 impl<'de> de::Deserialize<'de> for Key<'de> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -353,14 +371,20 @@ impl<'de> de::Deserialize<'de> for Key<'de> {
             fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str("a string")
             }
+            fn visit_borrowed_bytes<E>(self, bytes: &'de [u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Borrowed(bytes)))
+            }
+            fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Key<'de>, E> {
+                Ok(Key(Cow::Owned(bytes.to_vec())))
+            }
             fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Borrowed(text)))
+                Ok(Key(Cow::Borrowed(text.as_bytes())))
             }
             fn visit_str<E>(self, text: &str) -> Result<Key<'de>, E> {
-                Ok(Key(Cow::Owned(text.to_owned())))
+                Ok(Key(Cow::Owned(text.as_bytes().to_vec())))
             }
         }
-        deserializer.deserialize_str(KeyVisitor)
+        deserializer.deserialize_bytes(KeyVisitor)
     }
 }
 

@@ -277,7 +277,13 @@ pub fn parse_list(text: &str, host: &Platform) -> Result<Vec<Platform>, InvalidP
         }
         c == ',' && !in_parentheses
     })
-    .map(|spec| Platform::parse(spec, host))
+    .map(|spec| match spec {
+        "" => Err(InvalidPlatform {
+            spec: String::new(),
+            reason: "a part of the list is empty",
+        }),
+        spec => Platform::parse(spec, host),
+    })
     .collect()
 }
 

@@ -110,7 +110,7 @@ fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> S
     let members = text::parts(text);
     text::edit(text, &members, |number| {
         let part = &members[number];
-        if !is_member(&unquoted(&text[part.key.clone()]), "manifests") {
+        if !is_member(unquoted(&text[part.key.clone()]), "manifests") {
             return Fate::Keep;
         }
         let list = &text[part.value.clone()];
@@ -158,7 +158,7 @@ fn digest_of(descriptor: &str) -> Option<String> {
     }
     let part = text::parts(descriptor)
         .into_iter()
-        .find(|part| is_member(&unquoted(&descriptor[part.key.clone()]), "digest"))?;
+        .find(|part| is_member(unquoted(&descriptor[part.key.clone()]), "digest"))?;
     serde_json::from_str(&descriptor[part.value]).ok()
 }
 

@@ -21,7 +21,7 @@ use std::sync::OnceLock;
 
 use super::graph::{Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
-use super::reach::{Arrival, Follow, Reach, Start};
+use super::reach::{Arrival, Cuts, Follow, Reach, Start};
 use super::reference::{Reference, parse_canonical};
 use crate::layout::Digest;
 
@@ -407,8 +407,9 @@ impl<'a> Claims<'a> {
     /// something that nobody leads to is an orphan: orphans whose subject no other orphan holds
     /// stand alone too, and claim the rest.
     fn classify(&self) -> Settled {
-        let whole = |id| Start::Image(self.table.record(id).target, None);
-        let mut walk = Walk::new(self, &|_| true, &whole);
+        let whole = |id| Start::Image(self.table.record(id).target);
+        let none = Cuts::new();
+        let mut walk = Walk::new(self, &|_| true, &whole, &none);
         for (id, _) in self.table.records() {
             if !self.claimable[id.0] {
                 walk.keep(id, Follow::Subjects);
@@ -423,7 +424,7 @@ impl<'a> Claims<'a> {
         let mut held = Reach::new(self.graph);
         for id in &orphans {
             let target = self.table.record(*id).target;
-            let start = Start::Image(target, None);
+            let start = Start::Image(target);
             held.walk(self.graph, start, Follow::Needed, &mut |_, _| ());
         }
         for id in &orphans {
@@ -441,13 +442,15 @@ impl<'a> Claims<'a> {
     }
 
     /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
-    /// and what they claim at any depth. `start` says what the image of a record still holds.
+    /// and what they claim at any depth. `start` says where the image of a record begins, `cuts`
+    /// what images lost.
     pub fn settle(
         &self,
         left: &dyn Fn(RecordId) -> bool,
         start: &dyn Fn(RecordId) -> Start<'a>,
+        cuts: &Cuts,
     ) -> Settled {
-        let mut walk = Walk::new(self, left, start);
+        let mut walk = Walk::new(self, left, start, cuts);
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
@@ -469,7 +472,7 @@ struct Walk<'a, 'b> {
     claims: &'b Claims<'a>,
     left: &'b dyn Fn(RecordId) -> bool,
     start: &'b dyn Fn(RecordId) -> Start<'a>,
-    reach: Reach,
+    reach: Reach<'b>,
     settled: Settled,
 }
 
@@ -478,12 +481,13 @@ impl<'a, 'b> Walk<'a, 'b> {
         claims: &'b Claims<'a>,
         left: &'b dyn Fn(RecordId) -> bool,
         start: &'b dyn Fn(RecordId) -> Start<'a>,
+        cuts: &'b Cuts,
     ) -> Self {
         Walk {
             claims,
             left,
             start,
-            reach: Reach::new(claims.graph),
+            reach: Reach::with_cuts(claims.graph, cuts),
             settled: Settled {
                 kept: vec![false; claims.claimable.len()],
                 how: vec![None; claims.claimable.len()],
@@ -499,6 +503,10 @@ impl<'a, 'b> Walk<'a, 'b> {
                 continue;
             }
             self.settled.how[id.0] = how;
+            // A part is walked by whoever it is a part of, without what that one lost.
+            if how == Some(Claim::Part) {
+                continue;
+            }
             let (waiting, left) = (&self.claims.waiting, self.left);
             self.reach.walk(
                 self.claims.graph,
@@ -508,7 +516,7 @@ impl<'a, 'b> Walk<'a, 'b> {
                     for (id, claim) in waiting.get(&node).into_iter().flatten() {
                         // An image is no part of itself: another entry of the same digest does not
                         // claim it.
-                        if (*claim == Claim::Subject || arrival == Arrival::Below) && left(*id) {
+                        if (*claim == Claim::Subject || arrival == Arrival::Needed) && left(*id) {
                             todo.push((*id, Some(*claim)));
                         }
                     }
@@ -674,8 +682,13 @@ mod tests {
         let graph = store.graph(&entries);
         let table = Table::new(&entries, &graph);
         let claims = Claims::new(&table, &graph);
-        let whole = |id| Start::Image(table.record(id).target, None);
-        let kept = |gone: &[usize]| claims.settle(&|id| !gone.contains(&id.0), &whole).kept;
+        let whole = |id| Start::Image(table.record(id).target);
+        let none = Cuts::new();
+        let kept = |gone: &[usize]| {
+            claims
+                .settle(&|id| !gone.contains(&id.0), &whole, &none)
+                .kept
+        };
         assert_eq!(kept(&[0]), [false, true, true, true]);
         assert_eq!(kept(&[1]), [true, false, true, true]);
         assert_eq!(kept(&[0, 1]), [false; 4]);

@@ -33,6 +33,7 @@ pub struct Trees<'a> {
     contents: &'a Contents,
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
+    listed_attestations: HashSet<NodeId>,
 }
 
 impl<'a> Trees<'a> {
@@ -54,10 +55,17 @@ impl<'a> Trees<'a> {
                 referrers.entry(subject).or_default().push(referrer);
             }
         }
+        let listed_attestations = graph
+            .ids()
+            .flat_map(|node| graph.links(node))
+            .filter(|link| link.note.is_some_and(|note| note.attests.is_some()))
+            .map(|link| link.to)
+            .collect();
         Trees {
             contents,
             config_of,
             referrers,
+            listed_attestations,
         }
     }
 
@@ -109,7 +117,9 @@ impl<'a> Trees<'a> {
             branches.push(branch);
         }
         for referrer in self.referrers.get(&node).into_iter().flatten() {
-            if seen.insert(*referrer) && !attestations.contains(referrer) {
+            // An attestation that says what it is about in both ways is shown once, by the index.
+            let is_listed = self.listed_attestations.contains(referrer);
+            if seen.insert(*referrer) && !attestations.contains(referrer) && !is_listed {
                 let mut branch = self.branch(*referrer, None, path);
                 branch.role = "referrer";
                 branch.platform = None;
@@ -119,12 +129,7 @@ impl<'a> Trees<'a> {
         branches
     }
 
-    fn branch(
-        &self,
-        node: NodeId,
-        declared: Option<String>,
-        path: &mut HashSet<NodeId>,
-    ) -> Branch {
+    fn branch(&self, node: NodeId, declared: Option<String>, path: &mut HashSet<NodeId>) -> Branch {
         let graph = &self.contents.graph;
         let kind = graph.kind(node);
         let platform = declared.or_else(|| {

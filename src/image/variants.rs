@@ -63,11 +63,15 @@ pub fn variants(
                 let config = config_of(node).map(|config| config.platform);
                 config.filter(|_| is_present)
             });
-            let unknown = platform.as_ref().is_some_and(Platform::is_unknown);
+            // An unknown platform alone makes no attestation: it may be somebody's only copy of
+            // something odd.
+            let is_about_another = graph
+                .subject(node)
+                .is_some_and(|subject| subject != image && graph.has_parent(subject));
             found.push(Variant {
                 manifest: node,
                 platform,
-                is_attestation: is_attestation || unknown,
+                is_attestation: is_attestation || is_about_another,
                 is_present,
             });
         }

@@ -29,6 +29,8 @@ pub enum BlobError {
         found: u64,
         /// Bytes allowed.
         limit: u64,
+        /// How it begins.
+        first: Vec<u8>,
     },
     /// Not as long as its descriptor says.
     #[error("it has {found} bytes, its descriptor says {expected}")]
@@ -288,7 +290,13 @@ impl<M> Locked<M> {
             return Err(BlobError::Size { found, expected });
         }
         if found > limit {
-            return Err(BlobError::TooLarge { found, limit });
+            let mut first = Vec::new();
+            file.take(64).read_to_end(&mut first)?;
+            return Err(BlobError::TooLarge {
+                found,
+                limit,
+                first,
+            });
         }
         let mut bytes = Vec::new();
         // One byte of room more than the file has: the read that finds the end needs no growth.

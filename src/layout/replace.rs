@@ -9,7 +9,7 @@ use std::io::Write as _;
 use std::os::fd::AsFd;
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::lock::IndexLock;
@@ -38,6 +38,17 @@ pub struct RootEdit {
     pub old: Vec<u8>,
     /// Its bytes from now on.
     pub new: Vec<u8>,
+}
+
+impl<M> Locked<M> {
+    /// Refuses an index.json that is no regular file: what it leads to is not ours to replace, and
+    /// what it says may be another layout's.
+    ///
+    /// # Errors
+    /// Exit status 12.
+    pub fn refuse_odd_index(&self) -> anyhow::Result<()> {
+        replaceable(&self.layout, "index.json").map(drop)
+    }
 }
 
 impl Locked<Exclusive> {
@@ -160,16 +171,7 @@ impl<'a> Temporary<'a> {
     fn write(layout: &'a Layout, target: &'static str, bytes: &[u8]) -> anyhow::Result<Self> {
         let path = layout.path().join(target);
         let shown = path.display();
-        let old = rustix::fs::statat(&layout.dir, target, AtFlags::SYMLINK_NOFOLLOW)
-            .with_context(|| format!("cannot look at `{shown}`"))?;
-        if FileType::from_raw_mode(old.st_mode) != FileType::RegularFile {
-            return Err(Error::layout(format!(
-                "`{shown}` is {}, not a regular file, and cannot be replaced",
-                super::describe(FileType::from_raw_mode(old.st_mode))
-            ))
-            .hint("name the layout that the link leads to with --layout")
-            .into());
-        }
+        let old = replaceable(layout, target)?;
         let context = || format!("cannot write beside `{shown}`");
         let name = format!("{TEMPORARY}{}-{target}", std::process::id());
         let create = || {
@@ -223,6 +225,23 @@ impl Drop for Temporary<'_> {
             // If this fails, the next run that changes the layout removes it.
             let _ = rustix::fs::unlinkat(&self.layout.dir, &self.name, AtFlags::empty());
         }
+    }
+}
+
+/// Looks at a file of the root that is to be replaced.
+fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
+    let path = layout.path().join(target);
+    let shown = path.display();
+    let stat = rustix::fs::statat(&layout.dir, target, AtFlags::SYMLINK_NOFOLLOW)
+        .with_context(|| format!("cannot look at `{shown}`"))?;
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile => Ok(stat),
+        kind => Err(Error::layout(format!(
+            "`{shown}` is {}, not a regular file, and cannot be replaced",
+            super::describe(kind)
+        ))
+        .hint("name the layout that the link leads to with --layout")
+        .into()),
     }
 }
 

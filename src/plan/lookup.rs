@@ -201,6 +201,8 @@ impl Draft<'_> {
     }
 
     fn ambiguous(&self, argument: &str, candidates: &[RecordId]) -> Refusal {
+        let targets = candidates.iter().map(|id| self.record(*id).target);
+        let targets = targets.collect::<BTreeSet<_>>().len();
         let list: BTreeSet<String> = candidates
             .iter()
             .map(|id| {
@@ -222,7 +224,11 @@ impl Draft<'_> {
                 super::listed(&list, 8)
             ),
         )
-        .hint("give a full name, or more digits of the ID")
+        .hint(if targets > 1 {
+            "give a full name, or more digits of the ID"
+        } else {
+            "give a full name"
+        })
     }
 }
 

@@ -21,14 +21,14 @@ pub mod rmi;
 pub mod same_set;
 pub mod untag;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 
 use in_use::Uses;
 
 use crate::image::Contents;
 use crate::image::graph::{Graph, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Cut, Follow, Reach, Start};
+use crate::image::reach::{Cut, Cuts, Follow, Reach, Start};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
 use crate::layout::Digest;
 
@@ -42,7 +42,7 @@ pub struct Plan {
     /// Records that stay, by their number.
     pub kept: Vec<bool>,
     /// Manifests that images lose although their indexes still list them, by image.
-    pub cuts: HashMap<NodeId, Cut>,
+    pub cuts: Cuts,
     /// Full names that nothing carries any more.
     pub names_gone: BTreeSet<String>,
     /// Arguments, or parts of them, that were not done.
@@ -315,8 +315,8 @@ impl<'a> Draft<'a> {
         self.refusals.push(refusal);
     }
 
-    fn cuts(&self) -> HashMap<NodeId, Cut> {
-        let mut cuts: HashMap<NodeId, Cut> = HashMap::new();
+    fn cuts(&self) -> Cuts {
+        let mut cuts = Cuts::new();
         for cut in &self.platform_cuts {
             let set = cuts.entry(cut.image).or_default();
             set.insert(cut.manifest);
@@ -333,9 +333,11 @@ impl<'a> Draft<'a> {
             let cuts = self.cuts();
             let states = &self.states;
             let kept = claims
-                .settle(&|id| states[id.index()] != State::Gone, &|id| {
-                    start(self.contents, id, &cuts, &self.rewrites)
-                })
+                .settle(
+                    &|id| states[id.index()] != State::Gone,
+                    &|id| start(self.contents, id, &self.rewrites),
+                    &cuts,
+                )
                 .kept;
             let holders = holders(self.contents, &kept, &cuts, &self.rewrites);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
@@ -384,7 +386,7 @@ impl<'a> Draft<'a> {
         plan
     }
 
-    fn take_back(&mut self, cut: PlatformCut, kept: &[bool], cuts: &HashMap<NodeId, Cut>) {
+    fn take_back(&mut self, cut: PlatformCut, kept: &[bool], cuts: &Cuts) {
         let above = self.graph().ancestors(cut.manifest, Follow::Subjects);
         let names: BTreeSet<String> = self
             .table()
@@ -392,6 +394,7 @@ impl<'a> Draft<'a> {
             .filter(|(id, record)| {
                 let lost = cuts.get(&record.target);
                 kept[id.index()]
+                    && !record.kind.is_dependent()
                     && record.target != cut.image
                     && above.contains(&record.target)
                     && !lost.is_some_and(|lost| lost.contains(&cut.manifest))
@@ -449,26 +452,18 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Where a record's image begins, with what it lost.
-fn start<'s>(
-    contents: &Contents,
-    id: RecordId,
-    cuts: &'s HashMap<NodeId, Cut>,
-    rewrites: &'s [Rewrite],
-) -> Start<'s> {
+/// Where a record's image begins.
+fn start<'s>(contents: &Contents, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
     match rewrites.iter().find(|rewrite| rewrite.record == id) {
         Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => {
-            let target = contents.table.record(id).target;
-            Start::Image(target, cuts.get(&target))
-        }
+        None => Start::Image(contents.table.record(id).target),
     }
 }
 
 impl Plan {
-    /// Where a record's image begins under this plan, with what it lost.
+    /// Where a record's image begins under this plan.
     pub fn start(&self, contents: &Contents, id: RecordId) -> Start<'_> {
-        start(contents, id, &self.cuts, &self.rewrites)
+        start(contents, id, &self.rewrites)
     }
 
     /// Points the entries of a rewritten name to the new index.
@@ -484,14 +479,15 @@ impl Plan {
 fn holders(
     contents: &Contents,
     kept: &[bool],
-    cuts: &HashMap<NodeId, Cut>,
+    cuts: &Cuts,
     rewrites: &[Rewrite],
 ) -> Vec<Option<RecordId>> {
     let mut holders = vec![None; contents.graph.len()];
-    let mut reach = Reach::new(&contents.graph);
-    for (id, _) in contents.table.records() {
-        if kept[id.index()] {
-            let start = start(contents, id, cuts, rewrites);
+    let mut reach = Reach::with_cuts(&contents.graph, cuts);
+    for (id, record) in contents.table.records() {
+        // Parts of other images are held by those.
+        if kept[id.index()] && record.kind != Kind::Child {
+            let start = start(contents, id, rewrites);
             reach.walk(&contents.graph, start, Follow::Subjects, &mut |node, _| {
                 let holder = &mut holders[node.index()];
                 *holder = holder.or(Some(id));

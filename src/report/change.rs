@@ -3,7 +3,7 @@
 //! A dry run and a real run make the same [`Report`] from the same values; only the tense differs,
 //! and a real run leaves out what could not be deleted.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::path::Path;
 
 use serde::Serialize;
@@ -15,6 +15,7 @@ use crate::commit::Outcome;
 use crate::gc::{Garbage, Live, Spared};
 use crate::image::Contents;
 use crate::image::graph::NodeId;
+use crate::image::index::EntryEdit;
 use crate::image::reach::{Follow, Reach, Start};
 use crate::layout::Digest;
 use crate::plan::{Action, Note, Plan, RefusalClass};
@@ -45,6 +46,10 @@ pub struct Report {
     #[serde(skip)]
     lines: Vec<Line>,
     #[serde(skip)]
+    entries_removed: usize,
+    #[serde(skip)]
+    entries_dangling: usize,
+    #[serde(skip)]
     kept_bytes: u64,
     #[serde(skip)]
     notes: Vec<String>,
@@ -70,8 +75,8 @@ pub struct KeptBlob {
     pub kind: &'static str,
     /// Bytes, as its descriptor says.
     pub size: u64,
-    /// Why it stays.
-    pub reason: String,
+    /// Who needs it: the first name that does.
+    pub needed_by: String,
 }
 
 /// An image that stays.
@@ -160,6 +165,10 @@ impl Report {
             .collect();
         let lines = lines(facts, &gone.iter().map(|blob| &blob.digest).collect());
         let kept = kept(facts);
+        let edits = |kind: EntryEdit| {
+            let edits = facts.plan.edits.values();
+            edits.filter(|edit| **edit == kind).count()
+        };
         let Spared { blobs, bytes } = facts.garbage.spared;
         let mut report = Report {
             dry_run: facts.outcome.is_none(),
@@ -193,6 +202,8 @@ impl Report {
                 .collect(),
             rewritten: facts.rewritten.to_vec(),
             spared: SparedBlobs { blobs, bytes },
+            entries_removed: edits(EntryEdit::Remove),
+            entries_dangling: edits(EntryEdit::Dangle),
             errors: errors(facts),
             warnings: warnings(facts),
             kept_bytes: kept
@@ -217,7 +228,10 @@ impl Report {
 
     /// Whether anything was to be removed.
     pub fn is_empty(&self) -> bool {
-        self.lines.is_empty() && self.deleted.is_empty() && self.rewritten.is_empty()
+        self.lines.is_empty()
+            && self.deleted.is_empty()
+            && self.rewritten.is_empty()
+            && self.entries_removed + self.entries_dangling == 0
     }
 
     /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
@@ -313,95 +327,104 @@ impl Report {
         }
     }
 
-    /// One line: how many names, images and blobs, and how many bytes.
+    /// One line: how many entries of index.json, how many blobs, how many bytes.
     pub fn summary(&self) -> String {
-        let names = self.untagged.len();
-        let images = self
-            .lines
-            .iter()
-            .filter(|line| matches!(line, Line::Deleted(_)))
-            .count();
-        if names + images + self.deleted.len() == 0 {
+        let mut parts = Vec::new();
+        let verb = |done: &str, would: &str| match self.dry_run {
+            true => format!("would {would}"),
+            false => done.to_owned(),
+        };
+        if self.entries_removed > 0 {
+            let entries = count(self.entries_removed, "entry", "entries");
+            parts.push(format!(
+                "{} {entries} of index.json",
+                verb("removed", "remove")
+            ));
+        }
+        if self.entries_dangling > 0 {
+            let images = count(self.entries_dangling, "image", "images");
+            parts.push(format!("{} {images} dangling", verb("left", "leave")));
+        }
+        if !self.deleted.is_empty() {
+            let blobs = count(self.deleted.len(), "blob", "blobs");
+            let bytes = size(self.freed_bytes);
+            parts.push(format!("{} {blobs}", verb("deleted", "delete")));
+            parts.push(format!("{} {bytes}", verb("freed", "free")));
+        }
+        if parts.is_empty() {
             return match self.dry_run {
                 true => "There is nothing to remove.".to_owned(),
                 false => "Nothing was removed.".to_owned(),
             };
         }
-        let names = count(names, "name", "names");
-        let manifests = count(images, "manifest", "manifests");
-        let blobs = count(self.deleted.len(), "blob", "blobs");
-        let bytes = size(self.freed_bytes);
-        if self.dry_run {
-            format!("Would remove {names} and {manifests}; would delete {blobs}, freeing {bytes}.")
-        } else {
-            format!("Removed {names} and {manifests}; deleted {blobs}, freed {bytes}.")
-        }
+        let mut text = crate::plan::listed(&parts, parts.len());
+        text[..1].make_ascii_uppercase();
+        text + "."
     }
 
     fn talk_kept(&self, console: Console) {
         if self.kept.is_empty() {
             return;
         }
-        let mut reasons: BTreeMap<&str, u64> = BTreeMap::new();
-        for blob in &self.kept {
-            *reasons.entry(&blob.reason).or_default() += 1;
-        }
-        let reasons: Vec<String> = reasons.keys().map(|text| (*text).to_owned()).collect();
+        let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
+        let holders: Vec<String> = holders.into_iter().cloned().collect();
         console.say(&format!(
-            "Kept {} ({}): {}.",
-            count(self.kept.len(), "shared blob", "shared blobs"),
+            "Kept {} ({}) that {} {}.",
+            count(self.kept.len(), "blob", "blobs"),
             size(self.kept_bytes),
-            visible(&crate::plan::listed(&reasons, 3))
+            visible(&crate::plan::listed(&holders, 3)),
+            if holders.len() == 1 { "needs" } else { "need" }
         ));
         for blob in &self.kept {
             console.say_more(&format!(
-                "Kept: {} ({}, {}), {}",
+                "Kept: {} ({}, {}), needed by {}",
                 blob.digest,
                 blob.kind,
                 size(blob.size),
-                visible(&blob.reason)
+                visible(&blob.needed_by)
             ));
         }
     }
 }
 
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
-/// twice; one that the layout did not have goes with its name.
+/// twice; one that the layout did not have goes with its name. Of several names that lead to a
+/// document, it goes with the last.
 fn lines(facts: &Facts<'_>, gone: &HashSet<&Digest>) -> Vec<Line> {
     let graph = &facts.contents.graph;
     let listed: HashSet<&Digest> = facts.garbage.blobs.iter().map(|b| &b.digest).collect();
     let stays = |node: NodeId| facts.live.is_none_or(|live| live.contains(node));
     let mut said = HashSet::new();
-    let mut lines = Vec::new();
-    for action in &facts.plan.actions {
+    let mut lines: Vec<Vec<Line>> = Vec::new();
+    for action in facts.plan.actions.iter().rev() {
+        let mut own = Vec::new();
         match action {
-            Action::Untagged(name) => lines.push(Line::Untagged(name.clone())),
+            Action::Untagged(name) => own.push(Line::Untagged(name.clone())),
             Action::Deleted(node) => {
                 let digest = graph.digest(*node);
                 let was_missing =
                     !listed.contains(digest) && !stays(*node) && facts.garbage.kept_back.is_empty();
                 if (gone.contains(digest) || was_missing) && said.insert(*node) {
-                    lines.push(Line::Deleted(digest.clone()));
+                    own.push(Line::Deleted(digest.clone()));
                 }
             }
+            // What was said of an image was said of all below it.
+            Action::DeletedBelow(node) if stays(*node) || said.contains(node) => {}
             Action::DeletedBelow(node) => {
-                // Most images share nothing with what was said before, so this walk is short.
-                if stays(*node) || said.contains(node) {
-                    continue;
-                }
                 for below in graph.needed_below(*node) {
                     let digest = graph.digest(below);
                     if graph.is_present_document(below)
                         && gone.contains(digest)
                         && said.insert(below)
                     {
-                        lines.push(Line::Deleted(digest.clone()));
+                        own.push(Line::Deleted(digest.clone()));
                     }
                 }
             }
         }
+        lines.push(own);
     }
-    lines
+    lines.into_iter().rev().flatten().collect()
 }
 
 /// What the removed images had and something else still needs.
@@ -417,27 +440,39 @@ fn kept(facts: &Facts<'_>) -> Vec<KeptBlob> {
         let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
             continue;
         };
-        let start = Start::Image(*node, None);
+        let start = Start::Image(*node);
         reach.walk(graph, start, Follow::Needed, &mut |node, _| {
             if live.contains(node) {
-                let reason = match live.holder(node) {
-                    Some(id) => format!("{} needs them", contents.table.record(id).shown(graph)),
-                    None => "manifest.json or another layout needs them".to_owned(),
-                };
-                kept.push((node, reason));
+                kept.push((node, holder_of(contents, plan, live, node)));
             }
         });
     }
     let mut seen = HashSet::new();
     kept.into_iter()
         .filter(|(node, _)| seen.insert(*node) && !graph.is_missing_document(*node))
-        .map(|(node, reason)| KeptBlob {
+        .map(|(node, needed_by)| KeptBlob {
             digest: graph.digest(node).clone(),
             kind: graph.kind(node).word(),
             size: graph.size(node),
-            reason,
+            needed_by,
         })
         .collect()
+}
+
+/// Who needs a blob.
+fn holder_of(contents: &Contents, plan: &Plan, live: &Live, node: NodeId) -> String {
+    let Some(id) = live.holder(node) else {
+        return "manifest.json or another layout".to_owned();
+    };
+    let record = contents.table.record(id);
+    let dangles = record
+        .entries
+        .iter()
+        .any(|at| plan.edits.get(at) == Some(&EntryEdit::Dangle));
+    match dangles {
+        true => "an image that stays as a dangling one".to_owned(),
+        false => record.shown(&contents.graph),
+    }
 }
 
 fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
@@ -478,10 +513,18 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
     let Some(outcome) = facts.outcome else {
         return errors;
     };
+    let mut causes: BTreeMap<&str, Vec<&Digest>> = BTreeMap::new();
     for (digest, reason) in &outcome.failed {
+        causes.entry(reason).or_default().push(digest);
+    }
+    for (reason, digests) in causes {
+        let more = match digests.len() - 1 {
+            0 => String::new(),
+            n => format!(" and {n} more"),
+        };
         failed(
-            format!("cannot delete the blob {digest}: {reason}"),
-            Some("it is garbage now; the next prune tries again"),
+            format!("cannot delete the blob {}{more}: {reason}", digests[0]),
+            Some("what is left is garbage now; the next prune tries again"),
         );
     }
     if let Some(reason) = &outcome.unchecked {
@@ -528,9 +571,10 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
                 manifest,
                 holders,
             } => warnings.push(format!(
-                "platform {platform} is kept ({}): {} needs it",
+                "platform {platform} is kept ({}): {} {} it",
                 facts.contents.graph.digest(*manifest),
-                crate::plan::listed(holders, 8)
+                crate::plan::listed(holders, 8),
+                if holders.len() == 1 { "needs" } else { "need" }
             )),
             Note::Rewritten { image, old } => warnings.push(format!(
                 "{image} has a new index; signatures of the old one ({}) do not cover it",

@@ -198,7 +198,12 @@ fn trees(lines: &[ImageLine], full: bool) -> String {
             name.push_str(" (in use)");
         }
         rows.push([name, id(line, full), size(line.size)]);
-        add_branches(line.tree.as_deref().unwrap_or_default(), "", full, &mut rows);
+        add_branches(
+            line.tree.as_deref().unwrap_or_default(),
+            "",
+            full,
+            &mut rows,
+        );
     }
     let width = |column: usize| {
         let widths = rows.iter().map(|row| row[column].chars().count());
@@ -213,7 +218,11 @@ fn trees(lines: &[ImageLine], full: bool) -> String {
 fn add_branches(branches: &[TreeLine], indent: &str, full: bool, rows: &mut Vec<[String; 3]>) {
     for (number, branch) in branches.iter().enumerate() {
         let is_last = number + 1 == branches.len();
-        let (bar, next) = if is_last { ("└─ ", "   ") } else { ("├─ ", "│  ") };
+        let (bar, next) = if is_last {
+            ("└─ ", "   ")
+        } else {
+            ("├─ ", "│  ")
+        };
         let mut text = format!("{indent}{bar}");
         match (&branch.platform, branch.role) {
             (Some(platform), "platform") => text.push_str(&visible(platform)),
