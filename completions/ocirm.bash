@@ -16,6 +16,9 @@ _ocirm() {
             ",$1")
                 cmd="ocirm"
                 ;;
+            ocirm,check)
+                cmd="ocirm__subcmd__check"
+                ;;
             ocirm,help)
                 cmd="ocirm__subcmd__help"
                 ;;
@@ -30,6 +33,12 @@ _ocirm() {
                 ;;
             ocirm,untag)
                 cmd="ocirm__subcmd__untag"
+                ;;
+            ocirm,why)
+                cmd="ocirm__subcmd__why"
+                ;;
+            ocirm__subcmd__help,check)
+                cmd="ocirm__subcmd__help__subcmd__check"
                 ;;
             ocirm__subcmd__help,help)
                 cmd="ocirm__subcmd__help__subcmd__help"
@@ -46,6 +55,9 @@ _ocirm() {
             ocirm__subcmd__help,untag)
                 cmd="ocirm__subcmd__help__subcmd__untag"
                 ;;
+            ocirm__subcmd__help,why)
+                cmd="ocirm__subcmd__help__subcmd__why"
+                ;;
             *)
                 ;;
         esac
@@ -53,7 +65,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune help"
+            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune why check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -81,9 +93,63 @@ _ocirm() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
-        ocirm__subcmd__help)
-            opts="ls rmi untag prune help"
+        ocirm__subcmd__check)
+            opts="-v -h --digests --recursive --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --recursive)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help)
+            opts="ls rmi untag prune why check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -152,6 +218,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help__subcmd__untag)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__why)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -367,6 +447,39 @@ _ocirm() {
             ;;
         ocirm__subcmd__untag)
             opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__why)
+            opts="-v -h --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

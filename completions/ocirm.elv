@@ -32,6 +32,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand rmi 'Remove images, or platforms of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and blobs that nothing needs'
+            cand why 'Explain what keeps an image or a blob'
+            cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ocirm;ls'= {
@@ -115,11 +117,37 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
         }
+        &'ocirm;why'= {
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;check'= {
+            cand --recursive 'Every layout below this directory; symbolic links are not followed'
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --digests 'Read every blob and compare its digest'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
         &'ocirm;help'= {
             cand ls 'List images'
             cand rmi 'Remove images, or platforms of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and blobs that nothing needs'
+            cand why 'Explain what keeps an image or a blob'
+            cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ocirm;help;ls'= {
@@ -129,6 +157,10 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         &'ocirm;help;untag'= {
         }
         &'ocirm;help;prune'= {
+        }
+        &'ocirm;help;why'= {
+        }
+        &'ocirm;help;check'= {
         }
         &'ocirm;help;help'= {
         }

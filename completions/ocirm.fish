@@ -37,6 +37,8 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "ls" -d 'List images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images, or platforms of them'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "why" -d 'Explain what keeps an image or a blob'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "check" -d 'Check whether a layout is sound'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l containers -d 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
@@ -58,7 +60,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print h
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
@@ -73,7 +75,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Sho
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
@@ -92,7 +94,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Con
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'`Untagged: …` and `Deleted: …` lines'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
@@ -105,8 +107,32 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'S
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "ls" -d 'List images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "rmi" -d 'Remove images, or platforms of them'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "untag" -d 'Take names away and keep the images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l digests -d 'Read every blob and compare its digest'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "rmi" -d 'Remove images, or platforms of them'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "untag" -d 'Take names away and keep the images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "why" -d 'Explain what keeps an image or a blob'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "check" -d 'Check whether a layout is sound'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'

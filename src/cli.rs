@@ -133,6 +133,48 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed; see `ocirm rmi`.
     Prune(PruneArgs),
+    /// Explain what keeps an image or a blob
+    ///
+    /// Shows how the entries of index.json lead to it, one way for each name, or that nothing does
+    /// and when its file last changed. A REF is a name, or the full digest of any blob.
+    ///
+    /// With `--format json` one object for each REF is printed, with the members digest, kind, size,
+    /// present, changed and ways (entry, kind, belongs_to, steps).
+    Why(WhyArgs),
+    /// Check whether a layout is sound
+    ///
+    /// Every entry is followed; manifests are compared with their digests, other blobs with their
+    /// sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
+    /// damage, for layouts may be sparse. Blobs that nothing needs and files of other tools are
+    /// counted. Nothing is changed. Exit status 12 when anything is damaged.
+    ///
+    /// With `--format json` one object for each layout is printed.
+    Check(CheckArgs),
+}
+
+/// The arguments of `ocirm why`.
+#[derive(Args, Debug)]
+pub struct WhyArgs {
+    /// Names of images, or full digests of blobs
+    #[arg(value_name = "REF", required = true)]
+    pub references: Vec<String>,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
+}
+
+/// The arguments of `ocirm check`.
+#[derive(Args, Debug)]
+pub struct CheckArgs {
+    /// Read every blob and compare its digest
+    #[arg(long)]
+    pub digests: bool,
+    /// Every layout below this directory; symbolic links are not followed
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub recursive: Option<PathBuf>,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
 }
 
 /// The arguments of `ocirm ls`.
@@ -266,10 +308,10 @@ pub struct PruneArgs {
     pub format: ChangeFormat,
 }
 
-/// How changing commands print their result.
+/// How commands print their result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum ChangeFormat {
-    /// `Untagged: …` and `Deleted: …` lines
+    /// Lines for people
     Text,
     /// One JSON object
     Json,

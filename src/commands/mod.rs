@@ -4,12 +4,14 @@
 //! whichever the lock; a dry run reports it, a real run commits it. When index.json was changed by
 //! somebody else between reading and replacing it, the decision is made again.
 
+mod check;
 mod locate;
 mod ls;
 mod prune;
 mod rmi;
 mod told;
 mod untag;
+mod why;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -50,6 +52,8 @@ pub fn run(cli: Cli) -> u8 {
         Command::Rmi(args) => rmi::run(&session, args),
         Command::Untag(args) => untag::run(&session, args),
         Command::Prune(args) => prune::run(&session, args),
+        Command::Why(args) => why::run(&session, args),
+        Command::Check(args) => check::run(&session, args),
     });
     match result {
         Ok(status) => status,

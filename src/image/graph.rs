@@ -98,8 +98,9 @@ struct Node {
     served: Class,
     /// Some document lists it.
     has_parent: bool,
-    /// Bytes, as the first descriptor said.
+    /// Bytes, as the first descriptor said; 0 when it said nothing.
     size: u64,
+    is_size_known: bool,
     edges: Range<u32>,
 }
 
@@ -326,6 +327,7 @@ impl Graph {
             served: Class::Leaf,
             has_parent: false,
             size: size.unwrap_or(0),
+            is_size_known: size.is_some(),
             edges: 0..0,
         });
         NodeId(number(index))
@@ -374,6 +376,12 @@ impl Graph {
     /// Its size in bytes: of a document that was read, what it has; else what a descriptor says.
     pub fn size(&self, id: NodeId) -> u64 {
         self.node(id).size
+    }
+
+    /// Its size in bytes as a descriptor says, if one does.
+    pub fn declared_size(&self, id: NodeId) -> Option<u64> {
+        let node = self.node(id);
+        node.is_size_known.then_some(node.size)
     }
 
     /// Whether it is a document that was read.
@@ -432,6 +440,28 @@ impl Graph {
             stack.append(&mut below);
         }
         order
+    }
+
+    /// For everything that leads to a node the next step on a shortest way there. Costs as much as
+    /// the graph is large.
+    pub fn ways_to(&self, node: NodeId) -> HashMap<NodeId, (NodeId, Role)> {
+        let mut above: HashMap<NodeId, Vec<(NodeId, Role)>> = HashMap::new();
+        for from in self.ids() {
+            for link in self.links(from) {
+                above.entry(link.to).or_default().push((from, link.role));
+            }
+        }
+        let mut next = HashMap::new();
+        let mut queue = VecDeque::from([node]);
+        while let Some(at) = queue.pop_front() {
+            for (from, role) in above.get(&at).into_iter().flatten() {
+                if *from != node && !next.contains_key(from) {
+                    next.insert(*from, (at, *role));
+                    queue.push_back(*from);
+                }
+            }
+        }
+        next
     }
 
     /// The node and everything that leads to it. Costs as much as the graph is large, so it is for

@@ -10,11 +10,13 @@
 //! * `rewrite`: an index without some of its manifests
 //! * `config`: platform, date and labels of an image
 //! * `variants`: the manifests that an image offers, by platform
+//! * `check`: whether a layout is sound
 //! * `tree`: what belongs to an image
 //! * `facts`, `usage`: age, labels and bytes of an image
 //! * `docker_archive`: the files that `docker save` writes beside index.json
 //! * `contents`: all of this, read at one moment
 
+pub mod check;
 pub mod config;
 pub mod containers;
 mod contents;

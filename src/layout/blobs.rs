@@ -311,6 +311,89 @@ impl<M> Locked<M> {
         Ok(Some(bytes))
     }
 
+    /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
+    /// size in bytes. `None`: the layout does not have it. Of an algorithm that nobody can compute
+    /// here only the size is compared.
+    ///
+    /// # Errors
+    /// As [`Locked::read_blob`].
+    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Option<()>, BlobError> {
+        let Some((file, found)) = self.blobs.open_blob(digest)? else {
+            return Ok(None);
+        };
+        if let Some(expected) = size
+            && expected != found
+        {
+            return Err(BlobError::Size { found, expected });
+        }
+        if let Some(algorithm) = digest.algorithm() {
+            let computed =
+                algorithm.hash_reader(&mut io::BufReader::with_capacity(1 << 17, file))?;
+            if computed != *digest {
+                return Err(BlobError::Digest(computed));
+            }
+        }
+        Ok(Some(()))
+    }
+
+    /// Compares a blob's size with what its descriptor says, without reading it. `None`: the layout
+    /// does not have it.
+    ///
+    /// # Errors
+    /// Another size, something that is no file, and what the operating system says.
+    pub fn measure_blob(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Option<()>, BlobError> {
+        match self.blobs.open_blob(digest)? {
+            None => Ok(None),
+            Some((_, found)) => match size {
+                Some(expected) if expected != found => Err(BlobError::Size { found, expected }),
+                _ => Ok(Some(())),
+            },
+        }
+    }
+
+    /// The files and directories of the layout that are neither blobs nor what every layout has,
+    /// as paths within the layout, in order.
+    ///
+    /// # Errors
+    /// A directory that cannot be listed.
+    pub fn list_strays(&self) -> anyhow::Result<Vec<String>> {
+        let mut strays = Vec::new();
+        let known = [
+            "blobs",
+            "index.json",
+            "oci-layout",
+            "manifest.json",
+            "repositories",
+        ];
+        let names = |dir: &OwnedFd, each: &mut dyn FnMut(&str)| -> anyhow::Result<()> {
+            for entry in rustix::fs::Dir::read_from(dir)? {
+                let name = entry?.file_name().to_string_lossy().into_owned();
+                if name != "." && name != ".." {
+                    each(&name);
+                }
+            }
+            Ok(())
+        };
+        names(&self.layout.dir.try_clone()?.into(), &mut |name| {
+            if !known.contains(&name) {
+                strays.push(name.to_owned());
+            }
+        })?;
+        for (algorithm, dir) in &self.blobs.known {
+            names(&dir.dir, &mut |name| {
+                if algorithm.digest_of_file_name(name).is_none() {
+                    strays.push(format!("blobs/{}/{name}", algorithm.name()));
+                }
+            })?;
+        }
+        strays.sort();
+        Ok(strays)
+    }
+
     /// Looks at a blob's file without following a symbolic link. `None`: there is no such file, or
     /// it is something else than a file or a link.
     ///

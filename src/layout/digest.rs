@@ -74,6 +74,35 @@ impl Algorithm {
         }
     }
 
+    /// The digest of everything that a reader gives.
+    ///
+    /// # Errors
+    /// What the reader says.
+    pub fn hash_reader(self, reader: &mut impl std::io::Read) -> std::io::Result<Digest> {
+        fn hash<H: sha2::Digest>(reader: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
+            let mut hasher = H::new();
+            each_piece(reader, |piece| hasher.update(piece))?;
+            Ok(hasher.finalize().to_vec())
+        }
+        let hash = match self {
+            Algorithm::Sha256 => {
+                let mut hasher = sha2::Sha256::new();
+                each_piece(reader, |piece| hasher.update(piece))?;
+                return Ok(Digest(Repr::Sha256(hasher.finalize().into())));
+            }
+            Algorithm::Sha384 => hash::<sha2::Sha384>(reader)?,
+            Algorithm::Sha512 => hash::<sha2::Sha512>(reader)?,
+            Algorithm::Blake3 => {
+                let mut hasher = blake3::Hasher::new();
+                each_piece(reader, |piece| {
+                    hasher.update(piece);
+                })?;
+                hasher.finalize().as_bytes().to_vec()
+            }
+        };
+        Ok(Digest::from_hash(self, &hash))
+    }
+
     /// The digest that a file of this name in this algorithm's directory must have, or `None`
     /// when the name is no digest: such a file is not a blob and is nobody's to remove.
     pub fn digest_of_file_name(self, name: &str) -> Option<Digest> {
@@ -197,6 +226,19 @@ impl serde::Serialize for Digest {
     }
 }
 
+/// Reads to the end, in pieces that fit a processor's cache.
+fn each_piece(reader: &mut impl std::io::Read, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
+    let mut buffer = vec![0; 1 << 17];
+    loop {
+        match reader.read(&mut buffer) {
+            Ok(0) => return Ok(()),
+            Ok(n) => each(&buffer[..n]),
+            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+}
+
 fn is_lower_hex(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
@@ -289,6 +331,7 @@ mod tests {
             let digest = algorithm.hash(b"");
             assert_eq!(digest.algorithm(), Some(algorithm));
             assert_eq!(digest, digest.to_string().parse().unwrap());
+            assert_eq!(digest, algorithm.hash_reader(&mut &b""[..]).unwrap());
         }
     }
 }

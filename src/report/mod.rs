@@ -4,11 +4,12 @@
 //! person sees them ([`escape`]), and are what they are in JSON.
 //!
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do
-//! * `list`: what `ls` shows
+//! * `list`: what `ls` shows; `check`: what `check` and `why` say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
 pub mod change;
+pub mod check;
 pub mod console;
 pub mod escape;
 pub mod list;

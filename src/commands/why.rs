@@ -1,0 +1,139 @@
+//! `ocirm why`.
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::Session;
+use super::locate::locate;
+use crate::cli::{ChangeFormat, WhyArgs};
+use crate::error::{Error, Kind};
+use crate::image::Contents;
+use crate::image::graph::NodeId;
+use crate::image::reference::{Argument, parse_argument};
+use crate::image::table::Record;
+use crate::layout::{Digest, Locked, Shared};
+use crate::plan::Draft;
+use crate::report::check::{Step, Way, WhyReport, how};
+use crate::report::to_stdout;
+
+pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
+    let (path, references) = locate(session, args.references)?;
+    let layout = session.open_shared(&path)?;
+    let contents = session.load(&layout, &[])?;
+    let mut status = 0;
+    for text in &references {
+        match explain(&layout, &contents, text) {
+            Ok(report) => {
+                let text = match args.format {
+                    ChangeFormat::Json => report.json(),
+                    ChangeFormat::Text => {
+                        report.text(session.console.is_verbose(), Timestamp::now())
+                    }
+                };
+                to_stdout(&text).context("cannot write to standard output")?;
+            }
+            Err(error) => status = super::failed(session.console, &error),
+        }
+    }
+    Ok(status)
+}
+
+fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::Result<WhyReport> {
+    let graph = &contents.graph;
+    let digest = match parse_argument(text) {
+        Ok(Argument::Digest(digest)) => Some(digest),
+        _ => text.parse::<Digest>().ok(),
+    };
+    let node = match &digest {
+        Some(digest) => graph.find(digest),
+        None => {
+            let found = Draft::new(contents).look_up(text).map_err(|refusal| {
+                let error = Error::new(Kind::Failed, refusal.message);
+                match refusal.hint {
+                    Some(hint) => error.hint(hint),
+                    None => error.hint("why takes a name or the full digest of any blob"),
+                }
+            })?;
+            Some(found.target)
+        }
+    };
+    let digest = match (node, digest) {
+        (Some(node), _) => graph.digest(node).clone(),
+        (None, Some(digest)) => digest,
+        (None, None) => {
+            return Err(Error::new(Kind::Failed, format!("No such image: {text}")).into());
+        }
+    };
+    let stat = layout.stat_blob(&digest)?;
+    if node.is_none() && stat.is_none() {
+        let message = format!("the layout has no blob {digest}, and nothing leads to one");
+        return Err(Error::new(Kind::Failed, message).into());
+    }
+    Ok(WhyReport {
+        kind: node.map_or("blob", |node| graph.kind(node).word()),
+        size: stat.map(|stat| stat.size),
+        present: stat.is_some() || node.is_some_and(|n| graph.is_present_document(n)),
+        changed: stat.map(|stat| stat.changed),
+        ways: node.map_or_else(Vec::new, |node| ways(contents, node)),
+        digest,
+    })
+}
+
+/// For each entry that leads to a blob the shortest way there.
+fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
+    let graph = &contents.graph;
+    let next = graph.ways_to(node);
+    let step = |node: NodeId, how| Step {
+        digest: graph.digest(node).clone(),
+        kind: graph.kind(node).word(),
+        how,
+    };
+    let mut ways: Vec<Way> = contents
+        .table
+        .records()
+        .filter(|(_, record)| record.target == node || next.contains_key(&record.target))
+        .map(|(_, record)| {
+            let mut steps = vec![step(record.target, None)];
+            let mut at = record.target;
+            while at != node
+                && let Some((to, role)) = next.get(&at)
+            {
+                steps.push(step(*to, Some(how(*role))));
+                at = *to;
+            }
+            Way {
+                entry: record.shown(graph),
+                kind: record.kind.word(),
+                belongs_to: owner(contents, record),
+                steps,
+            }
+        })
+        .collect();
+    ways.sort_by(|a, b| (a.steps.len(), &a.entry).cmp(&(b.steps.len(), &b.entry)));
+    if contents.archive_blobs.iter().flatten().any(|n| *n == node) {
+        ways.push(Way {
+            entry: "manifest.json".to_owned(),
+            kind: "manifest.json",
+            belongs_to: None,
+            steps: vec![step(node, None)],
+        });
+    }
+    ways
+}
+
+/// The image that a child or referrer lives and dies with: the first that holds its subject, or it.
+fn owner(contents: &Contents, record: &Record) -> Option<String> {
+    if !record.kind.is_dependent() {
+        return None;
+    }
+    let graph = &contents.graph;
+    let held = record.subject.unwrap_or(record.target);
+    let next = graph.ways_to(held);
+    contents
+        .table
+        .records()
+        .find(|(_, owner)| {
+            !owner.kind.is_dependent() && (owner.target == held || next.contains_key(&owner.target))
+        })
+        .map(|(_, owner)| owner.shown(graph))
+}
