@@ -3,9 +3,9 @@
 use std::collections::BTreeSet;
 
 use crate::image::Contents;
-use crate::image::graph::NodeId;
+use crate::image::graph::{Follow, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Follow, Reach, Start};
+use crate::image::reach::{Reach, Start};
 use crate::image::table::{Kind, RecordId};
 use crate::layout::RootEdit;
 use crate::plan::Plan;

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::index::{Members, is_member};
+use super::members::{Members, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;

@@ -18,7 +18,7 @@ use serde::de::{
     Visitor,
 };
 
-use super::index::{Key, is_member};
+use super::members::{Key, is_member};
 use super::platform::Platform;
 use crate::layout::Digest;
 

@@ -21,7 +21,6 @@ use indexmap::IndexSet;
 use super::document::{self, Class, DocumentKind, Role};
 use super::index::Entry;
 use super::platform::Platform;
-use super::reach::Follow;
 use crate::error::Error;
 use crate::layout::{BlobError, Digest};
 
@@ -38,6 +37,15 @@ impl NodeId {
     pub fn index(self) -> usize {
         self.0 as usize
     }
+}
+
+/// Which edges a walk follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Follow {
+    /// What documents need.
+    Needed,
+    /// That, and what they only refer to.
+    Subjects,
 }
 
 /// What a blob is.

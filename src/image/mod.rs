@@ -25,6 +25,7 @@ pub mod document;
 pub mod facts;
 pub mod graph;
 pub mod index;
+mod members;
 pub mod platform;
 pub mod reach;
 pub mod reference;

@@ -6,19 +6,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::graph::{Graph, NodeId};
+use super::graph::{Follow, Graph, NodeId};
 
 /// Nodes that an image lost although its index still lists them: platforms that were removed.
 pub type Cut = HashSet<NodeId>;
-
-/// Which edges a walk follows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Follow {
-    /// What documents need.
-    Needed,
-    /// That, and what they only refer to.
-    Subjects,
-}
 
 /// What images lost, by image.
 pub type Cuts = HashMap<NodeId, Cut>;

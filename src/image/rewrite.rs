@@ -7,9 +7,9 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, NodeId};
-use super::index::is_member;
+use super::members::is_member;
 use super::reach::Cut;
-use super::text::{self, Fate};
+use super::text::{self, Fate, retargeted};
 use crate::layout::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -129,26 +129,6 @@ fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> S
             }
         });
         Fate::Replace(format!("{}{new}", &text[part.key.start..part.value.start]))
-    })
-}
-
-/// The text of a descriptor with another digest and size.
-pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
-    let members = text::parts(descriptor);
-    text::edit(descriptor, &members, |number| {
-        let part = &members[number];
-        let key = unquoted(&descriptor[part.key.clone()]);
-        let value = if is_member(&key, "digest") {
-            format!("\"{digest}\"")
-        } else if is_member(&key, "size") {
-            size.to_string()
-        } else {
-            return Fate::Keep;
-        };
-        Fate::Replace(format!(
-            "{}{value}",
-            &descriptor[part.key.start..part.value.start]
-        ))
     })
 }
 

@@ -19,9 +19,9 @@
 use std::collections::HashMap;
 use std::sync::OnceLock;
 
-use super::graph::{Graph, NodeId};
+use super::graph::{Follow, Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
-use super::reach::{Arrival, Cuts, Follow, Reach, Start};
+use super::reach::{Arrival, Cuts, Reach, Start};
 use super::reference::{Reference, parse_canonical};
 use crate::layout::Digest;
 

@@ -9,6 +9,9 @@
 
 use std::ops::Range;
 
+use super::members::is_member;
+use crate::layout::Digest;
+
 /// One member of an object or one element of an array, as ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Part {
@@ -103,6 +106,26 @@ pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fa
         out.push_str(text[end..].trim_start_matches(BLANKS));
     }
     out
+}
+
+/// The text of a descriptor with another digest and size.
+pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
+    let members = parts(descriptor);
+    edit(descriptor, &members, |number| {
+        let part = &members[number];
+        let key: String = serde_json::from_str(&descriptor[part.key.clone()]).unwrap_or_default();
+        let value = if is_member(&key, "digest") {
+            format!("\"{digest}\"")
+        } else if is_member(&key, "size") {
+            size.to_string()
+        } else {
+            return Fate::Keep;
+        };
+        Fate::Replace(format!(
+            "{}{value}",
+            &descriptor[part.key.start..part.value.start]
+        ))
+    })
 }
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];

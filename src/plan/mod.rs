@@ -10,6 +10,7 @@
 //! are handled, [`Draft::finish`] lets the children and referrers follow what they belong to, and
 //! makes the plan. The same plan is shown by a dry run and carried out by a real one.
 
+pub mod facts;
 pub mod filter;
 pub mod in_use;
 pub mod lookup;
@@ -26,9 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use in_use::Uses;
 
 use crate::image::Contents;
-use crate::image::graph::{Graph, NodeId};
+use crate::image::graph::{Follow, Graph, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Cut, Cuts, Follow, Reach, Start};
+use crate::image::reach::{Cut, Cuts, Reach, Start};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
 use crate::layout::Digest;
 

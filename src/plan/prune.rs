@@ -3,14 +3,14 @@
 //! Without `--all` no name that a person chose ever goes. What is left over from another program's
 //! work in progress is spared by age: an entry without a name may be the first half of a push.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::facts::Facts;
 use super::filter::Filters;
 use super::retention::Retention;
 use super::{Action, Draft, Note};
-use crate::image::facts;
 use crate::image::table::{Kind, Record, RecordId};
 
 /// What `prune` was told.
@@ -26,28 +26,6 @@ pub struct PruneOptions {
     pub confirmed: Option<HashSet<String>>,
     /// What stays whatever else is said.
     pub retention: Retention,
-}
-
-/// What decisions need to know of images beside their names, asked only where a filter needs it.
-pub trait Facts {
-    /// When the image was made; see [`facts::Facts::created`].
-    fn created(&self, record: RecordId) -> Timestamp;
-    /// When the image came into the layout.
-    fn arrived(&self, record: RecordId) -> Timestamp;
-    /// The labels of each of its configs that are there.
-    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
-}
-
-impl<M> Facts for facts::Facts<'_, M> {
-    fn created(&self, record: RecordId) -> Timestamp {
-        self.created(record)
-    }
-    fn arrived(&self, record: RecordId) -> Timestamp {
-        self.arrived(record)
-    }
-    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>> {
-        self.labels(record)
-    }
 }
 
 impl Draft<'_> {

@@ -8,8 +8,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::facts::Facts;
 use super::filter::Pattern;
-use super::prune::Facts;
 use super::{Draft, KeptImage, State};
 use crate::image::graph::NodeId;
 use crate::image::table::{Kind, Name, Record, RecordId};

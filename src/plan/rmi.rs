@@ -8,9 +8,8 @@
 use super::same_set::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass, listed};
 use crate::image::containers::Container;
-use crate::image::graph::NodeId;
+use crate::image::graph::{Follow, NodeId};
 use crate::image::platform::Platform;
-use crate::image::reach::Follow;
 use crate::image::table::{Kind, Name, RecordId};
 use crate::image::variants::ConfigOf;
 use crate::layout::Digest;

@@ -14,9 +14,9 @@ use super::units::{count, size};
 use crate::commit::Outcome;
 use crate::gc::{Garbage, Live, Spared};
 use crate::image::Contents;
-use crate::image::graph::NodeId;
+use crate::image::graph::{Follow, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Follow, Reach, Start};
+use crate::image::reach::{Reach, Start};
 use crate::layout::Digest;
 use crate::plan::{Action, Note, Plan, RefusalClass};
 

@@ -1,0 +1,31 @@
+//! What decisions ask about images beside their names. Whoever decides is given the answers; where
+//! they come from is [`crate::image::facts`]'s business, and tests make them up.
+
+use std::collections::BTreeMap;
+
+use jiff::Timestamp;
+
+use crate::image::facts;
+use crate::image::table::RecordId;
+
+/// What decisions need to know of images beside their names, asked only where a filter needs it.
+pub trait Facts {
+    /// When the image was made; see [`facts::Facts::created`].
+    fn created(&self, record: RecordId) -> Timestamp;
+    /// When the image came into the layout.
+    fn arrived(&self, record: RecordId) -> Timestamp;
+    /// The labels of each of its configs that are there.
+    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
+}
+
+impl<M> Facts for facts::Facts<'_, M> {
+    fn created(&self, record: RecordId) -> Timestamp {
+        self.created(record)
+    }
+    fn arrived(&self, record: RecordId) -> Timestamp {
+        self.arrived(record)
+    }
+    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>> {
+        self.labels(record)
+    }
+}
