@@ -90,7 +90,8 @@ pub enum Command {
     ///
     /// With `--format json` every line is an object with the members name, repository, tag, digest,
     /// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
-    /// created, size, unique, missing_blobs and damaged. Sizes are bytes.
+    /// created, size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
+    /// Sizes are bytes.
     Ls(LsArgs),
     /// Remove images, or platforms of them
     ///
@@ -102,9 +103,13 @@ pub enum Command {
     /// `--platform` removes one platform of an image and leaves its index, digest and names as they
     /// are; the image is sparse then. What another image needs is kept.
     ///
-    /// With `--format json` one object is printed, with the members dry_run, untagged, deleted (digest,
-    /// kind, size), kept (digest, kind, size, reason), freed_bytes, spared, errors (class, message,
-    /// hint) and warnings. Sizes are bytes.
+    /// With `--rewrite-index` the given name gets a new index without the platform, its attestations
+    /// and its referrers instead, which other tools see as complete; other names keep the old one.
+    ///
+    /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
+    /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
+    /// rewritten (name, from, to), freed_bytes, spared, errors (class, message, hint) and warnings.
+    /// Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
     ///
@@ -131,7 +136,12 @@ pub enum Command {
     /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
     /// hold.
     ///
-    /// With `--format json` one object is printed; see `ocirm rmi`.
+    /// Everything that is asked must agree to delete. `--keep` takes patterns for names, tags and
+    /// digests and wins over all else. `--keep-last N` keeps the newest N images of each repository,
+    /// whatever their tags are called: newest by CREATED as `ocirm ls` shows it, then by arrival, then
+    /// by digest; several tags of one image count once. What a container uses keeps one name at least.
+    ///
+    /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
     Prune(PruneArgs),
     /// Explain what keeps an image or a blob
     ///

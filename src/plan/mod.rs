@@ -527,3 +527,175 @@ impl Plan {
         self.edits.is_empty() && self.cuts.is_empty() && self.rewrites.is_empty()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::rmi::RmiOptions;
+    use super::*;
+    use crate::image::graph::tests::Store;
+    use crate::image::index::Index;
+
+    /// A layout in memory: names with letters for images, as in `web:1=A`. An image's letter makes
+    /// its content; `A<B` says that image A was built from B.
+    fn contents(rows: &str) -> (Store, Contents) {
+        let mut store = Store::default();
+        let mut entries = Vec::new();
+        for row in rows.split_whitespace() {
+            let (name, image) = row.split_once('=').unwrap();
+            let (image, parent) = match image.split_once('<') {
+                Some((image, parent)) => (image, Some(store.manifest(&[parent], None))),
+                None => (image, None),
+            };
+            let digest = store.manifest(&[image], None);
+            let name = name
+                .replace("@D", &format!("@{digest}"))
+                .replace("dangling", &format!("moby-dangling@{digest}"));
+            let parent = parent.map_or(String::new(), |digest| {
+                format!(r#","org.mobyproject.image.parent":"{digest}""#)
+            });
+            entries.push(format!(
+                r#"{{"digest":"{digest}","annotations":{{"io.containerd.image.name":"{name}"{parent}}}}}"#
+            ));
+        }
+        let text = format!(r#"{{"manifests":[{}]}}"#, entries.join(","));
+        let index = Index::parse(text.into_bytes()).unwrap();
+        let graph = store.graph(index.entries());
+        (store, Contents::new(index, graph, Default::default()))
+    }
+
+    fn docker(row: &str) -> String {
+        match row.starts_with("dangling=") {
+            true => row.to_owned(),
+            false => format!("docker.io/library/{row}"),
+        }
+    }
+
+    /// What is done, and what is left: `-name` untagged, `!` an image deleted, `?class` refused.
+    fn outcome(rows: &str, arguments: &[&str], options: &RmiOptions) -> (String, usize) {
+        let rows: Vec<String> = rows.split_whitespace().map(docker).collect();
+        let (store, contents) = contents(&rows.join(" "));
+        let mut draft = Draft::new(&contents);
+        for argument in arguments {
+            let mut argument = (*argument).to_owned();
+            for letter in ["A", "B"] {
+                let digest = store_digest(&store, letter);
+                argument = argument.replace(&format!("${letter}"), &digest);
+            }
+            draft.rmi(&argument, options, &|_| None);
+        }
+        let plan = draft.finish();
+        let mut done: Vec<String> = plan
+            .actions
+            .iter()
+            .map(|action| match action {
+                Action::Untagged(name) => {
+                    format!("-{}", name.split('@').next().unwrap_or_default())
+                }
+                Action::Deleted(_) | Action::DeletedBelow(_) => "!".to_owned(),
+            })
+            .collect();
+        done.extend(plan.refusals.iter().map(|r| format!("?{:?}", r.class)));
+        let left = contents.index.entries().len()
+            - plan
+                .edits
+                .values()
+                .filter(|edit| **edit == EntryEdit::Remove)
+                .count();
+        (done.join(" "), left)
+    }
+
+    fn store_digest(store: &Store, letter: &str) -> String {
+        let mut store_again = Store(store.0.clone());
+        store_again.manifest(&[letter], None).to_string()
+    }
+
+    #[test]
+    fn rmi_decides_as_docker_does() {
+        let plain = RmiOptions::default();
+        let force = RmiOptions {
+            force: true,
+            ..RmiOptions::default()
+        };
+        for (rows, arguments, options, done, left) in [
+            ("web:latest=A", vec!["web"], &plain, "-web:latest !", 0),
+            ("web:1=A web:2=A", vec!["web:1"], &plain, "-web:1", 1),
+            ("web:1=A shop:1=A", vec!["$A"], &plain, "?Conflict", 2),
+            (
+                "web:1=A shop:1=A",
+                vec!["$A"],
+                &force,
+                "-shop:1 -web:1 !",
+                0,
+            ),
+            ("web:1=A web@D=A", vec!["$A"], &plain, "-web:1 -web !", 0),
+            ("web:1=A web@D=A", vec!["web:1"], &plain, "-web:1 -web !", 0),
+            ("web:1=A dangling=A", vec!["web:1"], &plain, "-web:1 !", 0),
+            ("web:1=A shop:1=A", vec!["web@$A"], &plain, "-web:1", 1),
+            ("dangling=A", vec!["$A"], &plain, "!", 0),
+            (
+                "web:1=A",
+                vec!["ghost", "web:1", "web:1"],
+                &plain,
+                "-web:1 ! ?NotFound ?NotFound",
+                0,
+            ),
+            (
+                "web:1=A",
+                vec!["Web:1", " ", "web:"],
+                &plain,
+                "?Invalid ?Invalid ?Invalid",
+                1,
+            ),
+            // Parents: the dangling one goes with its child, a named one leaves its content.
+            (
+                "kid:1=A<B dangling=B",
+                vec!["kid:1"],
+                &plain,
+                "-kid:1 ! !",
+                0,
+            ),
+            ("kid:1=A<B base:1=B", vec!["kid:1"], &plain, "-kid:1 !", 1),
+            ("kid:1=A<B base:1=B", vec!["base:1"], &plain, "-base:1 !", 2),
+            ("kid:1=A<B base:1=B", vec!["base:1"], &force, "-base:1 !", 1),
+        ] {
+            assert_eq!(
+                outcome(rows, &arguments, options),
+                (done.to_owned(), left),
+                "{rows} / {arguments:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn untag_takes_exactly_the_names_given_and_leaves_the_image() {
+        for (rows, arguments, edits) in [
+            (
+                "web:1=A web@D=A",
+                vec!["web:1"],
+                vec![(0, EntryEdit::Remove)],
+            ),
+            ("web:1=A", vec!["web:1"], vec![(0, EntryEdit::Dangle)]),
+            (
+                "web:1=A web:2=A",
+                vec!["web:1", "web:2"],
+                vec![(0, EntryEdit::Remove), (1, EntryEdit::Dangle)],
+            ),
+            (
+                "web:1=A dangling=A",
+                vec!["web:1"],
+                vec![(0, EntryEdit::Remove)],
+            ),
+            ("web:1=A", vec!["ghost"], vec![]),
+        ] {
+            let rows: Vec<String> = rows.split_whitespace().map(docker).collect();
+            let (_, contents) = contents(&rows.join(" "));
+            let mut draft = Draft::new(&contents);
+            for argument in &arguments {
+                draft.untag(argument);
+            }
+            let plan = draft.finish();
+            let edits = edits.into_iter().collect::<BTreeMap<_, _>>();
+            assert_eq!(plan.edits, edits, "{rows:?} / {arguments:?}");
+        }
+    }
+}

@@ -9,7 +9,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::console::Console;
-use super::escape::visible;
+use super::escape::{json, visible};
 use super::units::{count, size};
 use crate::commit::Outcome;
 use crate::gc::{Garbage, Live, Spared};
@@ -283,10 +283,7 @@ impl Report {
             layout: layout.display().to_string(),
             report: self,
         };
-        // Every member is a string, a number or a list of such: this cannot fail.
-        let mut text = serde_json::to_string(&named).unwrap_or_default();
-        text.push('\n');
-        text
+        json(&named)
     }
 
     /// Says what the lines do not: how much it was, what stayed and why, what failed.

@@ -5,7 +5,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::escape::visible;
+use super::escape::{json, visible};
 use super::units::{age, count, size};
 use crate::image::Contents;
 use crate::image::check::{Findings, word};
@@ -182,8 +182,7 @@ impl CheckReport {
 
     /// The JSON object, on one line.
     pub fn json(&self) -> String {
-        // Strings, numbers and lists of such: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default() + "\n"
+        json(self)
     }
 }
 
@@ -286,7 +285,6 @@ impl WhyReport {
 
     /// The JSON object, on one line.
     pub fn json(&self) -> String {
-        // Strings, numbers and lists of such: this cannot fail.
-        serde_json::to_string(self).unwrap_or_default() + "\n"
+        json(self)
     }
 }

@@ -3,8 +3,8 @@
 //! Names, labels and media types in a layout are written by strangers. Printed raw, one of them
 //! could move the cursor, repaint an earlier line, begin a line that looks like ours, or turn the
 //! order of letters round. [`visible`] shows every such character as an escape. Everything that
-//! goes from a layout into a line or a message for people passes through it; values in JSON do not,
-//! as a program that reads them needs what the layout really says. Look-alike letters are beyond
+//! goes from a layout into a line or a message for people passes through it. Values in JSON pass
+//! through [`json`], which a program reads back to what the layout really says. Look-alike letters are beyond
 //! it, and letters that are written from right to left stay as they are: people write them.
 
 use std::borrow::Cow;
@@ -37,6 +37,25 @@ pub fn visible(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(shown)
+}
+
+/// A value as JSON on one line, in which hidden characters stand as `\uXXXX`. A program reads the
+/// same text; a terminal that it is shown on does not obey it.
+pub fn json(value: &impl serde::Serialize) -> String {
+    // Reports hold strings, numbers and lists of such: this cannot fail.
+    let plain = serde_json::to_string(value).unwrap_or_default();
+    let mut text = String::with_capacity(plain.len() + 1);
+    for c in plain.chars() {
+        if is_hidden(c) {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(text, "\\u{unit:04x}");
+            }
+        } else {
+            text.push(c);
+        }
+    }
+    text.push('\n');
+    text
 }
 
 /// Whether some backslash stands where an escape, or a doubled backslash, could begin.
@@ -80,6 +99,14 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn json_shows_nothing_hidden_and_reads_back() {
+        let text = "a\u{1b}[2J\u{9b}\u{202e}\u{e0001}\u{7f}é\n";
+        let shown = json(&text);
+        assert!(!shown.trim_end().contains(is_hidden), "{shown}");
+        assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
+    }
 
     #[test]
     fn ordinary_text_is_borrowed() {

@@ -4,7 +4,7 @@ use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::escape::visible;
+use super::escape::{json, visible};
 use super::template::{Field, InvalidTemplate, Template};
 use super::units::{age, size};
 use crate::layout::Digest;
@@ -125,11 +125,7 @@ pub fn render(lines: &[ImageLine], format: &ListFormat, full: bool, now: Timesta
     match format {
         ListFormat::Table { digests } => table(lines, *digests, full, now),
         ListFormat::Tree => trees(lines, full),
-        ListFormat::Json => lines
-            .iter()
-            // Strings, numbers and lists of such: this cannot fail.
-            .map(|line| serde_json::to_string(line).unwrap_or_default() + "\n")
-            .collect(),
+        ListFormat::Json => lines.iter().map(json).collect(),
         ListFormat::Quiet => {
             let mut seen = std::collections::HashSet::new();
             lines
