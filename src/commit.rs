@@ -110,9 +110,13 @@ fn sweep(
             let also = change.also.iter().map(Locked::index_stamp);
             let found: Vec<_> = also.chain([layout.index_stamp()]).collect();
             // The first look compares contents, for the index may have changed since it was
-            // written; later ones compare with that moment.
+            // written; of other layouts nobody knows what they were, so they are read again. Later
+            // looks compare with that moment.
             let changed = match stamp.replace(found.clone()) {
-                None => layout.read_index().map_or(true, |bytes| bytes != index),
+                None if change.also.is_empty() => {
+                    layout.read_index().map_or(true, |bytes| bytes != index)
+                }
+                None => true,
                 Some(before) => before != found,
             };
             if changed {

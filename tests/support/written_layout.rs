@@ -97,8 +97,7 @@ impl Place {
         let mut given = tempfile::tempfile().expect("a temporary file");
         given.write_all(input.as_bytes()).expect("an own file");
         given.rewind().expect("an own file");
-        let [mut out, mut err] =
-            [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+        let [mut out, mut err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
         let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle"));
         let mut child = ocirm(&args, &self.home())
             .stdin(Stdio::from(given))
@@ -221,7 +220,10 @@ pub(crate) fn members<'a>(list: &'a Value, key: &str) -> Vec<&'a str> {
 /// The digests of the blobs of a layout.
 pub(crate) fn blobs(layout: &Path) -> BTreeSet<String> {
     let tree = Tree::of(layout);
-    tree.items.keys().filter_map(|path| blob_digest(path)).collect()
+    tree.items
+        .keys()
+        .filter_map(|path| blob_digest(path))
+        .collect()
 }
 
 pub(crate) fn blob_path(layout: &Path, digest: &str) -> PathBuf {
@@ -320,7 +322,8 @@ impl WrittenLayout {
         let mut config = runs_on.clone();
         config["created"] = created.into();
         config["author"] = title.into();
-        config["rootfs"] = json!({"type": "layers", "diff_ids": members(&layers.clone().into(), "digest")});
+        config["rootfs"] =
+            json!({"type": "layers", "diff_ids": members(&layers.clone().into(), "digest")});
         let mut descriptor = self.document(&json!({
             "schemaVersion": 2,
             "mediaType": MANIFEST,
@@ -390,7 +393,10 @@ impl WrittenLayout {
 
     /// Adds a row as containerd writes it, with a date.
     pub(crate) fn dated(&mut self, target: &Value, name: &str, created: &str) -> &mut Self {
-        self.row(target, json!({NAME: name, REF: ref_name(name), CREATED: created}))
+        self.row(
+            target,
+            json!({NAME: name, REF: ref_name(name), CREATED: created}),
+        )
     }
 
     /// Adds a row as skopeo, umoci, oras and regctl write it.
