@@ -39,8 +39,16 @@ pub(super) fn locate_all(
         found.failures = failures;
     }
     if found.several {
+        if let Some(text) = references.iter().find(|text| split(text).is_some()) {
+            return Err(Error::usage(format!("`{text}` names a layout of its own"))
+                .hint("with several layouts, give references without one")
+                .into());
+        }
         let mut seen = std::collections::HashSet::new();
-        found.layouts.retain(|path| seen.insert(path.clone()));
+        found.layouts.retain(|path| {
+            // One that cannot be found is reported when it is its turn.
+            seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
+        });
         return Ok((found, references));
     }
     let (path, references) = locate(session, references)?;

@@ -25,7 +25,7 @@ use crate::error::{Error, Kind};
 use crate::gc::{Garbage, Live};
 use crate::image::Contents;
 use crate::image::rewrite::NewBlob;
-use crate::layout::{Exclusive, Layout, LockOptions, Locked, Shared};
+use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, Shared};
 use crate::plan::moment::parse_duration;
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::reclaimed;
@@ -79,6 +79,7 @@ struct Session {
     lock_timeout: Duration,
     locking: bool,
     console: Console,
+    ages: Ages,
 }
 
 impl Session {
@@ -91,7 +92,12 @@ impl Session {
             lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
             locking: !common.no_lock,
             console,
+            ages: Ages::default(),
         })
+    }
+
+    fn open(&self, path: &Path) -> anyhow::Result<Layout> {
+        Ok(Layout::open(path)?.with_ages(&self.ages))
     }
 
     /// Calls `with` with the options for locking.
@@ -115,7 +121,7 @@ impl Session {
     }
 
     fn open_shared(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
-        let layout = Layout::open(path)?;
+        let layout = self.open(path)?;
         self.locking(|options| layout.lock_shared(options))
     }
 }
@@ -232,14 +238,10 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<(Report, u8)> {
-        let also = self
-            .also
-            .iter()
-            .map(|path| session.open_shared(path))
-            .collect::<anyhow::Result<Vec<_>>>()?;
+        let also = self.open_also(session, path)?;
         let (decision, outcome) = if self.dry_run {
             let mut layout = session.open_shared(path)?;
-            if !also.is_empty() {
+            if !self.also.is_empty() {
                 layout.all_sharers_are_known();
             }
             let decision = command.decide(session, &layout, &also)?;
@@ -248,9 +250,9 @@ impl Run<'_> {
             }
             (decision, None)
         } else {
-            let layout = Layout::open(path)?;
+            let layout = session.open(path)?;
             let mut layout = session.locking(|options| layout.lock_exclusive(options))?;
-            if !also.is_empty() {
+            if !self.also.is_empty() {
                 layout.all_sharers_are_known();
             }
             let (decision, outcome) = carry_out(session, layout, &also, command)?;
@@ -259,6 +261,22 @@ impl Run<'_> {
         let report = decision.report(outcome.as_ref(), self.grace);
         let status = decision.exit_status(&report, self.lenient);
         Ok((report, status))
+    }
+
+    /// The layouts that share the blobs of the one at `path`, apart from itself.
+    fn open_also(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
+        if self.also.is_empty() {
+            return Ok(Vec::new());
+        }
+        let own = Layout::open(path)?;
+        let mut also = Vec::new();
+        for path in self.also {
+            let other = Layout::open(path)?;
+            if !own.is_same(&other) {
+                also.push(session.locking(|options| other.lock_shared(options))?);
+            }
+        }
+        Ok(also)
     }
 
     /// [`Run::run`], and says what happened.

@@ -197,10 +197,9 @@ impl Prune {
         path: &Path,
         run: &Run<'_>,
     ) -> anyhow::Result<Decision> {
-        let also = run.also.iter().map(|path| session.open_shared(path));
-        let also = also.collect::<anyhow::Result<Vec<_>>>()?;
+        let also = run.open_also(session, path)?;
         let mut layout = session.open_shared(path)?;
-        if !also.is_empty() {
+        if !run.also.is_empty() {
             layout.all_sharers_are_known();
         }
         self.decide(session, &layout, &also)

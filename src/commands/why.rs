@@ -8,6 +8,7 @@ use super::locate::locate;
 use crate::cli::{ChangeFormat, WhyArgs};
 use crate::error::{Error, Kind};
 use crate::image::Contents;
+use crate::image::check::word;
 use crate::image::graph::NodeId;
 use crate::image::reference::{Argument, parse_argument};
 use crate::image::table::Record;
@@ -70,7 +71,7 @@ fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::
         return Err(Error::new(Kind::Failed, message).into());
     }
     Ok(WhyReport {
-        kind: node.map_or("blob", |node| graph.kind(node).word()),
+        kind: node.map_or("blob", |node| word(contents, node)),
         size: stat.map(|stat| stat.size),
         present: stat.is_some() || node.is_some_and(|n| graph.is_present_document(n)),
         changed: stat.map(|stat| stat.changed),
@@ -85,7 +86,7 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
     let next = graph.ways_to(node);
     let step = |node: NodeId, how| Step {
         digest: graph.digest(node).clone(),
-        kind: graph.kind(node).word(),
+        kind: word(contents, node),
         how,
     };
     let mut ways: Vec<Way> = contents

@@ -123,8 +123,10 @@ impl Garbage {
         });
     }
 
-    /// Puts the blobs into the order of deletion.
-    fn finish(mut self, links: &HardLinks) -> Garbage {
+    /// Puts the blobs into the order of deletion: indexes, manifests, what they need. Manifests that
+    /// are about others go first, or an interruption would leave them without what they are about,
+    /// and nobody would find them again.
+    fn finish(mut self, contents: &Contents, links: &HardLinks) -> Garbage {
         let last: HashSet<Digest> = links
             .0
             .values()
@@ -136,10 +138,18 @@ impl Garbage {
                 blob.frees = blob.size;
             }
         }
+        let about_others = contents.graph.about_others();
         self.blobs.sort_by_key(|blob| match blob.kind {
             NodeKind::Index => 0,
-            NodeKind::Manifest => 1,
-            _ => 2,
+            NodeKind::Manifest => {
+                let node = contents.graph.find(&blob.digest);
+                if node.is_some_and(|node| about_others.contains(&node)) {
+                    1
+                } else {
+                    2
+                }
+            }
+            _ => 3,
         });
         self
     }
@@ -188,7 +198,7 @@ pub fn rmi(contents: &Contents, live: &Live, stored: &impl Stored) -> anyhow::Re
             garbage.add(stored, digest.clone(), contents.graph.kind(node), stat);
         }
     }
-    Ok(garbage.finish(&links))
+    Ok(garbage.finish(contents, &links))
 }
 
 /// What `prune` was told about blobs.
@@ -276,7 +286,7 @@ pub fn prune(
     for (digest, stat) in old {
         take(digest, NodeKind::Blob, stat);
     }
-    Ok(garbage.finish(links))
+    Ok(garbage.finish(contents, links))
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.

@@ -116,7 +116,7 @@ fn is_temporary(path: &str) -> bool {
     name.starts_with("oci-put-blob")
         || name.starts_with(".umoci-")
         || name.starts_with(".ocirm-tmp-")
-        || path == "ingest"
+        || path.starts_with("ingest/")
         || name.ends_with(".tmp")
         || is_long_digest
 }
@@ -124,7 +124,7 @@ fn is_temporary(path: &str) -> bool {
 /// The words for a kind of blob whose kind nobody said.
 pub fn word(contents: &Contents, node: NodeId) -> &'static str {
     match contents.graph.kind(node) {
-        NodeKind::Blob if contents.graph.is_missing_document(node) => "manifest",
+        NodeKind::Blob if contents.graph.is_unread_document(node) => "manifest",
         kind => kind.word(),
     }
 }

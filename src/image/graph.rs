@@ -431,6 +431,27 @@ impl Graph {
             .map(|link| link.to)
     }
 
+    /// Documents that are about others: they have a subject, or an index says what they attest.
+    pub fn about_others(&self) -> HashSet<NodeId> {
+        let attested = self.notes.iter().filter(|(_, note)| note.attests.is_some());
+        let mut found: HashSet<NodeId> = attested
+            .map(|(edge, _)| self.edges[*edge as usize].to)
+            .collect();
+        let with_subject = |id: &NodeId| {
+            let edges = self.node(*id).edges.clone();
+            self.edges[edges.start as usize..edges.end as usize]
+                .iter()
+                .any(|edge| edge.role == Role::Subject)
+        };
+        found.extend(self.ids().filter(with_subject));
+        found
+    }
+
+    /// Whether it should have been read and could not be, because it is missing or damaged.
+    pub fn is_unread_document(&self, id: NodeId) -> bool {
+        matches!(self.node(id).state, State::Missing | State::Damaged)
+    }
+
     /// Everything reachable over edges that are needed, the start first, each node once, in the
     /// order in which documents list them, depth first.
     pub fn needed_below(&self, start: NodeId) -> Vec<NodeId> {

@@ -5,10 +5,12 @@
 //! A name becomes a blob only if it is a valid digest of its directory's algorithm; all else in
 //! there (temporary files, directories, `<64 hex><digits>`) is invisible here, and so never touched.
 
+use std::collections::HashMap;
 use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
@@ -68,9 +70,31 @@ pub struct BlobStat {
     pub changed: jiff::Timestamp,
 }
 
+/// When files with several names changed, before this run removed any of the names: that is a
+/// change of the file too, and would make the other names look young in the next layout.
+#[derive(Clone, Debug, Default)]
+pub struct Ages(Arc<Mutex<HashMap<(u64, u64), jiff::Timestamp>>>);
+
+impl Ages {
+    /// When the file changed, as it was when it was first looked at.
+    fn first_seen(&self, stat: BlobStat) -> jiff::Timestamp {
+        let Ok(mut known) = self.0.lock() else {
+            return stat.changed;
+        };
+        if stat.links > 1 {
+            *known.entry(stat.file).or_insert(stat.changed)
+        } else {
+            known.get(&stat.file).copied().unwrap_or(stat.changed)
+        }
+    }
+}
+
 /// Why no blob of an algorithm's directory may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal(pub String);
+
+/// Where containerd's content store writes what is not finished.
+const INGEST: &str = "ingest";
 
 /// The directories below `blobs`, opened.
 #[derive(Debug)]
@@ -379,10 +403,14 @@ impl<M> Locked<M> {
             Ok(())
         };
         names(&self.layout.dir.try_clone()?.into(), &mut |name| {
-            if !known.contains(&name) {
+            if !known.contains(&name) && name != INGEST {
                 strays.push(name.to_owned());
             }
         })?;
+        // containerd, BuildKit and oras leave this directory; what counts is what is in it.
+        if let Ok(Some((ingest, _))) = open_dir(&self.layout.dir, c"ingest") {
+            names(&ingest, &mut |name| strays.push(format!("{INGEST}/{name}")))?;
+        }
         for (algorithm, dir) in &self.blobs.known {
             names(&dir.dir, &mut |name| {
                 if algorithm.digest_of_file_name(name).is_none() {

@@ -36,7 +36,7 @@ use rustix::fs::{FileType, Mode, OFlags};
 
 use crate::error::Error;
 
-pub use blobs::{BlobError, BlobStat, Refusal};
+pub use blobs::{Ages, BlobError, BlobStat, Refusal};
 pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use discover::discover;
 pub use lock::LockOptions;
@@ -54,6 +54,7 @@ const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
 pub struct Layout {
     path: PathBuf,
     dir: File,
+    ages: Ages,
 }
 
 impl Layout {
@@ -79,6 +80,7 @@ impl Layout {
         let layout = Layout {
             path: path.to_owned(),
             dir: File::from(dir),
+            ages: Ages::default(),
         };
         layout.check_version()?;
         Ok(layout)
@@ -87,6 +89,20 @@ impl Layout {
     /// The path as the user gave it, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// Shares what is known of files with several names with the other layouts of a run.
+    pub fn with_ages(mut self, ages: &Ages) -> Layout {
+        self.ages = ages.clone();
+        self
+    }
+
+    /// Whether two paths led to the same directory.
+    pub fn is_same(&self, other: &Layout) -> bool {
+        match (rustix::fs::fstat(&self.dir), rustix::fs::fstat(&other.dir)) {
+            (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
+            _ => false,
+        }
     }
 
     fn check_version(&self) -> anyhow::Result<()> {

@@ -48,8 +48,8 @@ impl Draft<'_> {
         let mut removed = Cut::default();
         let mut actions = Vec::new();
         for platform in &options.platforms {
-            let offered = self.present_variants(set, &removed, config_of);
-            let Some(best) = best(&offered, platform) else {
+            let offered = self.variants(set, &removed, config_of);
+            let Some(best) = self.best(image, &offered, platform, options) else {
                 let refusal = Refusal::new(
                     RefusalClass::NotFound,
                     format!(
@@ -84,8 +84,9 @@ impl Draft<'_> {
             };
             self.platform_cuts.push(cut);
         }
-        let left = self.present_variants(set, &removed, config_of);
-        if removed_any && left.iter().all(|variant| variant.is_attestation) {
+        let mut left = self.variants(set, &removed, config_of);
+        left.retain(|variant| variant.is_present && !variant.is_attestation);
+        if removed_any && left.is_empty() {
             // Nothing that runs anywhere is left: that is removing the image.
             self.platform_cuts.retain(|cut| cut.image != image);
             self.remove_whole(set, rewritten, options);
@@ -150,13 +151,30 @@ impl Draft<'_> {
         }
     }
 
-    /// The manifests that are there and not already removed by an earlier argument.
-    fn present_variants(
+    /// The manifest that a platform means: the best that is there. One that is missing counts when
+    /// the index is to be rewritten without it, or when an interrupted run left its attestations.
+    fn best<'v>(
         &self,
-        set: &[RecordId],
-        removed: &Cut,
-        config_of: &ConfigOf<'_>,
-    ) -> Vec<Variant> {
+        image: NodeId,
+        offered: &'v [Variant],
+        platform: &Platform,
+        options: &RmiOptions,
+    ) -> Option<&'v Variant> {
+        let graph = self.graph();
+        best(offered, platform, |variant| variant.is_present).or_else(|| {
+            best(offered, platform, |variant| {
+                let left_over = || {
+                    self.attestations(image, variant.manifest)
+                        .iter()
+                        .any(|node| graph.is_present_document(*node))
+                };
+                options.rewrite_index || left_over()
+            })
+        })
+    }
+
+    /// The manifests that the image lists and that no earlier argument removed.
+    fn variants(&self, set: &[RecordId], removed: &Cut, config_of: &ConfigOf<'_>) -> Vec<Variant> {
         let image = self.record(set[0]).target;
         let mut cut = self.cuts().remove(&image).unwrap_or_default();
         cut.extend(removed);
@@ -164,9 +182,7 @@ impl Draft<'_> {
             .iter()
             .flat_map(|id| &self.record(*id).entries)
             .find_map(|at| self.contents.index.entries()[*at].platform.as_ref());
-        let mut found = variants(self.graph(), image, declared, &cut, config_of);
-        found.retain(|variant| variant.is_present);
-        found
+        variants(self.graph(), image, declared, &cut, config_of)
     }
 
     /// What, within the image, attests or refers to the manifest, at any depth.
@@ -204,7 +220,11 @@ impl Draft<'_> {
 }
 
 /// The one that matches best: more features first, then the order of the image.
-fn best<'a>(variants: &'a [Variant], asked: &Platform) -> Option<&'a Variant> {
+fn best<'a>(
+    variants: &'a [Variant],
+    asked: &Platform,
+    counts: impl Fn(&Variant) -> bool,
+) -> Option<&'a Variant> {
     let features = |c: &Variant| c.platform.as_ref().map_or(0, |p| p.os_features.len());
     let mut best: Option<&Variant> = None;
     for variant in variants {
@@ -212,7 +232,8 @@ fn best<'a>(variants: &'a [Variant], asked: &Platform) -> Option<&'a Variant> {
             .platform
             .as_ref()
             .is_some_and(|platform| asked.matches(platform));
-        if matches && best.is_none_or(|best| features(variant) > features(best)) {
+        if matches && counts(variant) && best.is_none_or(|best| features(variant) > features(best))
+        {
             best = Some(variant);
         }
     }
@@ -222,7 +243,7 @@ fn best<'a>(variants: &'a [Variant], asked: &Platform) -> Option<&'a Variant> {
 fn present(variants: &[Variant]) -> String {
     let platforms: Vec<String> = variants
         .iter()
-        .filter(|variant| !variant.is_attestation)
+        .filter(|variant| variant.is_present && !variant.is_attestation)
         .filter_map(|variant| Some(variant.platform.as_ref()?.to_string()))
         .collect();
     format!("present in this layout: {}", listed(&platforms, 16))

@@ -288,10 +288,13 @@ impl Report {
 
     /// Says what the lines do not: how much it was, what stayed and why, what failed.
     pub fn talk(&self, console: Console) {
-        if self.dry_run {
-            console.say(&format!("{} Nothing was changed.", self.summary()));
-        } else if !self.is_empty() || self.errors.is_empty() {
-            console.say(&self.summary());
+        if !self.is_empty() || self.errors.is_empty() {
+            let unchanged = if self.dry_run {
+                " Nothing was changed."
+            } else {
+                ""
+            };
+            console.say(&format!("{}{unchanged}", self.summary()));
         }
         self.talk_kept(console);
         for rewritten in &self.rewritten {
@@ -336,6 +339,13 @@ impl Report {
             parts.push(format!(
                 "{} {entries} of index.json",
                 verb("removed", "remove")
+            ));
+        }
+        if !self.rewritten.is_empty() {
+            let entries = count(self.rewritten.len(), "entry", "entries");
+            parts.push(format!(
+                "{} {entries} of index.json",
+                verb("changed", "change")
             ));
         }
         if self.entries_dangling > 0 {

@@ -153,11 +153,16 @@ impl CheckReport {
             line(format!("{odd} of index.json without a valid digest"));
         }
         if self.orphans > 0 {
-            line(format!(
-                "{} ({}) that nothing needs; prune removes what is old enough",
-                count(self.orphans, "blob", "blobs"),
-                size(self.orphan_bytes)
-            ));
+            let orphans = count(self.orphans, "blob", "blobs");
+            let bytes = size(self.orphan_bytes);
+            line(match self.sound {
+                true => format!(
+                    "{orphans} ({bytes}) that nothing needs; prune removes what is old enough"
+                ),
+                false => {
+                    format!("{orphans} ({bytes}) that nothing needs, unless what is damaged does")
+                }
+            });
         }
         for digest in &self.damaged_orphans {
             line(format!(

@@ -92,7 +92,7 @@ pub enum ListFormat {
 }
 
 /// The placeholders of templates, with their headers as Docker has them.
-const FIELDS: [Field; 13] = [
+const FIELDS: [Field; 14] = [
     field("ID", "IMAGE ID"),
     field("Repository", "REPOSITORY"),
     field("Tag", "TAG"),
@@ -106,6 +106,7 @@ const FIELDS: [Field; 13] = [
     field("Name", "IMAGE"),
     field("Platforms", "PLATFORMS"),
     field("Kind", "KIND"),
+    field("Layout", "LAYOUT"),
 ];
 
 const fn field(name: &'static str, header: &'static str) -> Field {
@@ -172,6 +173,9 @@ fn values(line: &ImageLine, full: bool, now: Timestamp) -> Vec<String> {
         shown_name(line),
         line.platforms.join(","),
         line.kind.to_owned(),
+        line.layout
+            .as_deref()
+            .map_or_else(String::new, |layout| visible(layout).into()),
     ]
 }
 
