@@ -433,7 +433,10 @@ impl<M> Locked<M> {
             name,
             AtFlags::SYMLINK_NOFOLLOW,
         ) {
-            Ok(stat) => Ok(blob_stat(&stat)),
+            Ok(stat) => Ok(blob_stat(&stat).map(|stat| BlobStat {
+                changed: self.layout.ages.first_seen(stat),
+                ..stat
+            })),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e.into()),
         };
