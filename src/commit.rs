@@ -56,6 +56,8 @@ pub struct Outcome {
     pub gone: Vec<bool>,
     /// Blobs that could not be unlinked, and why.
     pub failed: Vec<(Digest, String)>,
+    /// How many blobs were left because a document that may need them could not be unlinked.
+    pub left: u64,
     /// How many blobs somebody began to need while this went on; they were left.
     pub needed_again: u64,
     /// Names of index.json that lead to blobs that this run deleted.
@@ -103,6 +105,7 @@ fn sweep(
     let total = garbage.blobs.len();
     outcome.gone = vec![false; total];
     let mut stamp = None;
+    let mut document_stays = false;
     let mut needed: Option<Needed> = None;
     for (number, blob) in garbage.blobs.iter().enumerate() {
         if number % BATCH == 0 {
@@ -139,11 +142,19 @@ fn sweep(
             outcome.needed_again += 1;
             continue;
         }
+        if document_stays && !blob.kind.is_document() {
+            // It may be the layer of a manifest that could not be unlinked.
+            outcome.left += 1;
+            continue;
+        }
         match layout.remove_blob(&blob.digest) {
             Ok(_) => outcome.gone[number] = true,
-            Err(error) => outcome
-                .failed
-                .push((blob.digest.clone(), error.to_string())),
+            Err(error) => {
+                document_stays |= blob.kind.is_document();
+                outcome
+                    .failed
+                    .push((blob.digest.clone(), error.to_string()));
+            }
         }
     }
     progress(total, total);

@@ -706,3 +706,33 @@ fn what_a_person_named_is_an_image_even_if_it_refers_to_another() {
     assert!(names(&layout.dir).is_empty());
     assert!(blobs(&layout.dir).is_empty(), "{}", done.transcript());
 }
+
+// ---- Docker Hub by its old name, as crane, ko and hauler write it
+
+#[test]
+fn docker_hub_is_one_registry_however_a_row_spells_it() {
+    // In either annotation: a text with `/`, `:` or `@` is read as a Docker reference.
+    for annotation in [REF, NAME] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let image = layout.image("image");
+        layout
+            .row(
+                &image,
+                json!({annotation: "index.docker.io/library/alpine:3"}),
+            )
+            .finish();
+        for keep in ["alpine", "alpine:3", "docker.io/library/alpine:*"] {
+            let mut args = PRUNE_ALL.to_vec();
+            args.extend(["--keep", keep]);
+            let done = place.dry_and_real(&layout.dir, &args, 0);
+            assert!(
+                done.said(false).is_nothing(),
+                "{annotation}: {}",
+                done.transcript()
+            );
+        }
+        let done = place.dry_and_real(&layout.dir, &["rmi", "alpine:3"], 0);
+        assert_eq!(done.said(false).deleted, [digest(&image)], "{annotation}");
+    }
+}

@@ -110,11 +110,11 @@ app                                                                             
         fixture: "buildkit-cache-index",
         name: "latest",
         tree: "\
-latest    aed4f924f796   3.24kB
-├─ blob   a7c2ed3fb8be   101B
-├─ blob   d7b14a9c4f85   101B
-├─ blob   f7087d8216a8   103B
-└─ blob   94a406b29bd6   1.39kB
+latest     aed4f924f796   3.24kB
+├─ layer   a7c2ed3fb8be   101B
+├─ layer   d7b14a9c4f85   101B
+├─ layer   f7087d8216a8   103B
+└─ blob    94a406b29bd6   1.39kB
 ",
     },
     Shown {

@@ -15,7 +15,7 @@ use crate::image::containers::Container;
 use crate::image::facts::Facts;
 use crate::image::graph::Graph;
 use crate::image::platform::Platform;
-use crate::image::table::{Kind as RecordKind, Name, Record, RecordId};
+use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
 use crate::image::usage::{ImageUsage, usage};
 use crate::layout::Locked;
@@ -239,7 +239,14 @@ impl<'a, M> Listing<'a, M> {
                 reference.tag().map(str::to_owned),
             ),
             Name::Tag(tag) => (None, Some(tag.clone())),
-            Name::Raw(_) | Name::Dangling => (None, None),
+            Name::Raw(text) => match meaning(text) {
+                Some(reference) => (
+                    Some(reference.familiar_repository()),
+                    reference.tag().map(str::to_owned),
+                ),
+                None => (None, None),
+            },
+            Name::Dangling => (None, None),
         };
         let damaged = !graph.damage().is_empty()
             && graph

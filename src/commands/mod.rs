@@ -13,6 +13,7 @@ mod told;
 mod untag;
 mod why;
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -38,6 +39,12 @@ const ATTEMPTS: u32 = 12;
 
 /// How long to wait after the first such attempt; after later ones, as many times longer.
 const PAUSE: Duration = Duration::from_millis(7);
+
+/// How often a layout with a damaged manifest is read again, in case that is being written.
+const DAMAGE_RETRIES: u32 = 2;
+
+/// How long to wait between two such readings.
+const DAMAGE_PAUSE: Duration = Duration::from_millis(150);
 
 /// Runs the program and says what failed. The value is the exit status.
 pub fn run(cli: Cli) -> u8 {
@@ -117,7 +124,16 @@ impl Session {
 
     fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Contents> {
         let mut progress = self.console.progress("reading manifests");
-        Contents::load(layout, also, &mut |done| progress.update(done, None))
+        let mut load = || Contents::load(layout, also, &mut |done| progress.update(done, None));
+        for _ in 0..DAMAGE_RETRIES {
+            let contents = load()?;
+            if contents.graph.damage().is_empty() {
+                return Ok(contents);
+            }
+            // Some tools write manifests in place under their final names.
+            std::thread::sleep(DAMAGE_PAUSE);
+        }
+        load()
     }
 
     fn open_shared(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
@@ -228,6 +244,33 @@ struct Run<'a> {
     grace: Option<&'a str>,
     /// Layouts that share the blobs.
     also: &'a [PathBuf],
+    /// For layouts of this run the others whose blobs are the same directories.
+    beside: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
+}
+
+/// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
+/// may lead from one to the other.
+fn sharing(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
+    let mut by_directory: HashMap<(u64, u64), Vec<&PathBuf>> = HashMap::new();
+    for path in layouts {
+        // One that cannot be opened is reported when it is its turn.
+        for directory in Layout::open(path).iter().flat_map(Layout::blob_directories) {
+            by_directory.entry(directory).or_default().push(path);
+        }
+    }
+    let mut sharing: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    for group in by_directory.values().filter(|group| group.len() > 1) {
+        for path in group {
+            let others = group.iter().filter(|other| *other != path);
+            let known = sharing.entry((*path).clone()).or_default();
+            for other in others {
+                if !known.contains(other) {
+                    known.push((*other).clone());
+                }
+            }
+        }
+    }
+    sharing
 }
 
 impl Run<'_> {
@@ -263,15 +306,23 @@ impl Run<'_> {
         Ok((report, status))
     }
 
-    /// The layouts that share the blobs of the one at `path`, apart from itself.
+    /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
+    /// user named, and those of the same run whose blobs turn out to be the same directories.
     fn open_also(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
-        if self.also.is_empty() {
+        let beside = self.beside.and_then(|beside| beside.get(path));
+        let beside = beside.map_or(&[][..], Vec::as_slice);
+        if self.also.is_empty() && beside.is_empty() {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
+        let found = self
+            .also
+            .iter()
+            .chain(beside)
+            .map(|path| Layout::open(path));
+        let found: Vec<Layout> = found.collect::<anyhow::Result<_>>()?;
         let mut also = Vec::new();
-        for path in self.also {
-            let other = Layout::open(path)?;
+        for other in found {
             if !own.is_same(&other) {
                 also.push(session.locking(|options| other.lock_shared(options))?);
             }

@@ -9,7 +9,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::locate::{Found, locate_all};
-use super::{Decide, Decision, Run, Session, failed, span, told};
+use super::{Decide, Decision, Run, Session, failed, sharing, span, told};
 use crate::cli::{ChangeFormat, PruneArgs};
 use crate::error::{Error, Kind};
 use crate::gc::{self, HardLinks, SweepOptions};
@@ -41,12 +41,17 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     };
     let containers = told::containers(&args.containers)?;
     let (found, _) = locate_all(session, args.recursive.as_deref(), Vec::new())?;
+    let beside = match found.several {
+        true => sharing(&found.layouts),
+        false => HashMap::new(),
+    };
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
         lenient: false,
         grace: Some(&args.grace),
         also: &args.also_roots,
+        beside: Some(&beside),
     };
     let mut command = Prune {
         all: args.all,

@@ -1,5 +1,7 @@
 //! `ocirm why`.
 
+use std::collections::HashMap;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -15,6 +17,7 @@ use crate::image::table::Record;
 use crate::layout::{Digest, Locked, Shared};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
+use crate::report::console::shown;
 use crate::report::to_stdout;
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
@@ -35,6 +38,13 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
             }
             Err(error) => status = super::failed(session.console, &error),
         }
+    }
+    if let Err(damage) = contents.graph.refuse_damage() {
+        session.console.error(&shown(&format!("{damage}")));
+        session.console.hint(
+            "what the damaged blob leads to is unknown, so there may be more ways than shown",
+        );
+        status = damage.kind().exit_status();
     }
     Ok(status)
 }
@@ -73,7 +83,7 @@ fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::
     Ok(WhyReport {
         kind: node.map_or("blob", |node| word(contents, node)),
         size: stat.map(|stat| stat.size),
-        present: stat.is_some() || node.is_some_and(|n| graph.is_present_document(n)),
+        present: matches!(layout.measure_blob(&digest, None), Ok(Some(()))),
         changed: stat.map(|stat| stat.changed),
         ways: node.map_or_else(Vec::new, |node| ways(contents, node)),
         digest,
@@ -89,6 +99,7 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
         kind: word(contents, node),
         how,
     };
+    let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
     let mut ways: Vec<Way> = contents
         .table
         .records()
@@ -105,11 +116,26 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
             Way {
                 entry: record.shown(graph),
                 kind: record.kind.word(),
-                belongs_to: owner(contents, record),
+                belongs_to: owners
+                    .entry(record.subject.unwrap_or(record.target))
+                    .or_insert_with(|| owner(contents, record))
+                    .clone()
+                    .filter(|_| record.kind.is_dependent()),
                 steps,
             }
         })
         .collect();
+    for (position, entry) in contents.index.entries().iter().enumerate() {
+        let named = entry.more_digests.iter().filter_map(|d| graph.find(d));
+        for target in named.filter(|target| *target == node || next.contains_key(target)) {
+            ways.push(Way {
+                entry: format!("entry {position} of index.json"),
+                kind: "odd",
+                belongs_to: None,
+                steps: vec![step(target, None)],
+            });
+        }
+    }
     ways.sort_by(|a, b| (a.steps.len(), &a.entry).cmp(&(b.steps.len(), &b.entry)));
     if contents.archive_blobs.iter().flatten().any(|n| *n == node) {
         ways.push(Way {

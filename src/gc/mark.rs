@@ -54,22 +54,32 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
             });
         }
     }
+    // What odd entries and other layouts lead to, they need whole.
+    let mut whole = Reach::new(graph);
     for (position, entry) in contents.index.entries().iter().enumerate() {
         if plan.edits.get(&position) == Some(&EntryEdit::Remove) {
             continue;
         }
         for node in entry.more_digests.iter().filter_map(|d| graph.find(d)) {
-            let start = Start::Image(node);
-            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
-                holders[node.index()].get_or_insert(Holder::Other);
-            });
+            whole.walk(
+                graph,
+                Start::Image(node),
+                Follow::Subjects,
+                &mut |node, _| {
+                    holders[node.index()].get_or_insert(Holder::Other);
+                },
+            );
         }
     }
     for node in &contents.foreign {
-        let start = Start::Image(*node);
-        reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
-            holders[node.index()].get_or_insert(Holder::Other);
-        });
+        whole.walk(
+            graph,
+            Start::Image(*node),
+            Follow::Subjects,
+            &mut |node, _| {
+                holders[node.index()].get_or_insert(Holder::Other);
+            },
+        );
     }
     // An image of manifest.json goes with the last entry that led to its config. One that no
     // entry ever led to is an image that only `docker load` knows, and stays.

@@ -106,11 +106,7 @@ pub fn classify(media_type: Option<&str>, role: Role) -> Class {
     if DOCKER_MANIFESTS.contains(&base) {
         return Class::Document;
     }
-    if is_image_config(Some(base))
-        || base == CACHE_CONFIG
-        || base.starts_with("application/vnd.oci.image.layer.")
-        || base.starts_with("application/vnd.docker.image.rootfs.")
-    {
+    if is_image_config(Some(base)) || base == CACHE_CONFIG || is_layer(base) {
         return Class::Leaf;
     }
     let is_content = JSON_CONTENT.contains(&base)
@@ -121,6 +117,12 @@ pub fn classify(media_type: Option<&str>, role: Role) -> Class {
         Class::Perhaps if is_content => Class::Leaf,
         unknown => unknown,
     }
+}
+
+/// Whether this is the media type of an image's layer.
+fn is_layer(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.")
 }
 
 /// Whether a config of this media type is an image's, with platform, date and labels. Others must
@@ -157,6 +159,8 @@ pub struct Child {
     pub class: Class,
     /// Whether it is the config of an image.
     pub image_config: bool,
+    /// Whether its media type is that of a layer.
+    pub is_layer: bool,
     /// The platform that an index declares for it.
     pub platform: Option<Platform>,
     /// The digest that BuildKit's attestation manifests say they are about.
@@ -358,6 +362,7 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
                 size,
                 class: classify(media_type, self.role),
                 image_config: self.role == Role::Config && is_image_config(media_type),
+                is_layer: media_type.is_some_and(is_layer),
                 platform: platform.clone(),
                 attests: annotations.attests.clone(),
                 attestation: annotations.attestation,

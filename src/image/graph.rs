@@ -284,6 +284,7 @@ impl Graph {
                     Role::Config if child.image_config => NodeKind::ImageConfig,
                     Role::Config => NodeKind::Config,
                     Role::Layer => NodeKind::Layer,
+                    Role::Manifest if child.is_layer => NodeKind::Layer,
                     _ => NodeKind::Blob,
                 };
             }

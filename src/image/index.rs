@@ -9,7 +9,7 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
@@ -19,7 +19,7 @@ use super::members::{Key, Members, is_member};
 use super::platform::Platform;
 use super::text::{self, Fate, retargeted};
 use crate::error::Error;
-use crate::layout::{Digest, Locked};
+use crate::layout::{Digest, Locked, TORN, TORN_RETRY};
 
 /// The annotation that containerd, BuildKit and `docker save` put the full name into.
 pub const NAME_ANNOTATION: &str = "io.containerd.image.name";
@@ -33,12 +33,6 @@ pub const PARENT_ANNOTATION: &str = "org.mobyproject.image.parent";
 pub const SUBJECT_ANNOTATION: &str = "io.containerd.manifest.subject";
 /// What the names of dangling images begin with; the rest is the image's own digest.
 pub const DANGLING_PREFIX: &str = "moby-dangling@";
-
-/// How long a text that does not parse is read again: other tools write index.json in place.
-const TORN: Duration = Duration::from_millis(1000);
-
-/// How long to wait between two such readings.
-const TORN_RETRY: Duration = Duration::from_millis(40);
 
 /// index.json, parsed into its entries and still knowing its text.
 #[derive(Clone, Debug)]

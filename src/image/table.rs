@@ -129,6 +129,8 @@ pub struct Table {
     nameless: bool,
     by_key: HashMap<String, Vec<RecordId>>,
     by_text: HashMap<String, Vec<RecordId>>,
+    /// Names that Docker would have written differently, by what it would have written.
+    by_meaning: HashMap<String, Vec<RecordId>>,
     by_target: HashMap<NodeId, Vec<RecordId>>,
     by_tag: HashMap<String, Vec<usize>>,
     with_parent: Vec<RecordId>,
@@ -172,6 +174,12 @@ impl Table {
                     parent: None,
                     subject,
                 });
+                if let Name::Raw(text) = &table.records[id.0].name
+                    && let Some(reference) = meaning(text)
+                {
+                    let meant = reference.with_default_tag().to_string();
+                    table.by_meaning.entry(meant).or_default().push(id);
+                }
                 table.by_key.entry(key).or_default().push(id);
                 table.by_target.entry(target).or_default().push(id);
                 id
@@ -237,9 +245,11 @@ impl Table {
         self.by_target.get(&target).map_or(&[], Vec::as_slice)
     }
 
-    /// The records of this full name; several when different images carry it.
+    /// The records of this full name; several when different images carry it. Without one, those
+    /// of names that mean it and are written differently.
     pub fn of_key(&self, key: &str) -> &[RecordId] {
-        self.by_key.get(key).map_or(&[], Vec::as_slice)
+        let found = self.by_key.get(key).or_else(|| self.by_meaning.get(key));
+        found.map_or(&[], Vec::as_slice)
     }
 
     /// The records whose name stands in the file with exactly this text.
@@ -316,6 +326,12 @@ fn name_of(entry: &Entry, digest: &Digest) -> Name {
         };
     }
     Name::Tag(text.to_owned())
+}
+
+/// What Docker would read a text as that it would have written differently.
+pub fn meaning(text: &str) -> Option<Reference> {
+    let is_reference = text.contains(['/', ':', '@']) && !text.starts_with(DANGLING_PREFIX);
+    is_reference.then(|| Reference::parse(text).ok()).flatten()
 }
 
 /// What a record refers to, if it has no name that a person chose.

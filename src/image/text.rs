@@ -118,6 +118,9 @@ pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String
             format!("\"{digest}\"")
         } else if is_member(&key, "size") {
             size.to_string()
+        } else if is_member(&key, "data") {
+            // The old blob itself, embedded.
+            return Fate::Drop;
         } else {
             return Fate::Keep;
         };

@@ -36,7 +36,8 @@ pub fn variants(
     config_of: &ConfigOf<'_>,
 ) -> Vec<Variant> {
     let mut found = Vec::new();
-    let mut seen = HashSet::from([image]);
+    // A manifest may be listed for several platforms, and is a variant for each.
+    let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::from([(image, declared)]);
     let mut stack = vec![(image, declared, false)];
     while let Some((node, declared, is_attestation)) = stack.pop() {
         if cut.contains(&node) {
@@ -46,7 +47,10 @@ pub fn variants(
         if is_present && graph.kind(node) == NodeKind::Index {
             let mut below: Vec<_> = graph
                 .links(node)
-                .filter(|link| link.role == Role::Manifest && seen.insert(link.to))
+                .filter(|link| {
+                    let declared = link.note.and_then(|note| note.platform.as_ref());
+                    link.role == Role::Manifest && seen.insert((link.to, declared))
+                })
                 .map(|link| {
                     let about = link
                         .note

@@ -154,6 +154,21 @@ impl BlobDirs {
         }
     }
 
+    #[expect(
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    pub(super) fn identities(&self) -> Vec<(u64, u64)> {
+        let stats = self
+            .known
+            .iter()
+            .map(|(_, dir)| rustix::fs::fstat(&dir.dir));
+        stats
+            .flatten()
+            .map(|stat| (stat.st_dev as u64, stat.st_ino as u64))
+            .collect()
+    }
+
     fn of(&self, algorithm: Algorithm) -> Option<&AlgorithmDir> {
         self.known
             .iter()
@@ -358,6 +373,16 @@ impl<M> Locked<M> {
             }
         }
         Ok(Some(()))
+    }
+
+    /// Makes a blob that is there durable.
+    pub(super) fn sync_blob(&self, digest: &Digest) -> io::Result<()> {
+        match self.blobs.open_blob(digest) {
+            Ok(Some((file, _))) => file.sync_all(),
+            Ok(None) => Err(io::ErrorKind::NotFound.into()),
+            Err(BlobError::Io(e)) => Err(e),
+            Err(e) => Err(io::Error::other(e)),
+        }
     }
 
     /// Compares a blob's size with what its descriptor says, without reading it. `None`: the layout

@@ -30,6 +30,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
 use rustix::fs::{FileType, Mode, OFlags};
@@ -41,6 +42,12 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
+
+/// How long a file that does not parse is read again: other tools write in place.
+pub const TORN: Duration = Duration::from_millis(1000);
+
+/// How long to wait between two such readings.
+pub const TORN_RETRY: Duration = Duration::from_millis(40);
 
 /// The largest `index.json` that is read, in bytes. A million entries need about 350 MB.
 pub const MAX_INDEX_BYTES: u64 = 1 << 30;
@@ -82,13 +89,31 @@ impl Layout {
             dir: File::from(dir),
             ages: Ages::default(),
         };
-        layout.check_version()?;
+        let start = Instant::now();
+        while let Err(error) = layout.check_version() {
+            // skopeo writes the file anew, in place, whenever it copies something into a layout.
+            if start.elapsed() >= TORN || layout.is_not_torn() {
+                return Err(error);
+            }
+            std::thread::sleep(TORN_RETRY);
+        }
         Ok(layout)
     }
 
     /// The path as the user gave it, for messages.
     pub fn path(&self) -> &Path {
         &self.path
+    }
+
+    /// What identifies the directories that the blobs lie in, wherever links lead: device and inode.
+    pub fn blob_directories(&self) -> Vec<(u64, u64)> {
+        blobs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
+    }
+
+    /// Whether `oci-layout` is no file that somebody has just truncated to write it anew.
+    fn is_not_torn(&self) -> bool {
+        let stat = rustix::fs::statat(&self.dir, "oci-layout", rustix::fs::AtFlags::empty());
+        !stat.is_ok_and(|stat| stat.st_size == 0)
     }
 
     /// Shares what is known of files with several names with the other layouts of a run.

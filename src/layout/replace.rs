@@ -6,7 +6,7 @@
 
 use std::fs::File;
 use std::io::Write as _;
-use std::os::fd::AsFd;
+use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
@@ -118,8 +118,9 @@ impl Locked<Exclusive> {
             digest.algorithm().is_some_and(|a| a.hash(bytes) == *digest),
             "the bytes of a new blob do not have the digest {digest}"
         );
-        if self.stat_blob(digest).with_context(context)?.is_some() {
-            return Ok(());
+        let size = Some(bytes.len() as u64);
+        if matches!(self.verify_blob(digest, size), Ok(Some(()))) {
+            return self.sync_blob(digest).with_context(context);
         }
         let dir = self
             .blobs
@@ -142,11 +143,35 @@ impl Locked<Exclusive> {
         let mut file = File::from(file);
         file.write_all(bytes).with_context(context)?;
         file.sync_all().with_context(context)?;
-        rustix::fs::renameat(&self.layout.dir, &temporary.name, dir, digest.encoded())
-            .with_context(context)?;
-        temporary.renamed = true;
+        match rustix::fs::renameat(&self.layout.dir, &temporary.name, dir, digest.encoded()) {
+            Ok(()) => temporary.renamed = true,
+            // `blobs` is on another file system: the file must be made there.
+            Err(Errno::XDEV) => return write_beside(dir, digest, bytes).with_context(context),
+            Err(e) => return Err(e).with_context(context),
+        }
         sync_directory(dir).with_context(context)
     }
+}
+
+/// Writes a blob by a temporary file in its own directory. Only a kill leaves that behind.
+fn write_beside(dir: &OwnedFd, digest: &Digest, bytes: &[u8]) -> std::io::Result<()> {
+    let name = format!("{TEMPORARY}{}-blob", std::process::id());
+    let file = rustix::fs::openat(
+        dir,
+        &name,
+        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+        Mode::from_raw_mode(0o644),
+    )?;
+    let mut file = File::from(file);
+    let written = file
+        .write_all(bytes)
+        .and_then(|()| file.sync_all())
+        .and_then(|()| Ok(rustix::fs::renameat(dir, &name, dir, digest.encoded())?));
+    if written.is_err() {
+        let _ = rustix::fs::unlinkat(dir, &name, AtFlags::empty());
+    }
+    written?;
+    Ok(sync_directory(dir)?)
 }
 
 /// Makes renames in a directory durable.

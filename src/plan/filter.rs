@@ -12,7 +12,8 @@ use jiff::tz::TimeZone;
 
 use super::moment::parse_until;
 use crate::error::Error;
-use crate::image::table::Name;
+use crate::image::reference::Reference;
+use crate::image::table::{Name, meaning};
 
 /// The filters of one command, understood.
 #[derive(Clone, Debug, Default)]
@@ -210,6 +211,9 @@ impl Pattern {
     /// # Errors
     /// Exit status 2, with what is wrong.
     pub fn parse(text: &str) -> Result<Pattern, Error> {
+        if text.is_empty() {
+            return Err(Error::usage("a pattern is empty, and would match nothing"));
+        }
         let glob = GlobBuilder::new(text)
             .literal_separator(true)
             .backslash_escape(true)
@@ -226,14 +230,16 @@ impl Pattern {
     /// Whether it matches a name: as it is shown, in full, or either without tag and digest.
     pub fn matches(&self, name: &Name, key: &str) -> bool {
         let is_match = |text: &str| self.0.is_match(text);
+        let is_meant = |reference: &Reference| {
+            is_match(&reference.familiar())
+                || is_match(&reference.familiar_repository())
+                || is_match(&reference.to_string())
+                || is_match(&reference.repository())
+        };
         match name {
-            Name::Reference(reference) => {
-                is_match(&reference.familiar())
-                    || is_match(&reference.familiar_repository())
-                    || is_match(key)
-                    || is_match(&reference.repository())
-            }
-            Name::Tag(_) | Name::Raw(_) | Name::Dangling => is_match(key),
+            Name::Reference(reference) => is_meant(reference),
+            Name::Raw(text) => is_match(key) || meaning(text).is_some_and(|r| is_meant(&r)),
+            Name::Tag(_) | Name::Dangling => is_match(key),
         }
     }
 }
@@ -241,7 +247,6 @@ impl Pattern {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::reference::Reference;
 
     fn parse(texts: &[&str], for_use: FilterUse) -> Result<Filters, String> {
         let texts: Vec<String> = texts.iter().map(|t| (*t).to_owned()).collect();

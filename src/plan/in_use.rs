@@ -94,7 +94,10 @@ impl<'a> Uses<'a> {
             let mut users: Vec<usize> = users.into_iter().collect();
             users.sort_unstable();
             for number in users {
-                found.insert(number);
+                // A short text may be the beginning of an ID, and a name all the same.
+                if containers[number].id_prefix.is_none() {
+                    found.insert(number);
+                }
                 self.images
                     .entry(target)
                     .or_default()

@@ -280,16 +280,20 @@ impl<'a> Draft<'a> {
             .filter(|id| !self.is_mere_dependent(*id))
             .collect();
         let mut set = if own.is_empty() { present } else { own };
-        // A record that became dangling sorts where its new name does: behind every domain that
-        // sorts before `moby`.
-        set.sort_by_key(|id| match self.states[id.index()] {
-            State::Dangling => format!(
-                "{}{}",
-                crate::image::index::DANGLING_PREFIX,
-                self.graph().digest(target)
-            ),
-            _ => self.record(*id).key.clone(),
-        });
+        // The table has them in name order. One that became dangling sorts where its new name does.
+        if set
+            .iter()
+            .any(|id| self.states[id.index()] == State::Dangling)
+        {
+            set.sort_by_key(|id| match self.states[id.index()] {
+                State::Dangling => format!(
+                    "{}{}",
+                    crate::image::index::DANGLING_PREFIX,
+                    self.graph().digest(target)
+                ),
+                _ => self.record(*id).key.clone(),
+            });
+        }
         set
     }
 
@@ -340,17 +344,25 @@ impl<'a> Draft<'a> {
                     &cuts,
                 )
                 .kept;
-            let holders = holders(self.contents, &kept, &cuts, &self.rewrites);
+            let held = held(self.contents, &kept, &cuts, &self.rewrites);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
                 .into_iter()
-                .partition(|cut| holders[cut.manifest.index()].is_some());
+                .partition(|cut| held[cut.manifest.index()]);
             self.platform_cuts = gone;
             if needed.is_empty() {
                 break (kept, cuts);
             }
             // Taking one back can make another one needed, so everything is looked at again.
+            let mut known: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
             for cut in needed {
-                self.take_back(cut, &kept, &cuts);
+                let holders = known
+                    .entry(cut.manifest)
+                    .or_insert_with(|| self.needed_by(cut.manifest, &kept, &cuts));
+                self.notes.push(Note::PlatformKept {
+                    platform: cut.platform,
+                    manifest: cut.manifest,
+                    holders: holders.clone(),
+                });
             }
         };
         self.report_platforms();
@@ -387,8 +399,9 @@ impl<'a> Draft<'a> {
         plan
     }
 
-    fn take_back(&mut self, cut: PlatformCut, kept: &[bool], cuts: &Cuts) {
-        let above = self.graph().ancestors(cut.manifest, Follow::Subjects);
+    /// The records that need a manifest, apart from those that lose it. Another layout may, too.
+    fn needed_by(&self, manifest: NodeId, kept: &[bool], cuts: &Cuts) -> Vec<String> {
+        let above = self.graph().ancestors(manifest, Follow::Subjects);
         let names: BTreeSet<String> = self
             .table()
             .records()
@@ -396,17 +409,15 @@ impl<'a> Draft<'a> {
                 let lost = cuts.get(&record.target);
                 kept[id.index()]
                     && !record.kind.is_dependent()
-                    && record.target != cut.image
                     && above.contains(&record.target)
-                    && !lost.is_some_and(|lost| lost.contains(&cut.manifest))
+                    && !lost.is_some_and(|lost| lost.contains(&manifest))
             })
             .map(|(id, _)| self.shown(id))
             .collect();
-        self.notes.push(Note::PlatformKept {
-            platform: cut.platform,
-            manifest: cut.manifest,
-            holders: names.into_iter().collect(),
-        });
+        match names.is_empty() {
+            true => vec!["another layout".to_owned()],
+            false => names.into_iter().collect(),
+        }
     }
 
     /// Puts the lines of removed platforms where their arguments stood.
@@ -476,26 +487,35 @@ impl Plan {
     }
 }
 
-/// For each node the first record that holds it, of those that are left.
-fn holders(
-    contents: &Contents,
-    kept: &[bool],
-    cuts: &Cuts,
-    rewrites: &[Rewrite],
-) -> Vec<Option<RecordId>> {
-    let mut holders = vec![None; contents.graph.len()];
-    let mut reach = Reach::with_cuts(&contents.graph, cuts);
+/// For each node whether anything that is left holds it: a record, an odd entry, another layout.
+fn held(contents: &Contents, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -> Vec<bool> {
+    let graph = &contents.graph;
+    let mut held = vec![false; graph.len()];
+    let mut reach = Reach::with_cuts(graph, cuts);
     for (id, record) in contents.table.records() {
         // Parts of other images are held by those.
         if kept[id.index()] && record.kind != Kind::Child {
             let start = start(contents, id, rewrites);
-            reach.walk(&contents.graph, start, Follow::Subjects, &mut |node, _| {
-                let holder = &mut holders[node.index()];
-                *holder = holder.or(Some(id));
+            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
+                held[node.index()] = true;
             });
         }
     }
-    holders
+    let odd = contents.index.entries().iter();
+    let odd = odd.flat_map(|entry| &entry.more_digests);
+    let others = odd.filter_map(|digest| graph.find(digest));
+    let mut whole = Reach::new(graph);
+    for node in others.chain(contents.foreign.iter().copied()) {
+        whole.walk(
+            graph,
+            Start::Image(node),
+            Follow::Subjects,
+            &mut |node, _| {
+                held[node.index()] = true;
+            },
+        );
+    }
+    held
 }
 
 /// A text between backticks, for messages.

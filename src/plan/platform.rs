@@ -11,7 +11,7 @@ use crate::image::graph::NodeId;
 use crate::image::platform::Platform;
 use crate::image::reach::Cut;
 use crate::image::rewrite::remaining_parts;
-use crate::image::table::RecordId;
+use crate::image::table::{Name, RecordId};
 use crate::image::variants::{ConfigOf, Variant, variants};
 
 impl Draft<'_> {
@@ -62,12 +62,25 @@ impl Draft<'_> {
                 self.refuse(refusal);
                 continue;
             };
-            removed_any = true;
             let manifest = best.manifest;
             if manifest == image {
-                self.remove_whole(set, rewritten, options);
-                return Ok(());
+                return self.remove_whole(set, rewritten, options);
             }
+            // The very same manifest may stand for another platform, too.
+            let other = offered
+                .iter()
+                .filter(|other| other.manifest == manifest)
+                .filter_map(|other| other.platform.as_ref())
+                .find(|other| !platform.matches(other));
+            if let Some(other) = other {
+                self.notes.push(Note::PlatformKept {
+                    platform: platform.to_string(),
+                    manifest,
+                    holders: vec![format!("{} for {other}", self.shown(set[0]))],
+                });
+                continue;
+            }
+            removed_any = true;
             if rewritten.is_some() {
                 let also = self.attestations(image, manifest);
                 removed.insert(manifest);
@@ -89,7 +102,7 @@ impl Draft<'_> {
         if removed_any && left.is_empty() {
             // Nothing that runs anywhere is left: that is removing the image.
             self.platform_cuts.retain(|cut| cut.image != image);
-            self.remove_whole(set, rewritten, options);
+            self.remove_whole(set, rewritten, options)?;
         } else if let Some(record) = rewritten.filter(|_| removed_any) {
             actions.push(Action::Deleted(image));
             self.actions.append(&mut actions);
@@ -128,6 +141,21 @@ impl Draft<'_> {
                 .hint(format!("give one of {}", listed(&names, 8))));
             }
         };
+        let names_old = match self.name(record) {
+            Name::Reference(reference) => reference.digest().is_some(),
+            Name::Dangling => true,
+            Name::Tag(_) | Name::Raw(_) => false,
+        };
+        if names_old {
+            return Err(Refusal::new(
+                RefusalClass::Conflict,
+                format!(
+                    "conflict: {} is named by the digest of its index, and a new index has another",
+                    self.shown(record)
+                ),
+            )
+            .hint("--rewrite-index is for names with a tag"));
+        }
         if self.rewrites.iter().any(|rewrite| rewrite.record == record) {
             return Err(Refusal::new(
                 RefusalClass::Conflict,
@@ -144,11 +172,15 @@ impl Draft<'_> {
         set: &[RecordId],
         rewritten: Option<RecordId>,
         options: &RmiOptions,
-    ) {
+    ) -> Result<(), Refusal> {
         match rewritten {
             Some(record) if set.len() > 1 => self.untag_all(&[record]),
-            _ => self.delete_image(set, options, false),
+            _ => {
+                self.refuse_in_use(self.record(set[0]).target, options.force)?;
+                self.delete_image(set, options, false);
+            }
         }
+        Ok(())
     }
 
     /// The manifest that a platform means: the best that is there. One that is missing counts when

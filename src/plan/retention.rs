@@ -11,8 +11,8 @@ use jiff::Timestamp;
 use super::facts::Facts;
 use super::filter::Pattern;
 use super::{Draft, KeptImage, State};
-use crate::image::graph::NodeId;
-use crate::image::table::{Kind, Name, Record, RecordId};
+use crate::image::graph::{Follow, NodeId};
+use crate::image::table::{Kind, Name, Record, RecordId, meaning};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -31,6 +31,7 @@ impl Draft<'_> {
         retention: &Retention,
         facts: &dyn Facts,
     ) -> Vec<(&'c str, RecordId)> {
+        let protected = self.kept_with_dependents(retention);
         let newest = match retention.keep_last {
             Some(count) => self.newest(count, facts),
             None => HashMap::new(),
@@ -47,6 +48,7 @@ impl Draft<'_> {
             let record = self.record(id);
             let reason = self
                 .kept_by_pattern(record, retention)
+                .or_else(|| protected.get(&record.target).cloned())
                 .or_else(|| newest.get(&record.target).cloned())
                 .or_else(|| self.kept_for_container(record, left[&record.target]));
             match reason {
@@ -67,15 +69,47 @@ impl Draft<'_> {
         going
     }
 
+    /// The images that something belongs to which a pattern keeps: it would go with them.
+    fn kept_with_dependents(&self, retention: &Retention) -> HashMap<NodeId, String> {
+        let mut protected = HashMap::new();
+        if retention.keep.is_empty() {
+            return protected;
+        }
+        let mut known: HashSet<NodeId> = HashSet::new();
+        for (_, record) in self.table().records() {
+            if !record.kind.is_dependent() {
+                continue;
+            }
+            let Some(reason) = self.kept_by_pattern(record, retention) else {
+                continue;
+            };
+            // A signature of a signature belongs to what that one belongs to.
+            let mut held = vec![record.target, record.subject.unwrap_or(record.target)];
+            while let Some(node) = held.pop() {
+                if !known.insert(node) {
+                    continue;
+                }
+                for above in self.graph().ancestors(node, Follow::Needed) {
+                    protected.entry(above).or_insert_with(|| reason.clone());
+                    for id in self.table().of_target(above) {
+                        held.extend(self.record(*id).subject);
+                    }
+                }
+            }
+        }
+        protected
+    }
+
     fn kept_by_pattern(&self, record: &Record, retention: &Retention) -> Option<String> {
         let digest = self.graph().digest(record.target).to_string();
         let tag = match &record.name {
-            Name::Reference(reference) => reference.tag(),
-            _ => None,
+            Name::Reference(reference) => reference.tag().map(str::to_owned),
+            Name::Raw(text) => meaning(text).and_then(|r| r.tag().map(str::to_owned)),
+            Name::Tag(_) | Name::Dangling => None,
         };
         let (text, _) = retention.keep.iter().find(|(_, pattern)| {
             pattern.matches(&record.name, &record.key)
-                || tag.is_some_and(|tag| pattern.matches_text(tag))
+                || tag.as_ref().is_some_and(|tag| pattern.matches_text(tag))
                 || pattern.matches_text(&digest)
         })?;
         Some(format!("--keep {text}"))
@@ -104,8 +138,8 @@ impl Draft<'_> {
             let repository = match &record.name {
                 Name::Reference(reference) => reference.repository(),
                 Name::Tag(_) => String::new(),
-                Name::Raw(text) => match text.rsplit_once([':', '@']) {
-                    Some((repository, _)) => repository.to_owned(),
+                Name::Raw(text) => match meaning(text) {
+                    Some(reference) => reference.repository(),
                     None => text.clone(),
                 },
                 Name::Dangling if record.kind == Kind::Unnamed => String::new(),

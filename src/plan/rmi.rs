@@ -76,10 +76,16 @@ impl Draft<'_> {
         // Naming an image by its own ID is asking for the image, whatever it is called.
         let asks_for_names = !found.by_id;
         let is_whole = same.len() == found.set.len();
+        if !options.force && self.is_mere_dependent(found.set[0]) {
+            self.refuse_part_of_another(found.set[0])?;
+        }
+        // By name, and for a platform in any case, a container that uses the image speaks against
+        // it. By ID, deleting the whole image is checked below.
         let named_and_whole = found.matched.is_some() && asks_for_names && is_whole;
-        if let Some(matched) = found.matched.filter(|_| named_and_whole)
+        if (named_and_whole || !options.platforms.is_empty())
             && let Some(container) = self.user_of(found.target, &options.platforms)
         {
+            let matched = found.matched.unwrap_or(found.set[0]);
             if !options.force {
                 return Err(Refusal::new(
                     RefusalClass::Conflict,
@@ -91,7 +97,10 @@ impl Draft<'_> {
                         self.graph().digest(found.target).short()
                     ),
                 )
-                .hint("--force takes the name away and keeps the image as a dangling one"));
+                .hint(match options.platforms.is_empty() {
+                    true => "--force takes the name away and keeps the image as a dangling one",
+                    false => "--force removes the platform all the same",
+                }));
             }
             if options.platforms.is_empty() {
                 self.actions.push(Action::Untagged(self.shown(matched)));
@@ -115,9 +124,6 @@ impl Draft<'_> {
         if asks_for_names && !is_whole {
             self.untag_all(&same);
             return Ok(());
-        }
-        if !options.force && self.is_mere_dependent(found.set[0]) {
-            self.refuse_part_of_another(found.set[0])?;
         }
         self.refuse_in_use(found.target, options.force)?;
         let names_conflict = !options.force
@@ -236,7 +242,7 @@ impl Draft<'_> {
     }
 
     /// Containers speak against deleting an image: running ones always, stopped ones unless forced.
-    fn refuse_in_use(&self, image: NodeId, force: bool) -> Result<(), Refusal> {
+    pub(super) fn refuse_in_use(&self, image: NodeId, force: bool) -> Result<(), Refusal> {
         let containers = self.uses.of_image(image);
         let running = containers.iter().find(|c| c.running);
         let stopped = containers.iter().find(|c| !c.running && !force);

@@ -531,7 +531,16 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
         };
         failed(
             format!("cannot delete the blob {}{more}: {reason}", digests[0]),
-            Some("what is left is garbage now; the next prune tries again"),
+            Some("the same command, or the next prune, tries again"),
+        );
+    }
+    if outcome.left > 0 {
+        failed(
+            format!(
+                "{} left, because a manifest that may need them could not be deleted",
+                count(outcome.left, "blob", "blobs")
+            ),
+            None,
         );
     }
     if let Some(reason) = &outcome.unchecked {
