@@ -24,7 +24,7 @@
 //! kin make the same system call, should fs2 ever have to go.
 
 use std::fs::File;
-use std::io;
+use std::io::{self, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -45,6 +45,9 @@ const FALLBACK: &str = ".ocirm.lock";
 
 /// The lock of BuildKit and Inspektor Gadget, beside index.json.
 const INDEX_LOCK: &str = "index.json.lock";
+
+/// What a lock file of BuildKit's that we created holds.
+const MARK: &[u8] = b"ocirm\n";
 
 /// The lock of podman's artifact store.
 const PODMAN_LOCK: &str = "index.lock";
@@ -170,7 +173,8 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
     Ok(Some(file))
 }
 
-/// BuildKit's lock on index.json. Dropping it unlocks, and removes the file if we created it.
+/// BuildKit's lock on index.json. Dropping it unlocks, and removes the file if we, or one of us that
+/// was killed, created it.
 #[derive(Debug)]
 pub(super) struct IndexLock<'a> {
     layout: &'a Layout,
@@ -239,12 +243,24 @@ fn open_or_create(layout: &Layout) -> io::Result<(File, bool)> {
     };
     loop {
         match open(OFlags::empty()) {
-            Ok(file) => return Ok((file, false)),
+            Ok(mut file) => {
+                let mut found = Vec::new();
+                let ours = io::Read::by_ref(&mut file)
+                    .take(64)
+                    .read_to_end(&mut found)
+                    .is_ok()
+                    && found == MARK;
+                return Ok((file, ours));
+            }
             Err(Errno::NOENT) => {}
             Err(e) => return Err(e.into()),
         }
         match open(OFlags::CREATE | OFlags::EXCL) {
-            Ok(file) => return Ok((file, true)),
+            Ok(mut file) => {
+                // Nobody reads the file; a mark in it tells the next of us that a killed one left it.
+                let _ = file.write_all(MARK);
+                return Ok((file, true));
+            }
             Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
