@@ -158,6 +158,28 @@ fn a_manifest_that_stands_for_two_platforms_stays_for_the_other() {
     }
 }
 
+#[test]
+fn a_manifest_for_two_platforms_goes_when_both_are_asked_for() {
+    let ground = Ground::new();
+    let layout = ground.layout("one", None);
+    let ((both, _), (other, _)) = (manifest(&layout, "amd64"), manifest(&layout, "s390x"));
+    let image = index(
+        &layout,
+        &[(&both, "amd64"), (&both, "arm64"), (&other, "s390x")],
+    );
+    write_index(&layout, &[("web", &image)]);
+    let output = ocirm(&[
+        "--layout",
+        path(&layout),
+        "rmi",
+        "web",
+        "--platform",
+        "linux/amd64,linux/arm64",
+    ]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert!(!blob(&layout, &both).exists() && blob(&layout, &other).exists());
+}
+
 /// A crashed writer may have left anything under the name that the new index gets.
 #[test]
 fn a_new_index_never_relies_on_a_broken_file_of_its_name() {

@@ -320,6 +320,13 @@ impl<'a> Draft<'a> {
         self.refusals.push(refusal);
     }
 
+    /// What an image lost so far.
+    fn cut_of(&self, image: NodeId) -> Cut {
+        let own = self.platform_cuts.iter().filter(|cut| cut.image == image);
+        own.flat_map(|cut| std::iter::once(cut.manifest).chain(cut.also.iter().copied()))
+            .collect()
+    }
+
     fn cuts(&self) -> Cuts {
         let mut cuts = Cuts::new();
         for cut in &self.platform_cuts {

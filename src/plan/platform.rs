@@ -47,9 +47,14 @@ impl Draft<'_> {
         let mut removed_any = false;
         let mut removed = Cut::default();
         let mut actions = Vec::new();
+        let mut gone: Vec<Platform> = Vec::new();
         for platform in &options.platforms {
             let offered = self.variants(set, &removed, config_of);
             let Some(best) = self.best(image, &offered, platform, options) else {
+                // It went with a platform that the same manifest stood for.
+                if gone.iter().any(|gone| platform.matches(gone)) {
+                    continue;
+                }
                 let refusal = Refusal::new(
                     RefusalClass::NotFound,
                     format!(
@@ -71,7 +76,7 @@ impl Draft<'_> {
                 .iter()
                 .filter(|other| other.manifest == manifest)
                 .filter_map(|other| other.platform.as_ref())
-                .find(|other| !platform.matches(other));
+                .find(|other| !options.platforms.iter().any(|asked| asked.matches(other)));
             if let Some(other) = other {
                 self.notes.push(Note::PlatformKept {
                     platform: platform.to_string(),
@@ -81,6 +86,8 @@ impl Draft<'_> {
                 continue;
             }
             removed_any = true;
+            let same = offered.iter().filter(|other| other.manifest == manifest);
+            gone.extend(same.skip(1).filter_map(|other| other.platform.clone()));
             if rewritten.is_some() {
                 let also = self.attestations(image, manifest);
                 removed.insert(manifest);
@@ -208,7 +215,7 @@ impl Draft<'_> {
     /// The manifests that the image lists and that no earlier argument removed.
     fn variants(&self, set: &[RecordId], removed: &Cut, config_of: &ConfigOf<'_>) -> Vec<Variant> {
         let image = self.record(set[0]).target;
-        let mut cut = self.cuts().remove(&image).unwrap_or_default();
+        let mut cut = self.cut_of(image);
         cut.extend(removed);
         let declared = set
             .iter()
