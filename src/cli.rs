@@ -17,7 +17,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
 /// Data goes to standard output, everything else to standard error. Exit status: 0 done, or nothing
 /// to do; 1 something was not found, refused or failed; 2 the command line cannot be understood; 11
 /// a lock is held by somebody else; 12 the layout is damaged or unsafe to change, and nothing was
-/// deleted.
+/// deleted; 130 and 143 stopped by SIGINT or SIGTERM, between two files.
 #[derive(Debug, Parser)]
 #[command(
     name = "ocirm",
@@ -108,8 +108,8 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
-    /// rewritten (name, from, to), freed_bytes, spared, errors (class, message, hint) and warnings.
-    /// Sizes are bytes.
+    /// rewritten (name, from, to), freed_bytes, spared, errors (class, message, hint) and warnings,
+    /// to_trash, and emptied (blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
     ///
@@ -143,6 +143,19 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
     Prune(PruneArgs),
+    /// Bring back what --trash removed
+    ///
+    /// A REF is a name, a digest, or at least four digits of an ID, of an image that `rmi --trash` or
+    /// `prune --trash` removed; the latest removal of it is undone: its names, what belonged to it,
+    /// its blobs, and its place in index.json. An image that lost a platform gets it back. Without a
+    /// REF everything in the trash comes back.
+    ///
+    /// Nothing in index.json is overwritten: when a name leads to another image by now, that is a
+    /// conflict, and the removed image stays in the trash.
+    ///
+    /// With `--format json` one object is printed, with the members layout, dry_run, restored (name,
+    /// digest), blobs (digest, size), bytes, errors and warnings.
+    Restore(RestoreArgs),
     /// Explain what keeps an image or a blob
     ///
     /// Shows how the entries of index.json lead to it, one way for each name, or that nothing does
@@ -245,6 +258,10 @@ pub struct RmiArgs {
     /// complete image; other names keep the old one
     #[arg(long, requires = "platforms")]
     pub rewrite_index: bool,
+    /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
+    /// prune finds it older than --trash-keep
+    #[arg(long)]
+    pub trash: bool,
     /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
     /// JSON; repeatable, `-` for standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -313,6 +330,27 @@ pub struct PruneArgs {
     /// Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub grace: String,
+    /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
+    /// prune finds it older than --trash-keep
+    #[arg(long)]
+    pub trash: bool,
+    /// Delete what has been in the trash for longer, such as 12h, 7d or 4w
+    #[arg(long, value_name = "DURATION", default_value = "7d")]
+    pub trash_keep: String,
+    /// How to print the result
+    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    pub format: ChangeFormat,
+}
+
+/// The arguments of `ocirm restore`.
+#[derive(Args, Debug)]
+pub struct RestoreArgs {
+    /// The images [default: everything in the trash]
+    #[arg(value_name = "REF")]
+    pub references: Vec<String>,
+    /// Show what would come back, and change nothing
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: ChangeFormat,

@@ -17,6 +17,8 @@ pub enum Kind {
     LockBusy,
     /// The layout is damaged, unknown or unsafe to change; nothing was deleted.
     Layout,
+    /// This signal ended it.
+    Interrupted(i32),
 }
 
 impl Kind {
@@ -27,6 +29,7 @@ impl Kind {
             Kind::Usage => 2,
             Kind::LockBusy => 11,
             Kind::Layout => 12,
+            Kind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
         }
     }
 }
@@ -90,8 +93,14 @@ mod tests {
 
     #[test]
     fn exit_statuses_are_those_of_the_manual() {
-        let statuses =
-            [Kind::Failed, Kind::Usage, Kind::LockBusy, Kind::Layout].map(Kind::exit_status);
-        assert_eq!(statuses, [1, 2, 11, 12]);
+        let statuses = [
+            Kind::Failed,
+            Kind::Usage,
+            Kind::LockBusy,
+            Kind::Layout,
+            Kind::Interrupted(15),
+        ]
+        .map(Kind::exit_status);
+        assert_eq!(statuses, [1, 2, 11, 12, 143]);
     }
 }

@@ -3,7 +3,7 @@
 use anyhow::Context as _;
 
 use super::locate::locate_all;
-use super::{Session, failed};
+use super::{Session, failed, open_to_look};
 use crate::cli::{ChangeFormat, CheckArgs};
 use crate::error::Kind;
 use crate::gc;
@@ -21,7 +21,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         status = Kind::Failed.exit_status();
     }
     for path in &found.layouts {
-        let report = session.open_shared(path).and_then(|layout| {
+        let report = open_to_look(session, path).and_then(|layout| {
             let contents = session.load(&layout, &[])?;
             let mut progress = session.console.progress("checking blobs");
             let findings = check(&layout, &contents, args.digests, &mut |done, total| {

@@ -7,7 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::locate::locate_all;
-use super::{Session, failed, told};
+use super::{Session, failed, open_to_look, told};
 use crate::cli::LsArgs;
 use crate::error::{Error, Kind};
 use crate::image::Contents;
@@ -101,7 +101,7 @@ impl Selection<'_> {
         path: &Path,
         lines: &mut Vec<ImageLine>,
     ) -> anyhow::Result<u8> {
-        let layout = session.open_shared(path)?;
+        let layout = open_to_look(session, path)?;
         let contents = session.load(&layout, &[])?;
         let listing = Listing::new(&layout, &contents);
         let bounds = Bounds::find(&listing, &self.filters)?;

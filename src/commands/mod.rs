@@ -5,11 +5,14 @@
 //! somebody else between reading and replacing it, the decision is made again.
 
 mod check;
+mod interrupt;
 mod locate;
 mod ls;
 mod prune;
+mod restore;
 mod rmi;
 mod told;
+mod trash;
 mod untag;
 mod why;
 
@@ -19,20 +22,27 @@ use std::time::Duration;
 
 use anstream::ColorChoice;
 use anyhow::Context as _;
+use interrupt::Interrupt;
+use jiff::Timestamp;
+use trash::Disposal;
 
 use crate::cli::{ChangeFormat, Cli, Color, Command, Common};
-use crate::commit::{Change, Committed, Outcome, commit};
+use crate::commit::{Change, Committed, Outcome, Watch, commit};
 use crate::error::{Error, Kind};
 use crate::gc::{Garbage, Live};
 use crate::image::Contents;
+use crate::image::removal::Record;
 use crate::image::rewrite::NewBlob;
-use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, Shared};
+use crate::layout::{
+    Ages, Digest, Exclusive, Layout, LockOptions, Locked, RemovalId, Shared, Trash,
+};
 use crate::plan::moment::parse_duration;
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::reclaimed;
 use crate::report::change::{Facts, Report, Rewritten};
 use crate::report::console::{Console, shown};
 use crate::report::to_stdout;
+use crate::report::units::count;
 
 /// How often a decision is made again because index.json changed under it.
 const ATTEMPTS: u32 = 12;
@@ -59,6 +69,7 @@ pub fn run(cli: Cli) -> u8 {
         Command::Rmi(args) => rmi::run(&session, args),
         Command::Untag(args) => untag::run(&session, args),
         Command::Prune(args) => prune::run(&session, args),
+        Command::Restore(args) => restore::run(&session, args),
         Command::Why(args) => why::run(&session, args),
         Command::Check(args) => check::run(&session, args),
     });
@@ -87,6 +98,7 @@ struct Session {
     locking: bool,
     console: Console,
     ages: Ages,
+    interrupt: Interrupt,
 }
 
 impl Session {
@@ -100,6 +112,7 @@ impl Session {
             locking: !common.no_lock,
             console,
             ages: Ages::default(),
+            interrupt: Interrupt::listen(console),
         })
     }
 
@@ -123,8 +136,19 @@ impl Session {
     }
 
     fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Contents> {
+        self.load_with(layout, also, &Trash::default())
+    }
+
+    /// [`Session::load`], as if the trash were part of the layout.
+    fn load_with<M>(
+        &self,
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+        trash: &Trash,
+    ) -> anyhow::Result<Contents> {
         let mut progress = self.console.progress("reading manifests");
-        let mut load = || Contents::load(layout, also, &mut |done| progress.update(done, None));
+        let mut load =
+            || Contents::load_with(layout, also, trash, &mut |done| progress.update(done, None));
         for _ in 0..DAMAGE_RETRIES {
             let contents = load()?;
             if contents.graph.damage().is_empty() {
@@ -140,6 +164,35 @@ impl Session {
         let layout = self.open(path)?;
         self.locking(|options| layout.lock_shared(options))
     }
+}
+
+/// Opens a layout to look at it. What index.json leads to and lies in the trash comes back first.
+fn open_to_look(session: &Session, path: &Path) -> anyhow::Result<Locked<Shared>> {
+    let layout = session.open_shared(path)?;
+    // What cannot be read now is reported by whoever looks.
+    let Ok((_, back)) = trash::reappeared(session, &layout) else {
+        return Ok(layout);
+    };
+    if back.is_empty() {
+        return Ok(layout);
+    }
+    drop(layout);
+    let healed = open_to_change(session, path);
+    if let Err(error) = healed {
+        session.console.warning(&shown(&format!(
+            "index.json leads to {} in the trash, which could not be brought back: {error:#}",
+            count(back.len(), "blob", "blobs")
+        )));
+    }
+    session.open_shared(path)
+}
+
+/// Opens a layout to change it. What index.json leads to and lies in the trash comes back first.
+fn open_to_change(session: &Session, path: &Path) -> anyhow::Result<Locked<Exclusive>> {
+    let layout = session.open(path)?;
+    let layout = session.locking(|options| layout.lock_exclusive(options))?;
+    trash::heal(session, &layout)?;
+    Ok(layout)
 }
 
 /// A span of time given to an option; never negative.
@@ -163,6 +216,7 @@ struct Decision {
     /// New indexes, and the names that lead to them.
     new_blobs: Vec<NewBlob>,
     rewritten: Vec<Rewritten>,
+    disposal: Disposal,
 }
 
 impl Decision {
@@ -175,22 +229,28 @@ impl Decision {
                 .archive
                 .edited(&self.plan.names_gone, &Default::default()),
         };
+        let cuts = self.plan.cuts.iter().map(|(image, lost)| {
+            let lost = lost.iter().map(|node| graph.digest(*node).clone());
+            (graph.digest(*image).clone(), lost.collect())
+        });
+        let cuts: Vec<(Digest, Vec<Digest>)> = cuts.collect();
+        let (index, edits) = (&self.contents.index, &self.plan.edits);
+        let anything = !self.plan.is_empty() || !self.garbage.blobs.is_empty();
+        let trash = (self.disposal.into_trash && anything).then(|| {
+            let now = Timestamp::now();
+            let record = Record::new(now, index, edits, &cuts, &beside);
+            (RemovalId::new(now), record.bytes())
+        });
         Change {
-            old_index: self.contents.index.bytes(),
-            new_index: self.contents.index.edited(&self.plan.edits),
+            old_index: index.bytes(),
+            new_index: index.edited(edits),
             beside,
             garbage: &self.garbage,
             new_blobs: &self.new_blobs,
             also,
-            cuts: self
-                .plan
-                .cuts
-                .iter()
-                .map(|(image, lost)| {
-                    let lost = lost.iter().map(|node| graph.digest(*node).clone());
-                    (graph.digest(*image).clone(), lost.collect())
-                })
-                .collect(),
+            cuts,
+            trash,
+            expired: &self.disposal.expired,
         }
     }
 
@@ -203,6 +263,9 @@ impl Decision {
             rewritten: &self.rewritten,
             outcome,
             grace,
+            into_trash: self.disposal.into_trash,
+            expired: &self.disposal.expired,
+            waiting: self.disposal.waiting,
         })
     }
 
@@ -287,14 +350,14 @@ impl Run<'_> {
             if !self.also.is_empty() {
                 layout.all_sharers_are_known();
             }
-            let decision = command.decide(session, &layout, &also)?;
+            let mut decision = command.decide(session, &layout, &also)?;
+            decision.disposal.waiting = trash::reappeared(session, &layout)?.1.len();
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
             }
             (decision, None)
         } else {
-            let layout = session.open(path)?;
-            let mut layout = session.locking(|options| layout.lock_exclusive(options))?;
+            let mut layout = open_to_change(session, path)?;
             if !self.also.is_empty() {
                 layout.all_sharers_are_known();
             }
@@ -302,7 +365,10 @@ impl Run<'_> {
             (decision, Some(outcome))
         };
         let report = decision.report(outcome.as_ref(), self.grace);
-        let status = decision.exit_status(&report, self.lenient);
+        let status = match session.interrupt.signal() {
+            Some(signal) => Kind::Interrupted(signal).exit_status(),
+            None => decision.exit_status(&report, self.lenient),
+        };
         Ok((report, status))
     }
 
@@ -365,15 +431,25 @@ fn carry_out(
     for attempt in 1..=ATTEMPTS {
         let decision = command.decide(session, &layout, also)?;
         let mut progress = session.console.progress("deleting blobs");
+        let change = decision.change(also);
+        let changing = session.interrupt.changing();
         let committed = session.locking(|options| {
-            let change = decision.change(also);
-            commit(layout, &change, options, &mut |done, total| {
-                progress.update(done as u64, Some(total as u64));
-            })
+            let mut progress = |done, total| progress.update(done as u64, Some(total as u64));
+            let mut watch = Watch {
+                progress: &mut progress,
+                stop: &|| session.interrupt.signal().is_some(),
+            };
+            commit(layout, &change, options, &mut watch)
         })?;
+        drop(change);
+        drop(changing);
         match committed {
             Committed::Done(outcome) => return Ok((decision, outcome)),
             Committed::IndexChanged(again) => layout = again,
+        }
+        if let Some(signal) = session.interrupt.signal() {
+            let kind = Kind::Interrupted(signal);
+            return Err(Error::new(kind, "interrupted; nothing was changed").into());
         }
         // A program that writes in a loop leaves a gap sooner or later.
         std::thread::sleep(PAUSE * attempt);

@@ -9,13 +9,14 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::locate::{Found, locate_all};
+use super::trash::dispose;
 use super::{Decide, Decision, Run, Session, failed, sharing, span, told};
 use crate::cli::{ChangeFormat, PruneArgs};
 use crate::error::{Error, Kind};
 use crate::gc::{self, HardLinks, SweepOptions};
 use crate::image::containers::Container;
 use crate::image::facts::Facts;
-use crate::layout::{Digest, Locked, Shared};
+use crate::layout::{Digest, Locked, RemovalId, Shared};
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
@@ -31,6 +32,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let for_use = FilterUse::Prune { all: args.all };
     let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system())?;
     let grace = span("--grace", &args.grace)?;
+    let trash_keep = span("--trash-keep", &args.trash_keep)?;
     let keep = args
         .keep
         .iter()
@@ -59,6 +61,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         retention,
         containers,
         spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
+        trash: args.trash,
+        trash_before: now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
         confirmed: None,
         links: RefCell::default(),
         links_after: RefCell::default(),
@@ -87,6 +91,7 @@ type Confirmed = HashMap<PathBuf, ConfirmedLayout>;
 struct ConfirmedLayout {
     entries: HashSet<String>,
     blobs: HashSet<Digest>,
+    removals: HashSet<RemovalId>,
 }
 
 struct Prune {
@@ -95,6 +100,9 @@ struct Prune {
     retention: Retention,
     containers: Vec<Container>,
     spare_after: Timestamp,
+    trash: bool,
+    /// Older removals in the trash are deleted for good.
+    trash_before: Timestamp,
     confirmed: Option<Confirmed>,
     /// The names of files that went in layouts before this one.
     links: RefCell<HardLinks>,
@@ -113,11 +121,19 @@ impl Prune {
             status = Kind::Failed.exit_status();
         }
         for path in &found.layouts {
+            if let Some(signal) = session.interrupt.signal() {
+                console.error("interrupted; the layouts that follow were not looked at");
+                status = Kind::Interrupted(signal).exit_status();
+                break;
+            }
             match run.run(session, path, self) {
                 Ok((report, one)) => {
                     self.links.replace(self.links_after.take());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
+                    if run.format == ChangeFormat::Text {
+                        session.interrupt.say_at_the_end(reclaimed(freed));
+                    }
                     let mut text = run.text(session, path, &report);
                     let head = format!("Layout: {}\n", shown(&path.display().to_string()));
                     if run.format == ChangeFormat::Text && !text.is_empty() {
@@ -167,8 +183,10 @@ impl Prune {
                     console.say(&format!("Layout: {}", shown(&path.display().to_string())));
                 }
                 console.say(report.text(console.is_verbose()).trim_end());
-                blobs += decision.garbage.blobs.len();
-                freed = freed.saturating_add(decision.garbage.freed_bytes());
+                blobs += report.blobs_going();
+                freed = freed.saturating_add(report.freed_bytes);
+                let removals = decision.disposal.expired.iter();
+                seen.removals.extend(removals.map(|(id, _)| id.clone()));
                 let entries = decision.plan.edits.keys();
                 seen.entries
                     .extend(entries.map(|at| decision.contents.index.entry_text(*at).to_owned()));
@@ -178,7 +196,9 @@ impl Prune {
             confirmed.insert(path.clone(), seen);
         }
         self.links.take();
-        let nothing = |seen: &ConfirmedLayout| seen.entries.is_empty() && seen.blobs.is_empty();
+        let nothing = |seen: &ConfirmedLayout| {
+            seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
+        };
         if confirmed.values().all(nothing) {
             return Ok(Some(confirmed));
         }
@@ -240,7 +260,7 @@ impl Decide for Prune {
         let plan = draft.finish();
         let live = gc::mark(&contents, &plan);
         let mut links = self.links.borrow().clone();
-        let garbage = gc::prune(
+        let mut garbage = gc::prune(
             &contents,
             &live,
             layout,
@@ -252,6 +272,13 @@ impl Decide for Prune {
             &mut links,
         )?;
         self.links_after.replace(links);
+        let keep = Some(self.trash_before);
+        let mut disposal = dispose(layout, &mut garbage, self.trash, keep)?;
+        if let Some(confirmed) = confirmed {
+            disposal
+                .expired
+                .retain(|(id, _)| confirmed.removals.contains(id));
+        }
         Ok(Decision {
             contents,
             plan,
@@ -259,6 +286,7 @@ impl Decide for Prune {
             garbage,
             new_blobs: Vec::new(),
             rewritten: Vec::new(),
+            disposal,
         })
     }
 }

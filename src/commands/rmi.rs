@@ -3,6 +3,7 @@
 use anyhow::Context as _;
 
 use super::locate::locate;
+use super::trash::dispose;
 use super::{Decide, Decision, Run, Session, told};
 use crate::cli::RmiArgs;
 use crate::error::Error;
@@ -30,6 +31,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let command = Rmi {
         containers,
         references,
+        trash: args.trash,
         options: RmiOptions {
             force: args.force,
             keep_parents: args.no_prune,
@@ -51,6 +53,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
 struct Rmi {
     containers: Vec<Container>,
     references: Vec<String>,
+    trash: bool,
     options: RmiOptions,
 }
 
@@ -83,6 +86,7 @@ impl Decide for Rmi {
         garbage
             .blobs
             .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
+        let disposal = dispose(layout, &mut garbage, self.trash, None)?;
         Ok(Decision {
             contents,
             plan,
@@ -90,6 +94,7 @@ impl Decide for Rmi {
             garbage,
             new_blobs,
             rewritten,
+            disposal,
         })
     }
 }

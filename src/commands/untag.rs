@@ -1,6 +1,7 @@
 //! `ocirm untag`.
 
 use super::locate::locate;
+use super::trash::Disposal;
 use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;
 use crate::gc::Garbage;
@@ -46,6 +47,7 @@ impl Decide for Untag {
             garbage: Garbage::default(),
             new_blobs: Vec::new(),
             rewritten: Vec::new(),
+            disposal: Disposal::default(),
         })
     }
 }

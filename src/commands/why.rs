@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::Session;
 use super::locate::locate;
+use super::{Session, open_to_look};
 use crate::cli::{ChangeFormat, WhyArgs};
 use crate::error::{Error, Kind};
 use crate::image::Contents;
@@ -22,7 +22,7 @@ use crate::report::to_stdout;
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let (path, references) = locate(session, args.references)?;
-    let layout = session.open_shared(&path)?;
+    let layout = open_to_look(session, &path)?;
     let contents = session.load(&layout, &[])?;
     let mut status = 0;
     for text in &references {

@@ -17,8 +17,10 @@
 
 mod mark;
 mod sweep;
+mod trash;
 
 pub use mark::{Live, mark};
 pub use sweep::{
-    Garbage, GarbageBlob, HardLinks, KeptBack, Spared, Stored, SweepOptions, prune, rmi,
+    Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Spared, Stored, SweepOptions, prune, rmi,
 };
+pub use trash::{needed_by_trash, reappeared};

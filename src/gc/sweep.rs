@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::image::Contents;
 use crate::image::document;
 use crate::image::graph::{MAX_DOCUMENT_BYTES, NodeKind};
-use crate::layout::{BlobStat, Digest, Locked, Refusal};
+use crate::layout::{BlobStat, Digest, Locked, Refusal, RemovalId};
 
 /// The blobs of a layout as they lie on the disk.
 pub trait Stored {
@@ -55,8 +55,22 @@ pub struct GarbageBlob {
     pub kind: NodeKind,
     /// Bytes of its file; 0 for a symbolic link.
     pub size: u64,
-    /// Bytes that leave the disk with it: 0 while the file has other names.
+    /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash.
     pub frees: u64,
+    /// Where it goes.
+    pub goes: Goes,
+}
+
+/// Where garbage goes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Goes {
+    /// Nowhere: it is unlinked.
+    #[default]
+    Away,
+    /// Into the trash, with what this run takes away.
+    ToTrash,
+    /// Into the trash, to an earlier removal whose entries need it.
+    ToRemoval(RemovalId),
 }
 
 /// Garbage that stays this time because of its age.
@@ -99,6 +113,18 @@ impl Garbage {
             .fold(0, |sum, blob| sum.saturating_add(blob.frees))
     }
 
+    /// Sends blobs to the trash: all, or those that entries in the trash need.
+    pub fn into_trash(&mut self, all: bool, needed: &HashMap<Digest, RemovalId>) {
+        for blob in &mut self.blobs {
+            blob.goes = match needed.get(&blob.digest) {
+                _ if all => Goes::ToTrash,
+                Some(removal) => Goes::ToRemoval(removal.clone()),
+                None => continue,
+            };
+            blob.frees = 0;
+        }
+    }
+
     fn add(&mut self, stored: &impl Stored, digest: Digest, kind: NodeKind, stat: BlobStat) {
         if let Some(Refusal(reason)) = stored.refusal(&digest) {
             let known = self.kept_back.iter_mut().find(|k| k.reason == *reason);
@@ -120,6 +146,7 @@ impl Garbage {
             kind,
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
+            goes: Goes::Away,
         });
     }
 

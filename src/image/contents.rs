@@ -3,8 +3,9 @@
 use super::docker_archive::{DockerArchive, Item};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
+use super::removal::Row;
 use super::table::Table;
-use crate::layout::{Digest, Locked, Shared};
+use crate::layout::{BlobError, Digest, Locked, Shared, Trash};
 
 /// index.json, what it leads to, and what it means.
 #[derive(Clone, Debug)]
@@ -35,6 +36,19 @@ impl Contents {
         also: &[Locked<Shared>],
         progress: &mut dyn FnMut(u64),
     ) -> anyhow::Result<Contents> {
+        Contents::load_with(layout, also, &Trash::default(), progress)
+    }
+
+    /// [`Contents::load`], as if everything in the trash were still in the layout.
+    ///
+    /// # Errors
+    /// As [`Contents::load`].
+    pub fn load_with<M>(
+        layout: &Locked<M>,
+        also: &[Locked<Shared>],
+        trash: &Trash,
+        progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<Contents> {
         let index = Index::load(layout)?;
         let mut roots = index.entries().to_vec();
         for other in also {
@@ -54,7 +68,7 @@ impl Contents {
             );
         }
         let mut read = |digest: &Digest, size| {
-            let found = layout.read_blob(digest, size, MAX_DOCUMENT_BYTES)?;
+            let found = read(layout, trash, digest, size)?;
             match also {
                 _ if found.is_some() => Ok(found),
                 [] => Ok(None),
@@ -78,6 +92,17 @@ impl Contents {
             foreign,
             ..Contents::new(index, graph, archive)
         })
+    }
+
+    /// What entries of a removal in the trash lead to, as if index.json had these and no others.
+    pub fn of_removal<M>(layout: &Locked<M>, trash: &Trash, rows: &[Row]) -> Contents {
+        let rows: Vec<&str> = rows.iter().map(|row| row.entry.get()).collect();
+        let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
+        // Every row is JSON, so the list is one.
+        let index = Index::parse(text.into_bytes()).unwrap_or_default();
+        let mut read = |digest: &Digest, size| read(layout, trash, digest, size);
+        let graph = Graph::walk(index.entries(), &mut read, &mut |_| ());
+        Contents::new(index, graph, DockerArchive::default())
     }
 
     /// Reads index.json and the archive, but no blob: enough to find names, not to delete.
@@ -107,5 +132,17 @@ impl Contents {
             archive_blobs,
             foreign: Vec::new(),
         }
+    }
+}
+
+fn read<M>(
+    layout: &Locked<M>,
+    trash: &Trash,
+    digest: &Digest,
+    size: Option<u64>,
+) -> Result<Option<Vec<u8>>, BlobError> {
+    match layout.read_blob(digest, size, MAX_DOCUMENT_BYTES)? {
+        None if !trash.is_empty() => layout.read_trashed(trash, digest, size, MAX_DOCUMENT_BYTES),
+        found => Ok(found),
     }
 }

@@ -35,11 +35,13 @@ pub const SUBJECT_ANNOTATION: &str = "io.containerd.manifest.subject";
 pub const DANGLING_PREFIX: &str = "moby-dangling@";
 
 /// index.json, parsed into its entries and still knowing its text.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Index {
     text: String,
     entries: Vec<Entry>,
     ranges: Vec<Range<usize>>,
+    /// The list of entries, brackets included.
+    list: Range<usize>,
 }
 
 /// One descriptor in index.json, as far as anything here asks.
@@ -73,6 +75,17 @@ impl Entry {
     pub fn name(&self) -> Option<&str> {
         self.image_name.as_deref().or(self.ref_name.as_deref())
     }
+}
+
+/// What stands around the entries of a list and between them.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Spacing {
+    /// From the opening bracket to the first entry.
+    pub before: String,
+    /// From one entry to the next.
+    pub separator: String,
+    /// From the last entry to the closing bracket.
+    pub after: String,
 }
 
 /// A change to one entry.
@@ -136,6 +149,7 @@ impl Index {
                 .map_err(|_| "has a member `manifests` that is no list".to_owned())?
         };
         let start = text.as_ptr().addr();
+        let list_start = list.as_ptr().addr() - start;
         let ranges = raws.iter().map(|raw| {
             let from = raw.get().as_ptr().addr() - start;
             from..from + raw.get().len()
@@ -143,6 +157,7 @@ impl Index {
         let ranges: Vec<_> = ranges.collect();
         let entries = raws.iter().map(|raw| parse_entry(raw.get())).collect();
         Ok(Index {
+            list: list_start..list_start + list.len(),
             entries,
             ranges,
             text,
@@ -179,17 +194,94 @@ impl Index {
             })
             .collect();
         Some(text::edit(&self.text, &parts, |position| {
-            match (edits.get(&position), &self.entries[position].digest) {
-                (None, _) | (Some(EntryEdit::Dangle), None) => Fate::Keep,
-                (Some(EntryEdit::Remove), _) => Fate::Drop,
-                (Some(EntryEdit::Retarget(digest, size)), _) => {
-                    Fate::Replace(retargeted(self.entry_text(position), digest, *size))
-                }
-                (Some(EntryEdit::Dangle), Some(digest)) => {
-                    Fate::Replace(dangling_text(self.entry_text(position), digest))
-                }
+            match edits.get(&position) {
+                None => Fate::Keep,
+                Some(EntryEdit::Remove) => Fate::Drop,
+                Some(edit) => self
+                    .edited_entry(position, edit)
+                    .map_or(Fate::Keep, Fate::Replace),
             }
         }))
+    }
+
+    /// The text of an entry after an edit; `None` if it goes, or stays as it is.
+    pub fn edited_entry(&self, position: usize, edit: &EntryEdit) -> Option<String> {
+        let text = self.entry_text(position);
+        match edit {
+            EntryEdit::Remove => None,
+            EntryEdit::Dangle => {
+                let digest = self.entries[position].digest.as_ref()?;
+                Some(dangling_text(text, digest))
+            }
+            EntryEdit::Retarget(digest, size) => Some(retargeted(text, digest, *size)),
+        }
+    }
+
+    /// The text with entries put in and exchanged. `inserted` has new entries by the position that
+    /// they shall have, counted in the new list; those beyond its end go there. What was there
+    /// stays byte for byte, and new entries are separated as the old ones are, or were (`spacing`).
+    pub fn restored(
+        &self,
+        inserted: &[(usize, &str)],
+        replaced: &std::collections::BTreeMap<usize, &str>,
+        spacing: Option<&Spacing>,
+    ) -> String {
+        let old = (0..self.ranges.len()).map(|at| {
+            replaced
+                .get(&at)
+                .copied()
+                .unwrap_or_else(|| self.entry_text(at))
+        });
+        let mut entries: Vec<&str> = Vec::with_capacity(self.ranges.len() + inserted.len());
+        let mut inserted: Vec<_> = inserted.to_vec();
+        inserted.sort_by_key(|(position, _)| *position);
+        let mut inserted = inserted.into_iter().peekable();
+        for entry in old {
+            while let Some((_, new)) = inserted.next_if(|(position, _)| *position <= entries.len())
+            {
+                entries.push(new);
+            }
+            entries.push(entry);
+        }
+        entries.extend(inserted.map(|(_, new)| new));
+        let own = self.spacing();
+        // A list that lost nearly all its entries does not show any more how it was written.
+        let Spacing {
+            before,
+            separator,
+            after,
+        } = match spacing {
+            Some(old) if self.ranges.len() < 2 => old,
+            _ => &own,
+        };
+        self.with_list(&entries, before, separator, after)
+    }
+
+    /// The blanks and brackets around the entries, and between the first two.
+    pub fn spacing(&self) -> Spacing {
+        let (Some(first), Some(last)) = (self.ranges.first(), self.ranges.last()) else {
+            return Spacing {
+                before: "[".to_owned(),
+                separator: ",".to_owned(),
+                after: "]".to_owned(),
+            };
+        };
+        let before = &self.text[self.list.start..first.start];
+        let separator = match self.ranges.get(1) {
+            Some(second) => self.text[first.end..second.start].to_owned(),
+            // An indented list goes on indented.
+            None => format!(",{}", before.trim_start_matches('[')),
+        };
+        Spacing {
+            before: before.to_owned(),
+            separator,
+            after: self.text[last.end..self.list.end].to_owned(),
+        }
+    }
+
+    fn with_list(&self, entries: &[&str], before: &str, separator: &str, after: &str) -> String {
+        let (head, tail) = (&self.text[..self.list.start], &self.text[self.list.end..]);
+        [head, before, &entries.join(separator), after, tail].concat()
     }
 }
 

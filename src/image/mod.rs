@@ -7,6 +7,7 @@
 //! * `table`: what each entry is to a user: named, dangling, part of another image
 //! * `reference`, `platform`: what people type
 //! * `containers`: lists of containers that engines print
+//! * `removal`: what the trash knows of a removal
 //! * `rewrite`: an index without some of its manifests
 //! * `config`: platform, date and labels of an image
 //! * `variants`: the manifests that an image offers, by platform
@@ -29,6 +30,7 @@ mod members;
 pub mod platform;
 pub mod reach;
 pub mod reference;
+pub mod removal;
 pub mod rewrite;
 pub mod table;
 mod text;

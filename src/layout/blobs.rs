@@ -306,6 +306,43 @@ pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
     ))
 }
 
+/// Reads an opened blob and checks it; see [`Locked::read_blob`].
+pub(super) fn read_verified(
+    opened: Option<(File, u64)>,
+    digest: &Digest,
+    size: Option<u64>,
+    limit: u64,
+) -> Result<Option<Vec<u8>>, BlobError> {
+    let Some((mut file, found)) = opened else {
+        return Ok(None);
+    };
+    if let Some(expected) = size
+        && expected != found
+    {
+        return Err(BlobError::Size { found, expected });
+    }
+    if found > limit {
+        let mut first = Vec::new();
+        file.take(64).read_to_end(&mut first)?;
+        return Err(BlobError::TooLarge {
+            found,
+            limit,
+            first,
+        });
+    }
+    let mut bytes = Vec::new();
+    // One byte of room more than the file has: the read that finds the end needs no growth.
+    bytes.reserve_exact(usize::try_from(found).unwrap_or(0) + 1);
+    file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
+    if let Some(algorithm) = digest.algorithm() {
+        let computed = algorithm.hash(&bytes);
+        if computed != *digest {
+            return Err(BlobError::Digest(computed));
+        }
+    }
+    Ok(Some(bytes))
+}
+
 impl<M> Locked<M> {
     /// Reads a blob of at most `limit` bytes and checks it against its digest, and against `size`
     /// (bytes) when its descriptor says one. `None`: the layout does not have it, which is legal.
@@ -320,34 +357,7 @@ impl<M> Locked<M> {
         size: Option<u64>,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, BlobError> {
-        let Some((mut file, found)) = self.blobs.open_blob(digest)? else {
-            return Ok(None);
-        };
-        if let Some(expected) = size
-            && expected != found
-        {
-            return Err(BlobError::Size { found, expected });
-        }
-        if found > limit {
-            let mut first = Vec::new();
-            file.take(64).read_to_end(&mut first)?;
-            return Err(BlobError::TooLarge {
-                found,
-                limit,
-                first,
-            });
-        }
-        let mut bytes = Vec::new();
-        // One byte of room more than the file has: the read that finds the end needs no growth.
-        bytes.reserve_exact(usize::try_from(found).unwrap_or(0) + 1);
-        file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
-        if let Some(algorithm) = digest.algorithm() {
-            let computed = algorithm.hash(&bytes);
-            if computed != *digest {
-                return Err(BlobError::Digest(computed));
-            }
-        }
-        Ok(Some(bytes))
+        read_verified(self.blobs.open_blob(digest)?, digest, size, limit)
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
@@ -417,6 +427,7 @@ impl<M> Locked<M> {
             "oci-layout",
             "manifest.json",
             "repositories",
+            super::TRASH,
         ];
         let names = |dir: &OwnedFd, each: &mut dyn FnMut(&str)| -> anyhow::Result<()> {
             for entry in rustix::fs::Dir::read_from(dir)? {
@@ -507,7 +518,7 @@ impl<M> Locked<M> {
     }
 }
 
-fn blob_stat(stat: &Stat) -> Option<BlobStat> {
+pub(super) fn blob_stat(stat: &Stat) -> Option<BlobStat> {
     let size = match FileType::from_raw_mode(stat.st_mode) {
         FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
         FileType::Symlink => 0,
@@ -533,14 +544,20 @@ impl Locked<Exclusive> {
     /// # Errors
     /// What the operating system says, and a blob of a directory that others may share.
     pub fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
-        let dir = digest.algorithm().and_then(|a| self.blobs.of(a));
-        let Some(AlgorithmDir { dir, refusal: None }) = dir else {
-            return Err(io::Error::other("its directory is not this layout's own"));
-        };
+        let (_, dir) = self.own_directory(digest)?;
         match rustix::fs::unlinkat(dir, digest.encoded(), AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(e) => Err(e.into()),
+        }
+    }
+
+    /// The directory that a blob lies in, if its blobs are ours to delete.
+    pub(super) fn own_directory(&self, digest: &Digest) -> io::Result<(Algorithm, &OwnedFd)> {
+        let algorithm = digest.algorithm();
+        match algorithm.and_then(|a| Some((a, self.blobs.of(a)?))) {
+            Some((algorithm, AlgorithmDir { dir, refusal: None })) => Ok((algorithm, dir)),
+            _ => Err(io::Error::other("its directory is not this layout's own")),
         }
     }
 }

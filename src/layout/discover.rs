@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 /// The layouts below `dir`, itself included, in the order of their paths; and what could not be
-/// looked into. Symbolic links are not followed, and nothing is looked for inside `blobs`.
+/// looked into. Symbolic links are not followed, and nothing is looked for inside `blobs` and the trash.
 pub fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
     let mut layouts = Vec::new();
     let mut found = HashSet::new();
@@ -17,7 +17,8 @@ pub fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
             Err(error) => failures.push(error.to_string()),
             Ok(entry) if entry.file_type().is_dir() => {
                 let parent = entry.path().parent();
-                if entry.file_name() == "blobs" && parent.is_some_and(|p| found.contains(p)) {
+                let inner = entry.file_name() == "blobs" || entry.file_name() == super::TRASH;
+                if inner && parent.is_some_and(|p| found.contains(p)) {
                     walk.skip_current_dir();
                 } else if entry.path().join("oci-layout").symlink_metadata().is_ok() {
                     found.insert(entry.path().to_owned());

@@ -6,6 +6,7 @@
 //! ├── index.json                 read as bytes; replaced whole ([`Locked::replace_index`])
 //! ├── index.json.lock            BuildKit's lock, held for moments     (lock.rs)
 //! ├── manifest.json, repositories   of an unpacked `docker save`
+//! ├── .ocirm-trash/             what `--trash` took away              (trash.rs)
 //! └── blobs/<algorithm>/<hex>    read, listed, unlinked                (blobs.rs)
 //! ```
 //!
@@ -25,6 +26,7 @@ mod digest;
 mod discover;
 mod lock;
 mod replace;
+mod trash;
 
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
@@ -42,6 +44,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
+pub use trash::{OpenRemoval, PutBack, Removal, RemovalId, TRASH, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub const TORN: Duration = Duration::from_millis(1000);

@@ -18,7 +18,7 @@ use crate::error::Error;
 
 /// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
 /// next holder knows that nobody uses those it finds.
-const TEMPORARY: &str = ".ocirm-tmp-";
+pub(super) const TEMPORARY: &str = ".ocirm-tmp-";
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]
@@ -175,7 +175,7 @@ fn write_beside(dir: &OwnedFd, digest: &Digest, bytes: &[u8]) -> std::io::Result
 }
 
 /// Makes renames in a directory durable.
-fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
+pub(super) fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
     rustix::fs::fsync(dir).or_else(|e| match e {
         // Some file systems cannot sync a directory; the rename is as durable as it gets.
         Errno::INVAL | Errno::BADF => Ok(()),

@@ -4,6 +4,7 @@
 //! * `same_set`: which of an image's names go together
 //! * `rmi`, `platform`, `untag`, `prune`: what each command removes
 //! * `in_use`: what containers speak for; `retention`: what `--keep` and `--keep-last` do
+//! * `restore`: what comes back from the trash
 //! * `filter`, `moment`: what `--filter` accepts
 //!
 //! Every command works on a [`Draft`]: the image table as the arguments so far left it. When all
@@ -17,6 +18,7 @@ pub mod lookup;
 pub mod moment;
 mod platform;
 pub mod prune;
+pub mod restore;
 pub mod retention;
 pub mod rmi;
 pub mod same_set;

@@ -12,13 +12,13 @@ use super::console::Console;
 use super::escape::{json, visible};
 use super::units::{count, size};
 use crate::commit::Outcome;
-use crate::gc::{Garbage, Live, Spared};
+use crate::gc::{Garbage, Goes, Live, Spared};
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::EntryEdit;
 use crate::image::reach::{Reach, Start};
-use crate::layout::Digest;
-use crate::plan::{Action, Note, Plan, RefusalClass};
+use crate::layout::{Digest, RemovalId, Weight};
+use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
 
 /// What a changing command has to say. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
@@ -43,6 +43,10 @@ pub struct Report {
     pub errors: Vec<ReportedError>,
     /// What else the user should know.
     pub warnings: Vec<String>,
+    /// What goes, goes to the trash.
+    pub to_trash: bool,
+    /// What leaves the trash for good.
+    pub emptied: EmptiedTrash,
     #[serde(skip)]
     lines: Vec<Line>,
     #[serde(skip)]
@@ -53,6 +57,9 @@ pub struct Report {
     kept_bytes: u64,
     #[serde(skip)]
     notes: Vec<String>,
+    /// Blobs that go to the trash, and their bytes.
+    #[serde(skip)]
+    trashed: EmptiedTrash,
 }
 
 /// A blob that goes.
@@ -110,6 +117,15 @@ pub struct SparedBlobs {
     pub bytes: u64,
 }
 
+/// See [`Report::emptied`].
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct EmptiedTrash {
+    /// How many blobs.
+    pub blobs: u64,
+    /// Bytes that leave the disk with them.
+    pub bytes: u64,
+}
+
 /// Something that was not done.
 #[derive(Debug, Serialize)]
 pub struct ReportedError {
@@ -145,6 +161,12 @@ pub struct Facts<'a> {
     pub outcome: Option<&'a Outcome>,
     /// The grace period as the user gave it.
     pub grace: Option<&'a str>,
+    /// What goes, goes to the trash.
+    pub into_trash: bool,
+    /// Removals in the trash that are old enough to be deleted for good.
+    pub expired: &'a [(RemovalId, Weight)],
+    /// How many blobs a real run brings back from the trash before it begins.
+    pub waiting: usize,
 }
 
 /// Docker's last line of a prune.
@@ -170,7 +192,16 @@ impl Report {
             edits.filter(|edit| **edit == kind).count()
         };
         let Spared { blobs, bytes } = facts.garbage.spared;
+        let emptied = emptied(facts);
+        let to_trash = gone.iter().filter(|blob| blob.goes != Goes::Away);
+        let trashed = EmptiedTrash {
+            blobs: to_trash.clone().count() as u64,
+            bytes: to_trash.fold(0, |sum, blob| sum.saturating_add(blob.size)),
+        };
         let mut report = Report {
+            to_trash: facts.into_trash,
+            emptied,
+            trashed,
             dry_run: facts.outcome.is_none(),
             untagged: lines
                 .iter()
@@ -189,7 +220,7 @@ impl Report {
                 .collect(),
             freed_bytes: gone
                 .iter()
-                .fold(0, |sum, blob| sum.saturating_add(blob.frees)),
+                .fold(emptied.bytes, |sum, blob| sum.saturating_add(blob.frees)),
             kept_images: facts
                 .plan
                 .kept_images
@@ -232,6 +263,12 @@ impl Report {
             && self.deleted.is_empty()
             && self.rewritten.is_empty()
             && self.entries_removed + self.entries_dangling == 0
+            && self.emptied.blobs == 0
+    }
+
+    /// How many blobs leave the layout or the trash.
+    pub fn blobs_going(&self) -> usize {
+        self.deleted.len() + usize::try_from(self.emptied.blobs).unwrap_or(usize::MAX)
     }
 
     /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
@@ -242,10 +279,11 @@ impl Report {
             text.push_str(&line);
             text.push('\n');
         };
-        let (untagged, deleted) = if self.dry_run {
-            ("Would untag", "Would delete")
-        } else {
-            ("Untagged", "Deleted")
+        let (untagged, deleted) = match (self.dry_run, self.to_trash) {
+            (true, false) => ("Would untag", "Would delete"),
+            (true, true) => ("Would untag", "Would trash"),
+            (false, false) => ("Untagged", "Deleted"),
+            (false, true) => ("Untagged", "Trashed"),
         };
         for line in &self.lines {
             match line {
@@ -254,10 +292,11 @@ impl Report {
             }
         }
         if verbose {
-            let verb = if self.dry_run {
-                "Would unlink"
-            } else {
-                "Unlinked"
+            let verb = match (self.dry_run, self.to_trash) {
+                (true, false) => "Would unlink",
+                (true, true) => "Would move",
+                (false, false) => "Unlinked",
+                (false, true) => "Moved",
             };
             for blob in &self.deleted {
                 add(format!(
@@ -320,10 +359,7 @@ impl Report {
             console.warning(&visible(warning));
         }
         for error in &self.errors {
-            console.error(&visible(&error.message));
-            if let Some(hint) = &error.hint {
-                console.hint(&visible(hint));
-            }
+            error.say(console);
         }
     }
 
@@ -352,11 +388,36 @@ impl Report {
             let images = count(self.entries_dangling, "image", "images");
             parts.push(format!("{} {images} dangling", verb("left", "leave")));
         }
-        if !self.deleted.is_empty() {
+        let trashed = || {
+            let EmptiedTrash { blobs, bytes } = self.trashed;
+            format!(
+                "{} ({}) to the trash",
+                count(blobs, "blob", "blobs"),
+                size(bytes)
+            )
+        };
+        let moved = verb("moved", "move");
+        if self.to_trash && !self.deleted.is_empty() {
+            parts.push(format!("{moved} {}", trashed()));
+        } else if !self.deleted.is_empty() {
             let blobs = count(self.deleted.len(), "blob", "blobs");
-            let bytes = size(self.freed_bytes);
+            let freed = size(self.freed_bytes - self.emptied.bytes);
             parts.push(format!("{} {blobs}", verb("deleted", "delete")));
-            parts.push(format!("{} {bytes}", verb("freed", "free")));
+            if self.trashed.blobs > 0 {
+                parts.push(format!(
+                    "{moved} {} of them, which what is in there needs",
+                    trashed()
+                ));
+            }
+            parts.push(format!("{} {freed}", verb("freed", "free")));
+        }
+        if self.emptied.blobs > 0 {
+            parts.push(format!(
+                "{} {} ({}) from the trash",
+                verb("deleted", "delete"),
+                count(self.emptied.blobs, "blob", "blobs"),
+                size(self.emptied.bytes)
+            ));
         }
         if parts.is_empty() {
             return match self.dry_run {
@@ -392,6 +453,19 @@ impl Report {
             ));
         }
     }
+}
+
+fn emptied(facts: &Facts<'_>) -> EmptiedTrash {
+    let (blobs, bytes) = match facts.outcome {
+        Some(outcome) => (outcome.emptied.blobs, outcome.emptied.bytes),
+        None => facts
+            .expired
+            .iter()
+            .fold((0, 0), |(blobs, bytes), (_, weight)| {
+                (blobs + weight.blobs, bytes + weight.bytes)
+            }),
+    };
+    EmptiedTrash { blobs, bytes }
 }
 
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
@@ -482,23 +556,32 @@ fn holder_of(contents: &Contents, plan: &Plan, live: &Live, node: NodeId) -> Str
     }
 }
 
+impl ReportedError {
+    /// Says it to the user.
+    pub(super) fn say(&self, console: Console) {
+        console.error(&visible(&self.message));
+        if let Some(hint) = &self.hint {
+            console.hint(&visible(hint));
+        }
+    }
+}
+
+/// A refusal, reported.
+pub(super) fn refused(refusal: &Refusal) -> ReportedError {
+    ReportedError {
+        class: match refusal.class {
+            RefusalClass::NotFound => "not-found",
+            RefusalClass::Ambiguous => "ambiguous",
+            RefusalClass::Conflict => "conflict",
+            RefusalClass::Invalid => "invalid",
+        },
+        message: refusal.message.clone(),
+        hint: refusal.hint.clone(),
+    }
+}
+
 fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
-    let class = |class| match class {
-        RefusalClass::NotFound => "not-found",
-        RefusalClass::Ambiguous => "ambiguous",
-        RefusalClass::Conflict => "conflict",
-        RefusalClass::Invalid => "invalid",
-    };
-    let mut errors: Vec<ReportedError> = facts
-        .plan
-        .refusals
-        .iter()
-        .map(|refusal| ReportedError {
-            class: class(refusal.class),
-            message: refusal.message.clone(),
-            hint: refusal.hint.clone(),
-        })
-        .collect();
+    let mut errors: Vec<ReportedError> = facts.plan.refusals.iter().map(refused).collect();
     let mut failed = |message: String, hint: Option<&str>| {
         errors.push(ReportedError {
             class: "failed",
@@ -543,6 +626,28 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             None,
         );
     }
+    if outcome.interrupted > 0 {
+        failed(
+            format!(
+                "interrupted: {} that nothing needs any more left",
+                count(outcome.interrupted, "blob", "blobs")
+            ),
+            Some("`ocirm prune` deletes them"),
+        );
+    }
+    for reason in &outcome.not_emptied {
+        failed(reason.clone(), Some("the next prune tries again"));
+    }
+    if !outcome.brought_back.is_empty() {
+        failed(
+            format!(
+                "another program wrote an old index.json back: the names of {} are there again, \
+                 and their blobs are back from the trash",
+                crate::plan::listed(&outcome.brought_back, 8)
+            ),
+            Some("remove these images again"),
+        );
+    }
     if let Some(reason) = &outcome.unchecked {
         failed(
             format!("index.json could not be read again after the deletion: {reason}"),
@@ -575,6 +680,12 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
         warnings.push(format!(
             "{} of index.json without a valid digest left as found",
             count(odd, "entry", "entries")
+        ));
+    }
+    if facts.waiting > 0 {
+        warnings.push(format!(
+            "index.json leads to {} in the trash, which a real run brings back first",
+            count(facts.waiting, "blob", "blobs")
         ));
     }
     for note in &facts.plan.notes {

@@ -13,6 +13,7 @@ pub mod check;
 pub mod console;
 pub mod escape;
 pub mod list;
+pub mod restore;
 pub mod template;
 pub mod units;
 

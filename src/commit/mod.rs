@@ -10,13 +10,27 @@
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
 //!    programs take none; it is found and said.
 //!
-//! A failed unlink is counted, and the rest goes on.
+//! A failed unlink is counted, and the rest goes on. Whoever wants it to stop is heard between two
+//! files.
+//!
+//! With the trash, a record of all that goes is durable before step 1, and step 2 moves instead of
+//! unlinking. What step 3 finds to be needed again comes back at once. How things come back
+//! otherwise is in `restore`.
 
-use crate::gc::{self, Garbage, Live};
+mod restore;
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::gc::{self, Garbage, Goes, Live};
 use crate::image::Contents;
 use crate::image::rewrite::NewBlob;
-use crate::layout::{Digest, Exclusive, IndexWrite, LockOptions, Locked, RootEdit, Shared};
+use crate::layout::{
+    Digest, Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit,
+    Shared, Trash, Weight,
+};
+
 use crate::plan::Draft;
+pub use restore::{Return, Returned, bring_back, put_back};
 
 /// How many blobs are unlinked between two looks at index.json.
 const BATCH: usize = 256;
@@ -38,6 +52,31 @@ pub struct Change<'a> {
     pub also: &'a [Locked<Shared>],
     /// Manifests that images lose although their indexes go on listing them, by image.
     pub cuts: Vec<(Digest, Vec<Digest>)>,
+    /// The removal in the trash that takes what this change removes, and its record.
+    pub trash: Option<(RemovalId, Vec<u8>)>,
+    /// Removals in the trash that are deleted for good.
+    pub expired: &'a [(RemovalId, Weight)],
+}
+
+/// Who looks on.
+pub struct Watch<'a> {
+    /// Told how many blobs of how many are done.
+    pub progress: &'a mut dyn FnMut(usize, usize),
+    /// Whether to stop, asked between two files.
+    pub stop: &'a dyn Fn() -> bool,
+}
+
+impl std::fmt::Debug for Watch<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Watch")
+    }
+}
+
+impl Change<'_> {
+    fn uses_trash(&self) -> bool {
+        let mut blobs = self.garbage.blobs.iter();
+        self.trash.is_some() || blobs.any(|blob| blob.goes != Goes::Away)
+    }
 }
 
 /// What became of it.
@@ -60,13 +99,21 @@ pub struct Outcome {
     pub left: u64,
     /// How many blobs somebody began to need while this went on; they were left.
     pub needed_again: u64,
+    /// How many blobs were left because somebody wanted this to stop.
+    pub interrupted: u64,
     /// Names of index.json that lead to blobs that this run deleted.
     pub broken: Vec<String>,
+    /// Names of index.json that lead to blobs that this run moved to the trash; they are back.
+    pub brought_back: Vec<String>,
     /// Why it could not be found out whether there are any.
     pub unchecked: Option<String>,
+    /// What was deleted from the trash.
+    pub emptied: Weight,
+    /// What of it could not be, and why.
+    pub not_emptied: Vec<String>,
 }
 
-/// Carries out a change. `progress` is told how many blobs of how many are done.
+/// Carries out a change.
 ///
 /// # Errors
 /// index.json could not be replaced; nothing was deleted.
@@ -74,7 +121,7 @@ pub fn commit(
     layout: Locked<Exclusive>,
     change: &Change<'_>,
     options: &LockOptions<'_>,
-    progress: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch<'_>,
 ) -> anyhow::Result<Committed> {
     if change.new_index.is_some() || !change.garbage.blobs.is_empty() {
         layout.refuse_odd_index()?;
@@ -82,24 +129,81 @@ pub fn commit(
     for blob in change.new_blobs {
         layout.write_blob(&blob.digest, &blob.bytes)?;
     }
+    let mut places = Places::default();
+    if let Some((id, record)) = &change.trash {
+        places.own = Some(layout.begin_removal(id, record)?);
+    }
     let new = change.new_index.as_deref().map(str::as_bytes);
-    let written = layout.replace_index(change.old_index, new, &change.beside, options)?;
-    if written == IndexWrite::ChangedMeanwhile {
+    let written = layout.replace_index(change.old_index, new, &change.beside, options);
+    if !matches!(written, Ok(IndexWrite::Done))
+        && let Some(own) = &places.own
+    {
+        // It says that something is gone which is not. A later prune tries again.
+        let _ = layout.empty_removal(own.id());
+    }
+    if written? == IndexWrite::ChangedMeanwhile {
         return Ok(Committed::IndexChanged(layout));
     }
     let now = new.unwrap_or(change.old_index);
     let mut outcome = Outcome::default();
-    sweep(&layout, change, now, &mut outcome, progress);
+    sweep(&layout, change, now, &mut places, &mut outcome, watch);
     check(&layout, change, now, &mut outcome);
+    for (id, _) in change.expired {
+        if (watch.stop)() {
+            break;
+        }
+        match layout.empty_removal(id) {
+            Ok(weight) => {
+                outcome.emptied.blobs += weight.blobs;
+                outcome.emptied.bytes = outcome.emptied.bytes.saturating_add(weight.bytes);
+            }
+            Err(error) => outcome.not_emptied.push(format!("{error:#}")),
+        }
+    }
     Ok(Committed::Done(outcome))
+}
+
+/// The removals in the trash that blobs are moved to.
+#[derive(Default)]
+struct Places {
+    own: Option<OpenRemoval>,
+    earlier: HashMap<RemovalId, OpenRemoval>,
+}
+
+impl Places {
+    /// Lets a blob go where it is to go. `false`: somebody was faster.
+    fn send(
+        &mut self,
+        layout: &Locked<Exclusive>,
+        digest: &Digest,
+        goes: &Goes,
+    ) -> std::io::Result<bool> {
+        let removal = match (goes, &mut self.own) {
+            (Goes::Away, _) => return layout.remove_blob(digest),
+            (Goes::ToTrash, Some(own)) => own,
+            (Goes::ToTrash, None) => return Err(std::io::Error::other("there is no trash")),
+            (Goes::ToRemoval(id), _) => {
+                if !self.earlier.contains_key(id) {
+                    let open = layout.open_removal(id).map_err(std::io::Error::other)?;
+                    self.earlier.insert(id.clone(), open);
+                }
+                match self.earlier.get_mut(id) {
+                    Some(open) => open,
+                    None => return Err(std::io::Error::other("the removal is gone")),
+                }
+            }
+        };
+        layout.trash_blob(removal, digest)
+    }
 }
 
 fn sweep(
     layout: &Locked<Exclusive>,
     change: &Change<'_>,
     index: &[u8],
+    places: &mut Places,
     outcome: &mut Outcome,
-    progress: &mut dyn FnMut(usize, usize),
+    watch: &mut Watch<'_>,
 ) {
     let garbage = change.garbage;
     let total = garbage.blobs.len();
@@ -108,8 +212,12 @@ fn sweep(
     let mut document_stays = false;
     let mut needed: Option<Needed> = None;
     for (number, blob) in garbage.blobs.iter().enumerate() {
+        if (watch.stop)() {
+            outcome.interrupted = (total - number) as u64;
+            return;
+        }
         if number % BATCH == 0 {
-            progress(number, total);
+            (watch.progress)(number, total);
             let also = change.also.iter().map(Locked::index_stamp);
             let found: Vec<_> = also.chain([layout.index_stamp()]).collect();
             // The first look compares contents, for the index may have changed since it was
@@ -147,7 +255,7 @@ fn sweep(
             outcome.left += 1;
             continue;
         }
-        match layout.remove_blob(&blob.digest) {
+        match places.send(layout, &blob.digest, &blob.goes) {
             Ok(_) => outcome.gone[number] = true,
             Err(error) => {
                 document_stays |= blob.kind.is_document();
@@ -157,7 +265,7 @@ fn sweep(
             }
         }
     }
-    progress(total, total);
+    (watch.progress)(total, total);
 }
 
 /// What index.json leads to now.
@@ -168,7 +276,12 @@ struct Needed {
 
 impl Needed {
     fn now(layout: &Locked<Exclusive>, change: &Change<'_>) -> anyhow::Result<Needed> {
-        let contents = Contents::load(layout, change.also, &mut |_| ())?;
+        // What this run moved to the trash can come back, and so can what it needs.
+        let trash = match change.uses_trash() {
+            true => layout.trash()?,
+            false => Trash::default(),
+        };
+        let contents = Contents::load_with(layout, change.also, &trash, &mut |_| ())?;
         contents.graph.refuse_damage()?;
         let mut plan = Draft::new(&contents).finish();
         let node = |digest: &Digest| contents.graph.find(digest);
@@ -206,16 +319,32 @@ fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome:
         }
     };
     let Needed { contents, live } = needed;
-    let mut broken = std::collections::BTreeSet::new();
-    for (blob, gone) in change.garbage.blobs.iter().zip(&outcome.gone) {
-        let holder = contents
-            .graph
-            .find(&blob.digest)
-            .filter(|_| *gone)
-            .and_then(|node| live.holder(node));
-        if let Some(id) = holder {
-            broken.insert(contents.table.record(id).shown(&contents.graph));
+    let trash = match change.uses_trash() {
+        true => layout.trash().unwrap_or_default(),
+        false => Trash::default(),
+    };
+    let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
+    for (blob, gone) in change.garbage.blobs.iter().zip(&mut outcome.gone) {
+        let node = contents.graph.find(&blob.digest);
+        let Some(node) = node.filter(|node| *gone && live.contains(*node)) else {
+            continue;
+        };
+        let returned = blob.goes != Goes::Away
+            && matches!(
+                layout.put_back(&trash, &blob.digest),
+                Ok(PutBack::Done | PutBack::WasThere)
+            );
+        *gone = !returned;
+        if let Some(id) = live.holder(node) {
+            let names = if returned { &mut back } else { &mut broken };
+            names.insert(contents.table.record(id).shown(&contents.graph));
         }
     }
+    if !back.is_empty()
+        && let Err(error) = layout.sync_blobs()
+    {
+        outcome.unchecked = Some(format!("{error:#}"));
+    }
     outcome.broken = broken.into_iter().collect();
+    outcome.brought_back = back.into_iter().collect();
 }

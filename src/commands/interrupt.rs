@@ -1,0 +1,127 @@
+//! SIGINT and SIGTERM.
+//!
+//! While nothing is being changed the program ends at once, whatever it is doing: waiting for a
+//! lock, for an answer, reading. During a change it stops between two files, says what was done,
+//! and ends then. The exit status is 128 and the number of the signal, as a shell counts.
+//!
+//! A signal that the program was started with ignored (`nohup`, a shell's background job) stays
+//! ignored.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+
+use crate::error::Kind;
+use crate::report::console::Console;
+
+/// What the signals' thread and the program share.
+#[derive(Debug, Default)]
+struct State {
+    phase: Mutex<Phase>,
+    /// The signal that arrived; 0 for none.
+    signal: AtomicI32,
+}
+
+#[derive(Debug, Default)]
+struct Phase {
+    /// Something is being changed at this moment.
+    changing: bool,
+    /// Something was changed before.
+    changed: bool,
+    /// What standard output still has to say about it.
+    farewell: String,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Interrupt(Arc<State>);
+
+/// While it exists, a signal does not end the program. The program has to look for it.
+#[derive(Debug)]
+pub(super) struct Changing<'a>(&'a Interrupt);
+
+impl Interrupt {
+    /// Begins to listen. Where that is impossible, a signal ends the program as always, which
+    /// leaves garbage and nothing worse.
+    pub(super) fn listen(console: Console) -> Interrupt {
+        let interrupt = Interrupt::default();
+        let ignored = ignored();
+        let wanted = [SIGINT, SIGTERM];
+        let wanted = wanted.iter().filter(|n| ignored & (1 << (*n - 1)) == 0);
+        if let Ok(mut signals) = Signals::new(wanted) {
+            let shared = interrupt.clone();
+            let listener = std::thread::Builder::new().name("signals".to_owned());
+            // Without the thread the handlers would swallow the signals.
+            let handle = signals.handle();
+            let spawned = listener.spawn(move || {
+                for signal in signals.forever() {
+                    shared.arrived(signal, console);
+                }
+            });
+            if spawned.is_err() {
+                handle.close();
+            }
+        }
+        interrupt
+    }
+
+    #[expect(
+        clippy::exit,
+        reason = "the program's thread may be waiting for something that never comes"
+    )]
+    fn arrived(&self, signal: i32, console: Console) {
+        self.0.signal.store(signal, Ordering::SeqCst);
+        let phase = self.0.phase.lock().unwrap_or_else(PoisonError::into_inner);
+        if phase.changing {
+            return;
+        }
+        let _ = crate::report::to_stdout(&phase.farewell);
+        console.error(match phase.changed {
+            true => "interrupted; what is said above was done",
+            false => "interrupted; nothing was changed",
+        });
+        std::process::exit(Kind::Interrupted(signal).exit_status().into());
+    }
+
+    /// The signal that arrived.
+    pub(super) fn signal(&self) -> Option<i32> {
+        match self.0.signal.load(Ordering::SeqCst) {
+            0 => None,
+            signal => Some(signal),
+        }
+    }
+
+    /// From now on something is being changed.
+    pub(super) fn changing(&self) -> Changing<'_> {
+        self.phase(|phase| phase.changing = true);
+        Changing(self)
+    }
+
+    /// What standard output has to say at the end, should the end come early.
+    pub(super) fn say_at_the_end(&self, text: String) {
+        self.phase(|phase| phase.farewell = text);
+    }
+
+    fn phase(&self, change: impl FnOnce(&mut Phase)) {
+        change(&mut self.0.phase.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+}
+
+impl Drop for Changing<'_> {
+    fn drop(&mut self) {
+        self.0.phase(|phase| {
+            phase.changing = false;
+            phase.changed = true;
+        });
+    }
+}
+
+/// The signals that this process was started to ignore, as a set of bits: bit 0 is signal 1.
+fn ignored() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let line = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    line.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+        .unwrap_or(0)
+}

@@ -1,0 +1,179 @@
+//! `ocirm restore`.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context as _;
+
+use super::locate::locate;
+use super::trash::removed;
+use super::{ATTEMPTS, PAUSE, Session, open_to_change};
+use crate::cli::{ChangeFormat, RestoreArgs};
+use crate::commit::{Return, Returned, bring_back};
+use crate::error::{Error, Kind};
+use crate::image::Contents;
+use crate::layout::{DockerFile, Locked, RootEdit, Trash};
+use crate::plan::restore::{Restoration, restore};
+use crate::report::restore::RestoreReport;
+use crate::report::to_stdout;
+
+pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
+    let (path, references) = locate(session, args.references)?;
+    let report = if args.dry_run {
+        let layout = session.open_shared(&path)?;
+        let decision = Decision::new(session, &layout, &references)?;
+        decision.report(&layout, true, Vec::new())
+    } else {
+        carry_out(session, &path, &references)?
+    };
+    let text = match args.format {
+        ChangeFormat::Json => report.json(),
+        ChangeFormat::Text => report.text(session.console.is_verbose()),
+    };
+    let printed = to_stdout(&text);
+    report.talk(session.console);
+    printed.context("cannot write to standard output")?;
+    Ok(match session.interrupt.signal() {
+        Some(signal) => Kind::Interrupted(signal).exit_status(),
+        None if report.errors.is_empty() => 0,
+        None => Kind::Failed.exit_status(),
+    })
+}
+
+struct Decision {
+    current: Contents,
+    trash: Trash,
+    restoration: Restoration,
+    files: Vec<RootEdit>,
+    warnings: Vec<String>,
+}
+
+impl Decision {
+    fn new<M>(
+        session: &Session,
+        layout: &Locked<M>,
+        references: &[String],
+    ) -> anyhow::Result<Decision> {
+        let trash = layout.trash()?;
+        let current = session.load_with(layout, &[], &trash)?;
+        let removals = removed(layout, &trash);
+        let restoration = restore(&current, &trash, &removals, references);
+        let missing = restoration.missing.iter();
+        let mut warnings: Vec<String> = missing
+            .map(|(name, digest)| {
+                format!("{name}: its manifest {digest} is neither in the layout nor in the trash")
+            })
+            .collect();
+        let files = undone_files(layout, &restoration, &mut warnings)?;
+        Ok(Decision {
+            current,
+            trash,
+            restoration,
+            files,
+            warnings,
+        })
+    }
+
+    fn new_index(&self) -> Option<String> {
+        let Restoration {
+            inserted, replaced, ..
+        } = &self.restoration;
+        if inserted.is_empty() && replaced.is_empty() {
+            return None;
+        }
+        let inserted: Vec<(usize, &str)> = inserted
+            .iter()
+            .map(|(position, text)| (*position, text.as_str()))
+            .collect();
+        let replaced: BTreeMap<usize, &str> = replaced
+            .iter()
+            .map(|(position, text)| (*position, text.as_str()))
+            .collect();
+        let spacing = self.restoration.spacing.as_ref();
+        Some(self.current.index.restored(&inserted, &replaced, spacing))
+    }
+
+    /// Sizes are asked for in the trash, so this comes before the blobs leave it.
+    fn report<M>(&self, layout: &Locked<M>, dry_run: bool, more: Vec<String>) -> RestoreReport {
+        let size_of = |digest: &_| layout.size_of_trashed(&self.trash, digest);
+        let warnings = self.warnings.iter().cloned().chain(more).collect();
+        RestoreReport::new(
+            layout.path(),
+            dry_run,
+            &self.restoration,
+            &size_of,
+            warnings,
+        )
+    }
+}
+
+/// The edits that bring the old texts of files beside index.json back, where nobody else changed
+/// them since.
+fn undone_files<M>(
+    layout: &Locked<M>,
+    restoration: &Restoration,
+    warnings: &mut Vec<String>,
+) -> anyhow::Result<Vec<RootEdit>> {
+    let mut edits: Vec<RootEdit> = Vec::new();
+    let mut lost: Vec<DockerFile> = Vec::new();
+    for edit in restoration.files.iter().filter_map(|file| file.undone()) {
+        if lost.contains(&edit.file) {
+            continue;
+        }
+        // Changes of several removals are undone one after the other, and written once.
+        let known = edits.iter_mut().find(|known| known.file == edit.file);
+        let is_next = match &known {
+            Some(known) => known.new == edit.old,
+            None => layout.read_docker_file(edit.file)?.as_ref() == Some(&edit.old),
+        };
+        match known {
+            Some(known) if is_next => known.new = edit.new,
+            None if is_next => edits.push(edit),
+            _ => {
+                warnings.push(format!(
+                    "{} was changed since by another program, so names were not put back into it",
+                    edit.file.name()
+                ));
+                lost.push(edit.file);
+            }
+        }
+    }
+    Ok(edits)
+}
+
+fn carry_out(
+    session: &Session,
+    path: &std::path::Path,
+    references: &[String],
+) -> anyhow::Result<RestoreReport> {
+    let mut layout = open_to_change(session, path)?;
+    for attempt in 1..=ATTEMPTS {
+        let decision = Decision::new(session, &layout, references)?;
+        let mut report = decision.report(&layout, false, Vec::new());
+        if decision.restoration.is_empty() {
+            return Ok(report);
+        }
+        let _changing = session.interrupt.changing();
+        let change = Return {
+            old_index: decision.current.index.bytes(),
+            new_index: decision.new_index(),
+            beside: &decision.files,
+            trash: &decision.trash,
+            blobs: &decision.restoration.blobs,
+            records: &decision.restoration.records,
+        };
+        match session.locking(|options| bring_back(layout, &change, options))? {
+            Returned::IndexChanged(again) => layout = again,
+            Returned::Done(failures) => {
+                report.failed(failures);
+                return Ok(report);
+            }
+        }
+        std::thread::sleep(PAUSE * attempt);
+    }
+    Err(Error::new(
+        Kind::Failed,
+        "index.json was changed by another program each time it was to be replaced",
+    )
+    .hint("the blobs are back and index.json is as it was; try again when that program is done")
+    .into())
+}

@@ -1,0 +1,99 @@
+//! Bringing back from the trash: blobs first, then index.json, then the records.
+//!
+//! The order is the other way round than for deletion, for the same reason: an entry must not be in
+//! index.json before its blobs are in the layout, for good.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use anyhow::Context as _;
+
+use crate::image::removal::Record;
+use crate::layout::{
+    Digest, Exclusive, IndexWrite, LockOptions, Locked, PutBack, RemovalId, RootEdit, Trash,
+};
+
+/// Everything that comes back.
+#[derive(Debug)]
+pub struct Return<'a> {
+    /// index.json when it was decided.
+    pub old_index: &'a [u8],
+    /// index.json from now on; `None`: it stays.
+    pub new_index: Option<String>,
+    /// Other files that change with it.
+    pub beside: &'a [RootEdit],
+    /// The trash that the blobs lie in.
+    pub trash: &'a Trash,
+    /// Blobs that come back.
+    pub blobs: &'a BTreeSet<Digest>,
+    /// What is left of records.
+    pub records: &'a BTreeMap<RemovalId, Record>,
+}
+
+/// What became of it.
+#[derive(Debug)]
+pub enum Returned {
+    /// Somebody changed index.json first. The blobs are back; decide again.
+    IndexChanged(Locked<Exclusive>),
+    /// Done, apart from records that could not be written.
+    Done(Vec<String>),
+}
+
+/// Moves blobs back into the layout, durably. The value are those that came.
+///
+/// # Errors
+/// One that could not be moved; those before it are back.
+pub fn put_back<'d>(
+    layout: &Locked<Exclusive>,
+    trash: &Trash,
+    blobs: impl IntoIterator<Item = &'d Digest>,
+) -> anyhow::Result<Vec<&'d Digest>> {
+    let mut back = Vec::new();
+    for digest in blobs {
+        let moved = layout
+            .put_back(trash, digest)
+            .with_context(|| format!("cannot bring back the blob {digest}"))?;
+        if moved == PutBack::Done {
+            back.push(digest);
+        }
+    }
+    if !back.is_empty() {
+        layout
+            .sync_blobs()
+            .context("cannot sync the directories of the blobs")?;
+    }
+    Ok(back)
+}
+
+/// Brings everything back.
+///
+/// # Errors
+/// A blob that could not be moved, or index.json that could not be replaced. Blobs that are back
+/// already stay; nothing is lost, and the same command finishes the work.
+pub fn bring_back(
+    layout: Locked<Exclusive>,
+    change: &Return<'_>,
+    options: &LockOptions<'_>,
+) -> anyhow::Result<Returned> {
+    layout.refuse_odd_index()?;
+    put_back(&layout, change.trash, change.blobs)?;
+    let new = change.new_index.as_deref().map(str::as_bytes);
+    let written = layout.replace_index(change.old_index, new, change.beside, options)?;
+    if written == IndexWrite::ChangedMeanwhile {
+        return Ok(Returned::IndexChanged(layout));
+    }
+    let mut failures = Vec::new();
+    for (id, record) in change.records {
+        let settle = || -> anyhow::Result<()> {
+            if record.is_empty() && layout.weigh_removal(id)?.blobs == 0 {
+                layout.empty_removal(id)?;
+            } else {
+                layout.replace_record(id, &record.bytes())?;
+            }
+            Ok(())
+        };
+        if let Err(error) = settle() {
+            failures.push(format!("{error:#}"));
+        }
+    }
+    Ok(Returned::Done(failures))
+}

@@ -1,0 +1,47 @@
+//! What the trash and the layout need of each other.
+
+use std::collections::HashMap;
+
+use super::mark;
+use crate::image::Contents;
+use crate::image::graph::Follow;
+use crate::image::reach::{Cuts, Reach, Start};
+use crate::layout::{Digest, RemovalId, Trash};
+use crate::plan::Draft;
+
+/// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it
+/// back after, or wrote an entry that counts on a blob which was there a moment ago. What images
+/// lost on purpose (`cuts`) is not among them. `contents` are those with the trash.
+pub fn reappeared(contents: &Contents, trash: &Trash, cuts: Cuts) -> Vec<Digest> {
+    let mut plan = Draft::new(contents).finish();
+    plan.cuts = cuts;
+    let live = mark(contents, &plan);
+    let is_live = |digest: &&Digest| {
+        let node = contents.graph.find(digest);
+        node.is_some_and(|node| live.contains(node))
+    };
+    let mut found: Vec<Digest> = trash.blobs().filter(is_live).cloned().collect();
+    found.sort();
+    found
+}
+
+/// Blobs that entries in the trash need, wherever they lie, and the latest removal that has such an
+/// entry: they must not be deleted as long as that can be restored. `removals` are in the order of
+/// time, each with what its entries lead to.
+pub fn needed_by_trash<'r>(
+    removals: impl DoubleEndedIterator<Item = &'r (RemovalId, Contents)>,
+) -> HashMap<Digest, RemovalId> {
+    let mut needed = HashMap::new();
+    for (id, contents) in removals.rev() {
+        let graph = &contents.graph;
+        let mut reach = Reach::new(graph);
+        for (_, record) in contents.table.records() {
+            let start = Start::Image(record.target);
+            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
+                let digest = graph.digest(node).clone();
+                needed.entry(digest).or_insert_with(|| id.clone());
+            });
+        }
+    }
+    needed
+}

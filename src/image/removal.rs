@@ -1,0 +1,189 @@
+//! The record of a removal: what `--trash` took from index.json, and what images lost.
+//!
+//! It is JSON that a person can read, and everything of other people's in it is their text, byte
+//! for byte: an entry comes back as it was. The blobs lie beside it, see [`crate::layout::Trash`].
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+
+use super::graph::Graph;
+use super::index::{EntryEdit, Index, Spacing};
+use super::reach::Cuts;
+use crate::layout::{Digest, DockerFile, RemovalId, RootEdit, Trash};
+
+/// The version of the record that is written and understood.
+const VERSION: u32 = 1;
+
+/// What one run took away.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Record {
+    version: u32,
+    /// When.
+    pub removed: Timestamp,
+    /// Entries of index.json, in their order.
+    pub rows: Vec<Row>,
+    /// How index.json separated its entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spacing: Option<Spacing>,
+    /// Manifests that images lost although their indexes go on listing them.
+    #[serde(default)]
+    pub cuts: Vec<Lost>,
+    /// Other files of the layout that changed.
+    #[serde(default)]
+    pub files: Vec<OldFile>,
+}
+
+/// An entry of index.json that went.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Row {
+    /// Where it stood, counted from 0.
+    pub position: usize,
+    /// Its text.
+    pub entry: Box<RawValue>,
+    /// The text of what stands there since, if it was changed and not removed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced_by: Option<Box<RawValue>>,
+}
+
+/// What an image lost.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Lost {
+    /// The digest of its index.
+    pub image: String,
+    /// The digests of the manifests.
+    pub manifests: Vec<String>,
+}
+
+/// A file of an unpacked `docker save`.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OldFile {
+    /// Its name in the layout's root.
+    pub name: String,
+    /// Its text before.
+    pub old: String,
+    /// Its text since.
+    pub new: String,
+}
+
+impl OldFile {
+    /// The edit that brings the old text back, if it is a file that is ever changed here.
+    pub fn undone(&self) -> Option<RootEdit> {
+        let known = [DockerFile::Manifest, DockerFile::Repositories];
+        Some(RootEdit {
+            file: known.into_iter().find(|file| file.name() == self.name)?,
+            old: self.new.clone().into_bytes(),
+            new: self.old.clone().into_bytes(),
+        })
+    }
+}
+
+impl Record {
+    /// The record of a change of index.json, of other files, and of images that lose parts.
+    pub fn new(
+        removed: Timestamp,
+        index: &Index,
+        edits: &BTreeMap<usize, EntryEdit>,
+        cuts: &[(Digest, Vec<Digest>)],
+        files: &[RootEdit],
+    ) -> Record {
+        let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        let rows = edits.iter().filter_map(|(position, edit)| {
+            let new = index.edited_entry(*position, edit);
+            Some(Row {
+                position: *position,
+                entry: raw(index.entry_text(*position))?,
+                replaced_by: new.as_deref().and_then(raw),
+            })
+        });
+        let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        Record {
+            version: VERSION,
+            removed,
+            rows: rows.collect(),
+            spacing: Some(index.spacing()),
+            cuts: cuts
+                .iter()
+                .map(|(image, lost)| Lost {
+                    image: image.to_string(),
+                    manifests: lost.iter().map(Digest::to_string).collect(),
+                })
+                .collect(),
+            files: files
+                .iter()
+                .map(|edit| OldFile {
+                    name: edit.file.name().to_owned(),
+                    old: text(&edit.old),
+                    new: text(&edit.new),
+                })
+                .collect(),
+        }
+    }
+
+    /// Reads the bytes of a record; `None` if it is none that is understood.
+    pub fn parse(bytes: &[u8]) -> Option<Record> {
+        let record: Record = serde_json::from_slice(bytes).ok()?;
+        (record.version == VERSION).then_some(record)
+    }
+
+    /// Its bytes.
+    pub fn bytes(&self) -> Vec<u8> {
+        // Texts and numbers can always be written.
+        let mut bytes = serde_json::to_vec_pretty(self).unwrap_or_default();
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Whether it says nothing.
+    pub fn is_empty(&self) -> bool {
+        self.rows.is_empty() && self.cuts.is_empty() && self.files.is_empty()
+    }
+}
+
+/// The records of a trash that are understood, oldest first.
+pub fn records(trash: &Trash) -> Vec<(&RemovalId, Record)> {
+    let removals = trash.removals().iter();
+    removals
+        .filter_map(|removal| Some((&removal.id, Record::parse(removal.record.as_deref()?)?)))
+        .collect()
+}
+
+/// What images lost, by what some records say.
+pub fn cuts<'r>(records: impl IntoIterator<Item = &'r Record>, graph: &Graph) -> Cuts {
+    let find = |text: &String| graph.find(&text.parse().ok()?);
+    let mut cuts: Cuts = HashMap::new();
+    for lost in records.into_iter().flat_map(|record| &record.cuts) {
+        if let Some(image) = find(&lost.image) {
+            let manifests = lost.manifests.iter().filter_map(find);
+            cuts.entry(image).or_default().extend(manifests);
+        }
+    }
+    cuts
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_comes_back_byte_for_byte() {
+        let entry = "{ \"digest\" : \"sha256:0\",\n\t\"x\":1e999, \"x\":\"\\ud800\" }";
+        let index = Index::parse(format!("{{\"manifests\":[{entry}]}}").into_bytes()).unwrap();
+        let edits = BTreeMap::from([(0, EntryEdit::Remove)]);
+        let record = Record::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[]);
+        let read = Record::parse(&record.bytes()).unwrap();
+        assert_eq!(read.rows[0].entry.get(), entry);
+        assert_eq!(read.rows[0].position, 0);
+        assert!(read.rows[0].replaced_by.is_none());
+    }
+
+    #[test]
+    fn records_of_other_versions_are_not_understood() {
+        assert!(
+            Record::parse(br#"{"version":2,"removed":"2026-01-01T00:00:00Z","rows":[]}"#).is_none()
+        );
+        assert!(Record::parse(b"").is_none());
+    }
+}

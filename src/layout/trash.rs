@@ -1,0 +1,588 @@
+//! The trash: what `--trash` took away and `ocirm restore` brings back.
+//!
+//! ```text
+//! .ocirm-trash/
+//! └── 20261121T054542.123456789Z-4711/      one removal: when, and by which process
+//!     ├── removal.json                      its record: entries of index.json, and more
+//!     └── blobs/<algorithm>/<hex>           the blobs, moved here by one rename each
+//! ```
+//!
+//! A record is durable before the change that it records, so whatever happens, the trash knows at
+//! least what is gone. What a record says is [`crate::image::removal`]'s business.
+//!
+//! No directory below is entered through a symbolic link, and nothing is removed but records and
+//! files whose names are valid digests; whatever else somebody puts there stays.
+
+use std::collections::HashMap;
+use std::fs::File;
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::io::Errno;
+
+use super::blobs::open_regular;
+use super::replace::{TEMPORARY, sync_directory};
+use super::{Algorithm, BlobError, Digest, Exclusive, Layout, Locked};
+use crate::error::{Error, Kind};
+
+/// The directory in the layout's root.
+pub const TRASH: &str = ".ocirm-trash";
+
+/// The record of a removal.
+const RECORD: &str = "removal.json";
+
+/// The largest record that is read, in bytes.
+const MAX_RECORD_BYTES: u64 = super::MAX_INDEX_BYTES;
+
+const MOMENT: &str = "%Y%m%dT%H%M%S";
+
+/// The name of a removal: the moment, to the nanosecond, and the process.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RemovalId(String);
+
+impl RemovalId {
+    /// A removal of this process at this moment.
+    pub fn new(at: Timestamp) -> RemovalId {
+        RemovalId(format!(
+            "{}.{:09}Z-{}",
+            at.strftime(MOMENT),
+            at.subsec_nanosecond(),
+            std::process::id()
+        ))
+    }
+
+    /// The name of its directory.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Reads a name that [`RemovalId::new`] made; `None` for any other.
+    fn parse(name: &str) -> Option<(RemovalId, Timestamp)> {
+        let (moment, process) = name.split_once("Z-")?;
+        let (seconds, nanoseconds) = moment.split_once('.')?;
+        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
+        if !is_number(process) || nanoseconds.len() != 9 || !is_number(nanoseconds) {
+            return None;
+        }
+        let at = jiff::civil::DateTime::strptime(MOMENT, seconds).ok()?;
+        let at = at
+            .with()
+            .subsec_nanosecond(nanoseconds.parse().ok()?)
+            .build()
+            .ok()?;
+        let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        Some((RemovalId(name.to_owned()), at))
+    }
+}
+
+/// One removal, as it lies in the trash.
+#[derive(Clone, Debug)]
+pub struct Removal {
+    /// Its name.
+    pub id: RemovalId,
+    /// When it was.
+    pub at: Timestamp,
+    /// The bytes of its record; `None` if it has none that can be read.
+    pub record: Option<Vec<u8>>,
+    /// The blobs that lie with it.
+    pub blobs: Vec<Digest>,
+}
+
+/// Everything in the trash of a layout.
+#[derive(Clone, Debug, Default)]
+pub struct Trash {
+    removals: Vec<Removal>,
+    /// Where a blob lies: the number of the latest removal that has it.
+    places: HashMap<Digest, usize>,
+}
+
+impl Trash {
+    /// The removals, oldest first.
+    pub fn removals(&self) -> &[Removal] {
+        &self.removals
+    }
+
+    /// Whether there is nothing.
+    pub fn is_empty(&self) -> bool {
+        self.removals.is_empty()
+    }
+
+    /// Every blob in it, once, in no particular order.
+    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+        self.places.keys()
+    }
+
+    /// Whether a blob is in it.
+    pub fn contains(&self, digest: &Digest) -> bool {
+        self.places.contains_key(digest)
+    }
+}
+
+/// What a removal holds, for reports.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Weight {
+    /// How many blobs.
+    pub blobs: u64,
+    /// Bytes that leave the disk with them.
+    pub bytes: u64,
+}
+
+/// What became of a blob that was to come back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PutBack {
+    /// It is in the layout again.
+    Done,
+    /// The layout has one already; the trash keeps its own.
+    WasThere,
+    /// The trash does not have it.
+    Missing,
+}
+
+fn enter(dir: impl AsFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+        Ok(dir) => Ok(Some(dir)),
+        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+fn enter_all(dir: impl AsFd, names: &[&str]) -> Result<Option<OwnedFd>, Errno> {
+    let mut found = None;
+    for name in names {
+        let next = match &found {
+            None => enter(&dir, name)?,
+            Some(dir) => enter(dir, name)?,
+        };
+        match next {
+            Some(next) => found = Some(next),
+            None => return Ok(None),
+        }
+    }
+    Ok(found)
+}
+
+fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
+    match rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(e) => return Err(e),
+    }
+    enter(&dir, name)?.ok_or(Errno::NOTDIR)
+}
+
+fn names(dir: &OwnedFd) -> Result<Vec<(String, FileType)>, Errno> {
+    let mut found = Vec::new();
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        // A name that is no text is none of ours.
+        if let Ok(name) = entry.file_name().to_str()
+            && name != "."
+            && name != ".."
+        {
+            found.push((name.to_owned(), entry.file_type()));
+        }
+    }
+    Ok(found)
+}
+
+fn each_blob(
+    removal: &OwnedFd,
+    each: &mut dyn FnMut(&OwnedFd, Digest) -> Result<(), Errno>,
+) -> Result<(), Errno> {
+    for algorithm in Algorithm::ALL {
+        let Some(dir) = enter_all(removal, &["blobs", algorithm.name()])? else {
+            continue;
+        };
+        for (name, kind) in names(&dir)? {
+            let is_file = matches!(
+                kind,
+                FileType::RegularFile | FileType::Symlink | FileType::Unknown
+            );
+            if is_file && let Some(digest) = algorithm.digest_of_file_name(&name) {
+                each(&dir, digest)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+impl<M> Locked<M> {
+    /// Looks at the trash. A layout without one costs one system call.
+    ///
+    /// # Errors
+    /// The trash is there and cannot be listed.
+    pub fn trash(&self) -> anyhow::Result<Trash> {
+        let path = self.path().join(TRASH);
+        let context = || format!("cannot read the trash `{}`", path.display());
+        let Some(dir) = enter(&self.layout.dir, TRASH).with_context(context)? else {
+            return Ok(Trash::default());
+        };
+        let mut trash = Trash::default();
+        for (name, _) in names(&dir).with_context(context)? {
+            let Some((id, at)) = RemovalId::parse(&name) else {
+                continue;
+            };
+            let Some(removal) = enter(&dir, &name).with_context(context)? else {
+                continue;
+            };
+            let mut blobs = Vec::new();
+            each_blob(&removal, &mut |_, digest| {
+                blobs.push(digest);
+                Ok(())
+            })
+            .with_context(context)?;
+            trash.removals.push(Removal {
+                record: read_record(&removal),
+                id,
+                at,
+                blobs,
+            });
+        }
+        trash.removals.sort_by(|a, b| a.id.cmp(&b.id));
+        for (number, removal) in trash.removals.iter().enumerate() {
+            for digest in &removal.blobs {
+                trash.places.insert(digest.clone(), number);
+            }
+        }
+        Ok(trash)
+    }
+
+    fn removal_dir(&self, id: &RemovalId) -> Result<Option<OwnedFd>, Errno> {
+        enter_all(&self.layout.dir, &[TRASH, id.as_str()])
+    }
+
+    fn trashed_dir(&self, trash: &Trash, digest: &Digest) -> Result<Option<OwnedFd>, Errno> {
+        let Some(number) = trash.places.get(digest) else {
+            return Ok(None);
+        };
+        let id = &trash.removals[*number].id;
+        enter_all(
+            &self.layout.dir,
+            &[TRASH, id.as_str(), "blobs", digest.algorithm_name()],
+        )
+    }
+
+    /// [`Locked::read_blob`] of a blob in the trash.
+    ///
+    /// # Errors
+    /// As [`Locked::read_blob`].
+    pub fn read_trashed(
+        &self,
+        trash: &Trash,
+        digest: &Digest,
+        size: Option<u64>,
+        limit: u64,
+    ) -> Result<Option<Vec<u8>>, BlobError> {
+        match self.trashed_dir(trash, digest)? {
+            Some(dir) => super::blobs::read_verified(
+                open_regular(&dir, &digest.encoded())?,
+                digest,
+                size,
+                limit,
+            ),
+            None => Ok(None),
+        }
+    }
+
+    /// Bytes of a blob's file in the trash; 0 for a symbolic link.
+    pub fn size_of_trashed(&self, trash: &Trash, digest: &Digest) -> u64 {
+        let dir = self.trashed_dir(trash, digest).ok().flatten();
+        dir.and_then(|dir| stat(&dir, digest))
+            .map_or(0, |(size, _)| size)
+    }
+
+    /// How much a removal holds.
+    ///
+    /// # Errors
+    /// It cannot be listed.
+    pub fn weigh_removal(&self, id: &RemovalId) -> anyhow::Result<Weight> {
+        let mut weight = Weight::default();
+        let context = || format!("cannot read `{TRASH}/{}`", id.as_str());
+        if let Some(dir) = self.removal_dir(id).with_context(context)? {
+            each_blob(&dir, &mut |dir, digest| {
+                if let Some((size, links)) = stat(dir, &digest) {
+                    weight.blobs += 1;
+                    weight.bytes += if links > 1 { 0 } else { size };
+                }
+                Ok(())
+            })
+            .with_context(context)?;
+        }
+        Ok(weight)
+    }
+}
+
+fn stat(dir: &OwnedFd, digest: &Digest) -> Option<(u64, u64)> {
+    let stat = rustix::fs::statat(dir, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let stat = super::blobs::blob_stat(&stat)?;
+    Some((stat.size, stat.links))
+}
+
+fn read_record(removal: &OwnedFd) -> Option<Vec<u8>> {
+    use std::io::Read as _;
+    let (file, size) = open_regular(removal, RECORD).ok()??;
+    if size > MAX_RECORD_BYTES {
+        return None;
+    }
+    let mut bytes = Vec::new();
+    file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).ok()?;
+    Some(bytes)
+}
+
+/// A removal that blobs are being moved into.
+#[derive(Debug)]
+pub struct OpenRemoval {
+    id: RemovalId,
+    dir: OwnedFd,
+    algorithms: Vec<(Algorithm, OwnedFd)>,
+}
+
+impl OpenRemoval {
+    /// Its name.
+    pub fn id(&self) -> &RemovalId {
+        &self.id
+    }
+
+    fn blobs_of(&mut self, algorithm: Algorithm) -> Result<&OwnedFd, Errno> {
+        let known = self.algorithms.iter().position(|(a, _)| *a == algorithm);
+        let number = match known {
+            Some(number) => number,
+            None => {
+                let blobs = make(&self.dir, "blobs")?;
+                let dir = make(&blobs, algorithm.name())?;
+                self.algorithms.push((algorithm, dir));
+                self.algorithms.len() - 1
+            }
+        };
+        Ok(&self.algorithms[number].1)
+    }
+}
+
+impl Locked<Exclusive> {
+    /// Makes a removal in the trash, with its record, both durable.
+    ///
+    /// # Errors
+    /// What the operating system says; and a trash that is no directory of this layout.
+    pub fn begin_removal(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<OpenRemoval> {
+        let path = self.path().join(TRASH);
+        let context = || format!("cannot make the trash `{}`", path.display());
+        let trash = make(&self.layout.dir, TRASH).map_err(|e| match e {
+            Errno::NOTDIR => anyhow::Error::new(
+                Error::layout(format!("`{}` is no directory", path.display()))
+                    .hint("move it away, or remove without --trash"),
+            ),
+            e => anyhow::Error::new(e).context(context()),
+        })?;
+        let dir = make(&trash, id.as_str()).with_context(context)?;
+        self.write_record(id, &dir, record)?;
+        for dir in [&trash, &dir] {
+            sync_directory(dir).with_context(context)?;
+        }
+        sync_directory(&self.layout.dir).with_context(context)?;
+        Ok(OpenRemoval {
+            id: id.clone(),
+            dir,
+            algorithms: Vec::new(),
+        })
+    }
+
+    /// Opens a removal that is there, to move more blobs into it.
+    ///
+    /// # Errors
+    /// It is not there any more.
+    pub fn open_removal(&self, id: &RemovalId) -> anyhow::Result<OpenRemoval> {
+        let dir = self
+            .removal_dir(id)?
+            .with_context(|| format!("`{TRASH}/{}` is gone", id.as_str()))?;
+        Ok(OpenRemoval {
+            id: id.clone(),
+            dir,
+            algorithms: Vec::new(),
+        })
+    }
+
+    /// Replaces the record of a removal that is there.
+    ///
+    /// # Errors
+    /// What the operating system says; the old record is whole then.
+    pub fn replace_record(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<()> {
+        let removal = self.open_removal(id)?;
+        self.write_record(id, &removal.dir, record)?;
+        Ok(sync_directory(&removal.dir)?)
+    }
+
+    /// The temporary file lies in the root, where the next run finds it if this one is killed.
+    fn write_record(&self, id: &RemovalId, dir: &OwnedFd, record: &[u8]) -> anyhow::Result<()> {
+        let context = || format!("cannot write `{TRASH}/{}/{RECORD}`", id.as_str());
+        let name = format!("{TEMPORARY}{}-removal", std::process::id());
+        let root = &self.layout.dir;
+        let file = rustix::fs::openat(
+            root,
+            &name,
+            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
+            Mode::from_raw_mode(0o644),
+        )
+        .with_context(context)?;
+        let mut file = File::from(file);
+        let written = file
+            .write_all(record)
+            .and_then(|()| file.sync_all())
+            .and_then(|()| Ok(rustix::fs::renameat(root, &name, dir, RECORD)?));
+        if written.is_err() {
+            let _ = rustix::fs::unlinkat(root, &name, AtFlags::empty());
+        }
+        written.with_context(context)
+    }
+
+    /// Moves a blob into the trash. `false`: somebody was faster.
+    ///
+    /// # Errors
+    /// As [`Locked::remove_blob`]; the blob is where it was.
+    pub fn trash_blob(&self, removal: &mut OpenRemoval, digest: &Digest) -> io::Result<bool> {
+        let (algorithm, from) = self.own_directory(digest)?;
+        let into = removal.blobs_of(algorithm)?;
+        let name = digest.encoded();
+        match rustix::fs::renameat(from, &name, into, &name) {
+            Ok(()) => Ok(true),
+            Err(Errno::NOENT) => Ok(false),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Moves a blob back to where it was. [`Locked::sync_blobs`] makes it durable.
+    ///
+    /// # Errors
+    /// What the operating system says; the blob is in the trash then.
+    pub fn put_back(&self, trash: &Trash, digest: &Digest) -> io::Result<PutBack> {
+        let Some(from) = self.trashed_dir(trash, digest)? else {
+            return Ok(PutBack::Missing);
+        };
+        let name = digest.encoded();
+        let made;
+        let to = match self.blobs.directory(digest) {
+            Some(dir) => dir,
+            None => {
+                made = make(make(&self.layout.dir, "blobs")?, digest.algorithm_name())?;
+                &made
+            }
+        };
+        let moved = match rustix::fs::renameat_with(&from, &name, to, &name, RenameFlags::NOREPLACE)
+        {
+            // Some file systems cannot be told not to replace.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                match rustix::fs::statat(to, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                    Ok(_) => Err(Errno::EXIST),
+                    Err(_) => rustix::fs::renameat(&from, &name, to, &name),
+                }
+            }
+            result => result,
+        };
+        match moved {
+            Ok(()) => Ok(PutBack::Done),
+            Err(Errno::EXIST) => Ok(PutBack::WasThere),
+            Err(Errno::NOENT) => Ok(PutBack::Missing),
+            Err(e) => Err(e.into()),
+        }
+    }
+
+    /// Makes what was moved into the blob directories durable.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    pub fn sync_blobs(&self) -> anyhow::Result<()> {
+        for algorithm in Algorithm::ALL {
+            if let Some(dir) = enter_all(&self.layout.dir, &["blobs", algorithm.name()])? {
+                sync_directory(&dir)?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes a removal for good: its record first, so that nobody counts on the rest. What is not
+    /// ours stays, and then so do the directories.
+    ///
+    /// # Errors
+    /// What the operating system says; the next prune tries again.
+    pub fn empty_removal(&self, id: &RemovalId) -> anyhow::Result<Weight> {
+        let context = || format!("cannot delete `{TRASH}/{}`", id.as_str());
+        let empty = || -> Result<Weight, Errno> {
+            let mut weight = Weight::default();
+            let Some(dir) = self.removal_dir(id)? else {
+                return Ok(weight);
+            };
+            match rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()) {
+                Ok(()) | Err(Errno::NOENT) => {}
+                Err(e) => return Err(e),
+            }
+            each_blob(&dir, &mut |dir, digest| {
+                let found = stat(dir, &digest);
+                rustix::fs::unlinkat(dir, digest.encoded(), AtFlags::empty())?;
+                if let Some((size, links)) = found {
+                    weight.blobs += 1;
+                    weight.bytes += if links > 1 { 0 } else { size };
+                }
+                Ok(())
+            })?;
+            remove_directories(&self.layout, id);
+            Ok(weight)
+        };
+        let emptied = empty().map_err(|e| Error::new(Kind::Failed, io::Error::from(e).to_string()));
+        emptied.with_context(context)
+    }
+}
+
+/// Removes the directories of a removal that are empty, and the trash with the last one.
+fn remove_directories(layout: &Layout, id: &RemovalId) {
+    let rmdir = |parent: &OwnedFd, name: &str| {
+        // One that is not empty holds what somebody else put there.
+        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
+    };
+    let Ok(Some(trash)) = enter(&layout.dir, TRASH) else {
+        return;
+    };
+    if let Ok(Some(removal)) = enter(&trash, id.as_str()) {
+        if let Ok(Some(blobs)) = enter(&removal, "blobs") {
+            for algorithm in Algorithm::ALL {
+                rmdir(&blobs, algorithm.name());
+            }
+        }
+        rmdir(&removal, "blobs");
+    }
+    rmdir(&trash, id.as_str());
+    let _ = rustix::fs::unlinkat(&layout.dir, TRASH, AtFlags::REMOVEDIR);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_removal_knows_its_moment() {
+        let at: Timestamp = "2026-11-21T05:45:42.000000789Z".parse().unwrap();
+        let id = RemovalId::new(at);
+        assert_eq!(
+            id.as_str(),
+            format!("20261121T054542.000000789Z-{}", std::process::id())
+        );
+        assert_eq!(RemovalId::parse(id.as_str()), Some((id, at)));
+    }
+
+    #[test]
+    fn names_that_are_not_ours_are_no_removals() {
+        for name in [
+            "",
+            "x",
+            "20261121T054542.1Z-1",
+            "20261121T054542.000000789Z-",
+            "20261121T054542.000000789Z-x",
+            "20261321T054542.000000789Z-1",
+            "../20261121T054542.000000789Z-1",
+        ] {
+            assert_eq!(RemovalId::parse(name), None, "{name}");
+        }
+    }
+}
