@@ -28,6 +28,9 @@ _ocirm() {
             ocirm,prune)
                 cmd="ocirm__subcmd__prune"
                 ;;
+            ocirm,restore)
+                cmd="ocirm__subcmd__restore"
+                ;;
             ocirm,rmi)
                 cmd="ocirm__subcmd__rmi"
                 ;;
@@ -49,6 +52,9 @@ _ocirm() {
             ocirm__subcmd__help,prune)
                 cmd="ocirm__subcmd__help__subcmd__prune"
                 ;;
+            ocirm__subcmd__help,restore)
+                cmd="ocirm__subcmd__help__subcmd__restore"
+                ;;
             ocirm__subcmd__help,rmi)
                 cmd="ocirm__subcmd__help__subcmd__rmi"
                 ;;
@@ -65,7 +71,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune why check help"
+            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune restore why check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -134,7 +140,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help)
-            opts="ls rmi untag prune why check help"
+            opts="ls rmi untag prune restore why check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -190,6 +196,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help__subcmd__prune)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__restore)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -309,7 +329,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --containers --recursive --also-root --grace --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --containers --recursive --also-root --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -360,6 +380,43 @@ _ocirm() {
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --trash-keep)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__restore)
+            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --format)
                     COMPREPLY=($(compgen -W "text json" -- "${cur}"))
                     return 0
@@ -387,7 +444,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --no-prune --platform --rewrite-index --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --no-prune --platform --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -32,6 +32,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand rmi 'Remove images, or platforms of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and blobs that nothing needs'
+            cand restore 'Bring back what --trash removed'
             cand why 'Explain what keeps an image or a blob'
             cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -71,6 +72,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --ignore 'A missing image is no failure'
             cand --no-prune 'Keep dangling images that the removed one was built from'
             cand --rewrite-index 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
+            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
@@ -101,6 +103,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --recursive 'Every layout below this directory; symbolic links are not followed'
             cand --also-root 'Another layout that shares this one''s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --grace 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes'
+            cand --trash-keep 'Delete what has been in the trash for longer, such as 12h, 7d or 4w'
             cand --format 'How to print the result'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
@@ -111,6 +114,20 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --force 'Do not ask'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'
+            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;restore'= {
+            cand --format 'How to print the result'
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand -n 'Show what would come back, and change nothing'
+            cand --dry-run 'Show what would come back, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
@@ -146,6 +163,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand rmi 'Remove images, or platforms of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and blobs that nothing needs'
+            cand restore 'Bring back what --trash removed'
             cand why 'Explain what keeps an image or a blob'
             cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
@@ -157,6 +175,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         &'ocirm;help;untag'= {
         }
         &'ocirm;help;prune'= {
+        }
+        &'ocirm;help;restore'= {
         }
         &'ocirm;help;why'= {
         }

@@ -37,6 +37,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "ls" -d 'List images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images, or platforms of them'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "restore" -d 'Bring back what --trash removed'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "why" -d 'Explain what keeps an image or a blob'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "check" -d 'Check whether a layout is sound'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -71,6 +72,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s f -l force -d 'Remov
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore -d 'A missing image is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
@@ -94,6 +96,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Con
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -104,9 +107,21 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s a -l all -d 'Remove every image, not only dangling ones'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'Show what would be removed, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s n -l dry-run -d 'Show what would come back, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -129,10 +144,11 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l digests -d 'Read e
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "ls" -d 'List images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "rmi" -d 'Remove images, or platforms of them'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "untag" -d 'Take names away and keep the images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "why" -d 'Explain what keeps an image or a blob'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "check" -d 'Check whether a layout is sound'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune why check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "rmi" -d 'Remove images, or platforms of them'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "untag" -d 'Take names away and keep the images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "restore" -d 'Bring back what --trash removed'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "why" -d 'Explain what keeps an image or a blob'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "check" -d 'Check whether a layout is sound'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
