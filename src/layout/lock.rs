@@ -28,10 +28,11 @@ use std::io::{self, Read as _, Write as _};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::Layout;
+use super::replace::TEMPORARY;
 use crate::error::{Error, Kind};
 
 /// How often a lock that somebody else holds is tried again.
@@ -231,39 +232,90 @@ impl Drop for IndexLock<'_> {
 }
 
 fn open_or_create(layout: &Layout) -> io::Result<(File, bool)> {
+    loop {
+        if let Some(found) = open_existing(layout)? {
+            return Ok(found);
+        }
+        match create(layout) {
+            Ok(file) => return Ok((file, true)),
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
+/// Opens the lock file, and says whether it bears our mark.
+fn open_existing(layout: &Layout) -> io::Result<Option<(File, bool)>> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let open = |more: OFlags| {
+    match rustix::fs::openat(&layout.dir, INDEX_LOCK, flags, Mode::empty()) {
+        Ok(file) => {
+            let mut file = File::from(file);
+            let mut found = Vec::new();
+            let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut found);
+            Ok(Some((file, read.is_ok() && found == MARK)))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Makes the lock file. Nobody reads it; a mark in it tells the next of us that a killed one left
+/// it, so it appears with the mark or not at all.
+fn create(layout: &Layout) -> Result<File, Errno> {
+    let make = |name: &str| {
         rustix::fs::openat(
             &layout.dir,
-            INDEX_LOCK,
-            flags | more,
+            name,
+            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
             Mode::from_raw_mode(0o666),
         )
         .map(File::from)
     };
-    loop {
-        match open(OFlags::empty()) {
-            Ok(mut file) => {
-                let mut found = Vec::new();
-                let ours = io::Read::by_ref(&mut file)
-                    .take(64)
-                    .read_to_end(&mut found)
-                    .is_ok()
-                    && found == MARK;
-                return Ok((file, ours));
-            }
-            Err(Errno::NOENT) => {}
-            Err(e) => return Err(e.into()),
+    let name = format!("{TEMPORARY}{}-lock", std::process::id());
+    let mut file = make(&name)?;
+    let renamed = match file.write_all(MARK) {
+        Ok(()) => rustix::fs::renameat_with(
+            &layout.dir,
+            &name,
+            &layout.dir,
+            INDEX_LOCK,
+            RenameFlags::NOREPLACE,
+        ),
+        Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
+    };
+    if renamed.is_err() {
+        let _ = rustix::fs::unlinkat(&layout.dir, &name, AtFlags::empty());
+    }
+    match renamed {
+        Ok(()) => Ok(file),
+        // Some file systems cannot be told not to replace.
+        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+            let mut file = make(INDEX_LOCK)?;
+            let _ = file.write_all(MARK);
+            Ok(file)
         }
-        match open(OFlags::CREATE | OFlags::EXCL) {
-            Ok(mut file) => {
-                // Nobody reads the file; a mark in it tells the next of us that a killed one left it.
-                let _ = file.write_all(MARK);
-                return Ok((file, true));
-            }
-            Err(Errno::EXIST) => {}
-            Err(e) => return Err(e.into()),
-        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Removes a lock file that a killed one of us left, if nobody holds it.
+pub(super) fn remove_stale_index_lock(layout: &Layout) {
+    if !matches!(
+        super::blobs::open_regular(&layout.dir, INDEX_LOCK),
+        Ok(Some(_))
+    ) {
+        return;
+    }
+    // Dropping a lock on a file that bears our mark removes it.
+    let held = open_existing(layout).ok().flatten();
+    if let Some((file, true)) = held
+        && flock(&file, true).is_ok()
+    {
+        drop(IndexLock {
+            layout,
+            file,
+            created: true,
+        });
     }
 }
 

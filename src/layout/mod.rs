@@ -233,6 +233,7 @@ impl Layout {
         let locked = Locked::new(self, lock)?;
         if options.enabled {
             replace::remove_stale_temporaries(&locked.layout)?;
+            lock::remove_stale_index_lock(&locked.layout);
         }
         Ok(locked)
     }

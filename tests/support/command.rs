@@ -164,10 +164,15 @@ pub(crate) fn ocirm(args: &[String], home: &Path) -> Command {
 
 /// Runs it to its end, with empty input.
 pub(crate) fn run(args: &[String], home: &Path) -> Finished {
+    finish(ocirm(args, home), args)
+}
+
+/// Runs a command, which is the program with these arguments or brings it to run, as `run` does.
+pub(crate) fn finish(mut command: Command, args: &[String]) -> Finished {
     let mut out = tempfile::tempfile().expect("a temporary file");
     let mut err = tempfile::tempfile().expect("a temporary file");
     let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle of a file"));
-    let mut child = ocirm(args, home)
+    let mut child = command
         .stdin(Stdio::null())
         .stdout(handle(&out))
         .stderr(handle(&err))
