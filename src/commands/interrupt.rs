@@ -67,10 +67,6 @@ impl Interrupt {
         interrupt
     }
 
-    #[expect(
-        clippy::exit,
-        reason = "the program's thread may be waiting for something that never comes"
-    )]
     fn arrived(&self, signal: i32, console: Console) {
         self.0.signal.store(signal, Ordering::SeqCst);
         let phase = self.0.phase.lock().unwrap_or_else(PoisonError::into_inner);
@@ -82,6 +78,7 @@ impl Interrupt {
             true => "interrupted; what is said above was done",
             false => "interrupted; nothing was changed",
         });
+        // The program's own thread may be waiting for something that never comes.
         std::process::exit(Kind::Interrupted(signal).exit_status().into());
     }
 

@@ -250,8 +250,26 @@ impl Decision {
             also,
             cuts,
             trash,
+            entries: self.entries(),
             expired: &self.disposal.expired,
         }
+    }
+
+    /// The entries that go or change: what they are called, and their text.
+    fn entries(&self) -> Vec<(String, &str)> {
+        let Contents {
+            table,
+            graph,
+            index,
+            ..
+        } = &self.contents;
+        let positions = self.plan.edits.keys();
+        positions
+            .filter_map(|position| {
+                let name = table.record(table.of_entry(*position)?).shown(graph);
+                Some((name, index.entry_text(*position)))
+            })
+            .collect()
     }
 
     fn report(&self, outcome: Option<&Outcome>, grace: Option<&str>) -> Report {

@@ -19,10 +19,11 @@
 
 mod restore;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::gc::{self, Garbage, Goes, Live};
 use crate::image::Contents;
+use crate::image::index::Index;
 use crate::image::rewrite::NewBlob;
 use crate::layout::{
     Digest, Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit,
@@ -54,6 +55,8 @@ pub struct Change<'a> {
     pub cuts: Vec<(Digest, Vec<Digest>)>,
     /// The removal in the trash that takes what this change removes, and its record.
     pub trash: Option<(RemovalId, Vec<u8>)>,
+    /// Entries of index.json that go or change: what they are called, and their text.
+    pub entries: Vec<(String, &'a str)>,
     /// Removals in the trash that are deleted for good.
     pub expired: &'a [(RemovalId, Weight)],
 }
@@ -105,6 +108,8 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// Names of index.json that lead to blobs that this run moved to the trash; they are back.
     pub brought_back: Vec<String>,
+    /// Entries that this run took away and that are there again, with their blobs.
+    pub written_back: Vec<String>,
     /// Why it could not be found out whether there are any.
     pub unchecked: Option<String>,
     /// What was deleted from the trash.
@@ -305,10 +310,22 @@ impl Needed {
 fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome: &mut Outcome) {
     let found = layout.read_index().and_then(|bytes| {
         if bytes == index {
-            Ok(None)
-        } else {
-            Needed::now(layout, change).map(Some)
+            return Ok(None);
         }
+        if let Ok(now) = Index::load(layout) {
+            let texts: HashSet<&str> = (0..now.entries().len())
+                .map(|position| now.entry_text(position))
+                .collect();
+            let back = change
+                .entries
+                .iter()
+                .filter(|(_, text)| texts.contains(text));
+            outcome.written_back = back.map(|(name, _)| name.clone()).collect();
+        }
+        if change.garbage.blobs.is_empty() {
+            return Ok(None);
+        }
+        Needed::now(layout, change).map(Some)
     });
     let needed = match found {
         Ok(Some(needed)) => needed,
@@ -329,6 +346,10 @@ fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome:
         let Some(node) = node.filter(|node| *gone && live.contains(*node)) else {
             continue;
         };
+        if matches!(layout.stat_blob(&blob.digest), Ok(Some(_))) {
+            // Whoever needs it wrote it anew.
+            continue;
+        }
         let returned = blob.goes != Goes::Away
             && matches!(
                 layout.put_back(&trash, &blob.digest),
@@ -345,6 +366,8 @@ fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome:
     {
         outcome.unchecked = Some(format!("{error:#}"));
     }
+    let named: HashSet<&String> = broken.iter().chain(&back).collect();
+    outcome.written_back.retain(|name| !named.contains(name));
     outcome.broken = broken.into_iter().collect();
     outcome.brought_back = back.into_iter().collect();
 }

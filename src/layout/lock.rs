@@ -7,9 +7,9 @@
 //!    record lock (`fcntl`), which `flock` does not see. Taken by changes, for the whole run.
 //! 3. **The index lock**, `flock` on `index.json.lock`, is BuildKit's (and Inspektor Gadget's). They
 //!    *try* it and fail, build and all, when they cannot have it, and they delete the file
-//!    afterwards. So it is held only around reading index.json again, comparing, and renaming: some
-//!    milliseconds. Because the file may be deleted while we wait for it, a lock counts only if
-//!    the path still leads to the inode that was locked.
+//!    afterwards, BuildKit even after it unlocked it. So it is held only around reading index.json
+//!    again, comparing, and renaming: some milliseconds. Because the file may be deleted before or
+//!    after we have it, a lock counts only as long as the path leads to the inode that was locked.
 //!
 //! They are always taken in this order, so two processes cannot wait for each other.
 //!
@@ -219,6 +219,13 @@ impl<'a> IndexLock<'a> {
             busy => busy.into_error(&shown),
         })?;
         Ok(taken)
+    }
+}
+
+impl IndexLock<'_> {
+    /// Whether the lock still keeps others out: nobody deleted its file.
+    pub(super) fn holds(&self) -> bool {
+        same_file(self.layout, &self.file)
     }
 }
 

@@ -92,14 +92,7 @@ impl Layout {
             dir: File::from(dir),
             ages: Ages::default(),
         };
-        let start = Instant::now();
-        while let Err(error) = layout.check_version() {
-            // skopeo writes the file anew, in place, whenever it copies something into a layout.
-            if start.elapsed() >= TORN || layout.is_not_torn() {
-                return Err(error);
-            }
-            std::thread::sleep(TORN_RETRY);
-        }
+        layout.check_version()?;
         Ok(layout)
     }
 
@@ -111,12 +104,6 @@ impl Layout {
     /// What identifies the directories that the blobs lie in, wherever links lead: device and inode.
     pub fn blob_directories(&self) -> Vec<(u64, u64)> {
         blobs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
-    }
-
-    /// Whether `oci-layout` is no file that somebody has just truncated to write it anew.
-    fn is_not_torn(&self) -> bool {
-        let stat = rustix::fs::statat(&self.dir, "oci-layout", rustix::fs::AtFlags::empty());
-        !stat.is_ok_and(|stat| stat.st_size == 0)
     }
 
     /// Shares what is known of files with several names with the other layouts of a run.
@@ -136,7 +123,14 @@ impl Layout {
     fn check_version(&self) -> anyhow::Result<()> {
         let shown = self.path.join("oci-layout");
         let shown = shown.display();
-        let Some(bytes) = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)? else {
+        let start = Instant::now();
+        let mut found = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)?;
+        // skopeo writes the file anew, in place, whenever it copies something into a layout.
+        while found.as_ref().is_some_and(Vec::is_empty) && start.elapsed() < TORN {
+            std::thread::sleep(TORN_RETRY);
+            found = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)?;
+        }
+        let Some(bytes) = found else {
             return Err(Error::layout(format!(
                 "`{}` is no OCI image layout: it has no file `oci-layout`",
                 self.path.display()

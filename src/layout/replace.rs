@@ -3,13 +3,17 @@
 //! There is one way in which a file is replaced here: a temporary file in the same directory, with
 //! the old file's mode and owner, written, synced, renamed over the old one, and the directory
 //! synced. Whoever reads sees the old bytes or the new ones, and after a crash too.
+//!
+//! Programs that take no lock can write at any moment, between our comparing and our renaming, too.
+//! So the two files are exchanged instead, where the file system can do that: what comes out is
+//! compared once more, and goes back if somebody was faster.
 
 use std::fs::File;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, Stat, Uid};
+use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::lock::IndexLock;
@@ -97,8 +101,18 @@ impl Locked<Exclusive> {
         if self.read_index()? != old {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
+        if lock.as_ref().is_some_and(|lock| !lock.holds()) {
+            return Ok(IndexWrite::ChangedMeanwhile);
+        }
         for temporary in ready {
-            temporary.rename()?;
+            let target = temporary.target;
+            let old = match beside.iter().find(|edit| edit.file.name() == target) {
+                Some(edit) => &edit.old,
+                None => old,
+            };
+            if temporary.replace(old)? == IndexWrite::ChangedMeanwhile {
+                return Ok(IndexWrite::ChangedMeanwhile);
+            }
         }
         drop(lock);
         sync_directory(&self.layout.dir)
@@ -136,13 +150,13 @@ impl Locked<Exclusive> {
         .with_context(context)?;
         let mut temporary = Temporary {
             layout: &self.layout,
+            file: File::from(file),
             name,
             target: "",
             renamed: false,
         };
-        let mut file = File::from(file);
-        file.write_all(bytes).with_context(context)?;
-        file.sync_all().with_context(context)?;
+        temporary.file.write_all(bytes).with_context(context)?;
+        temporary.file.sync_all().with_context(context)?;
         match rustix::fs::renameat(&self.layout.dir, &temporary.name, dir, digest.encoded()) {
             Ok(()) => temporary.renamed = true,
             // `blobs` is on another file system: the file must be made there.
@@ -187,6 +201,7 @@ pub(super) fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
 #[must_use = "a temporary file that is dropped changes nothing"]
 struct Temporary<'a> {
     layout: &'a Layout,
+    file: File,
     name: String,
     target: &'static str,
     renamed: bool,
@@ -208,39 +223,66 @@ impl<'a> Temporary<'a> {
             )
         };
         let file = create().with_context(context)?;
-        let temporary = Temporary {
+        let mut temporary = Temporary {
             layout,
+            file: File::from(file),
             name: name.clone(),
             target,
             renamed: false,
         };
-        let mut file = File::from(file);
-        file.write_all(bytes).with_context(context)?;
+        temporary.file.write_all(bytes).with_context(context)?;
+        let file = &temporary.file;
         // Owner before mode, because a change of owner takes mode bits away. Only root may give a
         // file to somebody else, and a group that we are not in cannot be kept: the mode still is.
         let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
-        let now = rustix::fs::fstat(&file).with_context(context)?;
+        let now = rustix::fs::fstat(file).with_context(context)?;
         if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid)
-            && rustix::fs::fchown(&file, Some(uid), Some(gid)).is_err()
+            && rustix::fs::fchown(file, Some(uid), Some(gid)).is_err()
         {
-            let _ = rustix::fs::fchown(&file, None, Some(gid));
+            let _ = rustix::fs::fchown(file, None, Some(gid));
         }
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(old.st_mode & 0o7777))
+        rustix::fs::fchmod(file, Mode::from_raw_mode(old.st_mode & 0o7777))
             .with_context(context)?;
         file.sync_all().with_context(context)?;
         Ok(temporary)
     }
 
-    fn rename(mut self) -> anyhow::Result<()> {
-        rustix::fs::renameat(&self.layout.dir, &self.name, &self.layout.dir, self.target)
-            .with_context(|| {
-                format!(
-                    "cannot replace `{}`",
-                    self.layout.path().join(self.target).display()
-                )
-            })?;
-        self.renamed = true;
-        Ok(())
+    /// Takes the target's place, if that still has the bytes `old`.
+    fn replace(mut self, old: &[u8]) -> anyhow::Result<IndexWrite> {
+        let path = self.layout.path().join(self.target);
+        let context = || format!("cannot replace `{}`", path.display());
+        let dir = &self.layout.dir;
+        match self.exchange() {
+            Ok(()) => {}
+            // Not every file system can do it.
+            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
+                rustix::fs::renameat(dir, &self.name, dir, self.target).with_context(context)?;
+                self.renamed = true;
+                return Ok(IndexWrite::Done);
+            }
+            Err(e) => return Err(e).with_context(context),
+        }
+        // What was written in place meanwhile came out by this name.
+        let out = self
+            .layout
+            .read_root_file(&self.name, super::MAX_INDEX_BYTES);
+        if out.is_ok_and(|bytes| bytes.as_deref() == Some(old)) {
+            return Ok(IndexWrite::Done);
+        }
+        let is_ours = || {
+            let stat = |name: &str| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+            let ours = rustix::fs::fstat(&self.file);
+            matches!((stat(self.target), ours), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
+        };
+        if is_ours() {
+            self.exchange().with_context(context)?;
+        }
+        Ok(IndexWrite::ChangedMeanwhile)
+    }
+
+    fn exchange(&self) -> Result<(), Errno> {
+        let dir = &self.layout.dir;
+        rustix::fs::renameat_with(dir, &self.name, dir, self.target, RenameFlags::EXCHANGE)
     }
 }
 

@@ -648,6 +648,15 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             Some("remove these images again"),
         );
     }
+    if !outcome.written_back.is_empty() {
+        failed(
+            format!(
+                "another program wrote an old index.json back: {} is there again",
+                crate::plan::listed(&outcome.written_back, 8)
+            ),
+            Some("nothing is missing; remove it again when that program is done"),
+        );
+    }
     if let Some(reason) = &outcome.unchecked {
         failed(
             format!("index.json could not be read again after the deletion: {reason}"),
