@@ -360,7 +360,12 @@ mod tests {
             let index = Index::parse(index.as_bytes().to_vec()).unwrap();
             let graph = Graph::walk(
                 index.entries(),
-                &mut |d, _| Ok(self.0.get(d).map(|(bytes, ..)| bytes.clone())),
+                &|d, _, bytes| {
+                    bytes.clear();
+                    let found = self.0.get(d);
+                    bytes.extend(found.into_iter().flat_map(|(bytes, ..)| bytes));
+                    Ok(found.is_some())
+                },
                 &mut |_| (),
             );
             Contents::new(index, graph, Default::default())

@@ -50,11 +50,11 @@ impl Contents {
         progress: &mut dyn FnMut(u64),
     ) -> anyhow::Result<Contents> {
         let index = Index::load(layout)?;
-        let mut roots = index.entries().to_vec();
+        let mut others: Vec<Entry> = Vec::new();
         for other in also {
-            roots.extend_from_slice(Index::load(other)?.entries());
+            others.extend_from_slice(Index::load(other)?.entries());
             let archive = DockerArchive::load(other)?;
-            roots.extend(
+            others.extend(
                 archive
                     .items()
                     .iter()
@@ -67,23 +67,21 @@ impl Contents {
                     }),
             );
         }
-        let mut read = |digest: &Digest, size| {
-            let found = read(layout, trash, digest, size)?;
-            match also {
-                _ if found.is_some() => Ok(found),
-                [] => Ok(None),
-                also => also
-                    .iter()
-                    .find_map(|other| {
-                        let read = other.read_blob(digest, size, MAX_DOCUMENT_BYTES);
-                        read.transpose()
-                    })
-                    .transpose(),
+        let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
+            if read(layout, trash, digest, size, bytes)? {
+                return Ok(true);
             }
+            for other in also {
+                if other.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)? {
+                    return Ok(true);
+                }
+            }
+            Ok(false)
         };
-        let graph = Graph::walk(&roots, &mut read, progress);
+        let roots = index.entries().iter().chain(&others);
+        let graph = Graph::walk(roots, &read, progress);
         let archive = DockerArchive::load(layout)?;
-        let foreign = roots[index.entries().len()..]
+        let foreign = others
             .iter()
             .flat_map(|entry| entry.digest.iter().chain(&entry.more_digests))
             .filter_map(|digest| graph.find(digest))
@@ -100,8 +98,9 @@ impl Contents {
         let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
         // Every row is JSON, so the list is one.
         let index = Index::parse(text.into_bytes()).unwrap_or_default();
-        let mut read = |digest: &Digest, size| read(layout, trash, digest, size);
-        let graph = Graph::walk(index.entries(), &mut read, &mut |_| ());
+        let read =
+            |digest: &Digest, size, bytes: &mut Vec<u8>| read(layout, trash, digest, size, bytes);
+        let graph = Graph::walk(index.entries(), &read, &mut |_| ());
         Contents::new(index, graph, DockerArchive::default())
     }
 
@@ -111,7 +110,7 @@ impl Contents {
     /// As [`Contents::load`].
     pub fn load_names<M>(layout: &Locked<M>) -> anyhow::Result<Contents> {
         let index = Index::load(layout)?;
-        let graph = Graph::walk(index.entries(), &mut |_, _| Ok(None), &mut |_| ());
+        let graph = Graph::walk(index.entries(), &|_, _, _| Ok(false), &mut |_| ());
         let archive = DockerArchive::load(layout)?;
         Ok(Contents::new(index, graph, archive))
     }
@@ -140,9 +139,11 @@ fn read<M>(
     trash: &Trash,
     digest: &Digest,
     size: Option<u64>,
-) -> Result<Option<Vec<u8>>, BlobError> {
-    match layout.read_blob(digest, size, MAX_DOCUMENT_BYTES)? {
-        None if !trash.is_empty() => layout.read_trashed(trash, digest, size, MAX_DOCUMENT_BYTES),
-        found => Ok(found),
-    }
+    bytes: &mut Vec<u8>,
+) -> Result<bool, BlobError> {
+    Ok(
+        layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)?
+            || !trash.is_empty()
+                && layout.read_trashed(trash, digest, size, MAX_DOCUMENT_BYTES, bytes)?,
+    )
 }

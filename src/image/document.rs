@@ -87,6 +87,16 @@ pub fn classify(media_type: Option<&str>, role: Role) -> Class {
     let Some(text) = media_type else {
         return unknown;
     };
+    // The library makes a text of its own of what it does not know, and of what it does compares
+    // all; nearly everything is one of these.
+    match text {
+        "application/vnd.oci.image.manifest.v1+json"
+        | "application/vnd.oci.image.index.v1+json" => return Class::Document,
+        "application/vnd.oci.image.config.v1+json"
+        | "application/vnd.oci.image.layer.v1.tar+gzip"
+        | "application/vnd.oci.image.layer.v1.tar" => return Class::Leaf,
+        _ => {}
+    }
     match MediaType::from(text) {
         MediaType::ImageManifest | MediaType::ImageIndex | MediaType::ArtifactManifest => {
             return Class::Document;
@@ -161,11 +171,18 @@ pub struct Child {
     pub image_config: bool,
     /// Whether its media type is that of a layer.
     pub is_layer: bool,
-    /// The platform that an index declares for it.
+    /// What an index says about it; few do.
+    pub note: Option<Box<EdgeNote>>,
+}
+
+/// What an index says about one of its manifests, where it says anything.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct EdgeNote {
+    /// The declared platform.
     pub platform: Option<Platform>,
     /// The digest that BuildKit's attestation manifests say they are about.
     pub attests: Option<Digest>,
-    /// Whether BuildKit marked it as an attestation manifest.
+    /// BuildKit's mark on attestation manifests.
     pub attestation: bool,
 }
 
@@ -327,45 +344,54 @@ impl<'de> Visitor<'de> for Descriptors<'_> {
     }
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
-        let mut digests: Vec<Digest> = Vec::new();
-        let mut media_types: Vec<Cow<'de, str>> = Vec::new();
+        // Of nearly all descriptors there is one of each, and no list is made.
+        let (mut digest, mut more_digests) = (None, Vec::new());
+        let (mut media_type, mut class) = (None::<Cow<'de, str>>, None);
         let mut size = None;
-        let mut platform = None;
-        let mut annotations = Annotations::default();
+        let mut note = EdgeNote::default();
         while let Some(Key(key)) = map.next_key()? {
             if is_member(&key, "digest") || is_member(&key, "blobSum") {
                 let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
-                digests.extend(text.and_then(|text| text.parse().ok()));
+                let found: Option<Digest> = text.and_then(|text| text.parse().ok());
+                match digest {
+                    None => digest = found,
+                    Some(_) => more_digests.extend(found),
+                }
             } else if is_member(&key, "mediaType") {
-                media_types.extend(map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0);
+                // An empty media type is none. Readers disagree on which of several counts: the one
+                // that says most does.
+                let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
+                if let Some(text) = text.filter(|text| !text.is_empty()) {
+                    let of_text = classify(Some(&text), self.role);
+                    if class.is_none_or(|before| before <= of_text) {
+                        (media_type, class) = (Some(text), Some(of_text));
+                    }
+                }
             } else if is_member(&key, "size") {
                 size = map.next_value::<Lenient<'de, u64>>()?.0;
             } else if is_member(&key, "platform") {
-                platform = Some(map.next_value::<Platform>()?);
+                note.platform = Some(map.next_value::<Platform>()?);
             } else if is_member(&key, "annotations") {
-                annotations = map.next_value()?;
+                let Annotations {
+                    attests,
+                    attestation,
+                } = map.next_value()?;
+                (note.attests, note.attestation) = (attests, attestation);
             } else {
                 map.next_value::<IgnoredAny>()?;
             }
         }
-        // An empty media type is none. Readers disagree on which of several counts: the one that
-        // says most does.
-        let media_type = media_types
-            .iter()
-            .map(|text| &**text)
-            .filter(|text| !text.is_empty())
-            .max_by_key(|text| classify(Some(text), self.role));
-        for digest in digests {
+        let media_type = media_type.as_deref();
+        let note = (note != EdgeNote::default()).then(|| Box::new(note));
+        for digest in digest.into_iter().chain(more_digests) {
             self.children.push(Child {
                 role: self.role,
                 digest,
                 size,
-                class: classify(media_type, self.role),
+                class: class.unwrap_or_else(|| classify(None, self.role)),
                 image_config: self.role == Role::Config && is_image_config(media_type),
                 is_layer: media_type.is_some_and(is_layer),
-                platform: platform.clone(),
-                attests: annotations.attests.clone(),
-                attestation: annotations.attestation,
+                note: note.clone(),
             });
         }
         Ok(Shape::Descriptor)

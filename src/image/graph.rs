@@ -15,12 +15,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indexmap::IndexSet;
 
-use super::document::{self, Class, DocumentKind, Role};
+use super::document::{self, Class, DocumentKind, EdgeNote, Role};
 use super::index::Entry;
-use super::platform::Platform;
 use crate::error::Error;
 use crate::layout::{BlobError, Digest};
 
@@ -118,17 +118,6 @@ struct Edge {
     role: Role,
 }
 
-/// What an index says about one of its manifests, where it says anything.
-#[derive(Clone, Debug, Default)]
-pub struct EdgeNote {
-    /// The declared platform.
-    pub platform: Option<Platform>,
-    /// The digest that an attestation manifest is about.
-    pub attests: Option<Digest>,
-    /// BuildKit's mark on attestation manifests.
-    pub attestation: bool,
-}
-
 /// One reference from a document.
 #[derive(Clone, Copy, Debug)]
 pub struct Link<'a> {
@@ -158,14 +147,53 @@ pub struct Damage {
     pub unreadable: bool,
 }
 
-/// Reads a blob of this digest and, if its descriptor says one, of this size in bytes. `None`: it
-/// is not there.
-pub type ReadBlob<'a> = dyn FnMut(&Digest, Option<u64>) -> Result<Option<Vec<u8>>, BlobError> + 'a;
+/// Reads a blob of this digest and, if its descriptor says one, of this size in bytes, into a
+/// buffer. `false`: it is not there.
+pub type ReadBlob<'a> =
+    dyn Fn(&Digest, Option<u64>, &mut Vec<u8>) -> Result<bool, BlobError> + Sync + 'a;
+
+/// How many documents are read before what they say is put into the graph: they take some memory
+/// until then.
+const BATCH: usize = 2048;
+
+/// How many bytes of documents, for the same reason, as their descriptors say.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// How many documents it takes to make further threads worth their while.
+const WORTH_THREADS: usize = 128;
+
+/// The most threads that read. More only wait for each other in the kernel.
+const MAX_THREADS: usize = 16;
+
+/// How many documents a thread takes at a time.
+const SHARE: usize = 16;
+
+/// A blob that is to be read.
+struct Wish {
+    node: NodeId,
+    class: Class,
+    size: Option<u64>,
+}
+
+/// What reading it gave.
+enum Found {
+    Missing,
+    Failed(BlobError),
+    Bytes {
+        size: u64,
+        document: Result<document::Document, serde_json::Error>,
+        looks_like: bool,
+    },
+}
+
+fn available_threads() -> usize {
+    std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS))
+}
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    digests: IndexSet<Digest>,
+    digests: IndexSet<Digest, foldhash::fast::RandomState>,
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     /// By number of the edge, ascending: few edges have one.
@@ -175,9 +203,9 @@ pub struct Graph {
 
 impl Graph {
     /// Reads everything that the entries lead to. `progress` is told the number of documents read.
-    pub fn walk(
-        entries: &[Entry],
-        read: &mut ReadBlob<'_>,
+    pub fn walk<'e>(
+        entries: impl IntoIterator<Item = &'e Entry>,
+        read: &ReadBlob<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Graph {
         let mut graph = Graph::default();
@@ -190,33 +218,109 @@ impl Graph {
             }
         }
         let mut count = 0;
-        while let Some((node, size)) = queue.pop_front() {
-            if graph.node(node).served < graph.node(node).wanted {
+        let mut threads = None;
+        loop {
+            let mut batch = Vec::new();
+            let mut bytes: u64 = 0;
+            while batch.len() < BATCH
+                && bytes < BATCH_BYTES
+                && let Some((node, size)) = queue.pop_front()
+            {
+                if graph.node(node).served < graph.node(node).wanted {
+                    batch.extend(graph.serve(node, size));
+                    // One of an unknown size may be large.
+                    bytes = bytes.saturating_add(size.unwrap_or(BATCH_BYTES / 64));
+                }
+            }
+            if batch.is_empty() {
+                break;
+            }
+            let threads = match batch.len() {
+                0..WORTH_THREADS => 1,
+                _ => *threads.get_or_insert_with(available_threads),
+            };
+            for (wish, found) in batch.iter().zip(graph.read_all(&batch, read, threads)) {
                 count += 1;
                 progress(count);
-                graph.read(node, size, read, &mut queue);
+                graph.take_in(wish, found, &mut queue);
             }
         }
         graph
     }
 
-    fn read(
-        &mut self,
-        id: NodeId,
-        size: Option<u64>,
-        read: &mut ReadBlob<'_>,
-        queue: &mut VecDeque<(NodeId, Option<u64>)>,
-    ) {
-        let class = self.node(id).wanted;
-        let known = self.node(id).state;
-        self.node_mut(id).served = class;
-        if known == State::Read && self.node(id).kind.is_document() {
-            return;
+    /// Notes that a node is read now, and says what is to be read, if anything.
+    fn serve(&mut self, id: NodeId, size: Option<u64>) -> Option<Wish> {
+        let node = self.node_mut(id);
+        node.served = node.wanted;
+        let is_known = node.state == State::Read && node.kind.is_document();
+        let class = node.wanted;
+        (!is_known).then_some(Wish {
+            node: id,
+            class,
+            size,
+        })
+    }
+
+    /// Reads and parses blobs, with several threads. The results are in the order of the wishes.
+    fn read_all(&self, batch: &[Wish], read: &ReadBlob<'_>, threads: usize) -> Vec<Found> {
+        let one = |wish: &Wish, bytes: &mut Vec<u8>| match read(
+            &self.digests[wish.node.index()],
+            wish.size,
+            bytes,
+        ) {
+            Ok(false) => Found::Missing,
+            Ok(true) => Found::Bytes {
+                size: bytes.len() as u64,
+                document: document::parse(bytes),
+                looks_like: looks_like(bytes),
+            },
+            Err(error) => Found::Failed(error),
+        };
+        if threads == 1 {
+            let mut bytes = Vec::new();
+            return batch.iter().map(|wish| one(wish, &mut bytes)).collect();
         }
-        let result = read(&self.digests[id.index()], size);
-        let state = match result {
-            Ok(None) => State::Missing,
-            Ok(Some(bytes)) => match document::parse(&bytes) {
+        let shares: Vec<&[Wish]> = batch.chunks(SHARE).collect();
+        let next = AtomicUsize::new(0);
+        let work = || {
+            let mut bytes = Vec::new();
+            let mut done: Vec<(usize, Vec<Found>)> = Vec::new();
+            loop {
+                let number = next.fetch_add(1, Ordering::Relaxed);
+                let Some(share) = shares.get(number) else {
+                    return done;
+                };
+                let found = share.iter().map(|wish| one(wish, &mut bytes));
+                done.push((number, found.collect()));
+            }
+        };
+        let mut done = std::thread::scope(|scope| {
+            let others: Vec<_> = (1..threads)
+                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
+                .collect();
+            let mut done = work();
+            for other in others {
+                match other.join() {
+                    Ok(more) => done.extend(more),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            done
+        });
+        done.sort_unstable_by_key(|(number, _)| *number);
+        done.into_iter().flat_map(|(_, found)| found).collect()
+    }
+
+    /// Puts into the graph what was found of a blob.
+    fn take_in(&mut self, wish: &Wish, found: Found, queue: &mut VecDeque<(NodeId, Option<u64>)>) {
+        let (id, class) = (wish.node, wish.class);
+        let state = match found {
+            Found::Missing => State::Missing,
+            Found::Bytes {
+                size,
+                document,
+                looks_like,
+            } => match document {
                 Ok(document) if class == Class::Document && document.is_odd => {
                     self.damage.push(Damage {
                         node: id,
@@ -231,16 +335,13 @@ impl Graph {
                         DocumentKind::Index => NodeKind::Index,
                         DocumentKind::Manifest => NodeKind::Manifest,
                     };
-                    self.node_mut(id).size = bytes.len() as u64;
+                    self.node_mut(id).size = size;
                     self.connect(id, document, queue);
                     State::Read
                 }
                 Ok(_) => State::Read,
                 // What stands where manifests stand and begins like one may be one to another tool.
-                Err(e)
-                    if class == Class::Document
-                        || looks_like(&bytes) && class == Class::Probably =>
-                {
+                Err(e) if class == Class::Document || looks_like && class == Class::Probably => {
                     self.damage.push(Damage {
                         node: id,
                         reason: format!("it is no manifest that can be understood: {e}"),
@@ -251,13 +352,13 @@ impl Graph {
                 Err(_) => State::Read,
             },
             // What is too large for a document and does not begin like one is none.
-            Err(BlobError::TooLarge { first, .. })
-                if class < Class::Document && !looks_like(&first) =>
+            Found::Failed(BlobError::TooLarge { first, .. })
+                if class < Class::Document && !self::looks_like(&first) =>
             {
                 State::Read
             }
-            Err(_) if class == Class::Perhaps => State::Read,
-            Err(error) => {
+            Found::Failed(_) if class == Class::Perhaps => State::Read,
+            Found::Failed(error) => {
                 self.damage.push(Damage {
                     node: id,
                     unreadable: matches!(error, BlobError::Io(_)),
@@ -290,16 +391,8 @@ impl Graph {
             }
             node.has_parent |= child.role != Role::Subject;
             self.want(to, child.class, child.size, queue);
-            if child.platform.is_some() || child.attests.is_some() || child.attestation {
-                let number = number(self.edges.len());
-                self.notes.push((
-                    number,
-                    EdgeNote {
-                        platform: child.platform,
-                        attests: child.attests,
-                        attestation: child.attestation,
-                    },
-                ));
+            if let Some(note) = child.note {
+                self.notes.push((number(self.edges.len()), *note));
             }
             self.edges.push(Edge {
                 to,
@@ -569,6 +662,8 @@ fn number(n: usize) -> u32 {
 
 #[cfg(test)]
 pub(crate) mod tests {
+    use std::sync::Mutex;
+
     use super::*;
     use crate::layout::Algorithm;
 
@@ -614,8 +709,18 @@ pub(crate) mod tests {
         }
 
         pub(crate) fn graph(&self, entries: &[Entry]) -> Graph {
-            Graph::walk(entries, &mut |d, _| Ok(self.0.get(d).cloned()), &mut |_| ())
+            Graph::walk(
+                entries,
+                &|d, _, bytes| Ok(stored(self.0.get(d), bytes)),
+                &mut |_| (),
+            )
         }
+    }
+
+    fn stored(found: Option<&Vec<u8>>, bytes: &mut Vec<u8>) -> bool {
+        bytes.clear();
+        bytes.extend(found.into_iter().flatten());
+        found.is_some()
     }
 
     pub(crate) fn entry(digest: &Digest) -> Entry {
@@ -658,7 +763,11 @@ pub(crate) mod tests {
         let broken = |result: fn() -> Result<Option<Vec<u8>>, BlobError>| {
             let mut typed = entry(&image);
             typed.media_type = Some("application/vnd.oci.image.manifest.v1+json".into());
-            Graph::walk(&[typed], &mut |_, _| result(), &mut |_| ())
+            Graph::walk(
+                &[typed],
+                &|_, _, bytes| result().map(|found| stored(found.as_ref(), bytes)),
+                &mut |_| (),
+            )
         };
         for (result, damaged) in [
             ((|| Ok(None)) as fn() -> _, false),
@@ -697,7 +806,7 @@ pub(crate) mod tests {
         for (first, damaged) in [(b" {".to_vec(), true), (b"PK".to_vec(), false)] {
             let graph = Graph::walk(
                 &[entry(&digest)],
-                &mut |_, _| {
+                &|_, _, _| {
                     Err(BlobError::TooLarge {
                         found: 9,
                         limit: 1,
@@ -739,15 +848,16 @@ pub(crate) mod tests {
             })
             .collect();
         let entries: Vec<_> = tops.iter().chain([&image]).map(entry).collect();
-        let mut reads: HashMap<Digest, u32> = HashMap::new();
+        let reads: Mutex<HashMap<Digest, u32>> = Mutex::default();
         Graph::walk(
             &entries,
-            &mut |digest, _| {
-                *reads.entry(digest.clone()).or_default() += 1;
-                Ok(store.0.get(digest).cloned())
+            &|digest, _, bytes| {
+                *reads.lock().unwrap().entry(digest.clone()).or_default() += 1;
+                Ok(stored(store.0.get(digest), bytes))
             },
             &mut |_| (),
         );
+        let reads = reads.into_inner().unwrap();
         assert!(reads.values().all(|n| *n == 1), "{reads:?}");
     }
 }

@@ -185,7 +185,7 @@ impl BlobDirs {
     fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
         if let Some(algorithm) = digest.algorithm() {
             return match self.of(algorithm) {
-                Some(dir) => open_regular(&dir.dir, &digest.encoded()),
+                Some(dir) => open_regular(&dir.dir, digest.file_name().as_ref()),
                 None => Ok(None),
             };
         }
@@ -198,7 +198,7 @@ impl BlobDirs {
             OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
             Mode::empty(),
         ) {
-            Ok(dir) => open_regular(&dir, &digest.encoded()),
+            Ok(dir) => open_regular(&dir, digest.file_name().as_ref()),
             Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
             Err(e) => Err(e.into()),
         }
@@ -257,7 +257,10 @@ fn is_mount_point(parent: impl AsFd, dir: &OwnedFd) -> bool {
 /// Anything else is refused without being opened: opening a FIFO waits for a writer, and opening a
 /// device can do things. The file is looked at before and after, because it may be exchanged in
 /// between; `O_NONBLOCK` keeps even that from hanging.
-pub(super) fn open_regular(dir: impl AsFd, name: &str) -> Result<Option<(File, u64)>, BlobError> {
+pub(super) fn open_regular(
+    dir: impl AsFd,
+    name: impl rustix::path::Arg + Copy,
+) -> Result<Option<(File, u64)>, BlobError> {
     let open = || {
         rustix::fs::openat(
             &dir,
@@ -306,15 +309,16 @@ pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
     ))
 }
 
-/// Reads an opened blob and checks it; see [`Locked::read_blob`].
+/// Reads an opened blob into `bytes` and checks it; see [`Locked::read_blob`].
 pub(super) fn read_verified(
     opened: Option<(File, u64)>,
     digest: &Digest,
     size: Option<u64>,
     limit: u64,
-) -> Result<Option<Vec<u8>>, BlobError> {
+    bytes: &mut Vec<u8>,
+) -> Result<bool, BlobError> {
     let Some((mut file, found)) = opened else {
-        return Ok(None);
+        return Ok(false);
     };
     if let Some(expected) = size
         && expected != found
@@ -330,17 +334,35 @@ pub(super) fn read_verified(
             first,
         });
     }
-    let mut bytes = Vec::new();
-    // One byte of room more than the file has: the read that finds the end needs no growth.
-    bytes.reserve_exact(usize::try_from(found).unwrap_or(0) + 1);
-    file.by_ref().take(limit + 1).read_to_end(&mut bytes)?;
+    // One system call for a file that has the length that it had when it was opened: the byte of
+    // room that stays empty shows that there is no more.
+    bytes.resize(usize::try_from(found).unwrap_or(0) + 1, 0);
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e.into()),
+        }
+        if filled as u64 == found || filled == bytes.len() {
+            break;
+        }
+    }
+    bytes.truncate(filled);
+    if filled as u64 > found {
+        // It grew. What it holds now is read as far as it may be.
+        file.by_ref()
+            .take(limit.saturating_sub(filled as u64) + 1)
+            .read_to_end(bytes)?;
+    }
     if let Some(algorithm) = digest.algorithm() {
-        let computed = algorithm.hash(&bytes);
+        let computed = algorithm.hash(bytes);
         if computed != *digest {
             return Err(BlobError::Digest(computed));
         }
     }
-    Ok(Some(bytes))
+    Ok(true)
 }
 
 impl<M> Locked<M> {
@@ -357,7 +379,23 @@ impl<M> Locked<M> {
         size: Option<u64>,
         limit: u64,
     ) -> Result<Option<Vec<u8>>, BlobError> {
-        read_verified(self.blobs.open_blob(digest)?, digest, size, limit)
+        let mut bytes = Vec::new();
+        let found = self.read_blob_into(digest, size, limit, &mut bytes)?;
+        Ok(found.then_some(bytes))
+    }
+
+    /// [`Locked::read_blob`] into a buffer that can be used again. `false`: it is not there.
+    ///
+    /// # Errors
+    /// As [`Locked::read_blob`].
+    pub fn read_blob_into(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        limit: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool, BlobError> {
+        read_verified(self.blobs.open_blob(digest)?, digest, size, limit, bytes)
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
@@ -464,7 +502,7 @@ impl<M> Locked<M> {
     /// # Errors
     /// What the operating system says.
     pub fn stat_blob(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
-        let stat = |dir: &OwnedFd, name: &str| match rustix::fs::statat(
+        let stat = |dir: &OwnedFd, name: &CStr| match rustix::fs::statat(
             dir,
             name,
             AtFlags::SYMLINK_NOFOLLOW,
@@ -478,7 +516,7 @@ impl<M> Locked<M> {
         };
         match digest.algorithm() {
             Some(algorithm) => match self.blobs.of(algorithm) {
-                Some(dir) => stat(&dir.dir, &digest.encoded()),
+                Some(dir) => stat(&dir.dir, digest.file_name().as_ref()),
                 None => Ok(None),
             },
             // Blobs of unknown algorithms are never listed or deleted, so nobody asks.
@@ -497,17 +535,16 @@ impl<M> Locked<M> {
                 let path = self.path().join("blobs").join(algorithm.name());
                 Error::layout(format!("cannot list `{}`: {e}", path.display()))
             };
-            for entry in rustix::fs::Dir::read_from(&dir.dir).map_err(fail)? {
-                let entry = entry.map_err(fail)?;
+            each_file(&dir.dir, &mut |name, kind| {
                 if matches!(
-                    entry.file_type(),
+                    kind,
                     FileType::RegularFile | FileType::Symlink | FileType::Unknown
-                ) && let Ok(name) = entry.file_name().to_str()
-                    && let Some(digest) = algorithm.digest_of_file_name(name)
+                ) && let Some(digest) = algorithm.digest_of_file_name(name)
                 {
                     each(digest);
                 }
-            }
+            })
+            .map_err(fail)?;
         }
         Ok(())
     }
@@ -516,6 +553,34 @@ impl<M> Locked<M> {
     pub fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
         self.blobs.of(digest.algorithm()?)?.refusal.as_ref()
     }
+}
+
+/// Room for what one system call tells of a directory, in bytes: some thousand names.
+#[cfg(target_os = "linux")]
+const DIRECTORY_BUFFER: usize = 256 << 10;
+
+/// Calls `each` with every name in a directory.
+#[cfg(target_os = "linux")]
+fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
+    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+    let dir = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
+    let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
+    let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
+    while let Some(entry) = entries.next() {
+        let entry = entry?;
+        each(entry.file_name().to_bytes(), entry.file_type());
+    }
+    Ok(())
+}
+
+/// Calls `each` with every name in a directory.
+#[cfg(not(target_os = "linux"))]
+fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
+    for entry in rustix::fs::Dir::read_from(dir)? {
+        let entry = entry?;
+        each(entry.file_name().to_bytes(), entry.file_type());
+    }
+    Ok(())
 }
 
 pub(super) fn blob_stat(stat: &Stat) -> Option<BlobStat> {
@@ -545,7 +610,7 @@ impl Locked<Exclusive> {
     /// What the operating system says, and a blob of a directory that others may share.
     pub fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
         let (_, dir) = self.own_directory(digest)?;
-        match rustix::fs::unlinkat(dir, digest.encoded(), AtFlags::empty()) {
+        match rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty()) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(e) => Err(e.into()),

@@ -5,7 +5,9 @@
 //! they are grammatical, because a descriptor may carry one, but their blobs are never listed,
 //! verified or swept (see [`Digest::algorithm`]).
 
+use std::ffi::{CStr, CString};
 use std::fmt;
+use std::hash::{Hash, Hasher};
 use std::str::FromStr;
 
 use sha2::Digest as _;
@@ -14,13 +16,41 @@ use sha2::Digest as _;
 ///
 /// A sha256 digest, which nearly all are, is held as its 32 bytes; memory is what limits the size
 /// of a layout that can be walked.
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Digest(Repr);
 
-#[derive(Clone, PartialEq, Eq, Hash)]
+#[derive(Clone, PartialEq, Eq)]
 enum Repr {
     Sha256([u8; 32]),
     Other(Box<str>),
+}
+
+/// In one piece: of a hundred thousand images there are a million.
+impl Hash for Digest {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        match &self.0 {
+            Repr::Sha256(bytes) => state.write(bytes),
+            Repr::Other(text) => state.write(text.as_bytes()),
+        }
+    }
+}
+
+/// The name of a blob's file, as system calls want it.
+pub(super) enum FileName {
+    /// 64 digits and the byte that ends them.
+    Sha256([u8; 65]),
+    /// Any other.
+    Other(CString),
+}
+
+impl AsRef<CStr> for FileName {
+    fn as_ref(&self) -> &CStr {
+        match self {
+            // Hex digits hold no zero, so the end is where it was put.
+            FileName::Sha256(bytes) => CStr::from_bytes_with_nul(bytes).unwrap_or_default(),
+            FileName::Other(text) => text,
+        }
+    }
 }
 
 /// A digest algorithm whose blobs are known by their names, so that a directory of them can be
@@ -105,14 +135,18 @@ impl Algorithm {
 
     /// The digest that a file of this name in this algorithm's directory must have, or `None`
     /// when the name is no digest: such a file is not a blob and is nobody's to remove.
-    pub fn digest_of_file_name(self, name: &str) -> Option<Digest> {
-        if name.len() != self.hex_digits() || !name.bytes().all(is_lower_hex) {
+    pub fn digest_of_file_name(self, name: impl AsRef<[u8]>) -> Option<Digest> {
+        let name = name.as_ref();
+        if self == Algorithm::Sha256 {
+            return Some(Digest(Repr::Sha256(decode_sha256(name)?)));
+        }
+        if name.len() != self.hex_digits() || !name.iter().copied().all(is_lower_hex) {
             return None;
         }
-        Some(match self {
-            Algorithm::Sha256 => Digest(Repr::Sha256(decode_sha256(name)?)),
-            _ => Digest(Repr::Other(format!("{}:{name}", self.name()).into())),
-        })
+        let name = std::str::from_utf8(name).ok()?;
+        Some(Digest(Repr::Other(
+            format!("{}:{name}", self.name()).into(),
+        )))
     }
 }
 
@@ -155,6 +189,21 @@ impl Digest {
                 .split_once(':')
                 .map(|(_, encoded)| encoded.to_owned())
                 .unwrap_or_default(),
+        }
+    }
+
+    /// [`Digest::encoded`], as system calls want it.
+    pub(super) fn file_name(&self) -> FileName {
+        match &self.0 {
+            Repr::Sha256(bytes) => {
+                let mut name = [0; 65];
+                for (pair, byte) in name.chunks_exact_mut(2).zip(bytes) {
+                    pair.copy_from_slice(&hex_pair(*byte));
+                }
+                FileName::Sha256(name)
+            }
+            // The grammar admits no zero byte.
+            Repr::Other(_) => FileName::Other(CString::new(self.encoded()).unwrap_or_default()),
         }
     }
 
@@ -243,23 +292,38 @@ fn is_lower_hex(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
-fn encode_hex(bytes: &[u8]) -> String {
-    const DIGITS: &[u8; 16] = b"0123456789abcdef";
-    let mut text = String::with_capacity(bytes.len() * 2);
-    for byte in bytes {
-        text.push(DIGITS[usize::from(byte >> 4)] as char);
-        text.push(DIGITS[usize::from(byte & 15)] as char);
-    }
-    text
+const HEX: &[u8; 16] = b"0123456789abcdef";
+
+fn hex_pair(byte: u8) -> [u8; 2] {
+    [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
 }
 
-fn decode_sha256(hex: &str) -> Option<[u8; 32]> {
-    let mut bytes = [0; 32];
-    for (byte, pair) in bytes.iter_mut().zip(hex.as_bytes().chunks_exact(2)) {
-        let digit = |c: u8| (c as char).to_digit(16);
-        *byte = u8::try_from(digit(pair[0])? * 16 + digit(pair[1])?).ok()?;
+fn encode_hex(bytes: &[u8]) -> String {
+    let digits = bytes.iter().flat_map(|byte| hex_pair(*byte));
+    digits.map(char::from).collect()
+}
+
+/// The value of each lower-case digit; 16 for all else.
+const VALUES: [u8; 256] = {
+    let mut values = [16; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[HEX[digit as usize] as usize] = digit;
+        digit += 1;
     }
-    Some(bytes)
+    values
+};
+
+fn decode_sha256(hex: &[u8]) -> Option<[u8; 32]> {
+    let hex: &[u8; 64] = hex.try_into().ok()?;
+    let mut bytes = [0; 32];
+    let mut wrong = 0;
+    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
+        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
+        wrong |= high | low;
+        *byte = high << 4 | low;
+    }
+    (wrong < 16).then_some(bytes)
 }
 
 #[cfg(test)]

@@ -197,7 +197,7 @@ pub struct Locked<M> {
     blobs: blobs::BlobDirs,
     /// Held for what dropping it does.
     _lock: lock::LayoutLock,
-    mode: PhantomData<M>,
+    mode: PhantomData<fn() -> M>,
 }
 
 impl Layout {

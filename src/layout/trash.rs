@@ -266,7 +266,7 @@ impl<M> Locked<M> {
         )
     }
 
-    /// [`Locked::read_blob`] of a blob in the trash.
+    /// [`Locked::read_blob_into`] of a blob in the trash.
     ///
     /// # Errors
     /// As [`Locked::read_blob`].
@@ -276,15 +276,17 @@ impl<M> Locked<M> {
         digest: &Digest,
         size: Option<u64>,
         limit: u64,
-    ) -> Result<Option<Vec<u8>>, BlobError> {
+        bytes: &mut Vec<u8>,
+    ) -> Result<bool, BlobError> {
         match self.trashed_dir(trash, digest)? {
             Some(dir) => super::blobs::read_verified(
-                open_regular(&dir, &digest.encoded())?,
+                open_regular(&dir, digest.file_name().as_ref())?,
                 digest,
                 size,
                 limit,
+                bytes,
             ),
-            None => Ok(None),
+            None => Ok(false),
         }
     }
 
@@ -317,7 +319,8 @@ impl<M> Locked<M> {
 }
 
 fn stat(dir: &OwnedFd, digest: &Digest) -> Option<(u64, u64)> {
-    let stat = rustix::fs::statat(dir, digest.encoded(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    let stat =
+        rustix::fs::statat(dir, digest.file_name().as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
     let stat = super::blobs::blob_stat(&stat)?;
     Some((stat.size, stat.links))
 }
@@ -445,8 +448,9 @@ impl Locked<Exclusive> {
     pub fn trash_blob(&self, removal: &mut OpenRemoval, digest: &Digest) -> io::Result<bool> {
         let (algorithm, from) = self.own_directory(digest)?;
         let into = removal.blobs_of(algorithm)?;
-        let name = digest.encoded();
-        match rustix::fs::renameat(from, &name, into, &name) {
+        let name = digest.file_name();
+        let name = name.as_ref();
+        match rustix::fs::renameat(from, name, into, name) {
             Ok(()) => Ok(true),
             Err(Errno::NOENT) => Ok(false),
             Err(e) => Err(e.into()),
@@ -461,7 +465,8 @@ impl Locked<Exclusive> {
         let Some(from) = self.trashed_dir(trash, digest)? else {
             return Ok(PutBack::Missing);
         };
-        let name = digest.encoded();
+        let name = digest.file_name();
+        let name = name.as_ref();
         let made;
         let to = match self.blobs.directory(digest) {
             Some(dir) => dir,
@@ -470,13 +475,12 @@ impl Locked<Exclusive> {
                 &made
             }
         };
-        let moved = match rustix::fs::renameat_with(&from, &name, to, &name, RenameFlags::NOREPLACE)
-        {
+        let moved = match rustix::fs::renameat_with(&from, name, to, name, RenameFlags::NOREPLACE) {
             // Some file systems cannot be told not to replace.
             Err(Errno::INVAL | Errno::NOSYS) => {
-                match rustix::fs::statat(to, &name, AtFlags::SYMLINK_NOFOLLOW) {
+                match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
                     Ok(_) => Err(Errno::EXIST),
-                    Err(_) => rustix::fs::renameat(&from, &name, to, &name),
+                    Err(_) => rustix::fs::renameat(&from, name, to, name),
                 }
             }
             result => result,
@@ -520,7 +524,7 @@ impl Locked<Exclusive> {
             }
             each_blob(&dir, &mut |dir, digest| {
                 let found = stat(dir, &digest);
-                rustix::fs::unlinkat(dir, digest.encoded(), AtFlags::empty())?;
+                rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty())?;
                 if let Some((size, links)) = found {
                     weight.blobs += 1;
                     weight.bytes += if links > 1 { 0 } else { size };
