@@ -1,8 +1,12 @@
 //! `ocirm ls`.
 
+use std::cell::RefCell;
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::rc::Rc;
 
 use anyhow::Context as _;
+use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -12,8 +16,8 @@ use crate::cli::LsArgs;
 use crate::error::{Error, Kind};
 use crate::image::Contents;
 use crate::image::containers::Container;
-use crate::image::facts::Facts;
-use crate::image::graph::Graph;
+use crate::image::facts::{Facts, Offer};
+use crate::image::graph::{Follow, Graph, NodeId};
 use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
@@ -25,7 +29,7 @@ use crate::plan::in_use::Uses;
 use crate::plan::prune::passes;
 use crate::report::console::shown;
 use crate::report::list::{ImageLine, ListFormat, TreeLine, render, template};
-use crate::report::to_stdout;
+use crate::report::write_to_stdout;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
@@ -74,7 +78,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
             }
         }
     }
-    to_stdout(&render(&lines, &format, args.no_trunc, now))
+    write_to_stdout(|out| render(&lines, &format, args.no_trunc, now, out))
         .context("cannot write to standard output")?;
     for error in failures {
         status = status.max(failed(session.console, &error));
@@ -104,10 +108,12 @@ impl Selection<'_> {
         let layout = open_to_look(session, path)?;
         let contents = session.load(&layout, &[])?;
         let listing = Listing::new(&layout, &contents);
+        listing.facts.read_configs(self.filters.need_configs());
         let bounds = Bounds::find(&listing, &self.filters)?;
         let uses = Uses::new(&contents, self.containers.map_or(&[], Vec::as_slice));
         let config_of = |manifest| listing.facts.config_of(manifest);
         let trees = self.tree.then(|| Trees::new(&contents, &config_of));
+        let mut trees_of: HashMap<NodeId, Rc<[TreeLine]>> = HashMap::new();
         let dangling = self.filters.dangling;
         let mut own: Vec<ImageLine> = contents
             .table
@@ -124,9 +130,12 @@ impl Selection<'_> {
                 ImageLine {
                     layout: self.name_layout.then(|| path.display().to_string()),
                     containers: self.containers.map(|_| users),
-                    tree: trees
-                        .as_ref()
-                        .map(|trees| listing.tree(&trees.of(record.target))),
+                    tree: trees.as_ref().map(|trees| {
+                        let known = trees_of.entry(record.target);
+                        known
+                            .or_insert_with(|| listing.tree(&trees.of(record.target)).into())
+                            .clone()
+                    }),
                     ..listing.line(id, record)
                 }
             })
@@ -188,9 +197,11 @@ impl Bounds {
 struct Listing<'a, M> {
     contents: &'a Contents,
     facts: Facts<'a, M>,
-    usage: std::collections::HashMap<crate::image::graph::NodeId, ImageUsage>,
+    usage: HashMap<NodeId, ImageUsage>,
     present: Vec<bool>,
-    damaged: Vec<bool>,
+    /// What needs something that cannot be trusted.
+    damaged: HashSet<NodeId>,
+    platforms: RefCell<HashMap<*const Offer, (Rc<[String]>, Rc<[String]>)>>,
 }
 
 impl<'a, M> Listing<'a, M> {
@@ -203,11 +214,12 @@ impl<'a, M> Listing<'a, M> {
                 present[node.index()] = true;
             }
         });
-        let mut damaged = vec![false; graph.len()];
-        for damage in graph.damage() {
-            damaged[damage.node.index()] = true;
-        }
+        let damaged = match graph.damage() {
+            [] => HashSet::new(),
+            damage => graph.above(damage.iter().map(|damage| damage.node), Follow::Needed),
+        };
         Listing {
+            platforms: RefCell::default(),
             contents,
             facts: Facts::new(layout, contents),
             usage: usage(contents, &present),
@@ -219,20 +231,7 @@ impl<'a, M> Listing<'a, M> {
     fn line(&self, id: RecordId, record: &Record) -> ImageLine {
         let graph = &self.contents.graph;
         let usage = self.usage.get(&record.target).copied().unwrap_or_default();
-        let (mut platforms, mut missing_platforms) = (Vec::new(), Vec::new());
-        for variant in self.facts.variants(id) {
-            if let Some(platform) = variant.platform.filter(|p| !p.is_unknown())
-                && platform != Platform::default()
-            {
-                let text = platform.to_string();
-                if !variant.is_present && !missing_platforms.contains(&text) {
-                    missing_platforms.push(text.clone());
-                }
-                if !platforms.contains(&text) {
-                    platforms.push(text);
-                }
-            }
-        }
+        let (platforms, missing_platforms) = self.platforms(id);
         let (repository, tag) = match &record.name {
             Name::Reference(reference) => (
                 Some(reference.familiar_repository()),
@@ -248,11 +247,7 @@ impl<'a, M> Listing<'a, M> {
             },
             Name::Dangling => (None, None),
         };
-        let damaged = !graph.damage().is_empty()
-            && graph
-                .needed_below(record.target)
-                .iter()
-                .any(|node| self.damaged[node.index()]);
+        let damaged = self.damaged.contains(&record.target);
         ImageLine {
             layout: None,
             containers: None,
@@ -264,7 +259,8 @@ impl<'a, M> Listing<'a, M> {
             kind: record.kind.word(),
             media_type: self.contents.index.entries()[record.entries[0]]
                 .media_type
-                .clone(),
+                .as_deref()
+                .map(str::to_owned),
             platforms,
             missing_platforms,
             created: self.facts.created(id),
@@ -273,6 +269,30 @@ impl<'a, M> Listing<'a, M> {
             missing_blobs: usage.missing,
             damaged,
         }
+    }
+
+    /// The platforms that an image lists, and those of them that are missing. Names of one image
+    /// share them.
+    fn platforms(&self, id: RecordId) -> (Rc<[String]>, Rc<[String]>) {
+        let offer = self.facts.offer(id);
+        let mut known = self.platforms.borrow_mut();
+        let (all, missing) = known.entry(Rc::as_ptr(&offer)).or_insert_with(|| {
+            let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
+            for variant in &offer.variants {
+                if let Some(platform) = variant.platform.as_ref().filter(|p| !p.is_unknown())
+                    && *platform != Platform::default()
+                {
+                    let text = platform.to_string();
+                    if !variant.is_present {
+                        missing.insert(text.clone());
+                    }
+                    all.insert(text);
+                }
+            }
+            let list = |set: IndexSet<String>| set.into_iter().collect::<Rc<[String]>>();
+            (list(all), list(missing))
+        });
+        (all.clone(), missing.clone())
     }
 
     fn tree(&self, branches: &[Branch]) -> Vec<TreeLine> {
@@ -289,6 +309,7 @@ impl<'a, M> Listing<'a, M> {
                 .fold(0, |sum: u64, node| sum.saturating_add(graph.size(node))),
             names: branch.names.clone(),
             children: self.tree(&branch.below),
+            elided: branch.elided,
         };
         branches.iter().map(branch).collect()
     }

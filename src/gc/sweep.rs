@@ -266,9 +266,9 @@ pub fn prune(
             None => stray.push(digest),
         }
     })?;
-    if any && contents.index.entries().is_empty() && !options.all {
+    if any && !contents.index.leads_anywhere() && !options.all {
         return Err(Error::layout(
-            "index.json has no entries, so every blob would look like garbage",
+            "index.json has no entries that lead anywhere, so every blob would look like garbage",
         )
         .hint("if the layout is meant to be empty, use prune --all")
         .into());

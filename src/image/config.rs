@@ -62,14 +62,18 @@ impl ImageConfig {
 
     /// Reads the config that `node` is. `None`: it is no image's config, is not there, or cannot be
     /// trusted.
-    pub fn load<M>(layout: &Locked<M>, graph: &Graph, node: NodeId) -> Option<ImageConfig> {
+    /// `bytes` is room for them.
+    pub fn load<M>(
+        layout: &Locked<M>,
+        graph: &Graph,
+        node: NodeId,
+        bytes: &mut Vec<u8>,
+    ) -> Option<ImageConfig> {
         if graph.kind(node) != NodeKind::ImageConfig {
             return None;
         }
-        let bytes = layout
-            .read_blob(graph.digest(node), None, MAX_DOCUMENT_BYTES)
-            .ok()??;
-        Some(ImageConfig::parse(&bytes))
+        let found = layout.read_blob_into(graph.digest(node), None, MAX_DOCUMENT_BYTES, bytes);
+        found.ok()?.then(|| ImageConfig::parse(bytes))
     }
 }
 

@@ -62,7 +62,7 @@ impl Contents {
                     .map(|digest| Entry {
                         digest: Some(digest.clone()),
                         // It is a config or a layer; nothing is to be looked for in it.
-                        media_type: Some("application/octet-stream".to_owned()),
+                        media_type: Some("application/octet-stream".into()),
                         ..Entry::default()
                     }),
             );

@@ -13,7 +13,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::members::{Members, is_member};
+use super::members::{each_member, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
@@ -146,9 +146,8 @@ impl DockerArchive {
 
 impl Item {
     fn new(text: &str) -> Item {
-        let Members(members) = serde_json::from_str(text).unwrap_or(Members(Vec::new()));
         let mut item = Item::default();
-        for (key, value) in members {
+        each_member(text, |key, value| {
             let one = || serde_json::from_str::<String>(value.get()).ok();
             let list = || {
                 let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
@@ -164,7 +163,7 @@ impl Item {
             } else if is_member(&key, "RepoTags") {
                 item.names = list().map(|tag| normalised(&tag?)).collect();
             }
-        }
+        });
         item
     }
 

@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap};
+use std::rc::Rc;
 
 use jiff::Timestamp;
 
@@ -11,6 +12,7 @@ use super::config::ImageConfig;
 use super::graph::NodeId;
 use super::platform::Platform;
 use super::reach::Cut;
+use super::reading;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
 use crate::layout::Locked;
@@ -20,7 +22,17 @@ pub struct Facts<'a, M> {
     layout: &'a Locked<M>,
     contents: &'a Contents,
     host: Platform,
-    configs: RefCell<HashMap<NodeId, Option<ImageConfig>>>,
+    configs: RefCell<HashMap<NodeId, Option<Rc<ImageConfig>>>>,
+    offers: RefCell<HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>>>,
+}
+
+/// What an image offers. Names of one image share it.
+#[derive(Debug)]
+pub struct Offer {
+    /// Its manifests, those too that are missing.
+    pub variants: Vec<Variant>,
+    /// Which of those that are there runs on this machine, else the first.
+    preferred: Option<NodeId>,
 }
 
 impl<'a, M> Facts<'a, M> {
@@ -31,16 +43,45 @@ impl<'a, M> Facts<'a, M> {
             contents,
             host: Platform::host(),
             configs: RefCell::default(),
+            offers: RefCell::default(),
         }
     }
 
+    /// Reads the configs of all images at once, which is faster than one after the other. `labels`:
+    /// whether their labels will be asked for; they take memory.
+    pub fn read_configs(&self, labels: bool) {
+        let graph = &self.contents.graph;
+        let mut configs = self.configs.borrow_mut();
+        let mut nodes: Vec<NodeId> = graph
+            .ids()
+            .filter(|node| graph.is_present_document(*node))
+            .filter_map(|manifest| config_node(graph, manifest))
+            .filter(|node| !configs.contains_key(node))
+            .collect();
+        nodes.sort_unstable();
+        nodes.dedup();
+        let (layout, graph) = (self.layout, &self.contents.graph);
+        let read = reading::read_all(&nodes, &|node, bytes| {
+            let mut config = ImageConfig::load(layout, graph, *node, bytes)?;
+            if !labels {
+                config.labels = BTreeMap::new();
+            }
+            Some(config)
+        });
+        let read = read.into_iter().map(|config| config.map(Rc::new));
+        configs.extend(nodes.into_iter().zip(read));
+    }
+
     /// The config of a manifest's image.
-    pub fn config_of(&self, manifest: NodeId) -> Option<ImageConfig> {
+    pub fn config_of(&self, manifest: NodeId) -> Option<Rc<ImageConfig>> {
         let node = config_node(&self.contents.graph, manifest)?;
         self.configs
             .borrow_mut()
             .entry(node)
-            .or_insert_with(|| ImageConfig::load(self.layout, &self.contents.graph, node))
+            .or_insert_with(|| {
+                let graph = &self.contents.graph;
+                ImageConfig::load(self.layout, graph, node, &mut Vec::new()).map(Rc::new)
+            })
             .clone()
     }
 
@@ -48,32 +89,41 @@ impl<'a, M> Facts<'a, M> {
         self.contents.table.record(id)
     }
 
-    /// The manifests that an image offers, those too that are missing.
-    pub fn variants(&self, id: RecordId) -> Vec<Variant> {
+    /// What an image offers.
+    pub fn offer(&self, id: RecordId) -> Rc<Offer> {
         let record = self.record(id);
         let declared = record
             .entries
             .iter()
-            .find_map(|at| self.contents.index.entries()[*at].platform.as_ref());
-        variants(
+            .find_map(|at| self.contents.index.entries()[*at].platform.as_deref());
+        if let Some(known) = self.offers.borrow().get(&(record.target, declared)) {
+            return known.clone();
+        }
+        let variants = variants(
             &self.contents.graph,
             record.target,
             declared,
             &Cut::default(),
             &|manifest| self.config_of(manifest),
-        )
+        );
+        let mut images = variants
+            .iter()
+            .filter(|v| v.is_present && !v.is_attestation);
+        let runs_here = |v: &&Variant| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
+        let preferred = images.clone().find(runs_here).or_else(|| images.next());
+        let offer = Rc::new(Offer {
+            preferred: preferred.map(|variant| variant.manifest),
+            variants,
+        });
+        let mut known = self.offers.borrow_mut();
+        known.insert((record.target, declared), offer.clone());
+        offer
     }
 
     /// When the image was built, as the config of its preferred platform says: this machine's,
     /// else the first. The epoch of reproducible builds is no date.
     pub fn built(&self, id: RecordId) -> Option<Timestamp> {
-        let variants = self.variants(id);
-        let mut images = variants
-            .iter()
-            .filter(|v| v.is_present && !v.is_attestation);
-        let runs_here = |v: &&Variant| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
-        let preferred = images.clone().find(runs_here).or_else(|| images.next())?;
-        self.config_of(preferred.manifest)?
+        self.config_of(self.offer(id).preferred?)?
             .created
             .filter(|created| *created > Timestamp::UNIX_EPOCH)
     }
@@ -103,10 +153,11 @@ impl<'a, M> Facts<'a, M> {
 
     /// The labels of each config of the image that is there.
     pub fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
-        self.variants(id)
+        self.offer(id)
+            .variants
             .iter()
             .filter(|variant| variant.is_present && !variant.is_attestation)
-            .filter_map(|variant| Some(self.config_of(variant.manifest)?.labels))
+            .filter_map(|variant| Some(self.config_of(variant.manifest)?.labels.clone()))
             .collect()
     }
 }

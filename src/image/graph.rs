@@ -15,12 +15,12 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use indexmap::IndexSet;
 
 use super::document::{self, Class, DocumentKind, EdgeNote, Role};
 use super::index::Entry;
+use super::reading;
 use crate::error::Error;
 use crate::layout::{BlobError, Digest};
 
@@ -159,15 +159,6 @@ const BATCH: usize = 2048;
 /// How many bytes of documents, for the same reason, as their descriptors say.
 const BATCH_BYTES: u64 = 8 << 20;
 
-/// How many documents it takes to make further threads worth their while.
-const WORTH_THREADS: usize = 128;
-
-/// The most threads that read. More only wait for each other in the kernel.
-const MAX_THREADS: usize = 16;
-
-/// How many documents a thread takes at a time.
-const SHARE: usize = 16;
-
 /// A blob that is to be read.
 struct Wish {
     node: NodeId,
@@ -184,10 +175,6 @@ enum Found {
         document: Result<document::Document, serde_json::Error>,
         looks_like: bool,
     },
-}
-
-fn available_threads() -> usize {
-    std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS))
 }
 
 /// See the module.
@@ -218,7 +205,6 @@ impl Graph {
             }
         }
         let mut count = 0;
-        let mut threads = None;
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -235,11 +221,7 @@ impl Graph {
             if batch.is_empty() {
                 break;
             }
-            let threads = match batch.len() {
-                0..WORTH_THREADS => 1,
-                _ => *threads.get_or_insert_with(available_threads),
-            };
-            for (wish, found) in batch.iter().zip(graph.read_all(&batch, read, threads)) {
+            for (wish, found) in batch.iter().zip(graph.read_all(&batch, read)) {
                 count += 1;
                 progress(count);
                 graph.take_in(wish, found, &mut queue);
@@ -262,7 +244,7 @@ impl Graph {
     }
 
     /// Reads and parses blobs, with several threads. The results are in the order of the wishes.
-    fn read_all(&self, batch: &[Wish], read: &ReadBlob<'_>, threads: usize) -> Vec<Found> {
+    fn read_all(&self, batch: &[Wish], read: &ReadBlob<'_>) -> Vec<Found> {
         let one = |wish: &Wish, bytes: &mut Vec<u8>| match read(
             &self.digests[wish.node.index()],
             wish.size,
@@ -276,39 +258,7 @@ impl Graph {
             },
             Err(error) => Found::Failed(error),
         };
-        if threads == 1 {
-            let mut bytes = Vec::new();
-            return batch.iter().map(|wish| one(wish, &mut bytes)).collect();
-        }
-        let shares: Vec<&[Wish]> = batch.chunks(SHARE).collect();
-        let next = AtomicUsize::new(0);
-        let work = || {
-            let mut bytes = Vec::new();
-            let mut done: Vec<(usize, Vec<Found>)> = Vec::new();
-            loop {
-                let number = next.fetch_add(1, Ordering::Relaxed);
-                let Some(share) = shares.get(number) else {
-                    return done;
-                };
-                let found = share.iter().map(|wish| one(wish, &mut bytes));
-                done.push((number, found.collect()));
-            }
-        };
-        let mut done = std::thread::scope(|scope| {
-            let others: Vec<_> = (1..threads)
-                .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
-                .collect();
-            let mut done = work();
-            for other in others {
-                match other.join() {
-                    Ok(more) => done.extend(more),
-                    Err(panic) => std::panic::resume_unwind(panic),
-                }
-            }
-            done
-        });
-        done.sort_unstable_by_key(|(number, _)| *number);
-        done.into_iter().flat_map(|(_, found)| found).collect()
+        reading::read_all(batch, &one)
     }
 
     /// Puts into the graph what was found of a blob.
@@ -590,6 +540,15 @@ impl Graph {
     /// The node and everything that leads to it. Costs as much as the graph is large, so it is for
     /// messages about single nodes.
     pub fn ancestors(&self, node: NodeId, follow: Follow) -> HashSet<NodeId> {
+        self.above([node], follow)
+    }
+
+    /// [`Graph::ancestors`] of any of several nodes, at the same cost.
+    pub fn above(
+        &self,
+        nodes: impl IntoIterator<Item = NodeId>,
+        follow: Follow,
+    ) -> HashSet<NodeId> {
         let mut above: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         for from in self.ids() {
             for link in self.links(from) {
@@ -598,8 +557,8 @@ impl Graph {
                 }
             }
         }
-        let mut found = HashSet::from([node]);
-        let mut stack = vec![node];
+        let mut stack: Vec<NodeId> = nodes.into_iter().collect();
+        let mut found: HashSet<NodeId> = stack.iter().copied().collect();
         while let Some(node) = stack.pop() {
             for from in above.get(&node).into_iter().flatten() {
                 if found.insert(*from) {

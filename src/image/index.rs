@@ -9,13 +9,14 @@
 
 use std::borrow::Cow;
 use std::ops::Range;
+use std::sync::Arc;
 use std::time::Instant;
 
 use serde::de::{self, IgnoredAny, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use super::document::{Role, classify};
-use super::members::{Key, Members, is_member};
+use super::document::{Class, Role, classify};
+use super::members::{Key, each_member, is_member, text_of};
 use super::platform::Platform;
 use super::text::{self, Fate, retargeted};
 use crate::error::Error;
@@ -44,29 +45,30 @@ pub struct Index {
     list: Range<usize>,
 }
 
-/// One descriptor in index.json, as far as anything here asks.
+/// One descriptor in index.json, as far as anything here asks. There may be a million, so what few
+/// have takes little room where it is missing.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Entry {
     /// Its digest, if it is a valid one.
     pub digest: Option<Digest>,
     /// Digests that an odd entry names besides, by repeating members: roots like the first.
-    pub more_digests: Vec<Digest>,
+    pub more_digests: Box<[Digest]>,
     /// Its media type, if it has one.
-    pub media_type: Option<String>,
+    pub media_type: Option<Arc<str>>,
     /// The size it promises, in bytes; `None` when it is missing, negative or beyond 64 bits.
     pub size: Option<u64>,
     /// The platform it declares.
-    pub platform: Option<Platform>,
+    pub platform: Option<Box<Platform>>,
     /// [`NAME_ANNOTATION`], if not empty.
-    pub image_name: Option<String>,
+    pub image_name: Option<Box<str>>,
     /// [`REF_ANNOTATION`], if not empty.
-    pub ref_name: Option<String>,
+    pub ref_name: Option<Box<str>>,
     /// [`CREATED_ANNOTATION`].
     pub created: Option<jiff::Timestamp>,
     /// [`PARENT_ANNOTATION`].
-    pub parent: Option<Digest>,
+    pub parent: Option<Box<Digest>>,
     /// [`SUBJECT_ANNOTATION`].
-    pub subject: Option<Digest>,
+    pub subject: Option<Box<Digest>>,
 }
 
 impl Entry {
@@ -137,27 +139,34 @@ impl Index {
             return Err("is empty".to_owned());
         }
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-        let list = match serde_json::from_str::<Top<'_>>(&text) {
-            Ok(Top(Some(list))) => list.get(),
-            Ok(Top(None)) => return Err("has no member `manifests`".to_owned()),
-            Err(e) => return Err(format!("is not an image index: {e}")),
-        };
-        let raws: Vec<&RawValue> = if list == "null" {
-            Vec::new()
-        } else {
-            serde_json::from_str(list)
-                .map_err(|_| "has a member `manifests` that is no list".to_owned())?
-        };
-        let start = text.as_ptr().addr();
-        let list_start = list.as_ptr().addr() - start;
-        let ranges = raws.iter().map(|raw| {
-            let from = raw.get().as_ptr().addr() - start;
+        let Top(list) =
+            serde_json::from_str(&text).map_err(|e| format!("is not an image index: {e}"))?;
+        let place = |raw: &RawValue| {
+            let from = raw.get().as_ptr().addr() - text.as_ptr().addr();
             from..from + raw.get().len()
-        });
-        let ranges: Vec<_> = ranges.collect();
-        let entries = raws.iter().map(|raw| parse_entry(raw.get())).collect();
+        };
+        let (entries, ranges, list) = match list {
+            None => return Err("has no member `manifests`".to_owned()),
+            Some(List::Entries(raws)) => {
+                if raws.len() > MAX_ENTRIES {
+                    return Err(format!(
+                        "has more than {MAX_ENTRIES} entries; that is the most that is read"
+                    ));
+                }
+                let mut reader = EntryReader::default();
+                let entries = raws.iter().map(|raw| reader.read(raw.get())).collect();
+                let ranges: Vec<Range<usize>> = raws.into_iter().map(place).collect();
+                let list = brackets(&text, &ranges);
+                (entries, ranges, list)
+            }
+            Some(List::Other(raw)) => match raw.get() {
+                "null" => (Vec::new(), Vec::new(), place(raw)),
+                text if text.starts_with('[') => (Vec::new(), Vec::new(), place(raw)),
+                _ => return Err("has a member `manifests` that is no list".to_owned()),
+            },
+        };
         Ok(Index {
-            list: list_start..list_start + list.len(),
+            list,
             entries,
             ranges,
             text,
@@ -167,6 +176,12 @@ impl Index {
     /// The entries, in their order.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
+    }
+
+    /// Whether any entry names a digest.
+    pub fn leads_anywhere(&self) -> bool {
+        let mut entries = self.entries.iter();
+        entries.any(|entry| entry.digest.is_some() || !entry.more_digests.is_empty())
     }
 
     /// The text of an entry, byte for byte.
@@ -319,8 +334,31 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
     })
 }
 
+/// The most entries that an index may have. A million are a very large registry; what they take is
+/// memory, and a list of ten million zeros is only 20 MB long.
+const MAX_ENTRIES: usize = 4 << 20;
+
+/// From the opening to the closing bracket around entries.
+fn brackets(text: &str, ranges: &[Range<usize>]) -> Range<usize> {
+    let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
+        return 0..0;
+    };
+    let start = text[..first.start].rfind('[').unwrap_or(first.start);
+    let end = text[last.end..]
+        .find(']')
+        .map_or(last.end, |at| last.end + at + 1);
+    start..end
+}
+
 /// The value of `manifests` of the whole document.
-struct Top<'a>(Option<&'a RawValue>);
+struct Top<'a>(Option<List<'a>>);
+
+enum List<'a> {
+    /// A list that is not empty.
+    Entries(Vec<&'a RawValue>),
+    /// Anything else.
+    Other(&'a RawValue),
+}
 
 impl<'de> de::Deserialize<'de> for Top<'de> {
     fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -340,67 +378,96 @@ impl<'de> de::Deserialize<'de> for Top<'de> {
                         return Err(de::Error::custom("it has `manifests` twice"));
                     }
                 }
-                Ok(Top(list))
+                Ok(Top(list.map(|raw| {
+                    match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
+                        Ok(entries) if !entries.is_empty() => List::Entries(entries),
+                        _ => List::Other(raw),
+                    }
+                })))
             }
         }
         deserializer.deserialize_map(TopVisitor)
     }
 }
 
-fn parse_entry(text: &str) -> Entry {
-    let mut entry = Entry::default();
-    let mut media_types: Vec<String> = Vec::new();
-    if let Ok(Members(members)) = serde_json::from_str::<Members<'_>>(text) {
-        for (key, value) in members {
+/// Reads entries. Nearly all have one of a few media types, which are held once.
+#[derive(Default)]
+struct EntryReader {
+    media_types: Vec<Arc<str>>,
+}
+
+/// How many media types are held once; an index that has more is somebody's joke.
+const COMMON_MEDIA_TYPES: usize = 16;
+
+impl EntryReader {
+    fn read(&mut self, text: &str) -> Entry {
+        let mut entry = Entry::default();
+        let mut more_digests = Vec::new();
+        let mut media_type: Option<(Class, Cow<'_, str>)> = None;
+        each_member(text, |key, value| {
             let value = value.get();
             if is_member(&key, "digest") {
                 let digest = parse_digest(value);
                 if entry.digest.is_none() {
                     entry.digest = digest;
                 } else {
-                    entry.more_digests.extend(digest);
+                    more_digests.extend(digest);
                 }
             } else if is_member(&key, "mediaType") {
-                media_types.extend(parse::<String>(value));
+                // Readers disagree on which of several media types counts: the one that says most
+                // does.
+                if let Some(text) = text_of(value).filter(|text| !text.is_empty()) {
+                    let class = classify(Some(&text), Role::Entry);
+                    if media_type
+                        .as_ref()
+                        .is_none_or(|(before, _)| *before <= class)
+                    {
+                        media_type = Some((class, text));
+                    }
+                }
             } else if is_member(&key, "size") {
                 entry.size = parse(value);
             } else if is_member(&key, "platform") {
-                entry.platform = parse(value);
-            } else if is_member(&key, "annotations")
-                && let Ok(Members(annotations)) = serde_json::from_str(value)
-            {
-                for (name, value) in annotations {
+                entry.platform = parse(value).map(Box::new);
+            } else if is_member(&key, "annotations") {
+                each_member(value, |name, value| {
                     annotate(&mut entry, &name, value.get());
-                }
+                });
             }
+        });
+        entry.media_type = media_type.map(|(_, text)| self.media_type(&text));
+        if entry.digest.is_none() {
+            // An entry that makes no sense here may to another tool, so what it names stays.
+            let named = text.split('"').filter_map(|piece| piece.parse().ok());
+            more_digests = named.collect();
         }
+        entry.more_digests = more_digests.into();
+        entry
     }
-    // Readers disagree on which of several media types counts: the one that says most does.
-    entry.media_type = media_types
-        .into_iter()
-        .filter(|text| !text.is_empty())
-        .max_by_key(|text| classify(Some(text), Role::Entry));
-    if entry.digest.is_none() {
-        // An entry that makes no sense here may to another tool, so what it names stays.
-        entry.more_digests = text
-            .split('"')
-            .filter_map(|piece| piece.parse().ok())
-            .collect();
+
+    fn media_type(&mut self, text: &str) -> Arc<str> {
+        if let Some(known) = self.media_types.iter().find(|known| &***known == text) {
+            return known.clone();
+        }
+        let new: Arc<str> = text.into();
+        if self.media_types.len() < COMMON_MEDIA_TYPES {
+            self.media_types.push(new.clone());
+        }
+        new
     }
-    entry
 }
 
 fn annotate(entry: &mut Entry, name: &[u8], value: &str) {
     let Ok(name) = std::str::from_utf8(name) else {
         return;
     };
-    let text = || parse::<String>(value).filter(|text| !text.is_empty());
+    let text = || text_of(value).filter(|text| !text.is_empty());
     match name {
-        NAME_ANNOTATION => entry.image_name = text(),
-        REF_ANNOTATION => entry.ref_name = text(),
+        NAME_ANNOTATION => entry.image_name = text().map(Into::into),
+        REF_ANNOTATION => entry.ref_name = text().map(Into::into),
         CREATED_ANNOTATION => entry.created = text().and_then(|text| text.parse().ok()),
-        PARENT_ANNOTATION => entry.parent = parse_digest(value),
-        SUBJECT_ANNOTATION => entry.subject = parse_digest(value),
+        PARENT_ANNOTATION => entry.parent = parse_digest(value).map(Box::new),
+        SUBJECT_ANNOTATION => entry.subject = parse_digest(value).map(Box::new),
         _ => {}
     }
 }
@@ -410,7 +477,7 @@ fn parse<'a, T: de::Deserialize<'a>>(json: &'a str) -> Option<T> {
 }
 
 fn parse_digest(json: &str) -> Option<Digest> {
-    parse::<Cow<'_, str>>(json)?.parse().ok()
+    text_of(json)?.parse().ok()
 }
 
 #[cfg(test)]
@@ -471,7 +538,7 @@ mod tests {
             [None, None, None, None, Some(A.into()), Some(A.into())]
         );
         assert_eq!(index.entries()[4].size, None);
-        assert_eq!(index.entries()[5].more_digests, [B.parse().unwrap()]);
+        assert_eq!(*index.entries()[5].more_digests, [B.parse().unwrap()]);
     }
 
     #[test]

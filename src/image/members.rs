@@ -6,6 +6,7 @@
 
 use std::borrow::Cow;
 
+use serde::Deserializer as _;
 use serde::de::{self, MapAccess, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
@@ -15,30 +16,40 @@ pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
     key.as_ref().eq_ignore_ascii_case(name.as_bytes())
 }
 
-/// The members of an object in order, repeated ones too.
-pub(crate) struct Members<'a>(pub(crate) Vec<(Cow<'a, [u8]>, &'a RawValue)>);
-
-impl<'de> de::Deserialize<'de> for Members<'de> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct MembersVisitor;
-        impl<'de> Visitor<'de> for MembersVisitor {
-            type Value = Members<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Members<'de>, A::Error> {
-                let mut members = Vec::new();
-                while let Some(Key(key)) = map.next_key()? {
-                    members.push((key, map.next_value()?));
-                }
-                Ok(Members(members))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<Members<'de>, A::Error> {
-                Err(de::Error::custom("a list"))
-            }
+/// Calls `each` with the members of an object in order, repeated ones too. `false`: it is none.
+pub(crate) fn each_member<'a>(
+    text: &'a str,
+    mut each: impl FnMut(Cow<'a, [u8]>, &'a RawValue),
+) -> bool {
+    struct MembersVisitor<F>(F);
+    impl<'de, F: FnMut(Cow<'de, [u8]>, &'de RawValue)> Visitor<'de> for MembersVisitor<F> {
+        type Value = ();
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object")
         }
-        deserializer.deserialize_map(MembersVisitor)
+        fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+            while let Some(Key(key)) = map.next_key()? {
+                (self.0)(key, map.next_value()?);
+            }
+            Ok(())
+        }
+        fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+            Err(de::Error::custom("a list"))
+        }
     }
+    let mut json = serde_json::Deserializer::from_str(text);
+    json.deserialize_map(MembersVisitor(&mut each)).is_ok()
+}
+
+/// The text that a JSON value is, if it is one. Borrowed where nothing in it is escaped.
+///
+/// `json` was accepted by serde_json before.
+pub(crate) fn text_of(json: &str) -> Option<Cow<'_, str>> {
+    let inner = json.strip_prefix('"')?.strip_suffix('"')?;
+    if inner.contains('\\') {
+        return serde_json::from_str::<String>(json).ok().map(Cow::Owned);
+    }
+    Some(Cow::Borrowed(inner))
 }
 
 /// A key, as bytes: one that is no Unicode text (`"\\ud800"`, which Go's decoder accepts) is a key

@@ -3,6 +3,7 @@
 //! * `index`: index.json as it was found, its entries, lossless edits
 //! * `document`: what a manifest or an index refers to
 //! * `graph`: all blobs that index.json leads to, and what leads to what
+//! * `reading`: reading many blobs with several threads
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
 //! * `reference`, `platform`: what people type
@@ -29,6 +30,7 @@ pub mod index;
 mod members;
 pub mod platform;
 pub mod reach;
+mod reading;
 pub mod reference;
 pub mod removal;
 pub mod rewrite;

@@ -188,7 +188,7 @@ impl Table {
             record.entries.push(position);
             record.explicit |= record.is_dangling() && entry.name().is_some();
             if record.parent.is_none() && entry.parent.is_some() {
-                record.parent.clone_from(&entry.parent);
+                record.parent = entry.parent.as_deref().cloned();
                 table.with_parent.push(id);
             }
             table.of_entry[position] = Some(id);
@@ -199,7 +199,11 @@ impl Table {
                 }
             }
             if let Some(tag) = &entry.ref_name {
-                table.by_tag.entry(tag.clone()).or_default().push(position);
+                table
+                    .by_tag
+                    .entry(tag.to_string())
+                    .or_default()
+                    .push(position);
             }
         }
         for ids in table.by_target.values_mut() {
@@ -550,7 +554,7 @@ mod tests {
 
     fn named(digest: &Digest, name: &str) -> Entry {
         Entry {
-            ref_name: Some(name.to_owned()),
+            ref_name: Some(name.into()),
             ..entry(digest)
         }
     }
@@ -660,8 +664,8 @@ mod tests {
         let mut store = Store::default();
         let image = store.manifest(&["a"], None);
         let full = |text: &str| Entry {
-            image_name: Some(text.to_owned()),
-            ref_name: Some("1".to_owned()),
+            image_name: Some(text.into()),
+            ref_name: Some("1".into()),
             ..entry(&image)
         };
         for (entry, key) in [

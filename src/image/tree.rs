@@ -26,6 +26,18 @@ pub struct Branch {
     pub names: Vec<String>,
     /// What belongs to it.
     pub below: Vec<Branch>,
+    /// More belongs to it: it was shown before, or is too deep.
+    pub elided: bool,
+}
+
+/// How deep a tree is shown. Real ones have five levels at most.
+const MAX_DEPTH: usize = 32;
+
+/// What was shown of an image so far.
+#[derive(Default)]
+struct Shown {
+    nodes: HashSet<NodeId>,
+    depth: usize,
 }
 
 /// What refers to what in one layout; made once for all images.
@@ -69,13 +81,15 @@ impl<'a> Trees<'a> {
         }
     }
 
-    /// What belongs to an image, in the order in which it is listed.
+    /// What belongs to an image, in the order in which it is listed. What belongs to it in several
+    /// ways is shown in full where it comes first, so a tree is no larger than its graph.
     pub fn of(&self, image: NodeId) -> Vec<Branch> {
-        let mut path = HashSet::from([image]);
-        self.below(image, &mut path)
+        let mut shown = Shown::default();
+        shown.nodes.insert(image);
+        self.below(image, &mut shown)
     }
 
-    fn below(&self, node: NodeId, path: &mut HashSet<NodeId>) -> Vec<Branch> {
+    fn below(&self, node: NodeId, shown: &mut Shown) -> Vec<Branch> {
         let graph = &self.contents.graph;
         let mut branches = Vec::new();
         // Attestations stand below what they are about, if the same index lists that.
@@ -96,17 +110,17 @@ impl<'a> Trees<'a> {
         let attestations: HashSet<NodeId> = about.values().flatten().copied().collect();
         let mut seen = HashSet::new();
         for link in graph.links(node) {
-            let shown = link.is_needed()
+            let is_shown = link.is_needed()
                 && (link.role == Role::Manifest || (!is_image && graph.is_present_document(node)))
                 && !attestations.contains(&link.to)
                 && seen.insert(link.to);
-            if !shown {
+            if !is_shown {
                 continue;
             }
             let declared = link.note.and_then(|note| note.platform.clone());
-            let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), path);
+            let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), shown);
             for attestation in about.get(&link.to).into_iter().flatten() {
-                let mut below = self.branch(*attestation, None, path);
+                let mut below = self.branch(*attestation, None, shown);
                 below.role = "attestation";
                 branch.below.push(below);
             }
@@ -120,7 +134,7 @@ impl<'a> Trees<'a> {
             // An attestation that says what it is about in both ways is shown once, by the index.
             let is_listed = self.listed_attestations.contains(referrer);
             if seen.insert(*referrer) && !attestations.contains(referrer) && !is_listed {
-                let mut branch = self.branch(*referrer, None, path);
+                let mut branch = self.branch(*referrer, None, shown);
                 branch.role = "referrer";
                 branch.platform = None;
                 branches.push(branch);
@@ -129,7 +143,7 @@ impl<'a> Trees<'a> {
         branches
     }
 
-    fn branch(&self, node: NodeId, declared: Option<String>, path: &mut HashSet<NodeId>) -> Branch {
+    fn branch(&self, node: NodeId, declared: Option<String>, shown: &mut Shown) -> Branch {
         let graph = &self.contents.graph;
         let kind = graph.kind(node);
         let platform = declared.or_else(|| {
@@ -152,19 +166,22 @@ impl<'a> Trees<'a> {
             .collect();
         names.sort();
         // A forged circle of references ends here.
-        let below = if path.insert(node) {
-            let below = self.below(node, path);
-            path.remove(&node);
-            below
-        } else {
-            Vec::new()
-        };
+        let is_new = shown.nodes.insert(node);
+        let (mut below, mut elided) = (Vec::new(), !is_new && graph.links(node).next().is_some());
+        if is_new && shown.depth < MAX_DEPTH {
+            shown.depth += 1;
+            below = self.below(node, shown);
+            shown.depth -= 1;
+        } else if is_new {
+            elided = kind == NodeKind::Index;
+        }
         Branch {
             node,
             role,
             platform,
             names,
             below,
+            elided,
         }
     }
 }

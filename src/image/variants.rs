@@ -1,6 +1,7 @@
 //! Variants: the manifests that an image offers, one for each platform, and what is about them.
 
 use std::collections::HashSet;
+use std::rc::Rc;
 
 use super::config::ImageConfig;
 use super::document::Role;
@@ -22,7 +23,7 @@ pub struct Variant {
 }
 
 /// Reads the config of a manifest.
-pub type ConfigOf<'a> = dyn Fn(NodeId) -> Option<ImageConfig> + 'a;
+pub type ConfigOf<'a> = dyn Fn(NodeId) -> Option<Rc<ImageConfig>> + 'a;
 
 /// The manifests of an image, through nested indexes, in the order in which they are listed.
 ///
@@ -64,8 +65,8 @@ pub fn variants(
         } else if is_present || graph.is_missing_document(node) {
             let declared = declared.filter(|platform| **platform != Platform::default());
             let platform = declared.cloned().or_else(|| {
-                let config = config_of(node).map(|config| config.platform);
-                config.filter(|_| is_present)
+                let config = config_of(node).filter(|_| is_present);
+                config.map(|config| config.platform.clone())
             });
             // An unknown platform alone makes no attestation: it may be somebody's only copy of
             // something odd.

@@ -220,7 +220,7 @@ impl Draft<'_> {
         let declared = set
             .iter()
             .flat_map(|id| &self.record(*id).entries)
-            .find_map(|at| self.contents.index.entries()[*at].platform.as_ref());
+            .find_map(|at| self.contents.index.entries()[*at].platform.as_deref());
         variants(self.graph(), image, declared, &cut, config_of)
     }
 

@@ -1,5 +1,9 @@
 //! What `ls` shows: a table, JSON lines, IDs, or a template.
 
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::rc::Rc;
+
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -32,9 +36,11 @@ pub struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub media_type: Option<String>,
     /// The platforms that the image lists.
-    pub platforms: Vec<String>,
+    #[serde(serialize_with = "as_list")]
+    pub platforms: Rc<[String]>,
     /// Those of them that the layout does not have.
-    pub missing_platforms: Vec<String>,
+    #[serde(serialize_with = "as_list")]
+    pub missing_platforms: Rc<[String]>,
     /// When it was made, as far as anybody says; else when it arrived.
     pub created: Timestamp,
     /// Bytes of its blobs that are there.
@@ -49,8 +55,20 @@ pub struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub containers: Option<usize>,
     /// What belongs to it, when that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub tree: Option<Vec<TreeLine>>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_tree")]
+    pub tree: Option<Rc<[TreeLine]>>,
+}
+
+fn as_list<S: serde::Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    list.serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
+fn as_tree<S: serde::Serializer>(
+    tree: &Option<Rc<[TreeLine]>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    tree.as_deref().serialize(serializer)
 }
 
 /// One blob that belongs to an image.
@@ -71,6 +89,9 @@ pub struct TreeLine {
     pub names: Vec<String>,
     /// What belongs to it.
     pub children: Vec<TreeLine>,
+    /// More belongs to it that is not shown: it is shown elsewhere in this tree, or too deep.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub elided: bool,
 }
 
 /// How to show a list.
@@ -122,25 +143,32 @@ pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
 }
 
 /// Renders a list. `full`: whole digests instead of twelve digits.
-pub fn render(lines: &[ImageLine], format: &ListFormat, full: bool, now: Timestamp) -> String {
+///
+/// # Errors
+/// What the writer says.
+pub fn render(
+    lines: &[ImageLine],
+    format: &ListFormat,
+    full: bool,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     match format {
-        ListFormat::Table { digests } => table(lines, *digests, full, now),
-        ListFormat::Tree => trees(lines, full),
-        ListFormat::Json => lines.iter().map(json).collect(),
+        ListFormat::Table { digests } => table(lines, *digests, full, now, out),
+        ListFormat::Tree => trees(lines, full, out),
+        ListFormat::Json => lines
+            .iter()
+            .try_for_each(|line| out.write_all(json(line).as_bytes())),
         ListFormat::Quiet => {
             let mut seen = std::collections::HashSet::new();
             lines
                 .iter()
                 .filter(|line| seen.insert(&line.digest))
-                .map(|line| id(line, full) + "\n")
-                .collect()
+                .try_for_each(|line| writeln!(out, "{}", id(line, full)))
         }
         ListFormat::Template(template) => {
-            let mut out = Vec::new();
             let rows = lines.iter().map(|line| values(line, full, now));
-            // Writing to memory cannot fail.
-            let _ = template.render(rows, &mut out);
-            String::from_utf8_lossy(&out).into_owned()
+            template.render(rows, out)
         }
     }
 }
@@ -171,7 +199,7 @@ fn values(line: &ImageLine, full: bool, now: Timestamp) -> Vec<String> {
         size(line.size.saturating_sub(line.unique)),
         size(line.unique),
         shown_name(line),
-        line.platforms.join(","),
+        visible(&line.platforms.join(",")).into_owned(),
         line.kind.to_owned(),
         line.layout
             .as_deref()
@@ -186,9 +214,29 @@ fn shown_name(line: &ImageLine) -> String {
     }
 }
 
+/// Of an image with several names, trees of more branches than that are shown below the first.
+const LARGE_TREE: usize = 64;
+
 /// A block for each image: its line, and below it what belongs to it.
-fn trees(lines: &[ImageLine], full: bool) -> String {
-    let mut rows: Vec<[String; 3]> = Vec::new();
+fn trees(lines: &[ImageLine], full: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut widths = [0; 2];
+    each_row(lines, full, &mut |row| {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = cell.chars().count().max(*width);
+        }
+        Ok(())
+    })?;
+    each_row(lines, full, &mut |[text, id, bytes]| {
+        let padding = |cell: &str, width: usize| " ".repeat(width + 3 - cell.chars().count());
+        let (first, second) = (padding(text, widths[0]), padding(id, widths[1]));
+        writeln!(out, "{text}{first}{id}{second}{bytes}")
+    })
+}
+
+type EachRow<'a> = dyn FnMut([&str; 3]) -> io::Result<()> + 'a;
+
+fn each_row(lines: &[ImageLine], full: bool, each: &mut EachRow<'_>) -> io::Result<()> {
+    let mut large: HashMap<&Digest, String> = HashMap::new();
     for line in lines {
         let mut name = shown_name(line);
         if let Some(layout) = &line.layout {
@@ -197,25 +245,26 @@ fn trees(lines: &[ImageLine], full: bool) -> String {
         if line.containers.is_some_and(|count| count > 0) {
             name.push_str(" (in use)");
         }
-        rows.push([name, id(line, full), size(line.size)]);
-        add_branches(
-            line.tree.as_deref().unwrap_or_default(),
-            "",
-            full,
-            &mut rows,
-        );
+        each([&name, &id(line, full), &size(line.size)])?;
+        let tree = line.tree.as_deref().unwrap_or_default();
+        if tree.len() > LARGE_TREE && line.layout.is_none() {
+            if let Some(first) = large.get(&line.digest) {
+                each([&format!("└─ as {first}"), "", ""])?;
+                continue;
+            }
+            large.insert(&line.digest, name);
+        }
+        each_branch(tree, "", full, each)?;
     }
-    let width = |column: usize| {
-        let widths = rows.iter().map(|row| row[column].chars().count());
-        widths.max().unwrap_or(0)
-    };
-    let (name, digest) = (width(0), width(1));
-    rows.iter()
-        .map(|[text, id, bytes]| format!("{text:name$}   {id:digest$}   {bytes}\n"))
-        .collect()
+    Ok(())
 }
 
-fn add_branches(branches: &[TreeLine], indent: &str, full: bool, rows: &mut Vec<[String; 3]>) {
+fn each_branch(
+    branches: &[TreeLine],
+    indent: &str,
+    full: bool,
+    each: &mut EachRow<'_>,
+) -> io::Result<()> {
     for (number, branch) in branches.iter().enumerate() {
         let is_last = number + 1 == branches.len();
         let (bar, next) = if is_last {
@@ -232,6 +281,9 @@ fn add_branches(branches: &[TreeLine], indent: &str, full: bool, rows: &mut Vec<
         if !branch.names.is_empty() {
             text.push_str(&format!(" = {}", visible(&branch.names.join(", "))));
         }
+        if branch.elided {
+            text.push_str(" …");
+        }
         let digest = match full {
             true => branch.digest.to_string(),
             false => branch.digest.short(),
@@ -240,12 +292,19 @@ fn add_branches(branches: &[TreeLine], indent: &str, full: bool, rows: &mut Vec<
             true => size(branch.size),
             false => "missing".to_owned(),
         };
-        rows.push([text, digest, bytes]);
-        add_branches(&branch.children, &format!("{indent}{next}"), full, rows);
+        each([&text, &digest, &bytes])?;
+        each_branch(&branch.children, &format!("{indent}{next}"), full, each)?;
     }
+    Ok(())
 }
 
-fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> String {
+fn table(
+    lines: &[ImageLine],
+    digests: bool,
+    full: bool,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
@@ -264,16 +323,9 @@ fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> Stri
     }
     let columns = header.len();
     table.set_header(header);
+    let mut known = HashMap::new();
     for line in lines {
-        let platforms: Vec<String> = line
-            .platforms
-            .iter()
-            .map(|text| match line.missing_platforms.contains(text) {
-                true => format!("({})", visible(text)),
-                false => visible(text).into_owned(),
-            })
-            .collect();
-        let mut platforms = platforms.join(", ");
+        let mut platforms = platforms_of(line, &mut known);
         let mark = match (line.damaged, line.missing_blobs) {
             (true, _) => "(damaged)",
             (false, 1..) => "(incomplete)",
@@ -312,10 +364,23 @@ fn table(lines: &[ImageLine], digests: bool, full: bool, now: Timestamp) -> Stri
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
-    let mut text = String::new();
-    for line in table.lines() {
-        text.push_str(line.trim_end());
-        text.push('\n');
-    }
-    text
+    table
+        .lines()
+        .try_for_each(|line| writeln!(out, "{}", line.trim_end()))
+}
+
+/// The platforms of an image, missing ones in parentheses. Names of one image share the lists.
+fn platforms_of(line: &ImageLine, known: &mut HashMap<*const [String], String>) -> String {
+    let text = known.entry(Rc::as_ptr(&line.platforms)).or_insert_with(|| {
+        let missing: HashSet<&String> = line.missing_platforms.iter().collect();
+        let all = line
+            .platforms
+            .iter()
+            .map(|text| match missing.contains(text) {
+                true => format!("({})", visible(text)),
+                false => visible(text).into_owned(),
+            });
+        all.collect::<Vec<_>>().join(", ")
+    });
+    text.clone()
 }

@@ -25,8 +25,16 @@ use std::io::{self, Write};
 /// # Errors
 /// Any other failure to write.
 pub fn to_stdout(text: &str) -> io::Result<()> {
-    let mut out = io::stdout().lock();
-    let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+    write_to_stdout(|out| out.write_all(text.as_bytes()))
+}
+
+/// [`to_stdout`] of something that need not be in memory as a whole.
+///
+/// # Errors
+/// As [`to_stdout`].
+pub fn write_to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+    let written = write(&mut out).and_then(|()| out.flush());
     match written {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,
