@@ -109,7 +109,7 @@ pub enum Command {
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
     /// rewritten (name, from, to), freed_bytes, spared, errors (class, message, hint) and warnings,
-    /// to_trash, and emptied (blobs, bytes; what left the trash for good). Sizes are bytes.
+    /// to_trash, and emptied (removals, blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
     ///

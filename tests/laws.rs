@@ -290,3 +290,173 @@ proptest! {
         }
     }
 }
+
+fn arguments(text: &str) -> Vec<String> {
+    text.split(' ').map(str::to_owned).collect()
+}
+
+/// The digests that a report in JSON says it deletes.
+fn deleted(output: &Output) -> BTreeSet<String> {
+    let report: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let deleted = report["deleted"].as_array().unwrap();
+    deleted
+        .iter()
+        .flat_map(|blob| digests_in(blob["digest"].as_str().unwrap()))
+        .collect()
+}
+
+fn copy_of(root: &Path) -> Ground {
+    let folder = tempfile::tempdir().unwrap();
+    let copy = folder.path().to_owned();
+    std::fs::create_dir_all(copy.join("blobs/sha256")).unwrap();
+    for file in ["oci-layout", "index.json"] {
+        std::fs::copy(root.join(file), copy.join(file)).unwrap();
+    }
+    for (name, bytes) in stored(root) {
+        std::fs::write(copy.join("blobs/sha256").join(name), bytes).unwrap();
+    }
+    Ground {
+        _folder: folder,
+        root: copy,
+    }
+}
+
+fn write_rows(root: &Path, rows: &[String]) {
+    let text = format!(r#"{{"manifests":[{}]}}"#, rows.join(","));
+    std::fs::write(root.join("index.json"), text).unwrap();
+}
+
+/// The names of rows that a person gave them, each as often as it stands there.
+fn names_in(rows: &[String]) -> Vec<String> {
+    let named = rows.iter().filter_map(|row| {
+        let row: serde_json::Value = serde_json::from_str(row).unwrap();
+        let name = &row["annotations"]["org.opencontainers.image.ref.name"];
+        name.as_str().map(str::to_owned)
+    });
+    let mut names: Vec<String> = named.filter(|name| name.starts_with('n')).collect();
+    names.sort();
+    names
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, ..ProptestConfig::default() })]
+
+    #[test]
+    fn live_and_garbage_are_all_that_is_stored_and_nothing_is_both(
+        documents in documents(), rows in rows(), orphans in 0_u8..3,
+    ) {
+        let ground = build(&documents, &rows, orphans);
+        let root = &ground.root;
+        let (blobs, before) = (stored(root), rows_of(root));
+        let dry = ocirm(root, &arguments("prune -n --grace 0s --format json"));
+        prop_assert_eq!(dry.status.code(), Some(0), "{:?}", dry);
+        let garbage = deleted(&dry);
+        // Which rows go is what the run says by doing it; which blobs go then is the model's to say.
+        let real = ocirm(root, &arguments("prune -f --grace 0s --format json"));
+        prop_assert_eq!(deleted(&real), garbage.clone());
+        let after = rows_of(root);
+        let live = reachable(&after, &blobs);
+        prop_assert!(live.is_disjoint(&garbage));
+        prop_assert_eq!(&live | &garbage, blobs.keys().cloned().collect::<BTreeSet<_>>());
+        prop_assert_eq!(stored(root).into_keys().collect::<BTreeSet<_>>(), live);
+        // Once is as good as twice.
+        let again = ocirm(root, &arguments("prune -f --grace 0s --format json"));
+        prop_assert_eq!(deleted(&again), BTreeSet::new());
+        prop_assert_eq!(rows_of(root), after.clone());
+        prop_assert_eq!(names_in(&after), names_in(&before));
+    }
+
+    #[test]
+    fn names_survive_every_prune_that_is_not_of_all(
+        documents in documents(), rows in rows(),
+        more in prop::sample::select(vec!["", " --filter until=1s", " --filter dangling=true", " --filter reference=n1", " --keep n2"]),
+    ) {
+        let ground = build(&documents, &rows, 1);
+        let root = &ground.root;
+        let (blobs, before) = (stored(root), rows_of(root));
+        let done = ocirm(root, &arguments(&format!("prune -f --grace 0s{more}")));
+        prop_assert_eq!(done.status.code(), Some(0), "{:?}", done);
+        prop_assert_eq!(names_in(&rows_of(root)), names_in(&before));
+        let named: Vec<String> = before.iter().filter(|row| !names_in(std::slice::from_ref(row)).is_empty()).cloned().collect();
+        let left = stored(root);
+        for digest in reachable(&named, &blobs) {
+            prop_assert!(left.contains_key(&digest), "{} of a name", digest);
+        }
+    }
+
+    #[test]
+    fn a_row_less_makes_no_garbage_live(
+        documents in documents(), rows in rows(), which in any::<prop::sample::Index>(),
+    ) {
+        let ground = build(&documents, &rows, 2);
+        let root = &ground.root;
+        let before = rows_of(root);
+        let mut fewer = before.clone();
+        fewer.remove(which.index(before.len()));
+        // An index without rows is taken for an accident, and a row without a name is no garbage when no other has one.
+        prop_assume!(!names_in(&fewer).is_empty());
+        let less = copy_of(root);
+        write_rows(&less.root, &fewer);
+        let dry = arguments("prune -n --grace 0s --format json");
+        let (more_rows, fewer_rows) = (deleted(&ocirm(root, &dry)), deleted(&ocirm(&less.root, &dry)));
+        // Rows that lose what they belong to may become dangling; none becomes an image by that.
+        prop_assert!(more_rows.is_subset(&fewer_rows), "{:?} {:?}", more_rows, fewer_rows);
+    }
+
+    #[test]
+    fn rmi_and_prune_leave_what_prune_leaves_of_the_smaller_index(
+        documents in documents(), rows in rows(), name in 0_u8..5, orphans in 0_u8..3,
+    ) {
+        let ground = build(&documents, &rows, orphans);
+        let root = &ground.root;
+        let smaller = copy_of(root);
+        ocirm(root, &arguments(&format!("rmi n{name}")));
+        let left = rows_of(root);
+        prop_assume!(!left.is_empty());
+        write_rows(&smaller.root, &left);
+        for root in [root, &smaller.root] {
+            let done = ocirm(root, &arguments("prune -f --grace 0s"));
+            prop_assert_eq!(done.status.code(), Some(0), "{:?}", done);
+        }
+        prop_assert_eq!(rows_of(root), rows_of(&smaller.root));
+        prop_assert_eq!(stored(root), stored(&smaller.root));
+    }
+}
+
+proptest! {
+    // A damaged layout is read again for a while, in case somebody is writing it.
+    #![proptest_config(ProptestConfig { cases: 8, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_walk_that_fails_deletes_nothing(
+        documents in documents(), rows in rows(), which in any::<prop::sample::Index>(), cut in any::<bool>(),
+    ) {
+        let ground = build(&documents, &rows, 1);
+        let root = &ground.root;
+        let is_document = |bytes: &[u8]| bytes.starts_with(b"{\"n\":");
+        let (whole, index) = (stored(root), rows_of(root));
+        let live: Vec<String> = reachable(&index, &whole)
+            .into_iter()
+            .filter(|digest| is_document(&whole[digest]))
+            .collect();
+        let digest = &live[which.index(live.len())];
+        let bytes = &whole[digest];
+        let rest = &bytes[..bytes.len() - 1];
+        let broken = [rest, if cut { b"" } else { b" " }].concat();
+        std::fs::write(root.join("blobs/sha256").join(digest), broken).unwrap();
+        let (blobs, before) = (stored(root), std::fs::read(root.join("index.json")).unwrap());
+        let name = names_in(&index).first().cloned();
+        let mut commands = vec!["prune -f --grace 0s".to_owned(), "prune -f -a --grace 0s".to_owned()];
+        commands.extend(name.iter().flat_map(|name| [format!("rmi {name}"), format!("rmi -f {name}")]));
+        for command in &commands {
+            let refused = ocirm(root, &arguments(command));
+            prop_assert_eq!(refused.status.code(), Some(12), "{} {:?}", command, refused);
+            prop_assert_eq!(&stored(root), &blobs);
+            prop_assert_eq!(&std::fs::read(root.join("index.json")).unwrap(), &before);
+        }
+        if let Some(name) = name {
+            ocirm(root, &arguments(&format!("untag {name}")));
+            prop_assert_eq!(&stored(root), &blobs);
+        }
+    }
+}

@@ -9,6 +9,7 @@
 
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
@@ -26,21 +27,22 @@ struct State {
 
 #[derive(Debug, Default)]
 struct Phase {
-    /// Something is being changed at this moment.
+    /// Something is being changed at this moment, or was and has not been reported.
     changing: bool,
     /// Something was changed before.
     changed: bool,
+    /// A question stands on the terminal, and waits for an answer on the same line.
+    asking: bool,
     /// What standard output still has to say about it.
     farewell: String,
 }
 
+/// How long standard output may take for its last words. Nobody may be reading them.
+const FAREWELL: Duration = Duration::from_millis(300);
+
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Interrupt(Arc<State>);
-
-/// While it exists, a signal does not end the program. The program has to look for it.
-#[derive(Debug)]
-pub(super) struct Changing<'a>(&'a Interrupt);
 
 impl Interrupt {
     /// Begins to listen. Where that is impossible, a signal ends the program as always, which
@@ -73,7 +75,18 @@ impl Interrupt {
         if phase.changing {
             return;
         }
-        let _ = crate::report::to_stdout(&phase.farewell);
+        if phase.asking {
+            console.say("");
+        }
+        if !phase.farewell.is_empty() {
+            let text = phase.farewell.clone();
+            let (done, wait) = std::sync::mpsc::channel();
+            let _ = std::thread::Builder::new().spawn(move || {
+                let _ = crate::report::to_stdout(&text);
+                let _ = done.send(());
+            });
+            let _ = wait.recv_timeout(FAREWELL);
+        }
         console.error(match phase.changed {
             true => "interrupted; what is said above was done",
             false => "interrupted; nothing was changed",
@@ -90,10 +103,31 @@ impl Interrupt {
         }
     }
 
-    /// From now on something is being changed.
-    pub(super) fn changing(&self) -> Changing<'_> {
+    /// From now on something is being changed: a signal does not end the program, which has to look
+    /// for it.
+    pub(super) fn begin_change(&self) {
         self.phase(|phase| phase.changing = true);
-        Changing(self)
+    }
+
+    /// Nothing was changed after all.
+    pub(super) fn nothing_changed(&self) {
+        self.phase(|phase| phase.changing = false);
+    }
+
+    /// What was changed has been reported.
+    pub(super) fn reported(&self) {
+        self.phase(|phase| {
+            phase.changed |= phase.changing;
+            phase.changing = false;
+        });
+    }
+
+    /// Calls `ask`, which waits for an answer.
+    pub(super) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
+        self.phase(|phase| phase.asking = true);
+        let answer = ask();
+        self.phase(|phase| phase.asking = false);
+        answer
     }
 
     /// What standard output has to say at the end, should the end come early.
@@ -103,15 +137,6 @@ impl Interrupt {
 
     fn phase(&self, change: impl FnOnce(&mut Phase)) {
         change(&mut self.0.phase.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-}
-
-impl Drop for Changing<'_> {
-    fn drop(&mut self) {
-        self.0.phase(|phase| {
-            phase.changing = false;
-            phase.changed = true;
-        });
     }
 }
 

@@ -132,6 +132,7 @@ impl Session {
             enabled: self.locking,
             timeout: self.lock_timeout,
             waiting: &waiting,
+            stop: &|| self.interrupt.signal(),
         })
     }
 
@@ -177,8 +178,7 @@ fn open_to_look(session: &Session, path: &Path) -> anyhow::Result<Locked<Shared>
         return Ok(layout);
     }
     drop(layout);
-    let healed = open_to_change(session, path);
-    if let Err(error) = healed {
+    if let Err(error) = open_to_change(session, path).map(drop) {
         session.console.warning(&shown(&format!(
             "index.json leads to {} in the trash, which could not be brought back: {error:#}",
             count(back.len(), "blob", "blobs")
@@ -238,7 +238,10 @@ impl Decision {
         let anything = !self.plan.is_empty() || !self.garbage.blobs.is_empty();
         let trash = (self.disposal.into_trash && anything).then(|| {
             let now = Timestamp::now();
-            let record = Record::new(now, index, edits, &cuts, &beside);
+            let documents = self.garbage.blobs.iter();
+            let documents = documents.filter(|blob| blob.kind.is_document());
+            let documents = documents.map(|blob| blob.digest.to_string());
+            let record = Record::new(now, index, edits, &cuts, &beside, documents.collect());
             (RemovalId::new(now), record.bytes())
         });
         Change {
@@ -450,7 +453,7 @@ fn carry_out(
         let decision = command.decide(session, &layout, also)?;
         let mut progress = session.console.progress("deleting blobs");
         let change = decision.change(also);
-        let changing = session.interrupt.changing();
+        session.interrupt.begin_change();
         let committed = session.locking(|options| {
             let mut progress = |done, total| progress.update(done as u64, Some(total as u64));
             let mut watch = Watch {
@@ -460,11 +463,11 @@ fn carry_out(
             commit(layout, &change, options, &mut watch)
         })?;
         drop(change);
-        drop(changing);
         match committed {
             Committed::Done(outcome) => return Ok((decision, outcome)),
             Committed::IndexChanged(again) => layout = again,
         }
+        session.interrupt.nothing_changed();
         if let Some(signal) = session.interrupt.signal() {
             let kind = Kind::Interrupted(signal);
             return Err(Error::new(kind, "interrupted; nothing was changed").into());

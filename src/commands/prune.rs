@@ -142,6 +142,7 @@ impl Prune {
                     to_stdout(&text).context("cannot write to standard output")?;
                     console.say(head.trim_end());
                     report.talk(console);
+                    session.interrupt.reported();
                 }
                 Err(error) => {
                     let error = error.context(format!("in the layout `{}`", path.display()));
@@ -211,9 +212,8 @@ impl Prune {
             console
                 .warning("this removes all images that pass the filters, not only dangling ones");
         }
-        Ok(console
-            .ask("Are you sure you want to continue?")
-            .then_some(confirmed))
+        let ask = || console.ask("Are you sure you want to continue?");
+        Ok(session.interrupt.asking(ask).then_some(confirmed))
     }
 
     fn decide_unlocked(
@@ -273,7 +273,7 @@ impl Decide for Prune {
         )?;
         self.links_after.replace(links);
         let keep = Some(self.trash_before);
-        let mut disposal = dispose(layout, &mut garbage, self.trash, keep)?;
+        let mut disposal = dispose(layout, also, &mut garbage, self.trash, keep)?;
         if let Some(confirmed) = confirmed {
             disposal
                 .expired

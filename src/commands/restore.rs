@@ -1,7 +1,5 @@
 //! `ocirm restore`.
 
-use std::collections::BTreeMap;
-
 use anyhow::Context as _;
 
 use super::locate::locate;
@@ -11,7 +9,7 @@ use crate::cli::{ChangeFormat, RestoreArgs};
 use crate::commit::{Return, Returned, bring_back};
 use crate::error::{Error, Kind};
 use crate::image::Contents;
-use crate::layout::{DockerFile, Locked, RootEdit, Trash};
+use crate::layout::{Digest, DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::restore::RestoreReport;
 use crate::report::to_stdout;
@@ -56,13 +54,23 @@ impl Decision {
         let trash = layout.trash()?;
         let current = session.load_with(layout, &[], &trash)?;
         let removals = removed(layout, &trash);
-        let restoration = restore(&current, &trash, &removals, references);
+        let is_stored = |digest: &Digest| matches!(layout.stat_blob(digest), Ok(Some(_)));
+        let restoration = restore(&current, &trash, &removals, references, &is_stored);
         let missing = restoration.missing.iter();
         let mut warnings: Vec<String> = missing
             .map(|(name, digest)| {
                 format!("{name}: its manifest {digest} is neither in the layout nor in the trash")
             })
             .collect();
+        for removal in trash.removals() {
+            if !removals.iter().any(|known| known.id == removal.id) {
+                warnings.push(format!(
+                    "`{TRASH}/{}/removal.json` cannot be understood, so nothing of that removal is \
+                     brought back; its blobs are there",
+                    removal.id.as_str()
+                ));
+            }
+        }
         let files = undone_files(layout, &restoration, &mut warnings)?;
         Ok(Decision {
             current,
@@ -74,22 +82,10 @@ impl Decision {
     }
 
     fn new_index(&self) -> Option<String> {
-        let Restoration {
-            inserted, replaced, ..
-        } = &self.restoration;
-        if inserted.is_empty() && replaced.is_empty() {
-            return None;
-        }
-        let inserted: Vec<(usize, &str)> = inserted
-            .iter()
-            .map(|(position, text)| (*position, text.as_str()))
-            .collect();
-        let replaced: BTreeMap<usize, &str> = replaced
-            .iter()
-            .map(|(position, text)| (*position, text.as_str()))
-            .collect();
+        let entries = self.restoration.entries.as_ref()?;
+        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
         let spacing = self.restoration.spacing.as_ref();
-        Some(self.current.index.restored(&inserted, &replaced, spacing))
+        Some(self.current.index.with_entries(&entries, spacing))
     }
 
     /// Sizes are asked for in the trash, so this comes before the blobs leave it.
@@ -152,7 +148,7 @@ fn carry_out(
         if decision.restoration.is_empty() {
             return Ok(report);
         }
-        let _changing = session.interrupt.changing();
+        session.interrupt.begin_change();
         let change = Return {
             old_index: decision.current.index.bytes(),
             new_index: decision.new_index(),
@@ -162,7 +158,10 @@ fn carry_out(
             records: &decision.restoration.records,
         };
         match session.locking(|options| bring_back(layout, &change, options))? {
-            Returned::IndexChanged(again) => layout = again,
+            Returned::IndexChanged(again) => {
+                session.interrupt.reported();
+                layout = again;
+            }
             Returned::Done(failures) => {
                 report.failed(failures);
                 return Ok(report);

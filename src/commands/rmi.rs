@@ -86,7 +86,7 @@ impl Decide for Rmi {
         garbage
             .blobs
             .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
-        let disposal = dispose(layout, &mut garbage, self.trash, None)?;
+        let disposal = dispose(layout, also, &mut garbage, self.trash, None)?;
         Ok(Decision {
             contents,
             plan,

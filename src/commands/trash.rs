@@ -1,7 +1,7 @@
 //! What every command has to do with the trash: blobs in it that index.json leads to again come
 //! back, and what its entries need is not deleted.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use jiff::Timestamp;
 
@@ -9,8 +9,8 @@ use super::Session;
 use crate::commit::put_back;
 use crate::gc::{self, Garbage};
 use crate::image::Contents;
-use crate::image::removal;
-use crate::layout::{Digest, Exclusive, Locked, RemovalId, Trash, Weight};
+use crate::image::removal::{self, Record};
+use crate::layout::{Digest, Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::plan::restore::Removed;
 use crate::report::units::{count, size};
 
@@ -25,7 +25,8 @@ pub(super) fn reappeared<M>(
     }
     let contents = session.load_with(layout, &[], &trash)?;
     let records = removal::records(&trash);
-    let cuts = removal::cuts(records.iter().map(|(_, record)| record), &contents.graph);
+    let named = records.iter().map(|(id, record)| (*id, record));
+    let cuts = removal::cuts(named, &trash, &contents.graph);
     let mut back = gc::reappeared(&contents, &trash, cuts);
     back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
     Ok((trash, back))
@@ -35,7 +36,7 @@ pub(super) fn reappeared<M>(
 pub(super) fn heal(session: &Session, layout: &Locked<Exclusive>) -> anyhow::Result<()> {
     let (trash, back) = reappeared(session, layout)?;
     if !back.is_empty() {
-        let _changing = session.interrupt.changing();
+        session.interrupt.begin_change();
         let bytes = bytes(layout, &trash, &back);
         let came = put_back(layout, &trash, &back)?;
         session.console.say(&format!(
@@ -43,9 +44,10 @@ pub(super) fn heal(session: &Session, layout: &Locked<Exclusive>) -> anyhow::Res
             count(came.len(), "blob", "blobs"),
             size(bytes)
         ));
+        session.interrupt.reported();
     }
     for removal in trash.removals() {
-        if removal.record.is_none() && removal.blobs.is_empty() {
+        if removal.record == RecordFile::Missing && removal.blobs.is_empty() {
             // Not being able to remove garbage is no reason not to do what was asked.
             let _ = layout.empty_removal(&removal.id);
         }
@@ -64,16 +66,51 @@ pub(super) fn bytes<'d, M>(
     })
 }
 
-/// The removals in the trash, oldest first, with what their entries lead to.
+/// The removals in the trash that are understood, oldest first, with what their entries lead to.
 pub(super) fn removed<M>(layout: &Locked<M>, trash: &Trash) -> Vec<Removed> {
     let records = removal::records(trash).into_iter();
     records
         .map(|(id, record)| Removed {
             id: id.clone(),
-            contents: Contents::of_removal(layout, trash, &record.rows),
+            contents: Contents::of_removal(layout, trash, &record.rows, &[]),
+            blobs: blobs_of(trash, id),
             record,
         })
         .collect()
+}
+
+fn blobs_of(trash: &Trash, id: &RemovalId) -> HashSet<Digest> {
+    let removal = trash.removals().iter().find(|removal| removal.id == *id);
+    removal
+        .map(|removal| removal.blobs.iter().cloned().collect())
+        .unwrap_or_default()
+}
+
+/// What removals in the trash need, apart from some. Of one whose record is not understood, every
+/// blob may be a manifest.
+fn needed<M>(
+    layout: &Locked<M>,
+    trash: &Trash,
+    apart_from: &[RemovalId],
+) -> HashMap<Digest, RemovalId> {
+    let mut known: HashMap<&RemovalId, Record> = removal::records(trash).into_iter().collect();
+    let is_left = |id: &RemovalId| !apart_from.contains(id);
+    let removals = trash.removals().iter().filter(|one| is_left(&one.id));
+    let removals: Vec<(RemovalId, Contents)> = removals
+        .map(|one| {
+            let contents = match known.remove(&one.id) {
+                Some(record) => {
+                    let documents = record.documents.iter();
+                    let documents: Vec<Digest> =
+                        documents.filter_map(|text| text.parse().ok()).collect();
+                    Contents::of_removal(layout, trash, &record.rows, &documents)
+                }
+                None => Contents::of_removal(layout, trash, &[], &one.blobs),
+            };
+            (one.id.clone(), contents)
+        })
+        .collect();
+    gc::needed_by_trash(removals.iter())
 }
 
 /// What a run that deletes does with the trash.
@@ -88,45 +125,49 @@ pub(super) struct Disposal {
 }
 
 /// Sends garbage where it belongs: to the trash if that was asked for, or if something in there
-/// needs it. Removals from before `expire` are deleted for good.
+/// needs it. What the trash of a layout that shares the blobs needs stays. Removals from before
+/// `expire` are deleted for good, unless a later one needs what lies with them.
 pub(super) fn dispose<M>(
     layout: &Locked<M>,
+    also: &[Locked<Shared>],
     garbage: &mut Garbage,
     into_trash: bool,
     expire: Option<Timestamp>,
 ) -> anyhow::Result<Disposal> {
+    for other in also {
+        let trash = other.trash()?;
+        if !trash.is_empty() {
+            let needed = needed(other, &trash, &[]);
+            garbage
+                .blobs
+                .retain(|blob| !needed.contains_key(&blob.digest));
+        }
+    }
     let trash = layout.trash()?;
     let mut disposal = Disposal {
         into_trash,
         ..Disposal::default()
     };
-    for removal in trash.removals() {
-        if expire.is_some_and(|moment| removal.at <= moment) {
-            let weight = layout.weigh_removal(&removal.id)?;
-            disposal.expired.push((removal.id.clone(), weight));
-        }
-    }
-    let needed = match trash.is_empty() || garbage.blobs.is_empty() {
+    let old = trash.removals().iter();
+    let old = old.filter(|removal| expire.is_some_and(|moment| removal.at <= moment));
+    let old: Vec<RemovalId> = old.map(|removal| removal.id.clone()).collect();
+    let needed = match trash.is_empty() {
         true => HashMap::new(),
-        false => disposal.needed(layout, &trash),
+        false => needed(layout, &trash, &old),
     };
-    garbage.into_trash(into_trash, &needed);
+    let old: Vec<RemovalId> = old
+        .into_iter()
+        .filter(|id| {
+            let blobs = blobs_of(&trash, id);
+            !blobs.iter().any(|digest| needed.contains_key(digest))
+        })
+        .collect();
+    let weights = layout.weigh_removals(&old)?;
+    disposal.expired = old.into_iter().zip(weights).collect();
+    let stays = |digest: &Digest| {
+        let place = trash.place(digest);
+        place.is_some_and(|id| !disposal.expired.iter().any(|(other, _)| other == id))
+    };
+    garbage.into_trash(into_trash, &needed, &stays);
     Ok(disposal)
-}
-
-impl Disposal {
-    /// Blobs that entries in the trash need, apart from those of removals that are to be deleted.
-    pub(super) fn needed<M>(
-        &self,
-        layout: &Locked<M>,
-        trash: &Trash,
-    ) -> HashMap<Digest, RemovalId> {
-        let is_expired = |id: &RemovalId| self.expired.iter().any(|(other, _)| other == id);
-        let removals: Vec<(RemovalId, Contents)> = removed(layout, trash)
-            .into_iter()
-            .filter(|removed| !is_expired(&removed.id))
-            .map(|removed| (removed.id, removed.contents))
-            .collect();
-        gc::needed_by_trash(removals.iter())
-    }
 }

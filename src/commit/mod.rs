@@ -113,9 +113,18 @@ pub struct Outcome {
     /// Why it could not be found out whether there are any.
     pub unchecked: Option<String>,
     /// What was deleted from the trash.
-    pub emptied: Weight,
+    pub emptied: Emptied,
     /// What of it could not be, and why.
     pub not_emptied: Vec<String>,
+}
+
+/// What left the trash for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emptied {
+    /// How many removals.
+    pub removals: u64,
+    /// Their blobs.
+    pub weight: Weight,
 }
 
 /// Carries out a change.
@@ -140,9 +149,12 @@ pub fn commit(
     }
     let new = change.new_index.as_deref().map(str::as_bytes);
     let written = layout.replace_index(change.old_index, new, &change.beside, options);
-    if !matches!(written, Ok(IndexWrite::Done))
-        && let Some(own) = &places.own
-    {
+    // A failure can come after the new index.json is in place, and then the record must stay.
+    let is_unchanged = match &written {
+        Ok(written) => *written == IndexWrite::ChangedMeanwhile,
+        Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == change.old_index),
+    };
+    if is_unchanged && let Some(own) = &places.own {
         // It says that something is gone which is not. A later prune tries again.
         let _ = layout.empty_removal(own.id());
     }
@@ -152,15 +164,18 @@ pub fn commit(
     let now = new.unwrap_or(change.old_index);
     let mut outcome = Outcome::default();
     sweep(&layout, change, now, &mut places, &mut outcome, watch);
-    check(&layout, change, now, &mut outcome);
-    for (id, _) in change.expired {
-        if (watch.stop)() {
+    let stamp = layout.index_stamp();
+    let is_ours = check(&layout, change, now, &mut outcome);
+    for (id, weight) in change.expired {
+        // What index.json leads to again comes back from the trash first, the next time.
+        if (watch.stop)() || !is_ours || layout.index_stamp() != stamp {
             break;
         }
         match layout.empty_removal(id) {
-            Ok(weight) => {
-                outcome.emptied.blobs += weight.blobs;
-                outcome.emptied.bytes = outcome.emptied.bytes.saturating_add(weight.bytes);
+            Ok(()) => {
+                outcome.emptied.removals += 1;
+                outcome.emptied.weight.blobs += weight.blobs;
+                outcome.emptied.weight.bytes += weight.bytes;
             }
             Err(error) => outcome.not_emptied.push(format!("{error:#}")),
         }
@@ -307,11 +322,20 @@ impl Needed {
     }
 }
 
-fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome: &mut Outcome) {
+/// Looks at index.json for the last time, and finds out what somebody's change of it means. The value
+/// tells whether it is what this run wrote.
+fn check(
+    layout: &Locked<Exclusive>,
+    change: &Change<'_>,
+    index: &[u8],
+    outcome: &mut Outcome,
+) -> bool {
+    let mut is_ours = true;
     let found = layout.read_index().and_then(|bytes| {
         if bytes == index {
             return Ok(None);
         }
+        is_ours = false;
         if let Ok(now) = Index::load(layout) {
             let texts: HashSet<&str> = (0..now.entries().len())
                 .map(|position| now.entry_text(position))
@@ -329,10 +353,10 @@ fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome:
     });
     let needed = match found {
         Ok(Some(needed)) => needed,
-        Ok(None) => return,
+        Ok(None) => return is_ours,
         Err(error) => {
             outcome.unchecked = Some(format!("{error:#}"));
-            return;
+            return false;
         }
     };
     let Needed { contents, live } = needed;
@@ -370,4 +394,5 @@ fn check(layout: &Locked<Exclusive>, change: &Change<'_>, index: &[u8], outcome:
     outcome.written_back.retain(|name| !named.contains(name));
     outcome.broken = broken.into_iter().collect();
     outcome.brought_back = back.into_iter().collect();
+    is_ours
 }

@@ -84,7 +84,8 @@ pub fn bring_back(
     let mut failures = Vec::new();
     for (id, record) in change.records {
         let settle = || -> anyhow::Result<()> {
-            if record.is_empty() && layout.weigh_removal(id)?.blobs == 0 {
+            let weights = layout.weigh_removals(std::slice::from_ref(id))?;
+            if record.is_empty() && weights.iter().all(|weight| weight.blobs == 0) {
                 layout.empty_removal(id)?;
             } else {
                 layout.replace_record(id, &record.bytes())?;

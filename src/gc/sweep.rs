@@ -113,13 +113,19 @@ impl Garbage {
             .fold(0, |sum, blob| sum.saturating_add(blob.frees))
     }
 
-    /// Sends blobs to the trash: all, or those that entries in the trash need.
-    pub fn into_trash(&mut self, all: bool, needed: &HashMap<Digest, RemovalId>) {
+    /// Sends blobs to the trash: all, or those that something in there needs and that it does not
+    /// have itself.
+    pub fn into_trash(
+        &mut self,
+        all: bool,
+        needed: &HashMap<Digest, RemovalId>,
+        is_there: &dyn Fn(&Digest) -> bool,
+    ) {
         for blob in &mut self.blobs {
             blob.goes = match needed.get(&blob.digest) {
                 _ if all => Goes::ToTrash,
-                Some(removal) => Goes::ToRemoval(removal.clone()),
-                None => continue,
+                Some(removal) if !is_there(&blob.digest) => Goes::ToRemoval(removal.clone()),
+                _ => continue,
             };
             blob.frees = 0;
         }

@@ -25,9 +25,9 @@ pub fn reappeared(contents: &Contents, trash: &Trash, cuts: Cuts) -> Vec<Digest>
     found
 }
 
-/// Blobs that entries in the trash need, wherever they lie, and the latest removal that has such an
-/// entry: they must not be deleted as long as that can be restored. `removals` are in the order of
-/// time, each with what its entries lead to.
+/// Blobs that entries and manifests in the trash need, wherever they lie, and the latest removal that
+/// needs each: they must not be deleted as long as that can be restored. `removals` are in the order
+/// of time, each with what it leads to.
 pub fn needed_by_trash<'r>(
     removals: impl DoubleEndedIterator<Item = &'r (RemovalId, Contents)>,
 ) -> HashMap<Digest, RemovalId> {
@@ -35,8 +35,9 @@ pub fn needed_by_trash<'r>(
     for (id, contents) in removals.rev() {
         let graph = &contents.graph;
         let mut reach = Reach::new(graph);
-        for (_, record) in contents.table.records() {
-            let start = Start::Image(record.target);
+        let records = contents.table.records().map(|(_, record)| record.target);
+        for start in records.chain(contents.foreign.iter().copied()) {
+            let start = Start::Image(start);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 let digest = graph.digest(node).clone();
                 needed.entry(digest).or_insert_with(|| id.clone());

@@ -92,16 +92,33 @@ impl Contents {
         })
     }
 
-    /// What entries of a removal in the trash lead to, as if index.json had these and no others.
-    pub fn of_removal<M>(layout: &Locked<M>, trash: &Trash, rows: &[Row]) -> Contents {
+    /// What entries of a removal in the trash lead to, as if index.json had these and no others;
+    /// `documents` lead to something, too, and are `foreign`.
+    pub fn of_removal<M>(
+        layout: &Locked<M>,
+        trash: &Trash,
+        rows: &[Row],
+        documents: &[Digest],
+    ) -> Contents {
         let rows: Vec<&str> = rows.iter().map(|row| row.entry.get()).collect();
         let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
         // Every row is JSON, so the list is one.
         let index = Index::parse(text.into_bytes()).unwrap_or_default();
         let read =
             |digest: &Digest, size, bytes: &mut Vec<u8>| read(layout, trash, digest, size, bytes);
-        let graph = Graph::walk(index.entries(), &read, &mut |_| ());
-        Contents::new(index, graph, DockerArchive::default())
+        let others: Vec<Entry> = documents
+            .iter()
+            .map(|digest| Entry {
+                digest: Some(digest.clone()),
+                ..Entry::default()
+            })
+            .collect();
+        let graph = Graph::walk(index.entries().iter().chain(&others), &read, &mut |_| ());
+        let foreign = documents.iter().filter_map(|digest| graph.find(digest));
+        Contents {
+            foreign: foreign.collect(),
+            ..Contents::new(index, graph, DockerArchive::default())
+        }
     }
 
     /// Reads index.json and the archive, but no blob: enough to find names, not to delete.

@@ -90,6 +90,22 @@ pub struct Spacing {
     pub after: String,
 }
 
+impl Spacing {
+    /// Whether there is nothing in it but brackets, a comma and blanks, where they belong.
+    pub fn is_blank(&self) -> bool {
+        let blank = |text: &str| {
+            text.bytes()
+                .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+        };
+        self.before.strip_prefix('[').is_some_and(blank)
+            && self.after.strip_suffix(']').is_some_and(blank)
+            && self
+                .separator
+                .split_once(',')
+                .is_some_and(|(before, after)| blank(before) && blank(after))
+    }
+}
+
 /// A change to one entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EntryEdit {
@@ -232,33 +248,9 @@ impl Index {
         }
     }
 
-    /// The text with entries put in and exchanged. `inserted` has new entries by the position that
-    /// they shall have, counted in the new list; those beyond its end go there. What was there
-    /// stays byte for byte, and new entries are separated as the old ones are, or were (`spacing`).
-    pub fn restored(
-        &self,
-        inserted: &[(usize, &str)],
-        replaced: &std::collections::BTreeMap<usize, &str>,
-        spacing: Option<&Spacing>,
-    ) -> String {
-        let old = (0..self.ranges.len()).map(|at| {
-            replaced
-                .get(&at)
-                .copied()
-                .unwrap_or_else(|| self.entry_text(at))
-        });
-        let mut entries: Vec<&str> = Vec::with_capacity(self.ranges.len() + inserted.len());
-        let mut inserted: Vec<_> = inserted.to_vec();
-        inserted.sort_by_key(|(position, _)| *position);
-        let mut inserted = inserted.into_iter().peekable();
-        for entry in old {
-            while let Some((_, new)) = inserted.next_if(|(position, _)| *position <= entries.len())
-            {
-                entries.push(new);
-            }
-            entries.push(entry);
-        }
-        entries.extend(inserted.map(|(_, new)| new));
+    /// The text with these entries instead of its own. They are separated as those are, or were
+    /// (`spacing`); everything around the list stays byte for byte.
+    pub fn with_entries(&self, entries: &[&str], spacing: Option<&Spacing>) -> String {
         let own = self.spacing();
         // A list that lost nearly all its entries does not show any more how it was written.
         let Spacing {
@@ -269,7 +261,8 @@ impl Index {
             Some(old) if self.ranges.len() < 2 => old,
             _ => &own,
         };
-        self.with_list(&entries, before, separator, after)
+        let (head, tail) = (&self.text[..self.list.start], &self.text[self.list.end..]);
+        [head, before, &entries.join(separator), after, tail].concat()
     }
 
     /// The blanks and brackets around the entries, and between the first two.
@@ -292,11 +285,6 @@ impl Index {
             separator,
             after: self.text[last.end..self.list.end].to_owned(),
         }
-    }
-
-    fn with_list(&self, entries: &[&str], before: &str, separator: &str, after: &str) -> String {
-        let (head, tail) = (&self.text[..self.list.start], &self.text[self.list.end..]);
-        [head, before, &entries.join(separator), after, tail].concat()
     }
 }
 

@@ -34,6 +34,9 @@ pub struct Record {
     /// Other files of the layout that changed.
     #[serde(default)]
     pub files: Vec<OldFile>,
+    /// Digests of the manifests and indexes that went. What they need must not be deleted.
+    #[serde(default)]
+    pub documents: Vec<String>,
 }
 
 /// An entry of index.json that went.
@@ -88,6 +91,7 @@ impl Record {
         edits: &BTreeMap<usize, EntryEdit>,
         cuts: &[(Digest, Vec<Digest>)],
         files: &[RootEdit],
+        documents: Vec<String>,
     ) -> Record {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
         let rows = edits.iter().filter_map(|(position, edit)| {
@@ -119,12 +123,15 @@ impl Record {
                     new: text(&edit.new),
                 })
                 .collect(),
+            documents,
         }
     }
 
     /// Reads the bytes of a record; `None` if it is none that is understood.
     pub fn parse(bytes: &[u8]) -> Option<Record> {
-        let record: Record = serde_json::from_slice(bytes).ok()?;
+        let mut record: Record = serde_json::from_slice(bytes).ok()?;
+        // It becomes part of index.json, and files can be edited.
+        record.spacing = record.spacing.filter(Spacing::is_blank);
         (record.version == VERSION).then_some(record)
     }
 
@@ -146,18 +153,30 @@ impl Record {
 pub fn records(trash: &Trash) -> Vec<(&RemovalId, Record)> {
     let removals = trash.removals().iter();
     removals
-        .filter_map(|removal| Some((&removal.id, Record::parse(removal.record.as_deref()?)?)))
+        .filter_map(|removal| Some((&removal.id, Record::parse(removal.record.bytes()?)?)))
         .collect()
 }
 
-/// What images lost, by what some records say.
-pub fn cuts<'r>(records: impl IntoIterator<Item = &'r Record>, graph: &Graph) -> Cuts {
+/// What images lost, by what some records say, as far as it did not come again: what lies in a later
+/// removal than the one that took it from its image was there again until then.
+pub fn cuts<'r>(
+    records: impl IntoIterator<Item = (&'r RemovalId, &'r Record)>,
+    trash: &Trash,
+    graph: &Graph,
+) -> Cuts {
     let find = |text: &String| graph.find(&text.parse().ok()?);
     let mut cuts: Cuts = HashMap::new();
-    for lost in records.into_iter().flat_map(|record| &record.cuts) {
-        if let Some(image) = find(&lost.image) {
+    for (id, record) in records {
+        for lost in &record.cuts {
+            let Some(image) = find(&lost.image) else {
+                continue;
+            };
             let manifests = lost.manifests.iter().filter_map(find);
-            cuts.entry(image).or_default().extend(manifests);
+            let still_lost = manifests.filter(|node| {
+                let place = trash.place(graph.digest(*node));
+                place.is_none_or(|place| place <= id)
+            });
+            cuts.entry(image).or_default().extend(still_lost);
         }
     }
     cuts
@@ -172,7 +191,7 @@ mod tests {
         let entry = "{ \"digest\" : \"sha256:0\",\n\t\"x\":1e999, \"x\":\"\\ud800\" }";
         let index = Index::parse(format!("{{\"manifests\":[{entry}]}}").into_bytes()).unwrap();
         let edits = BTreeMap::from([(0, EntryEdit::Remove)]);
-        let record = Record::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[]);
+        let record = Record::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[], Vec::new());
         let read = Record::parse(&record.bytes()).unwrap();
         assert_eq!(read.rows[0].entry.get(), entry);
         assert_eq!(read.rows[0].position, 0);

@@ -73,18 +73,38 @@ pub struct BlobStat {
 /// When files with several names changed, before this run removed any of the names: that is a
 /// change of the file too, and would make the other names look young in the next layout.
 #[derive(Clone, Debug, Default)]
-pub struct Ages(Arc<Mutex<HashMap<(u64, u64), jiff::Timestamp>>>);
+pub struct Ages(Arc<Mutex<HashMap<(u64, u64), Seen>>>);
+
+/// A file with several names, when it was first looked at.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    changed: jiff::Timestamp,
+    links: u64,
+}
 
 impl Ages {
+    /// How many names the file had when it was first looked at.
+    pub(super) fn first_links(&self, stat: BlobStat) -> u64 {
+        self.first(stat).links
+    }
+
     /// When the file changed, as it was when it was first looked at.
     fn first_seen(&self, stat: BlobStat) -> jiff::Timestamp {
+        self.first(stat).changed
+    }
+
+    fn first(&self, stat: BlobStat) -> Seen {
+        let now = Seen {
+            changed: stat.changed,
+            links: stat.links,
+        };
         let Ok(mut known) = self.0.lock() else {
-            return stat.changed;
+            return now;
         };
         if stat.links > 1 {
-            *known.entry(stat.file).or_insert(stat.changed)
+            *known.entry(stat.file).or_insert(now)
         } else {
-            known.get(&stat.file).copied().unwrap_or(stat.changed)
+            known.get(&stat.file).copied().unwrap_or(now)
         }
     }
 }
@@ -174,6 +194,17 @@ impl BlobDirs {
             .iter()
             .find(|(a, _)| *a == algorithm)
             .map(|(_, dir)| dir)
+    }
+
+    /// All directories.
+    pub(super) fn directories(&self) -> impl Iterator<Item = &OwnedFd> {
+        self.known.iter().map(|(_, dir)| &dir.dir)
+    }
+
+    /// Those whose blobs are ours to delete.
+    pub(super) fn own_directories(&self) -> impl Iterator<Item = &OwnedFd> {
+        let own = self.known.iter().filter(|(_, dir)| dir.refusal.is_none());
+        own.map(|(_, dir)| &dir.dir)
     }
 
     /// The directory that a blob of this digest lies in.

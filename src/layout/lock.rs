@@ -61,6 +61,8 @@ pub struct LockOptions<'a> {
     pub timeout: Duration,
     /// Called once, when a wait gets long enough to be noticed, with what is waited for.
     pub waiting: &'a dyn Fn(&str),
+    /// The signal that wants the program to end, if one came; then a wait ends.
+    pub stop: &'a dyn Fn() -> Option<i32>,
 }
 
 impl std::fmt::Debug for LockOptions<'_> {
@@ -213,8 +215,15 @@ impl<'a> IndexLock<'a> {
         })
         .map_err(|e| match e {
             Wait::Failed(e) | Wait::Unsupported(e) => match Errno::from_io_error(&e) {
-                Some(errno) => foreign_lock(&shown, errno),
-                None => e.into(),
+                Some(
+                    errno @ (Errno::ACCESS
+                    | Errno::PERM
+                    | Errno::LOOP
+                    | Errno::ISDIR
+                    | Errno::NXIO
+                    | Errno::NODEV),
+                ) => foreign_lock(&shown, errno),
+                _ => Wait::Failed(e).into_error(&shown),
             },
             busy => busy.into_error(&shown),
         })?;
@@ -350,6 +359,7 @@ enum Wait {
     TimedOut { shown: String, after: Duration },
     Unsupported(io::Error),
     Failed(io::Error),
+    Interrupted(i32),
 }
 
 impl Wait {
@@ -370,6 +380,10 @@ impl Wait {
             )
             .hint("when nothing else uses the layout, --no-lock goes on without a lock")
             .into(),
+            Wait::Interrupted(signal) => {
+                let kind = Kind::Interrupted(signal);
+                Error::new(kind, "interrupted; nothing was changed").into()
+            }
             Wait::Failed(e) => anyhow::Error::new(e).context(format!("cannot lock {shown}")),
         }
     }
@@ -400,6 +414,9 @@ fn wait(
             Err(Try::Busy) => {}
             Err(Try::Unsupported(e)) => return Err(Wait::Unsupported(e)),
             Err(Try::Failed(e)) => return Err(Wait::Failed(e)),
+        }
+        if let Some(signal) = (options.stop)() {
+            return Err(Wait::Interrupted(signal));
         }
         let waited = start.elapsed();
         if waited >= options.timeout {

@@ -44,7 +44,7 @@ pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
-pub use trash::{OpenRemoval, PutBack, Removal, RemovalId, TRASH, Trash, Weight};
+pub use trash::{OpenRemoval, PutBack, RecordFile, Removal, RemovalId, TRASH, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub const TORN: Duration = Duration::from_millis(1000);

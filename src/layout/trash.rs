@@ -26,7 +26,7 @@ use rustix::io::Errno;
 
 use super::blobs::open_regular;
 use super::replace::{TEMPORARY, sync_directory};
-use super::{Algorithm, BlobError, Digest, Exclusive, Layout, Locked};
+use super::{Algorithm, BlobError, BlobStat, Digest, Exclusive, Layout, Locked};
 use crate::error::{Error, Kind};
 
 /// The directory in the layout's root.
@@ -86,10 +86,31 @@ pub struct Removal {
     pub id: RemovalId,
     /// When it was.
     pub at: Timestamp,
-    /// The bytes of its record; `None` if it has none that can be read.
-    pub record: Option<Vec<u8>>,
+    /// Its record.
+    pub record: RecordFile,
     /// The blobs that lie with it.
     pub blobs: Vec<Digest>,
+}
+
+/// The record of a removal, as it lies in the trash.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RecordFile {
+    /// There is none: the run that was to write it was killed.
+    Missing,
+    /// There is one that cannot be read.
+    Unreadable,
+    /// Its bytes.
+    Bytes(Vec<u8>),
+}
+
+impl RecordFile {
+    /// Its bytes, if there are any.
+    pub fn bytes(&self) -> Option<&[u8]> {
+        match self {
+            RecordFile::Bytes(bytes) => Some(bytes),
+            RecordFile::Missing | RecordFile::Unreadable => None,
+        }
+    }
 }
 
 /// Everything in the trash of a layout.
@@ -114,6 +135,11 @@ impl Trash {
     /// Every blob in it, once, in no particular order.
     pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
         self.places.keys()
+    }
+
+    /// The latest removal that has a blob.
+    pub fn place(&self, digest: &Digest) -> Option<&RemovalId> {
+        Some(&self.removals[*self.places.get(digest)?].id)
     }
 
     /// Whether a blob is in it.
@@ -279,14 +305,27 @@ impl<M> Locked<M> {
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
         match self.trashed_dir(trash, digest)? {
-            Some(dir) => super::blobs::read_verified(
-                open_regular(&dir, digest.file_name().as_ref())?,
-                digest,
-                size,
-                limit,
-                bytes,
-            ),
+            Some(dir) => {
+                let opened = self.open_trashed(&dir, digest)?;
+                super::blobs::read_verified(opened, digest, size, limit, bytes)
+            }
             None => Ok(false),
+        }
+    }
+
+    /// A blob that is a symbolic link leads from where it was, not from where it is.
+    fn open_trashed(
+        &self,
+        dir: &OwnedFd,
+        digest: &Digest,
+    ) -> Result<Option<(File, u64)>, BlobError> {
+        let name = digest.file_name();
+        match rustix::fs::readlinkat(dir, name.as_ref(), Vec::new()) {
+            Ok(target) => match self.blobs.directory(digest) {
+                Some(home) => open_regular(home, target.as_c_str()),
+                None => Ok(None),
+            },
+            Err(_) => open_regular(dir, name.as_ref()),
         }
     }
 
@@ -294,46 +333,59 @@ impl<M> Locked<M> {
     pub fn size_of_trashed(&self, trash: &Trash, digest: &Digest) -> u64 {
         let dir = self.trashed_dir(trash, digest).ok().flatten();
         dir.and_then(|dir| stat(&dir, digest))
-            .map_or(0, |(size, _)| size)
+            .map_or(0, |stat| stat.size)
     }
 
-    /// How much a removal holds.
+    /// How much each of several removals holds. Of a file with several names the bytes count with
+    /// the last of them; with names elsewhere they do not.
     ///
     /// # Errors
-    /// It cannot be listed.
-    pub fn weigh_removal(&self, id: &RemovalId) -> anyhow::Result<Weight> {
-        let mut weight = Weight::default();
-        let context = || format!("cannot read `{TRASH}/{}`", id.as_str());
-        if let Some(dir) = self.removal_dir(id).with_context(context)? {
-            each_blob(&dir, &mut |dir, digest| {
-                if let Some((size, links)) = stat(dir, &digest) {
-                    weight.blobs += 1;
-                    weight.bytes += if links > 1 { 0 } else { size };
-                }
-                Ok(())
-            })
-            .with_context(context)?;
+    /// One cannot be listed.
+    pub fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
+        let mut names: HashMap<(u64, u64), u64> = HashMap::new();
+        let mut weights = Vec::new();
+        for id in ids {
+            let mut weight = Weight::default();
+            let context = || format!("cannot read `{TRASH}/{}`", id.as_str());
+            if let Some(dir) = self.removal_dir(id).with_context(context)? {
+                each_blob(&dir, &mut |dir, digest| {
+                    if let Some(stat) = stat(dir, &digest) {
+                        weight.blobs += 1;
+                        let seen = names.entry(stat.file).or_default();
+                        *seen += 1;
+                        if *seen >= self.layout.ages.first_links(stat) {
+                            weight.bytes = weight.bytes.saturating_add(stat.size);
+                        }
+                    }
+                    Ok(())
+                })
+                .with_context(context)?;
+            }
+            weights.push(weight);
         }
-        Ok(weight)
+        Ok(weights)
     }
 }
 
-fn stat(dir: &OwnedFd, digest: &Digest) -> Option<(u64, u64)> {
-    let stat =
-        rustix::fs::statat(dir, digest.file_name().as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    let stat = super::blobs::blob_stat(&stat)?;
-    Some((stat.size, stat.links))
+fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
+    let name = digest.file_name();
+    let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
+    super::blobs::blob_stat(&stat)
 }
 
-fn read_record(removal: &OwnedFd) -> Option<Vec<u8>> {
+fn read_record(removal: &OwnedFd) -> RecordFile {
     use std::io::Read as _;
-    let (file, size) = open_regular(removal, RECORD).ok()??;
-    if size > MAX_RECORD_BYTES {
-        return None;
+    match open_regular(removal, RECORD) {
+        Ok(None) => RecordFile::Missing,
+        Ok(Some((file, size))) if size <= MAX_RECORD_BYTES => {
+            let mut bytes = Vec::new();
+            match file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes) {
+                Ok(_) => RecordFile::Bytes(bytes),
+                Err(_) => RecordFile::Unreadable,
+            }
+        }
+        _ => RecordFile::Unreadable,
     }
-    let mut bytes = Vec::new();
-    file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes).ok()?;
-    Some(bytes)
 }
 
 /// A removal that blobs are being moved into.
@@ -373,6 +425,7 @@ impl Locked<Exclusive> {
     pub fn begin_removal(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<OpenRemoval> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
+        self.refuse_distant_blobs()?;
         let trash = make(&self.layout.dir, TRASH).map_err(|e| match e {
             Errno::NOTDIR => anyhow::Error::new(
                 Error::layout(format!("`{}` is no directory", path.display()))
@@ -391,6 +444,23 @@ impl Locked<Exclusive> {
             dir,
             algorithms: Vec::new(),
         })
+    }
+
+    /// A file cannot be moved to another file system.
+    fn refuse_distant_blobs(&self) -> anyhow::Result<()> {
+        let root = rustix::fs::fstat(&self.layout.dir)?;
+        for dir in self.blobs.own_directories() {
+            if rustix::fs::fstat(dir)?.st_dev != root.st_dev {
+                let path = self.path().join("blobs");
+                return Err(Error::layout(format!(
+                    "`{}` is on another file system than the trash",
+                    path.display()
+                ))
+                .hint("nothing was changed; remove without --trash")
+                .into());
+            }
+        }
+        Ok(())
     }
 
     /// Opens a removal that is there, to move more blobs into it.
@@ -427,12 +497,16 @@ impl Locked<Exclusive> {
             root,
             &name,
             OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Mode::from_raw_mode(0o644),
+            Mode::RUSR | Mode::WUSR,
         )
         .with_context(context)?;
         let mut file = File::from(file);
+        // It repeats what is in index.json, so nobody else shall read it.
+        let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
+            .map_or(0o600, |index| index.st_mode & 0o666);
         let written = file
             .write_all(record)
+            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?))
             .and_then(|()| file.sync_all())
             .and_then(|()| Ok(rustix::fs::renameat(root, &name, dir, RECORD)?));
         if written.is_err() {
@@ -498,6 +572,10 @@ impl Locked<Exclusive> {
     /// # Errors
     /// What the operating system says.
     pub fn sync_blobs(&self) -> anyhow::Result<()> {
+        for dir in self.blobs.directories() {
+            sync_directory(dir)?;
+        }
+        // One that was made since is not among them.
         for algorithm in Algorithm::ALL {
             if let Some(dir) = enter_all(&self.layout.dir, &["blobs", algorithm.name()])? {
                 sync_directory(&dir)?;
@@ -511,28 +589,21 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; the next prune tries again.
-    pub fn empty_removal(&self, id: &RemovalId) -> anyhow::Result<Weight> {
+    pub fn empty_removal(&self, id: &RemovalId) -> anyhow::Result<()> {
         let context = || format!("cannot delete `{TRASH}/{}`", id.as_str());
-        let empty = || -> Result<Weight, Errno> {
-            let mut weight = Weight::default();
+        let empty = || -> Result<(), Errno> {
             let Some(dir) = self.removal_dir(id)? else {
-                return Ok(weight);
+                return Ok(());
             };
             match rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()) {
                 Ok(()) | Err(Errno::NOENT) => {}
                 Err(e) => return Err(e),
             }
             each_blob(&dir, &mut |dir, digest| {
-                let found = stat(dir, &digest);
-                rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty())?;
-                if let Some((size, links)) = found {
-                    weight.blobs += 1;
-                    weight.bytes += if links > 1 { 0 } else { size };
-                }
-                Ok(())
+                rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty())
             })?;
             remove_directories(&self.layout, id);
-            Ok(weight)
+            Ok(())
         };
         let emptied = empty().map_err(|e| Error::new(Kind::Failed, io::Error::from(e).to_string()));
         emptied.with_context(context)

@@ -11,7 +11,7 @@ use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::Spacing;
 use crate::image::reach::{Cuts, Reach, Start};
-use crate::image::removal::{OldFile, Record, cuts};
+use crate::image::removal::{OldFile, Record, Row, cuts};
 use crate::layout::{Digest, RemovalId, Trash};
 
 /// A removal in the trash, understood.
@@ -23,6 +23,8 @@ pub struct Removed {
     pub record: Record,
     /// What the entries that it took away lead to.
     pub contents: Contents,
+    /// The blobs that lie with it.
+    pub blobs: HashSet<Digest>,
 }
 
 /// What comes back.
@@ -30,10 +32,8 @@ pub struct Removed {
 pub struct Restoration {
     /// Entries of index.json that come back or get their old text, as they are shown.
     pub restored: Vec<(String, Digest)>,
-    /// New entries, by the position that they shall have.
-    pub inserted: Vec<(usize, String)>,
-    /// Entries of index.json that get another text.
-    pub replaced: BTreeMap<usize, String>,
+    /// The texts of all entries from now on, if they change.
+    pub entries: Option<Vec<String>>,
     /// How the entries were separated when they went.
     pub spacing: Option<Spacing>,
     /// Blobs that leave the trash.
@@ -71,12 +71,13 @@ struct Choice<'a> {
 
 /// Decides what comes back. `arguments` are names and digests; without any, everything does.
 /// `current` are the contents of the layout as if the trash were part of it, `removals` are in the
-/// order of time.
+/// order of time, and `is_stored` tells whether the layout has a blob.
 pub fn restore(
     current: &Contents,
     trash: &Trash,
     removals: &[Removed],
     arguments: &[String],
+    is_stored: &dyn Fn(&Digest) -> bool,
 ) -> Restoration {
     let mut choice = Choice {
         current,
@@ -95,7 +96,9 @@ pub fn restore(
             choice.refusals.push(refusal);
         }
     }
-    choice.finish(arguments.is_empty())
+    let mut restoration = choice.finish(arguments.is_empty());
+    restoration.blobs.retain(|digest| !is_stored(digest));
+    restoration
 }
 
 impl Choice<'_> {
@@ -107,7 +110,6 @@ impl Choice<'_> {
             self.whole
                 .extend(images.filter_map(|lost| lost.image.parse().ok()));
         }
-        self.blobs.extend(self.trash.blobs().cloned());
     }
 
     fn add(&mut self, argument: &str) -> Result<(), Refusal> {
@@ -126,7 +128,7 @@ impl Choice<'_> {
             };
             let rows = records.iter().flat_map(|id| &table.record(*id).entries);
             self.rows.extend(rows.map(|row| (number, *row)));
-            let belongings = belongings(&removed.contents, found.target);
+            let belongings = belongings(&removed.contents, &[found.target]);
             self.rows
                 .extend(belongings.into_iter().map(|row| (number, row)));
             return Ok(());
@@ -161,8 +163,8 @@ impl Choice<'_> {
         let removals = self.removals.iter().enumerate();
         let lost = removals.map(|(number, removed)| {
             let graph = &removed.contents.graph;
-            let earlier = self.removals[..number].iter().map(|r| &r.record);
-            let mut cuts = cuts(earlier, graph);
+            let earlier = self.removals[..number].iter().map(|r| (&r.id, &r.record));
+            let mut cuts = cuts(earlier, self.trash, graph);
             cuts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
             cuts
         });
@@ -172,106 +174,77 @@ impl Choice<'_> {
     fn finish(mut self, everything: bool) -> Restoration {
         let mut restoration = Restoration {
             blobs: std::mem::take(&mut self.blobs),
+            refusals: std::mem::take(&mut self.refusals),
             ..Restoration::default()
         };
-        let mut refusals = std::mem::take(&mut self.refusals);
-        let index = &self.current.index;
-        let mut by_text: HashMap<&str, Vec<usize>> = HashMap::new();
-        for position in 0..index.entries().len() {
-            let same = by_text.entry(index.entry_text(position)).or_default();
-            same.push(position);
-        }
-        let mut names: HashMap<&str, &Digest> = HashMap::new();
+        let mut list = List::new(self.current);
         let mut done: HashSet<(usize, usize)> = HashSet::new();
         let lost = self.lost_earlier();
-        let mut reaches: HashMap<usize, Reach<'_>> = HashMap::new();
-        let mut below = |number: usize, target: NodeId, found: &mut BTreeSet<Digest>| {
-            let graph = &self.removals[number].contents.graph;
-            let reach = reaches
-                .entry(number)
-                .or_insert_with(|| Reach::with_cuts(graph, &lost[number]));
-            let start = Start::Image(target);
-            reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
-                let digest = graph.digest(node);
-                if self.trash.contains(digest) {
-                    found.insert(digest.clone());
-                }
-            });
-        };
         // The latest removal is undone first, so positions mean what they meant then.
-        let mut rows: Vec<(usize, usize)> = self.rows.iter().copied().collect();
-        rows.sort_by_key(|(number, row)| (std::cmp::Reverse(*number), *row));
-        for (number, row) in rows {
-            let removed = &self.removals[number];
-            let text = removed.record.rows[row].entry.get();
+        for (number, removed) in self.removals.iter().enumerate().rev() {
             let graph = &removed.contents.graph;
-            let Some(id) = removed.contents.table.of_entry(row) else {
-                continue;
-            };
-            let record = removed.contents.table.record(id);
-            let digest = graph.digest(record.target);
-            // An entry that is there twice can have gone twice.
-            if by_text.get_mut(text).and_then(Vec::pop).is_some() {
+            let mut reach = Reach::with_cuts(graph, &lost[number]);
+            let chosen = self.rows.range((number, 0)..(number + 1, 0));
+            let (parts, images): (Vec<usize>, Vec<usize>) =
+                chosen.map(|(_, row)| *row).partition(|row| {
+                    let id = removed.contents.table.of_entry(*row);
+                    id.is_some_and(|id| removed.contents.table.record(id).kind.is_dependent())
+                });
+            let mut refused = Vec::new();
+            let mut accepted = Vec::new();
+            for row in images {
+                match list.restore(removed, row, &mut restoration) {
+                    Some(target) => accepted.push((row, target)),
+                    None => refused.push(row),
+                }
+            }
+            // What belongs to an image that stays in the trash stays there with it.
+            let mut left = belongings(&removed.contents, &targets(removed, &refused));
+            let taken: Vec<NodeId> = accepted.iter().map(|(_, target)| *target).collect();
+            let taken = belongings(&removed.contents, &taken);
+            left.retain(|row| !taken.contains(row));
+            for row in parts {
+                if left.contains(&row) {
+                    refused.push(row);
+                } else if let Some(target) = list.restore(removed, row, &mut restoration) {
+                    accepted.push((row, target));
+                }
+            }
+            list.settle();
+            for (row, target) in accepted {
                 done.insert((number, row));
-                below(number, record.target, &mut restoration.blobs);
-                continue;
+                reach.walk(
+                    graph,
+                    Start::Image(target),
+                    Follow::Subjects,
+                    &mut |_, _| (),
+                );
             }
-            let shown = record.shown(graph);
-            if graph.is_missing_document(record.target) {
-                restoration.missing.push((shown.clone(), digest.clone()));
-            }
-            let replaced = removed.record.rows[row].replaced_by.as_ref();
-            let replaced = replaced.and_then(|text| by_text.get_mut(text.get())?.pop());
-            if replaced.is_none() && !record.is_dangling() {
-                let table = &self.current.table;
-                let there = table
-                    .of_key(&record.key)
-                    .iter()
-                    .filter(|id| {
-                        let mut entries = table.record(**id).entries.iter();
-                        entries.any(|at| !restoration.replaced.contains_key(at))
-                    })
-                    .map(|id| self.current.graph.digest(table.record(*id).target));
-                let there: Vec<&Digest> = there.collect();
-                let given = names.get(&*record.key).copied();
-                if there.contains(&digest) {
-                    done.insert((number, row));
-                    below(number, record.target, &mut restoration.blobs);
-                    continue;
-                }
-                let other = there.first().copied().or(given);
-                if let Some(other) = other.filter(|other| *other != digest) {
-                    refusals.push(
-                        Refusal::new(
-                            RefusalClass::Conflict,
-                            format!("conflict: {} leads to {other} now", quoted(&shown)),
-                        )
-                        .hint(format!(
-                            "`ocirm untag` frees the name; {} stays in the trash",
-                            digest.short()
-                        )),
+            let mut stays = Reach::new(graph);
+            if everything {
+                for target in targets(removed, &refused) {
+                    stays.walk(
+                        graph,
+                        Start::Image(target),
+                        Follow::Subjects,
+                        &mut |_, _| (),
                     );
-                    continue;
                 }
+                // What nothing led to comes back, too.
+                let stray = removed.blobs.iter().filter(|digest| {
+                    let node = graph.find(digest);
+                    !node.is_some_and(|node| stays.contains(node))
+                });
+                restoration.blobs.extend(stray.cloned());
             }
-            names.insert(&record.key, digest);
-            done.insert((number, row));
-            restoration.restored.push((shown, digest.clone()));
-            match replaced {
-                Some(position) => {
-                    restoration.replaced.insert(position, text.to_owned());
-                }
-                None => {
-                    restoration.spacing = removed.record.spacing.clone();
-                    let position = removed.record.rows[row].position;
-                    restoration.inserted.push((position, text.to_owned()));
-                }
-            }
-            below(number, record.target, &mut restoration.blobs);
+            let back = graph.ids().filter(|node| reach.contains(*node));
+            let back = back.map(|node| graph.digest(node));
+            let back = back.filter(|digest| self.trash.contains(digest));
+            restoration.blobs.extend(back.cloned());
         }
+        restoration.entries = list.changed();
         self.give_back_parts(&mut restoration);
         self.settle_records(everything, &done, &mut restoration);
-        restoration.refusals = refusals;
         restoration
     }
 
@@ -323,12 +296,181 @@ impl Choice<'_> {
     }
 }
 
-/// The rows of a removal that went with an image because they belong to it.
-fn belongings(contents: &Contents, image: NodeId) -> Vec<usize> {
+fn targets(removed: &Removed, rows: &[usize]) -> Vec<NodeId> {
+    let table = &removed.contents.table;
+    let ids = rows.iter().filter_map(|row| table.of_entry(*row));
+    ids.map(|id| table.record(id).target).collect()
+}
+
+/// The entries of index.json while things come back to it.
+struct List<'a> {
+    entries: Vec<Listed<'a>>,
+    /// The numbers of the entries, in their order.
+    order: Vec<usize>,
+    /// Those that come back with the removal that is being undone, and their positions.
+    coming: Vec<(usize, usize)>,
+    /// Entries by their text, as far as nothing was found to be the same.
+    by_text: HashMap<&'a str, Vec<usize>>,
+    by_name: HashMap<&'a str, Vec<usize>>,
+    is_changed: bool,
+}
+
+struct Listed<'a> {
+    text: &'a str,
+    name: Option<&'a str>,
+    digest: Option<&'a Digest>,
+}
+
+impl<'a> List<'a> {
+    fn new(current: &'a Contents) -> List<'a> {
+        let mut list = List {
+            entries: Vec::new(),
+            order: Vec::new(),
+            coming: Vec::new(),
+            by_text: HashMap::new(),
+            by_name: HashMap::new(),
+            is_changed: false,
+        };
+        for position in 0..current.index.entries().len() {
+            let record = current.table.of_entry(position);
+            let record = record.map(|id| current.table.record(id));
+            let number = list.push(Listed {
+                text: current.index.entry_text(position),
+                name: record
+                    .filter(|record| !record.is_dangling())
+                    .map(|record| &*record.key),
+                digest: record.map(|record| current.graph.digest(record.target)),
+            });
+            list.order.push(number);
+            list.register(number);
+        }
+        list
+    }
+
+    fn push(&mut self, entry: Listed<'a>) -> usize {
+        self.entries.push(entry);
+        self.entries.len() - 1
+    }
+
+    fn register(&mut self, number: usize) {
+        let entry = &self.entries[number];
+        self.by_text.entry(entry.text).or_default().push(number);
+        if let Some(name) = entry.name {
+            self.by_name.entry(name).or_default().push(number);
+        }
+    }
+
+    /// Brings one row back. The value is its image, `None` if a name leads elsewhere by now.
+    fn restore(
+        &mut self,
+        removed: &'a Removed,
+        row: usize,
+        restoration: &mut Restoration,
+    ) -> Option<NodeId> {
+        let graph = &removed.contents.graph;
+        let table = &removed.contents.table;
+        let record = table.record(table.of_entry(row)?);
+        let digest = graph.digest(record.target);
+        let Row {
+            entry,
+            position,
+            replaced_by,
+        } = &removed.record.rows[row];
+        // An entry that is there twice can have gone twice.
+        if self
+            .by_text
+            .get_mut(entry.get())
+            .and_then(Vec::pop)
+            .is_some()
+        {
+            return Some(record.target);
+        }
+        let shown = record.shown(graph);
+        let new = Listed {
+            text: entry.get(),
+            name: (!record.is_dangling()).then_some(&*record.key),
+            digest: Some(digest),
+        };
+        let replaced = replaced_by.as_ref();
+        let replaced = replaced.and_then(|text| self.by_text.get_mut(text.get())?.pop());
+        if let Some(number) = replaced {
+            if let Some(names) = self.entries[number]
+                .name
+                .and_then(|name| self.by_name.get_mut(name))
+            {
+                names.retain(|other| *other != number);
+            }
+            if let Some(name) = new.name {
+                self.by_name.entry(name).or_default().push(number);
+            }
+            self.entries[number] = new;
+        } else {
+            let others = new.name.and_then(|name| self.by_name.get(name));
+            let mut others = others.into_iter().flatten();
+            if let Some(number) = others.next() {
+                let there = self.entries[*number].digest;
+                if there == Some(digest) {
+                    return Some(record.target);
+                }
+                let there = there.map_or_else(String::new, Digest::to_string);
+                restoration.refusals.push(
+                    Refusal::new(
+                        RefusalClass::Conflict,
+                        format!("conflict: {} leads to {there} now", quoted(&shown)),
+                    )
+                    .hint(format!(
+                        "`ocirm untag` frees the name; {} stays in the trash",
+                        digest.short()
+                    )),
+                );
+                return None;
+            }
+            // What went together comes back together, twins too.
+            let number = self.push(new);
+            self.coming.push((*position, number));
+            restoration.spacing.clone_from(&removed.record.spacing);
+        }
+        if graph.is_missing_document(record.target) {
+            restoration.missing.push((shown.clone(), digest.clone()));
+        }
+        self.is_changed = true;
+        restoration.restored.push((shown, digest.clone()));
+        Some(record.target)
+    }
+
+    /// Puts what came back where it was: at its old position, or at the end of a list that is
+    /// shorter by now.
+    fn settle(&mut self) {
+        self.coming.sort_unstable();
+        for (_, number) in self.coming.clone() {
+            self.register(number);
+        }
+        let mut coming = std::mem::take(&mut self.coming).into_iter().peekable();
+        let mut order = Vec::with_capacity(self.order.len() + coming.len());
+        for number in std::mem::take(&mut self.order) {
+            while let Some((_, new)) = coming.next_if(|(position, _)| *position <= order.len()) {
+                order.push(new);
+            }
+            order.push(number);
+        }
+        order.extend(coming.map(|(_, new)| new));
+        self.order = order;
+    }
+
+    fn changed(&self) -> Option<Vec<String>> {
+        let texts = self.order.iter().map(|number| self.entries[*number].text);
+        self.is_changed.then(|| texts.map(str::to_owned).collect())
+    }
+}
+
+/// The rows of a removal that went with images because they belong to them.
+fn belongings(contents: &Contents, images: &[NodeId]) -> HashSet<usize> {
     let graph = &contents.graph;
     let mut reach = Reach::new(graph);
-    reach.walk(graph, Start::Image(image), Follow::Needed, &mut |_, _| ());
-    let mut rows = Vec::new();
+    for image in images {
+        reach.walk(graph, Start::Image(*image), Follow::Needed, &mut |_, _| ());
+    }
+    let mut rows = HashSet::new();
     let mut todo: Vec<_> = contents
         .table
         .records()

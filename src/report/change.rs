@@ -59,7 +59,7 @@ pub struct Report {
     notes: Vec<String>,
     /// Blobs that go to the trash, and their bytes.
     #[serde(skip)]
-    trashed: EmptiedTrash,
+    trashed: SparedBlobs,
 }
 
 /// A blob that goes.
@@ -120,6 +120,8 @@ pub struct SparedBlobs {
 /// See [`Report::emptied`].
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct EmptiedTrash {
+    /// How many removals; some take only names away.
+    pub removals: u64,
     /// How many blobs.
     pub blobs: u64,
     /// Bytes that leave the disk with them.
@@ -194,7 +196,7 @@ impl Report {
         let Spared { blobs, bytes } = facts.garbage.spared;
         let emptied = emptied(facts);
         let to_trash = gone.iter().filter(|blob| blob.goes != Goes::Away);
-        let trashed = EmptiedTrash {
+        let trashed = SparedBlobs {
             blobs: to_trash.clone().count() as u64,
             bytes: to_trash.fold(0, |sum, blob| sum.saturating_add(blob.size)),
         };
@@ -263,7 +265,7 @@ impl Report {
             && self.deleted.is_empty()
             && self.rewritten.is_empty()
             && self.entries_removed + self.entries_dangling == 0
-            && self.emptied.blobs == 0
+            && self.emptied.removals == 0
     }
 
     /// How many blobs leave the layout or the trash.
@@ -389,32 +391,29 @@ impl Report {
             parts.push(format!("{} {images} dangling", verb("left", "leave")));
         }
         let trashed = || {
-            let EmptiedTrash { blobs, bytes } = self.trashed;
-            format!(
-                "{} ({}) to the trash",
-                count(blobs, "blob", "blobs"),
-                size(bytes)
-            )
+            let SparedBlobs { blobs, bytes } = self.trashed;
+            format!("{} ({})", count(blobs, "blob", "blobs"), size(bytes))
         };
         let moved = verb("moved", "move");
         if self.to_trash && !self.deleted.is_empty() {
-            parts.push(format!("{moved} {}", trashed()));
+            parts.push(format!("{moved} {} to the trash", trashed()));
         } else if !self.deleted.is_empty() {
             let blobs = count(self.deleted.len(), "blob", "blobs");
             let freed = size(self.freed_bytes - self.emptied.bytes);
             parts.push(format!("{} {blobs}", verb("deleted", "delete")));
             if self.trashed.blobs > 0 {
                 parts.push(format!(
-                    "{moved} {} of them, which what is in there needs",
+                    "{moved} {} of these to the trash, where something needs them",
                     trashed()
                 ));
             }
             parts.push(format!("{} {freed}", verb("freed", "free")));
         }
-        if self.emptied.blobs > 0 {
+        if self.emptied.removals > 0 {
             parts.push(format!(
-                "{} {} ({}) from the trash",
+                "{} {} with {} ({}) from the trash",
                 verb("deleted", "delete"),
+                count(self.emptied.removals, "removal", "removals"),
                 count(self.emptied.blobs, "blob", "blobs"),
                 size(self.emptied.bytes)
             ));
@@ -456,16 +455,19 @@ impl Report {
 }
 
 fn emptied(facts: &Facts<'_>) -> EmptiedTrash {
-    let (blobs, bytes) = match facts.outcome {
-        Some(outcome) => (outcome.emptied.blobs, outcome.emptied.bytes),
-        None => facts
-            .expired
-            .iter()
-            .fold((0, 0), |(blobs, bytes), (_, weight)| {
-                (blobs + weight.blobs, bytes + weight.bytes)
-            }),
-    };
-    EmptiedTrash { blobs, bytes }
+    let mut emptied = EmptiedTrash::default();
+    if let Some(outcome) = facts.outcome {
+        let done = outcome.emptied;
+        emptied.removals = done.removals;
+        (emptied.blobs, emptied.bytes) = (done.weight.blobs, done.weight.bytes);
+        return emptied;
+    }
+    for (_, weight) in facts.expired {
+        emptied.removals += 1;
+        emptied.blobs += weight.blobs;
+        emptied.bytes = emptied.bytes.saturating_add(weight.bytes);
+    }
+    emptied
 }
 
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
@@ -632,7 +634,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
                 "interrupted: {} that nothing needs any more left",
                 count(outcome.interrupted, "blob", "blobs")
             ),
-            Some("`ocirm prune` deletes them"),
+            Some("the next prune takes them"),
         );
     }
     for reason in &outcome.not_emptied {

@@ -2,6 +2,7 @@
 
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
+use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -168,23 +169,67 @@ pub(crate) fn run(args: &[String], home: &Path) -> Finished {
 }
 
 /// Runs a command, which is the program with these arguments or brings it to run, as `run` does.
-pub(crate) fn finish(mut command: Command, args: &[String]) -> Finished {
-    let mut out = tempfile::tempfile().expect("a temporary file");
-    let mut err = tempfile::tempfile().expect("a temporary file");
-    let handle = |file: &File| Stdio::from(file.try_clone().expect("a second handle of a file"));
-    let mut child = command
-        .stdin(Stdio::null())
-        .stdout(handle(&out))
-        .stderr(handle(&err))
-        .spawn()
-        .expect("the program starts");
-    let status = wait(&mut child);
-    Finished {
-        args: args.to_vec(),
-        status,
-        out: printed(&mut out),
-        err: printed(&mut err),
-        asked: None,
+pub(crate) fn finish(command: Command, args: &[String]) -> Finished {
+    Running::start(command, args).finish()
+}
+
+/// A command that was started, with empty input.
+pub(crate) struct Running {
+    pub(crate) child: Child,
+    args: Vec<String>,
+    out: File,
+    err: File,
+}
+
+impl Running {
+    /// Starts it. `args` are what it is called in messages.
+    pub(crate) fn start(mut command: Command, args: &[String]) -> Self {
+        let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
+        let handle =
+            |file: &File| Stdio::from(file.try_clone().expect("a second handle of a file"));
+        let child = command
+            .stdin(Stdio::null())
+            .stdout(handle(&out))
+            .stderr(handle(&err))
+            .spawn()
+            .expect("the program starts");
+        Running {
+            child,
+            args: args.to_vec(),
+            out,
+            err,
+        }
+    }
+
+    /// Waits until standard error says this somewhere.
+    pub(crate) fn wait_for(&self, text: &str) {
+        let end = Instant::now() + TIME_LIMIT;
+        loop {
+            let mut bytes = vec![0; 1 << 16];
+            // The position of the file is the program's, so nothing is read by way of it here.
+            let n = self
+                .err
+                .read_at(&mut bytes, 0)
+                .expect("what was printed can be read");
+            let said = String::from_utf8_lossy(&bytes[..n]);
+            if said.contains(text) {
+                return;
+            }
+            assert!(Instant::now() < end, "it never says {text:?}, but: {said}");
+            thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// Waits for its end.
+    pub(crate) fn finish(mut self) -> Finished {
+        let status = wait(&mut self.child);
+        Finished {
+            args: self.args,
+            status,
+            out: printed(&mut self.out),
+            err: printed(&mut self.err),
+            asked: None,
+        }
     }
 }
 

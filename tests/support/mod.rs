@@ -8,5 +8,6 @@ pub(crate) mod json_text;
 pub(crate) mod judge;
 pub(crate) mod layout_builder;
 pub(crate) mod names;
+pub(crate) mod strace;
 pub(crate) mod terminal;
 pub(crate) mod tree;

@@ -4,12 +4,13 @@ use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{Mode, OFlags};
+use rustix::process::{Pid, Signal};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{
     LocalModes, OptionalActions, OutputModes, Winsize, tcgetattr, tcsetattr, tcsetwinsize,
@@ -72,6 +73,22 @@ enum Stream {
 
 /// Runs it with three terminals, standard output one of its own, and types the answer when the question appears.
 pub(crate) fn run_on_terminal(args: &[String], home: &Path, answer: &str) -> Finished {
+    on_terminal(args, home, &|keyboard, _| {
+        keyboard
+            .write_all(answer.as_bytes())
+            .expect("a terminal takes what is typed");
+    })
+}
+
+/// The same, but what comes at the question is no answer but a signal.
+pub(crate) fn signal_at_question(args: &[String], home: &Path, signal: Signal) -> Finished {
+    on_terminal(args, home, &|_, child| {
+        rustix::process::kill_process(Pid::from_child(child), signal)
+            .expect("an own child can be signalled");
+    })
+}
+
+fn on_terminal(args: &[String], home: &Path, at_question: &dyn Fn(&mut File, &Child)) -> Finished {
     let talk = Terminal::open().expect("a pseudo-terminal");
     let out = Terminal::open().expect("a pseudo-terminal");
     let mut child = ocirm(args, home)
@@ -106,9 +123,7 @@ pub(crate) fn run_on_terminal(args: &[String], home: &Path, answer: &str) -> Fin
         let is_asked = |bytes: &[u8]| String::from_utf8_lossy(bytes).contains(QUESTION);
         if asked_at.is_none() && (is_asked(&talked) || is_asked(&printed)) {
             asked_at = Some(printed.len());
-            keyboard
-                .write_all(answer.as_bytes())
-                .expect("a terminal takes what is typed");
+            at_question(&mut keyboard, &child);
         }
     }
     let status = wait(&mut child);
