@@ -94,7 +94,8 @@ pub struct Record {
     pub target: NodeId,
     /// Its entries, by position in index.json.
     pub entries: Vec<usize>,
-    /// Whether its dangling name stands in the file: somebody untagged it on purpose.
+    /// Whether its dangling name stands in the file, in each of its entries: somebody untagged it on
+    /// purpose.
     pub explicit: bool,
     /// What it is.
     pub kind: Kind,
@@ -185,8 +186,13 @@ impl Table {
                 id
             });
             let record = &mut table.records[id.0];
+            // An entry without any name beside an untagged one may be a part of another image still.
+            let explicit = record.is_dangling() && entry.name().is_some();
+            record.explicit = explicit && (record.explicit || record.entries.is_empty());
+            if !explicit && record.subject.is_none() {
+                record.subject = subject_of(&record.name, entry, target, graph);
+            }
             record.entries.push(position);
-            record.explicit |= record.is_dangling() && entry.name().is_some();
             if record.parent.is_none() && entry.parent.is_some() {
                 record.parent = entry.parent.as_deref().cloned();
                 table.with_parent.push(id);
