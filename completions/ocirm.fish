@@ -51,7 +51,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l color -d 'When to use
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, in the order of index.json; for the newest first use --format \'{{.ID}}\''
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below each image its platforms, attestations and referrers, and the layers of caches'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'

@@ -212,7 +212,8 @@ pub struct LsArgs {
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// Print IDs only, each once
+    /// Print IDs only, each once, in the order of index.json; for the newest first use
+    /// --format '{{.ID}}'
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// Show below each image its platforms, attestations and referrers, and the layers of caches

@@ -22,7 +22,7 @@ use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
 use crate::image::usage::{ImageUsage, usage};
-use crate::layout::Locked;
+use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
@@ -61,6 +61,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         tree: args.tree,
         containers: (!args.containers.is_empty()).then_some(&containers),
         name_layout: found.several,
+        quiet: args.quiet,
     };
     let mut lines = Vec::new();
     let mut status = 0;
@@ -94,6 +95,7 @@ struct Selection<'a> {
     tree: bool,
     containers: Option<&'a Vec<Container>>,
     name_layout: bool,
+    quiet: bool,
 }
 
 impl Selection<'_> {
@@ -106,6 +108,9 @@ impl Selection<'_> {
         lines: &mut Vec<ImageLine>,
     ) -> anyhow::Result<u8> {
         let layout = open_to_look(session, path)?;
+        if self.quiet && self.filters.is_empty() {
+            return self.list_ids(session, &layout, lines);
+        }
         let contents = session.load(&layout, &[])?;
         let listing = Listing::new(&layout, &contents);
         listing.facts.read_configs(self.filters.need_configs());
@@ -140,9 +145,44 @@ impl Selection<'_> {
                 }
             })
             .collect();
-        own.sort_by(|a, b| (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest)));
+        if !self.quiet {
+            own.sort_by(|a, b| {
+                (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest))
+            });
+        }
         lines.append(&mut own);
-        Ok(listing.warn(session))
+        let status = warn(session, &contents.graph);
+        drop(listing);
+        if !self.name_layout {
+            // Giving back the memory of a large layout piece by piece takes longer than ending does.
+            std::mem::forget(contents);
+        }
+        Ok(status)
+    }
+}
+
+impl Selection<'_> {
+    /// Adds what a list of IDs shows, without reading what it does not.
+    fn list_ids(
+        &self,
+        session: &Session,
+        layout: &Locked<Shared>,
+        lines: &mut Vec<ImageLine>,
+    ) -> anyhow::Result<u8> {
+        let mut progress = session.console.progress("reading manifests");
+        let contents = Contents::load_kinds(layout, &mut |done| progress.update(done, None))?;
+        drop(progress);
+        let graph = &contents.graph;
+        let records = contents.table.records().map(|(_, record)| record);
+        lines.extend(
+            records
+                .filter(|record| self.all || !record.kind.is_dependent())
+                .filter(|record| is_wanted(record, graph, &self.wanted))
+                .map(|record| ImageLine::id(graph.digest(record.target), record.kind.word())),
+        );
+        let status = warn(session, graph);
+        std::mem::forget(contents);
+        Ok(status)
     }
 }
 
@@ -194,6 +234,9 @@ impl Bounds {
     }
 }
 
+/// The platforms that an image lists, and those of them that are missing.
+type Platforms = (Rc<[String]>, Rc<[String]>);
+
 struct Listing<'a, M> {
     contents: &'a Contents,
     facts: Facts<'a, M>,
@@ -201,7 +244,7 @@ struct Listing<'a, M> {
     present: Vec<bool>,
     /// What needs something that cannot be trusted.
     damaged: HashSet<NodeId>,
-    platforms: RefCell<HashMap<*const Offer, (Rc<[String]>, Rc<[String]>)>>,
+    platforms: RefCell<HashMap<*const Offer, Platforms>>,
 }
 
 impl<'a, M> Listing<'a, M> {
@@ -273,7 +316,7 @@ impl<'a, M> Listing<'a, M> {
 
     /// The platforms that an image lists, and those of them that are missing. Names of one image
     /// share them.
-    fn platforms(&self, id: RecordId) -> (Rc<[String]>, Rc<[String]>) {
+    fn platforms(&self, id: RecordId) -> Platforms {
         let offer = self.facts.offer(id);
         let mut known = self.platforms.borrow_mut();
         let (all, missing) = known.entry(Rc::as_ptr(&offer)).or_insert_with(|| {
@@ -313,25 +356,24 @@ impl<'a, M> Listing<'a, M> {
         };
         branches.iter().map(branch).collect()
     }
+}
 
-    /// Says what is wrong with the layout; looking at it is possible all the same.
-    fn warn(&self, session: &Session) -> u8 {
-        let graph = &self.contents.graph;
-        for damage in graph.damage() {
-            session.console.error(&format!(
-                "the blob {} {}: {}",
-                graph.digest(damage.node),
-                if damage.unreadable {
-                    "cannot be read"
-                } else {
-                    "is damaged"
-                },
-                shown(&damage.reason)
-            ));
-        }
-        match graph.damage() {
-            [] => 0,
-            _ => Kind::Layout.exit_status(),
-        }
+/// Says what is wrong with the layout; looking at it is possible all the same.
+fn warn(session: &Session, graph: &Graph) -> u8 {
+    for damage in graph.damage() {
+        session.console.error(&format!(
+            "the blob {} {}: {}",
+            graph.digest(damage.node),
+            if damage.unreadable {
+                "cannot be read"
+            } else {
+                "is damaged"
+            },
+            shown(&damage.reason)
+        ));
+    }
+    match graph.damage() {
+        [] => 0,
+        _ => Kind::Layout.exit_status(),
     }
 }

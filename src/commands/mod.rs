@@ -328,6 +328,8 @@ struct Run<'a> {
     grace: Option<&'a str>,
     /// Layouts that share the blobs.
     also: &'a [PathBuf],
+    /// The program ends after it.
+    is_last: bool,
     /// For layouts of this run the others whose blobs are the same directories.
     beside: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
 }
@@ -386,9 +388,14 @@ impl Run<'_> {
             (decision, Some(outcome))
         };
         let report = decision.report(outcome.as_ref(), self.grace);
+        let decided = decision.exit_status(&report, self.lenient);
+        if self.is_last {
+            // Giving back the memory of a large layout piece by piece takes longer than ending does.
+            std::mem::forget(decision);
+        }
         let status = match session.interrupt.signal() {
             Some(signal) => Kind::Interrupted(signal).exit_status(),
-            None => decision.exit_status(&report, self.lenient),
+            None => decided,
         };
         Ok((report, status))
     }

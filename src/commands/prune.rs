@@ -53,6 +53,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         lenient: false,
         grace: Some(&args.grace),
         also: &args.also_roots,
+        is_last: !found.several,
         beside: Some(&beside),
     };
     let mut command = Prune {
@@ -238,8 +239,30 @@ impl Decide for Prune {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let contents = session.load(layout, also)?;
+        // Both take long and use little of the machine, so they go on side by side.
+        let (listed, contents) = std::thread::scope(|scope| {
+            let list = || {
+                let mut blobs = Vec::new();
+                layout.list_blobs(|digest| blobs.push(digest))?;
+                anyhow::Ok(blobs)
+            };
+            match std::thread::Builder::new().spawn_scoped(scope, list) {
+                Ok(listing) => {
+                    let contents = session.load(layout, also);
+                    match listing.join() {
+                        Ok(listed) => (listed, contents),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+                Err(_) => (list(), session.load(layout, also)),
+            }
+        });
+        let contents = contents?;
         contents.graph.refuse_damage()?;
+        let stored = gc::Listed {
+            layout,
+            blobs: listed?,
+        };
         let uses = Uses::new(&contents, &self.containers);
         let mut draft = Draft::with_uses(&contents, &uses);
         let nothing = ConfirmedLayout::default();
@@ -263,7 +286,7 @@ impl Decide for Prune {
         let mut garbage = gc::prune(
             &contents,
             &live,
-            layout,
+            &stored,
             &SweepOptions {
                 all: self.all,
                 spare_after: self.spare_after,

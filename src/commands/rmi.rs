@@ -45,6 +45,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         lenient: args.force || args.ignore,
         grace: None,
         also: &args.also_roots,
+        is_last: true,
         beside: None,
     };
     run.run_and_print(session, &path, &command)

@@ -17,6 +17,7 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
         lenient: args.ignore,
         grace: None,
         also: &[],
+        is_last: true,
         beside: None,
     };
     run.run_and_print(session, &path, &Untag { references })

@@ -21,6 +21,7 @@ mod trash;
 
 pub use mark::{Live, mark};
 pub use sweep::{
-    Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Spared, Stored, SweepOptions, prune, rmi,
+    Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Listed, Spared, Stored, SweepOptions, prune,
+    rmi,
 };
 pub use trash::{needed_by_trash, reappeared};

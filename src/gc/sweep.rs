@@ -11,10 +11,11 @@ use crate::error::Error;
 use crate::image::Contents;
 use crate::image::document;
 use crate::image::graph::{MAX_DOCUMENT_BYTES, NodeKind};
+use crate::image::reading;
 use crate::layout::{BlobStat, Digest, Locked, Refusal, RemovalId};
 
 /// The blobs of a layout as they lie on the disk.
-pub trait Stored {
+pub trait Stored: Sync {
     /// Calls `each` with every stored blob.
     ///
     /// # Errors
@@ -211,10 +212,38 @@ impl HardLinks {
     }
 }
 
-fn look(stored: &impl Stored, digest: &Digest) -> anyhow::Result<Option<BlobStat>> {
-    stored
-        .stat(digest)
-        .with_context(|| format!("cannot look at the blob {digest}"))
+/// Looks at blobs; the values are in the same order.
+fn look_at(stored: &impl Stored, blobs: &[&Digest]) -> anyhow::Result<Vec<Option<BlobStat>>> {
+    let stats = reading::read_all(blobs, &|blob, _| stored.stat(blob), || ());
+    let stats = stats.into_iter().zip(blobs);
+    stats
+        .map(|(stat, blob)| stat.with_context(|| format!("cannot look at the blob {blob}")))
+        .collect()
+}
+
+/// A layout whose blobs were listed while its manifests were read. What comes later is no garbage of
+/// ours to find.
+pub struct Listed<'a, M> {
+    /// The layout.
+    pub layout: &'a Locked<M>,
+    /// Its blobs.
+    pub blobs: Vec<Digest>,
+}
+
+impl<M> Stored for Listed<'_, M> {
+    fn list(&self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
+        self.blobs.iter().cloned().for_each(each);
+        Ok(())
+    }
+    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
+        self.layout.stat(digest)
+    }
+    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.layout.read(digest)
+    }
+    fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+        Stored::refusal(self.layout, digest)
+    }
 }
 
 /// What `rmi` deletes: what the graph held and is not marked any more.
@@ -224,11 +253,15 @@ fn look(stored: &impl Stored, digest: &Digest) -> anyhow::Result<Option<BlobStat
 pub fn rmi(contents: &Contents, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
     let mut links = HardLinks::default();
-    for node in contents.graph.ids().filter(|node| !live.contains(*node)) {
-        let digest = contents.graph.digest(node);
-        if let Some(stat) = look(stored, digest)? {
+    let graph = &contents.graph;
+    let lost: Vec<_> = graph.ids().filter(|node| !live.contains(*node)).collect();
+    let digests: Vec<&Digest> = lost.iter().map(|node| graph.digest(*node)).collect();
+    let stats = look_at(stored, &digests)?;
+    for (node, stat) in lost.into_iter().zip(stats) {
+        if let Some(stat) = stat {
+            let digest = graph.digest(node);
             links.count(digest, &stat);
-            garbage.add(stored, digest.clone(), contents.graph.kind(node), stat);
+            garbage.add(stored, digest.clone(), graph.kind(node), stat);
         }
     }
     Ok(garbage.finish(contents, &links))
@@ -282,8 +315,9 @@ pub fn prune(
     let mut garbage = Garbage::default();
     let mut old = Vec::new();
     let mut needed: HashSet<Digest> = HashSet::new();
-    for digest in stray {
-        let Some(stat) = look(stored, &digest)? else {
+    let stats = look_at(stored, &stray.iter().collect::<Vec<_>>())?;
+    for (digest, stat) in stray.into_iter().zip(stats) {
+        let Some(stat) = stat else {
             continue;
         };
         if stat.changed > options.spare_after {
@@ -311,8 +345,10 @@ pub fn prune(
             garbage.add(stored, digest, kind, stat);
         }
     };
-    for (digest, kind) in lost {
-        if let Some(stat) = look(stored, &digest)? {
+    let digests: Vec<&Digest> = lost.iter().map(|(digest, _)| digest).collect();
+    let stats = look_at(stored, &digests)?;
+    for ((digest, kind), stat) in lost.into_iter().zip(stats) {
+        if let Some(stat) = stat {
             take(digest, kind, stat);
         }
     }

@@ -1,11 +1,19 @@
 //! Everything that a layout's index.json and its neighbours say, read at one moment.
 
+use std::collections::HashSet;
+
 use super::docker_archive::{DockerArchive, Item};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;
-use super::table::Table;
+use super::table::{Table, is_of_tag_schema};
 use crate::layout::{BlobError, Digest, Locked, Shared, Trash};
+
+/// Media types of images for one platform.
+const IMAGE_MANIFESTS: [&str; 2] = [
+    "application/vnd.oci.image.manifest.v1+json",
+    "application/vnd.docker.distribution.manifest.v2+json",
+];
 
 /// index.json, what it leads to, and what it means.
 #[derive(Clone, Debug)]
@@ -90,6 +98,48 @@ impl Contents {
             foreign,
             ..Contents::new(index, graph, archive)
         })
+    }
+
+    /// Reads index.json, and of the blobs only those that tell whether an entry without a name is an
+    /// image or belongs to one: enough to list images, not to delete.
+    ///
+    /// What an image's manifest lists as a layer and index.json as an entry without a name looks
+    /// like an image then.
+    ///
+    /// # Errors
+    /// As [`Contents::load`].
+    pub fn load_kinds<M>(
+        layout: &Locked<M>,
+        progress: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<Contents> {
+        let index = Index::load(layout)?;
+        let entries = index.entries();
+        let undecided = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
+        let asked: HashSet<&Digest> = entries
+            .iter()
+            .filter(undecided)
+            .filter_map(|entry| entry.digest.as_ref())
+            .collect();
+        let is_manifest = |entry: &&Entry| {
+            let media_type = entry.media_type.as_deref();
+            media_type.is_some_and(|text| IMAGE_MANIFESTS.contains(&text))
+        };
+        // An image for one platform has no part that could stand in index.json.
+        let known: HashSet<&Digest> = entries
+            .iter()
+            .filter(|_| !asked.is_empty())
+            .filter(is_manifest)
+            .filter_map(|entry| entry.digest.as_ref())
+            .filter(|digest| !asked.contains(digest))
+            .collect();
+        let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
+            if asked.is_empty() || known.contains(digest) {
+                return Ok(false);
+            }
+            layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
+        };
+        let graph = Graph::walk(entries, &read, progress);
+        Ok(Contents::new(index, graph, DockerArchive::default()))
     }
 
     /// What entries of a removal in the trash lead to, as if index.json had these and no others;

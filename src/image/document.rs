@@ -210,6 +210,9 @@ pub fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
     Ok(document)
 }
 
+/// Room for what most manifests list, so that it need not grow.
+const USUAL_CHILDREN: usize = 12;
+
 struct DocumentVisitor;
 
 impl<'de> Visitor<'de> for DocumentVisitor {
@@ -222,7 +225,7 @@ impl<'de> Visitor<'de> for DocumentVisitor {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
         let mut document = Document {
             kind: DocumentKind::Manifest,
-            children: Vec::new(),
+            children: Vec::with_capacity(USUAL_CHILDREN),
             has_references: false,
             is_odd: false,
         };

@@ -17,13 +17,16 @@ use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
 use crate::layout::Locked;
 
+/// By image, and the platform that its entry declares.
+type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>>;
+
 /// Answers questions about images of one layout; configs are read once.
 pub struct Facts<'a, M> {
     layout: &'a Locked<M>,
     contents: &'a Contents,
     host: Platform,
     configs: RefCell<HashMap<NodeId, Option<Rc<ImageConfig>>>>,
-    offers: RefCell<HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>>>,
+    offers: RefCell<Offers<'a>>,
 }
 
 /// What an image offers. Names of one image share it.
@@ -61,13 +64,17 @@ impl<'a, M> Facts<'a, M> {
         nodes.sort_unstable();
         nodes.dedup();
         let (layout, graph) = (self.layout, &self.contents.graph);
-        let read = reading::read_all(&nodes, &|node, bytes| {
-            let mut config = ImageConfig::load(layout, graph, *node, bytes)?;
-            if !labels {
-                config.labels = BTreeMap::new();
-            }
-            Some(config)
-        });
+        let read = reading::read_all(
+            &nodes,
+            &|node, bytes| {
+                let mut config = ImageConfig::load(layout, graph, *node, bytes)?;
+                if !labels {
+                    config.labels = BTreeMap::new();
+                }
+                Some(config)
+            },
+            || (),
+        );
         let read = read.into_iter().map(|config| config.map(Rc::new));
         configs.extend(nodes.into_iter().zip(read));
     }

@@ -156,14 +156,33 @@ pub type ReadBlob<'a> =
 /// until then.
 const BATCH: usize = 2048;
 
+/// How many digests are expected of an image, and how many at most are made room for beforehand.
+const DIGESTS_OF_AN_IMAGE: usize = 8;
+const MOST_RESERVED: usize = 1 << 21;
+
 /// How many bytes of documents, for the same reason, as their descriptors say.
 const BATCH_BYTES: u64 = 8 << 20;
 
 /// A blob that is to be read.
 struct Wish {
     node: NodeId,
+    digest: Digest,
     class: Class,
     size: Option<u64>,
+}
+
+impl Wish {
+    fn read(&self, read: &ReadBlob<'_>, bytes: &mut Vec<u8>) -> Found {
+        match read(&self.digest, self.size, bytes) {
+            Ok(false) => Found::Missing,
+            Ok(true) => Found::Bytes {
+                size: bytes.len() as u64,
+                document: document::parse(bytes),
+                looks_like: looks_like(bytes),
+            },
+            Err(error) => Found::Failed(error),
+        }
+    }
 }
 
 /// What reading it gave.
@@ -197,6 +216,11 @@ impl Graph {
     ) -> Graph {
         let mut graph = Graph::default();
         let mut queue = VecDeque::new();
+        let entries = entries.into_iter();
+        // Growing a set of a million digests means moving it again and again.
+        let most = entries.size_hint().0.saturating_mul(DIGESTS_OF_AN_IMAGE);
+        graph.digests.reserve(most.min(MOST_RESERVED));
+        graph.nodes.reserve(most.min(MOST_RESERVED));
         for entry in entries {
             let class = document::classify(entry.media_type.as_deref(), Role::Entry);
             for digest in entry.digest.iter().chain(&entry.more_digests) {
@@ -205,6 +229,7 @@ impl Graph {
             }
         }
         let mut count = 0;
+        let mut before: Vec<(Wish, Found)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -218,14 +243,19 @@ impl Graph {
                     bytes = bytes.saturating_add(size.unwrap_or(BATCH_BYTES / 64));
                 }
             }
-            if batch.is_empty() {
+            if batch.is_empty() && before.is_empty() {
                 break;
             }
-            for (wish, found) in batch.iter().zip(graph.read_all(&batch, read)) {
-                count += 1;
-                progress(count);
-                graph.take_in(wish, found, &mut queue);
-            }
+            // What was read before is put into the graph while this is being read.
+            let found =
+                reading::read_all(&batch, &|wish: &Wish, bytes| wish.read(read, bytes), || {
+                    for (wish, found) in before.drain(..) {
+                        count += 1;
+                        progress(count);
+                        graph.take_in(&wish, found, &mut queue);
+                    }
+                });
+            before = batch.into_iter().zip(found).collect();
         }
         graph
     }
@@ -236,29 +266,12 @@ impl Graph {
         node.served = node.wanted;
         let is_known = node.state == State::Read && node.kind.is_document();
         let class = node.wanted;
-        (!is_known).then_some(Wish {
+        (!is_known).then(|| Wish {
             node: id,
+            digest: self.digests[id.index()].clone(),
             class,
             size,
         })
-    }
-
-    /// Reads and parses blobs, with several threads. The results are in the order of the wishes.
-    fn read_all(&self, batch: &[Wish], read: &ReadBlob<'_>) -> Vec<Found> {
-        let one = |wish: &Wish, bytes: &mut Vec<u8>| match read(
-            &self.digests[wish.node.index()],
-            wish.size,
-            bytes,
-        ) {
-            Ok(false) => Found::Missing,
-            Ok(true) => Found::Bytes {
-                size: bytes.len() as u64,
-                document: document::parse(bytes),
-                looks_like: looks_like(bytes),
-            },
-            Err(error) => Found::Failed(error),
-        };
-        reading::read_all(batch, &one)
     }
 
     /// Puts into the graph what was found of a blob.

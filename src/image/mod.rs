@@ -30,7 +30,7 @@ pub mod index;
 mod members;
 pub mod platform;
 pub mod reach;
-mod reading;
+pub(crate) mod reading;
 pub mod reference;
 pub mod removal;
 pub mod rewrite;

@@ -1,4 +1,4 @@
-//! Reading many small blobs with several threads.
+//! Reading many small blobs, or looking at many files, with several threads.
 //!
 //! What takes the time is opening files, thousands of them, in the kernel; two threads are nearly
 //! twice as fast as one even with all files in memory, and more are with files on a disk. Who reads
@@ -15,16 +15,19 @@ const MAX_THREADS: usize = 16;
 /// How many blobs a thread takes at a time.
 const SHARE: usize = 16;
 
-/// Calls `read` with each request, and a buffer for its bytes, and collects what it returns.
-pub(super) fn read_all<T: Sync, R: Send>(
+/// Calls `read` with each request, and a buffer for its bytes, and collects what it returns. This
+/// thread does `meanwhile` first, and helps then.
+pub(crate) fn read_all<T: Sync, R: Send>(
     requests: &[T],
     read: &(dyn Fn(&T, &mut Vec<u8>) -> R + Sync),
+    meanwhile: impl FnOnce(),
 ) -> Vec<R> {
     let threads = match requests.len() {
         0..WORTH_THREADS => 1,
         _ => std::thread::available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS)),
     };
     if threads == 1 {
+        meanwhile();
         let mut bytes = Vec::new();
         return requests.iter().map(|one| read(one, &mut bytes)).collect();
     }
@@ -47,6 +50,7 @@ pub(super) fn read_all<T: Sync, R: Send>(
         let others: Vec<_> = (1..threads)
             .filter_map(|_| std::thread::Builder::new().spawn_scoped(scope, work).ok())
             .collect();
+        meanwhile();
         let mut done = work();
         for other in others {
             match other.join() {
@@ -68,7 +72,7 @@ mod tests {
     fn results_are_in_the_order_of_the_requests() {
         for count in [0, 1, 127, 128, 5000] {
             let requests: Vec<usize> = (0..count).collect();
-            let results = read_all(&requests, &|request, _| request * 2);
+            let results = read_all(&requests, &|request, _| request * 2, || ());
             assert!(
                 results
                     .iter()

@@ -18,6 +18,7 @@
 
 use std::collections::HashMap;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
@@ -41,12 +42,16 @@ pub enum Name {
 
 /// Identifies a record of a [`Table`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct RecordId(usize);
+pub struct RecordId(u32);
 
 impl RecordId {
     /// The number, for tables that have a place for each record.
     pub fn index(self) -> usize {
-        self.0
+        self.0 as usize
+    }
+
+    fn new(number: usize) -> RecordId {
+        RecordId(u32::try_from(number).unwrap_or(u32::MAX))
     }
 }
 
@@ -128,17 +133,71 @@ pub struct Table {
     records: Vec<Record>,
     /// No entry has a name that a person chose.
     nameless: bool,
-    by_key: HashMap<String, Vec<RecordId>>,
-    by_text: HashMap<String, Vec<RecordId>>,
+    by_key: Lookup,
+    by_text: Lookup,
+    by_tag: Lookup,
     /// Names that Docker would have written differently, by what it would have written.
     by_meaning: HashMap<String, Vec<RecordId>>,
-    by_target: HashMap<NodeId, Vec<RecordId>>,
-    by_tag: HashMap<String, Vec<usize>>,
+    /// In the order of their images, those of one image in name order.
+    by_target: Vec<RecordId>,
     with_parent: Vec<RecordId>,
     /// In the order of their IDs; made when somebody asks for the first time.
     by_id: OnceLock<Vec<RecordId>>,
     /// For each entry the record it belongs to; `None` for entries without a usable digest.
     of_entry: Vec<Option<RecordId>>,
+}
+
+/// Finds texts among many. Most commands ask once or twice, and looking at all of them costs less
+/// than sorting them; whoever asks more often has them sorted.
+#[derive(Debug, Default)]
+struct Lookup {
+    asked: AtomicU32,
+    sorted: OnceLock<Vec<u32>>,
+}
+
+/// How often all texts are looked at before they are sorted.
+const LOOKS: u32 = 8;
+
+impl Clone for Lookup {
+    fn clone(&self) -> Self {
+        Lookup::default()
+    }
+}
+
+impl Lookup {
+    /// The numbers below `count` whose text is `wanted`, ascending.
+    fn find<'t>(
+        &self,
+        count: usize,
+        text: &dyn Fn(usize) -> Option<&'t str>,
+        wanted: &str,
+    ) -> Vec<usize> {
+        if self.asked.fetch_add(1, Ordering::Relaxed) < LOOKS {
+            return (0..count)
+                .filter(|number| text(*number) == Some(wanted))
+                .collect();
+        }
+        let text = |number: &u32| text(*number as usize);
+        let sorted = self.sorted.get_or_init(|| {
+            let mut all: Vec<u32> = (0..u32::try_from(count).unwrap_or(u32::MAX)).collect();
+            all.sort_by(|a, b| text(a).cmp(&text(b)));
+            all
+        });
+        let from = sorted.partition_point(|number| text(number) < Some(wanted));
+        let found = sorted[from..].iter();
+        found
+            .take_while(|number| text(number) == Some(wanted))
+            .map(|number| *number as usize)
+            .collect()
+    }
+}
+
+/// An entry on its way into a record.
+struct Candidate {
+    position: usize,
+    target: NodeId,
+    name: Name,
+    key: String,
 }
 
 impl Table {
@@ -148,75 +207,100 @@ impl Table {
             of_entry: vec![None; entries.len()],
             ..Table::default()
         };
-        let mut known: HashMap<(String, NodeId), RecordId> = HashMap::new();
-        for (position, entry) in entries.iter().enumerate() {
-            let Some(digest) = &entry.digest else {
-                continue;
-            };
-            let Some(target) = graph.find(digest) else {
-                continue;
-            };
+        let candidates = entries.iter().enumerate().filter_map(|(position, entry)| {
+            let digest = entry.digest.as_ref()?;
+            let target = graph.find(digest)?;
             let name = name_of(entry, digest);
             let key = match &name {
                 Name::Reference(reference) => reference.to_string(),
                 Name::Tag(text) | Name::Raw(text) => text.clone(),
                 Name::Dangling => format!("{DANGLING_PREFIX}{digest}"),
             };
-            let id = *known.entry((key.clone(), target)).or_insert_with(|| {
-                let id = RecordId(table.records.len());
-                let subject = subject_of(&name, entry, target, graph);
-                table.records.push(Record {
-                    name,
-                    key: key.clone(),
-                    target,
-                    entries: Vec::new(),
-                    explicit: false,
-                    kind: Kind::Named,
-                    parent: None,
-                    subject,
-                });
-                if let Name::Raw(text) = &table.records[id.0].name
-                    && let Some(reference) = meaning(text)
-                {
-                    let meant = reference.with_default_tag().to_string();
-                    table.by_meaning.entry(meant).or_default().push(id);
-                }
-                table.by_key.entry(key).or_default().push(id);
-                table.by_target.entry(target).or_default().push(id);
-                id
-            });
-            let record = &mut table.records[id.0];
-            // An entry without any name beside an untagged one may be a part of another image still.
-            let explicit = record.is_dangling() && entry.name().is_some();
-            record.explicit = explicit && (record.explicit || record.entries.is_empty());
-            if !explicit && record.subject.is_none() {
-                record.subject = subject_of(&record.name, entry, target, graph);
-            }
-            record.entries.push(position);
-            if record.parent.is_none() && entry.parent.is_some() {
-                record.parent = entry.parent.as_deref().cloned();
-                table.with_parent.push(id);
-            }
-            table.of_entry[position] = Some(id);
-            if let Some(text) = entry.name() {
-                let ids = table.by_text.entry(text.to_owned()).or_default();
-                if !ids.contains(&id) {
-                    ids.push(id);
-                }
-            }
-            if let Some(tag) = &entry.ref_name {
-                table
-                    .by_tag
-                    .entry(tag.to_string())
-                    .or_default()
-                    .push(position);
-            }
+            Some(Candidate {
+                position,
+                target,
+                name,
+                key,
+            })
+        });
+        let candidates: Vec<Candidate> = candidates.collect();
+        // Entries of one image and one name are one record. They stand together in this order, and
+        // records are numbered in the order of their first entries.
+        let mut sorted: Vec<u32> = (0..candidates.len()).map(|n| RecordId::new(n).0).collect();
+        let identity = |number: u32| {
+            let candidate = &candidates[number as usize];
+            (candidate.target, &candidate.key)
+        };
+        sorted.sort_by(|a, b| identity(*a).cmp(&identity(*b)).then(a.cmp(b)));
+        let mut first_of: Vec<u32> = vec![0; candidates.len()];
+        let mut leader = None;
+        for number in &sorted {
+            let first = leader.filter(|leader| identity(*leader) == identity(*number));
+            let first = first.unwrap_or(*number);
+            leader = Some(first);
+            first_of[*number as usize] = first;
         }
-        for ids in table.by_target.values_mut() {
-            ids.sort_by(|a, b| table.records[a.0].key.cmp(&table.records[b.0].key));
+        let mut ids: Vec<RecordId> = vec![RecordId(0); candidates.len()];
+        for (number, candidate) in candidates.into_iter().enumerate() {
+            let Candidate {
+                position,
+                target,
+                name,
+                key,
+            } = candidate;
+            let first = first_of[number] as usize;
+            let id = if first == number {
+                table.begin(name, key, target)
+            } else {
+                ids[first]
+            };
+            ids[number] = id;
+            table.join(id, position, &entries[position], graph);
         }
+        table.by_target = sorted
+            .iter()
+            .filter(|number| first_of[**number as usize] == **number)
+            .map(|number| ids[*number as usize])
+            .collect();
         table.assign_kinds(graph);
         table
+    }
+
+    fn begin(&mut self, name: Name, key: String, target: NodeId) -> RecordId {
+        let id = RecordId::new(self.records.len());
+        if let Name::Raw(text) = &name
+            && let Some(reference) = meaning(text)
+        {
+            let meant = reference.with_default_tag().to_string();
+            self.by_meaning.entry(meant).or_default().push(id);
+        }
+        self.records.push(Record {
+            name,
+            key,
+            target,
+            entries: Vec::with_capacity(1),
+            explicit: false,
+            kind: Kind::Named,
+            parent: None,
+            subject: None,
+        });
+        id
+    }
+
+    fn join(&mut self, id: RecordId, position: usize, entry: &Entry, graph: &Graph) {
+        let record = &mut self.records[id.index()];
+        // An entry without any name beside an untagged one may be a part of another image still.
+        let explicit = record.is_dangling() && entry.name().is_some();
+        record.explicit = explicit && (record.explicit || record.entries.is_empty());
+        if !explicit && record.subject.is_none() {
+            record.subject = subject_of(&record.name, entry, record.target, graph);
+        }
+        record.entries.push(position);
+        if record.parent.is_none() && entry.parent.is_some() {
+            record.parent = entry.parent.as_deref().cloned();
+            self.with_parent.push(id);
+        }
+        self.of_entry[position] = Some(id);
     }
 
     fn assign_kinds(&mut self, graph: &Graph) {
@@ -242,29 +326,45 @@ impl Table {
         self.records
             .iter()
             .enumerate()
-            .map(|(number, record)| (RecordId(number), record))
+            .map(|(number, record)| (RecordId::new(number), record))
     }
 
     /// One record.
     pub fn record(&self, id: RecordId) -> &Record {
-        &self.records[id.0]
+        &self.records[id.index()]
     }
 
     /// The records of an image, in name order.
     pub fn of_target(&self, target: NodeId) -> &[RecordId] {
-        self.by_target.get(&target).map_or(&[], Vec::as_slice)
+        let of = |id: &RecordId| self.records[id.index()].target;
+        let from = self.by_target.partition_point(|id| of(id) < target);
+        let rest = &self.by_target[from..];
+        &rest[..rest.partition_point(|id| of(id) == target)]
     }
 
     /// The records of this full name; several when different images carry it. Without one, those
     /// of names that mean it and are written differently.
-    pub fn of_key(&self, key: &str) -> &[RecordId] {
-        let found = self.by_key.get(key).or_else(|| self.by_meaning.get(key));
-        found.map_or(&[], Vec::as_slice)
+    pub fn of_key(&self, key: &str) -> Vec<RecordId> {
+        let text = |number: usize| Some(&*self.records[number].key);
+        let found = self.by_key.find(self.records.len(), &text, key);
+        if found.is_empty() {
+            return self.by_meaning.get(key).cloned().unwrap_or_default();
+        }
+        found.into_iter().map(RecordId::new).collect()
     }
 
-    /// The records whose name stands in the file with exactly this text.
-    pub fn of_text(&self, text: &str) -> &[RecordId] {
-        self.by_text.get(text).map_or(&[], Vec::as_slice)
+    /// The records whose name stands in the file with exactly this text. `entries` are those that
+    /// the table was made from.
+    pub fn of_text(&self, entries: &[Entry], text: &str) -> Vec<RecordId> {
+        let name = |position: usize| entries[position].name();
+        let found = self.by_text.find(entries.len(), &name, text);
+        let mut ids: Vec<RecordId> = Vec::new();
+        for id in found.into_iter().filter_map(|at| self.of_entry(at)) {
+            if ids.last() != Some(&id) && !ids.contains(&id) {
+                ids.push(id);
+            }
+        }
+        ids
     }
 
     /// The records whose image has a sha256 ID that begins with these hex digits.
@@ -289,9 +389,13 @@ impl Table {
         &rest[..rest.partition_point(|id| hex(id).starts_with(prefix))]
     }
 
-    /// The entries that carry this text as the reference name of the specification.
-    pub fn entries_with_tag(&self, tag: &str) -> &[usize] {
-        self.by_tag.get(tag).map_or(&[], Vec::as_slice)
+    /// The entries that carry this text as the reference name of the specification, and have a
+    /// valid digest. `entries` are those that the table was made from.
+    pub fn entries_with_tag(&self, entries: &[Entry], tag: &str) -> Vec<usize> {
+        let text = |position: usize| entries[position].ref_name.as_deref();
+        let mut found = self.by_tag.find(entries.len(), &text, tag);
+        found.retain(|position| self.of_entry[*position].is_some());
+        found
     }
 
     /// The record that an entry belongs to; `None` for an entry without a valid digest.
@@ -372,6 +476,12 @@ fn schema_subject(name: &Name) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
+/// Whether a name may be one of those, and not a person's choice.
+pub fn is_of_tag_schema(name: &str) -> bool {
+    let tag = name.rsplit([':', '/']).next().unwrap_or(name);
+    tag.contains('-') && tag.bytes().filter(|b| b.is_ascii_hexdigit()).count() >= 32
+}
+
 /// Why a record that could stand alone does not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Claim {
@@ -411,12 +521,12 @@ impl<'a> Claims<'a> {
             if may_be_part(record, graph) {
                 let claim = (id, Claim::Part);
                 waiting.entry(record.target).or_default().push(claim);
-                claimable[id.0] = true;
+                claimable[id.index()] = true;
             }
             if let Some(subject) = record.subject {
                 let claim = (id, Claim::Subject);
                 waiting.entry(subject).or_default().push(claim);
-                claimable[id.0] = true;
+                claimable[id.index()] = true;
             }
         }
         Claims {
@@ -437,7 +547,7 @@ impl<'a> Claims<'a> {
         let none = Cuts::new();
         let mut walk = Walk::new(self, &|_| true, &whole, &none);
         for (id, _) in self.table.records() {
-            if !self.claimable[id.0] {
+            if !self.claimable[id.index()] {
                 walk.keep(id, Follow::Subjects);
             }
         }
@@ -445,7 +555,7 @@ impl<'a> Claims<'a> {
             .table
             .records()
             .map(|(id, _)| id)
-            .filter(|id| !walk.settled.kept[id.0])
+            .filter(|id| !walk.settled.kept[id.index()])
             .collect();
         let mut held = Reach::new(self.graph);
         for id in &orphans {
@@ -481,7 +591,10 @@ impl<'a> Claims<'a> {
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
             for (id, record) in self.table.records() {
-                if !record.kind.is_dependent() && self.claimable[id.0] == claimable && left(id) {
+                if !record.kind.is_dependent()
+                    && self.claimable[id.index()] == claimable
+                    && left(id)
+                {
                     walk.keep(id, follow);
                 }
             }
@@ -525,10 +638,10 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn keep(&mut self, id: RecordId, follow: Follow) {
         let mut todo = vec![(id, None)];
         while let Some((id, how)) = todo.pop() {
-            if std::mem::replace(&mut self.settled.kept[id.0], true) {
+            if std::mem::replace(&mut self.settled.kept[id.index()], true) {
                 continue;
             }
-            self.settled.how[id.0] = how;
+            self.settled.how[id.index()] = how;
             // A part is walked by whoever it is a part of, without what that one lost.
             if how == Some(Claim::Part) {
                 continue;
@@ -712,7 +825,7 @@ mod tests {
         let none = Cuts::new();
         let kept = |gone: &[usize]| {
             claims
-                .settle(&|id| !gone.contains(&id.0), &whole, &none)
+                .settle(&|id| !gone.contains(&id.index()), &whole, &none)
                 .kept
         };
         assert_eq!(kept(&[0]), [false, true, true, true]);

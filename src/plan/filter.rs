@@ -62,6 +62,26 @@ pub struct Pattern(GlobMatcher);
 const MAX_LABEL_BYTES: usize = 4096;
 
 impl Filters {
+    /// Whether everything passes.
+    pub fn is_empty(&self) -> bool {
+        let Filters {
+            dangling,
+            until,
+            labels,
+            references,
+            not_references,
+            before,
+            since,
+        } = self;
+        dangling.is_none()
+            && until.is_empty()
+            && labels.is_empty()
+            && references.is_empty()
+            && not_references.is_empty()
+            && before.is_empty()
+            && since.is_empty()
+    }
+
     /// Understands `KEY=VALUE` texts. `now` and `zone` are what spans of time and times without a
     /// zone are measured by.
     ///

@@ -144,7 +144,7 @@ fn named(contents: &Contents, text: &str) -> Vec<NodeId> {
     if let Some(node) = text.parse().ok().and_then(|d| contents.graph.find(&d)) {
         return vec![node];
     }
-    let exact = table.of_text(text);
+    let exact = table.of_text(contents.index.entries(), text);
     let records = match Reference::parse(text) {
         _ if !exact.is_empty() => exact,
         Ok(reference) => {

@@ -38,14 +38,14 @@ impl Draft<'_> {
                 "image name cannot be blank",
             ));
         }
-        let exact = self.alive(self.table().of_text(argument));
+        let exact = self.alive(&self.of_text(argument));
         if !exact.is_empty() {
             return self.one_image(argument, &exact, None);
         }
         match parse_argument(argument) {
             Ok(Argument::Digest(digest)) => {
                 // The forms with and without the algorithm are one argument.
-                let literal = self.alive(self.table().of_text(&digest.to_string()));
+                let literal = self.alive(&self.of_text(&digest.to_string()));
                 if !literal.is_empty() {
                     return self.one_image(argument, &literal, None);
                 }
@@ -76,7 +76,7 @@ impl Draft<'_> {
 
     fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Refusal> {
         let reference = reference.with_default_tag();
-        let named = self.alive(self.table().of_key(&reference.to_string()));
+        let named = self.alive(&self.table().of_key(&reference.to_string()));
         if let Some(prefix) = id_prefix(argument) {
             let by_prefix = self.with_id_prefix(prefix);
             let mut hits = named.clone();
@@ -111,7 +111,7 @@ impl Draft<'_> {
     fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
         let entries: Vec<usize> = self
             .table()
-            .entries_with_tag(argument)
+            .entries_with_tag(self.contents.index.entries(), argument)
             .iter()
             .copied()
             .filter(|position| {
@@ -128,6 +128,11 @@ impl Draft<'_> {
             1 => Some(self.one_image(argument, &records, None)),
             _ => Some(Err(self.ambiguous(argument, &records))),
         }
+    }
+
+    fn of_text(&self, text: &str) -> Vec<RecordId> {
+        let entries = self.contents.index.entries();
+        self.table().of_text(entries, text)
     }
 
     fn alive(&self, ids: &[RecordId]) -> Vec<RecordId> {

@@ -59,6 +59,30 @@ pub struct ImageLine {
     pub tree: Option<Rc<[TreeLine]>>,
 }
 
+impl ImageLine {
+    /// A line of which nothing but the ID is shown.
+    pub fn id(digest: &Digest, kind: &'static str) -> ImageLine {
+        ImageLine {
+            layout: None,
+            name: None,
+            repository: None,
+            tag: None,
+            digest: digest.clone(),
+            kind,
+            media_type: None,
+            platforms: Rc::default(),
+            missing_platforms: Rc::default(),
+            created: Timestamp::UNIX_EPOCH,
+            size: 0,
+            unique: 0,
+            missing_blobs: 0,
+            damaged: false,
+            containers: None,
+            tree: None,
+        }
+    }
+}
+
 fn as_list<S: serde::Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     list.serialize(serializer)
 }
