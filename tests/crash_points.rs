@@ -430,7 +430,8 @@ fn calls(log: &Path) -> Vec<Call> {
         if *first.get_or_insert(process) != process {
             continue;
         }
-        let Some((name, _)) = text.split_once('(') else {
+        // A call that another thread's came into is written in two lines.
+        let Some((name, _)) = text.split_once('(').filter(|_| !text.starts_with('<')) else {
             continue;
         };
         let count = counts.entry(name).or_default();

@@ -819,8 +819,12 @@ impl Stopped {
         let end = Instant::now() + support::command::TIME_LIMIT;
         loop {
             let lines = fs::read_to_string(log.path()).unwrap();
-            if lines.contains("stopped by SIGSTOP") {
-                let pid = lines.split_whitespace().next().unwrap();
+            // Threads that are done stand in the log as well; one that is stopped stands for all.
+            let stopped_line = lines
+                .lines()
+                .find(|line| line.contains("stopped by SIGSTOP"));
+            if let Some(line) = stopped_line {
+                let pid = line.split_whitespace().next().unwrap();
                 stopped.pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
                 return stopped;
             }
