@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::locate::locate_all;
-use super::{Session, failed, open_to_look, told};
+use super::{Session, failed, load_and_list, open_to_look, told};
 use crate::cli::LsArgs;
 use crate::error::{Error, Kind};
 use crate::image::Contents;
@@ -22,7 +22,7 @@ use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
 use crate::image::usage::{ImageUsage, usage};
-use crate::layout::{Locked, Shared};
+use crate::layout::{Digest, Locked, Shared};
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
@@ -111,8 +111,8 @@ impl Selection<'_> {
         if self.quiet && self.filters.is_empty() {
             return self.list_ids(session, &layout, lines);
         }
-        let contents = session.load(&layout, &[])?;
-        let listing = Listing::new(&layout, &contents);
+        let (stored, contents) = load_and_list(session, &layout, &[])?;
+        let listing = Listing::new(&layout, &contents, stored.unwrap_or_default());
         listing.facts.read_configs(self.filters.need_configs());
         let bounds = Bounds::find(&listing, &self.filters)?;
         let uses = Uses::new(&contents, self.containers.map_or(&[], Vec::as_slice));
@@ -248,15 +248,13 @@ struct Listing<'a, M> {
 }
 
 impl<'a, M> Listing<'a, M> {
-    fn new(layout: &'a Locked<M>, contents: &'a Contents) -> Self {
+    /// `stored` are the blobs that are there. A list that is not complete only shows less as present.
+    fn new(layout: &'a Locked<M>, contents: &'a Contents, stored: Vec<Digest>) -> Self {
         let graph = &contents.graph;
         let mut present = vec![false; graph.len()];
-        // A list that is not complete only shows less as present.
-        let _ = layout.list_blobs(|digest| {
-            if let Some(node) = graph.find(&digest) {
-                present[node.index()] = true;
-            }
-        });
+        for node in stored.iter().filter_map(|digest| graph.find(digest)) {
+            present[node.index()] = true;
+        }
         let damaged = match graph.damage() {
             [] => HashSet::new(),
             damage => graph.above(damage.iter().map(|damage| damage.node), Follow::Needed),

@@ -167,6 +167,33 @@ impl Session {
     }
 }
 
+/// Reads a layout, and lists its blobs meanwhile: both take long and use little of the machine.
+fn load_and_list<M>(
+    session: &Session,
+    layout: &Locked<M>,
+    also: &[Locked<Shared>],
+) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Contents)> {
+    let list = || {
+        let mut blobs = Vec::new();
+        layout.list_blobs(|digest| blobs.push(digest))?;
+        anyhow::Ok(blobs)
+    };
+    let (listed, contents) = std::thread::scope(|scope| {
+        match std::thread::Builder::new().spawn_scoped(scope, list) {
+            Ok(listing) => {
+                let contents = session.load(layout, also);
+                match listing.join() {
+                    Ok(listed) => (listed, contents),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+            // A thread that cannot be had is one less.
+            Err(_) => (list(), session.load(layout, also)),
+        }
+    });
+    Ok((listed, contents?))
+}
+
 /// Opens a layout to look at it. What index.json leads to and lies in the trash comes back first.
 fn open_to_look(session: &Session, path: &Path) -> anyhow::Result<Locked<Shared>> {
     let layout = session.open_shared(path)?;

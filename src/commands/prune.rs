@@ -10,7 +10,7 @@ use jiff::tz::TimeZone;
 
 use super::locate::{Found, locate_all};
 use super::trash::dispose;
-use super::{Decide, Decision, Run, Session, failed, sharing, span, told};
+use super::{Decide, Decision, Run, Session, failed, load_and_list, sharing, span, told};
 use crate::cli::{ChangeFormat, PruneArgs};
 use crate::error::{Error, Kind};
 use crate::gc::{self, HardLinks, SweepOptions};
@@ -239,25 +239,7 @@ impl Decide for Prune {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        // Both take long and use little of the machine, so they go on side by side.
-        let (listed, contents) = std::thread::scope(|scope| {
-            let list = || {
-                let mut blobs = Vec::new();
-                layout.list_blobs(|digest| blobs.push(digest))?;
-                anyhow::Ok(blobs)
-            };
-            match std::thread::Builder::new().spawn_scoped(scope, list) {
-                Ok(listing) => {
-                    let contents = session.load(layout, also);
-                    match listing.join() {
-                        Ok(listed) => (listed, contents),
-                        Err(panic) => std::panic::resume_unwind(panic),
-                    }
-                }
-                Err(_) => (list(), session.load(layout, also)),
-            }
-        });
-        let contents = contents?;
+        let (listed, contents) = load_and_list(session, layout, also)?;
         contents.graph.refuse_damage()?;
         let stored = gc::Listed {
             layout,

@@ -1,5 +1,6 @@
 //! What `ls` shows: a table, JSON lines, IDs, or a template.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::io::{self, Write};
 use std::rc::Rc;
@@ -7,6 +8,7 @@ use std::rc::Rc;
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
 use jiff::Timestamp;
 use serde::Serialize;
+use unicode_width::UnicodeWidthStr as _;
 
 use super::escape::{json, visible};
 use super::template::{Field, InvalidTemplate, Template};
@@ -322,34 +324,46 @@ fn each_branch(
     Ok(())
 }
 
-fn table(
-    lines: &[ImageLine],
+/// The columns of the table, and how a line fills them.
+struct Columns<'a> {
     digests: bool,
     full: bool,
+    with_use: bool,
+    with_layout: bool,
     now: Timestamp,
-    out: &mut dyn Write,
-) -> io::Result<()> {
-    let mut table = Table::new();
-    table
-        .load_style(presets::NOTHING)
-        .set_content_arrangement(ContentArrangement::Disabled);
-    let mut header = vec!["IMAGE", "ID", "PLATFORMS", "CREATED", "SIZE", "UNIQUE"];
-    if digests {
-        header.insert(1, "DIGEST");
+    platforms: RefCell<HashMap<*const [String], Rc<str>>>,
+    lines: &'a [ImageLine],
+}
+
+impl<'a> Columns<'a> {
+    fn of(lines: &'a [ImageLine], digests: bool, full: bool, now: Timestamp) -> Columns<'a> {
+        Columns {
+            digests,
+            full,
+            with_use: lines.iter().any(|line| line.containers.is_some()),
+            with_layout: lines.iter().any(|line| line.layout.is_some()),
+            now,
+            platforms: RefCell::default(),
+            lines,
+        }
     }
-    let with_use = lines.iter().any(|line| line.containers.is_some());
-    if with_use {
-        header.insert(header.len() - 2, "USE");
+
+    fn header(&self) -> Vec<&'static str> {
+        let mut header = vec!["IMAGE", "ID", "PLATFORMS", "CREATED", "SIZE", "UNIQUE"];
+        if self.digests {
+            header.insert(1, "DIGEST");
+        }
+        if self.with_use {
+            header.insert(header.len() - 2, "USE");
+        }
+        if self.with_layout {
+            header.insert(0, "LAYOUT");
+        }
+        header
     }
-    let with_layout = lines.iter().any(|line| line.layout.is_some());
-    if with_layout {
-        header.insert(0, "LAYOUT");
-    }
-    let columns = header.len();
-    table.set_header(header);
-    let mut known = HashMap::new();
-    for line in lines {
-        let mut platforms = platforms_of(line, &mut known);
+
+    fn cells(&self, line: &ImageLine) -> Vec<String> {
+        let mut platforms = self.platforms(line).to_string();
         let mark = match (line.damaged, line.missing_blobs) {
             (true, _) => "(damaged)",
             (false, 1..) => "(incomplete)",
@@ -363,28 +377,80 @@ fn table(
         }
         let mut cells = vec![
             shown_name(line),
-            id(line, full),
+            id(line, self.full),
             platforms,
-            age(line.created, now),
+            age(line.created, self.now),
             size(line.size),
             size(line.unique),
         ];
-        if digests {
+        if self.digests {
             cells.insert(1, line.digest.to_string());
         }
-        if with_use {
+        if self.with_use {
             let used = line.containers.is_some_and(|count| count > 0);
             cells.insert(cells.len() - 2, if used { "in use" } else { "" }.to_owned());
         }
-        if with_layout {
+        if self.with_layout {
             let layout = line.layout.as_deref().unwrap_or_default();
             cells.insert(0, visible(layout).into_owned());
         }
-        table.add_row(cells);
+        cells
+    }
+
+    /// The platforms of an image, missing ones in parentheses. Names of one image share the lists.
+    fn platforms(&self, line: &ImageLine) -> Rc<str> {
+        let mut known = self.platforms.borrow_mut();
+        let text = known.entry(Rc::as_ptr(&line.platforms));
+        let text = text.or_insert_with(|| {
+            let missing: HashSet<&String> = line.missing_platforms.iter().collect();
+            let all = line.platforms.iter();
+            let all = all.map(|text| match missing.contains(text) {
+                true => format!("({})", visible(text)),
+                false => visible(text).into_owned(),
+            });
+            all.collect::<Vec<_>>().join(", ").into()
+        });
+        text.clone()
+    }
+
+    /// Whether a column's cells stand at its right edge: those of numbers do.
+    fn is_right(&self, column: usize) -> bool {
+        column + 2 >= self.header().len()
+    }
+}
+
+/// Blanks behind a column.
+const GAP: u16 = 3;
+
+/// Of longer lists every cell would be in memory several times.
+const LONG_LIST: usize = 1000;
+
+fn table(
+    lines: &[ImageLine],
+    digests: bool,
+    full: bool,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let columns = Columns::of(lines, digests, full, now);
+    match lines.len() {
+        0..LONG_LIST => short_table(&columns, out),
+        _ => long_table(&columns, out),
+    }
+}
+
+fn short_table(columns: &Columns<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let mut table = Table::new();
+    table
+        .load_style(presets::NOTHING)
+        .set_content_arrangement(ContentArrangement::Disabled)
+        .set_header(columns.header());
+    for line in columns.lines {
+        table.add_row(columns.cells(line));
     }
     for (number, column) in table.column_iter_mut().enumerate() {
-        column.set_padding((0, 3));
-        if number + 2 >= columns {
+        column.set_padding((0, GAP));
+        if columns.is_right(number) {
             column.set_cell_alignment(CellAlignment::Right);
         }
     }
@@ -393,18 +459,66 @@ fn table(
         .try_for_each(|line| writeln!(out, "{}", line.trim_end()))
 }
 
-/// The platforms of an image, missing ones in parentheses. Names of one image share the lists.
-fn platforms_of(line: &ImageLine, known: &mut HashMap<*const [String], String>) -> String {
-    let text = known.entry(Rc::as_ptr(&line.platforms)).or_insert_with(|| {
-        let missing: HashSet<&String> = line.missing_platforms.iter().collect();
-        let all = line
-            .platforms
-            .iter()
-            .map(|text| match missing.contains(text) {
-                true => format!("({})", visible(text)),
-                false => visible(text).into_owned(),
-            });
-        all.collect::<Vec<_>>().join(", ")
-    });
-    text.clone()
+/// The same, one line after the other.
+fn long_table(columns: &Columns<'_>, out: &mut dyn Write) -> io::Result<()> {
+    let header: Vec<String> = columns.header().into_iter().map(str::to_owned).collect();
+    let mut widths: Vec<usize> = header.iter().map(|cell| cell.width()).collect();
+    for line in columns.lines {
+        for (width, cell) in widths.iter_mut().zip(columns.cells(line)) {
+            *width = cell.width().max(*width);
+        }
+    }
+    let right: Vec<bool> = (0..header.len()).map(|n| columns.is_right(n)).collect();
+    let rows = columns.lines.iter().map(|line| columns.cells(line));
+    let mut text = String::new();
+    for cells in std::iter::once(header).chain(rows) {
+        text.clear();
+        for (number, cell) in cells.iter().enumerate() {
+            let blanks = std::iter::repeat_n(' ', widths[number] - cell.width());
+            if right[number] {
+                text.extend(blanks);
+                text.push_str(cell);
+            } else {
+                text.push_str(cell);
+                text.extend(blanks);
+            }
+            text.extend(std::iter::repeat_n(' ', usize::from(GAP)));
+        }
+        writeln!(out, "{}", text.trim_end())?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::layout::Algorithm;
+
+    #[test]
+    fn long_and_short_lists_look_the_same() {
+        let line = |number: u64, name: &str, platforms: &[&str]| ImageLine {
+            name: Some(name.to_owned()),
+            platforms: platforms.iter().map(|text| (*text).to_owned()).collect(),
+            missing_platforms: platforms.iter().take(1).map(|t| (*t).to_owned()).collect(),
+            size: number * 12_345,
+            missing_blobs: number % 2,
+            ..ImageLine::id(&Algorithm::Sha256.hash(&number.to_le_bytes()), "named")
+        };
+        let lines = [
+            line(1, "a", &["linux/amd64"]),
+            line(2, "名前:タグ", &["linux/arm64", "linux/amd64"]),
+            line(3, "e\u{301}\u{1b}[31m", &[]),
+            line(4_000_000, "docker.io/library/a-long-name:1.2.3", &["wasm"]),
+        ];
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        for digests in [false, true] {
+            for lines in [&lines[..], &lines[..1], &[]] {
+                let columns = Columns::of(lines, digests, false, now);
+                let (mut short, mut long) = (Vec::new(), Vec::new());
+                short_table(&columns, &mut short).unwrap();
+                long_table(&columns, &mut long).unwrap();
+                assert_eq!(String::from_utf8(long), String::from_utf8(short));
+            }
+        }
+    }
 }
