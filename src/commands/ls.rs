@@ -108,7 +108,7 @@ impl Selection<'_> {
         lines: &mut Vec<ImageLine>,
     ) -> anyhow::Result<u8> {
         let layout = open_to_look(session, path)?;
-        if self.quiet && self.filters.is_empty() {
+        if self.quiet && self.filters.is_empty() && self.wanted.is_empty() {
             return self.list_ids(session, &layout, lines);
         }
         let (stored, contents) = load_and_list(session, &layout, &[])?;
@@ -173,13 +173,17 @@ impl Selection<'_> {
         let contents = Contents::load_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
         let graph = &contents.graph;
-        let records = contents.table.records().map(|(_, record)| record);
-        lines.extend(
-            records
-                .filter(|record| self.all || !record.kind.is_dependent())
-                .filter(|record| is_wanted(record, graph, &self.wanted))
-                .map(|record| ImageLine::id(graph.digest(record.target), record.kind.word())),
-        );
+        let kind = |position: usize| {
+            let id = contents.table.of_entry(position)?;
+            Some(contents.table.record(id).kind)
+        };
+        let entries = contents.index.entries().iter().enumerate();
+        lines.extend(entries.filter_map(|(position, entry)| {
+            let kind = kind(position).unwrap_or(RecordKind::Named);
+            let is_listed = self.all || !kind.is_dependent();
+            let digest = entry.digest.as_ref().filter(|_| is_listed)?;
+            Some(ImageLine::id(digest, kind.word()))
+        }));
         let status = warn(session, graph);
         std::mem::forget(contents);
         Ok(status)

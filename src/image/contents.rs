@@ -1,7 +1,5 @@
 //! Everything that a layout's index.json and its neighbours say, read at one moment.
 
-use std::collections::HashSet;
-
 use super::docker_archive::{DockerArchive, Item};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
@@ -101,7 +99,8 @@ impl Contents {
     }
 
     /// Reads index.json, and of the blobs only those that tell whether an entry without a name is an
-    /// image or belongs to one: enough to list images, not to delete.
+    /// image or belongs to one: enough to list images, not to delete. The table has no records for
+    /// images that nothing but their own entries leads to.
     ///
     /// What an image's manifest lists as a layer and index.json as an entry without a name looks
     /// like an image then.
@@ -114,31 +113,24 @@ impl Contents {
     ) -> anyhow::Result<Contents> {
         let index = Index::load(layout)?;
         let entries = index.entries();
-        let undecided = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
-        let asked: HashSet<&Digest> = entries
-            .iter()
-            .filter(undecided)
-            .filter_map(|entry| entry.digest.as_ref())
-            .collect();
-        let is_manifest = |entry: &&Entry| {
+        let is_asked = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
+        let is_manifest = |entry: &Entry| {
             let media_type = entry.media_type.as_deref();
             media_type.is_some_and(|text| IMAGE_MANIFESTS.contains(&text))
         };
-        // An image for one platform has no part that could stand in index.json.
-        let known: HashSet<&Digest> = entries
-            .iter()
-            .filter(|_| !asked.is_empty())
-            .filter(is_manifest)
-            .filter_map(|entry| entry.digest.as_ref())
-            .filter(|digest| !asked.contains(digest))
-            .collect();
-        let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
-            if asked.is_empty() || known.contains(digest) {
-                return Ok(false);
+        let graph = match entries.iter().any(|entry| is_asked(&entry)) {
+            false => Graph::default(),
+            true => {
+                // An image for one platform has no part that could stand in index.json.
+                let roots = entries
+                    .iter()
+                    .filter(|entry| is_asked(entry) || !is_manifest(entry));
+                let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
+                    layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
+                };
+                Graph::walk(roots, &read, progress)
             }
-            layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
         };
-        let graph = Graph::walk(entries, &read, progress);
         Ok(Contents::new(index, graph, DockerArchive::default()))
     }
 
