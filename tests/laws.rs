@@ -326,6 +326,10 @@ fn write_rows(root: &Path, rows: &[String]) {
     std::fs::write(root.join("index.json"), text).unwrap();
 }
 
+fn text(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
 /// The names of rows that a person gave them, each as often as it stands there.
 fn names_in(rows: &[String]) -> Vec<String> {
     let named = rows.iter().filter_map(|row| {
@@ -382,6 +386,24 @@ proptest! {
         for digest in reachable(&named, &blobs) {
             prop_assert!(left.contains_key(&digest), "{} of a name", digest);
         }
+    }
+
+    #[test]
+    fn a_list_of_ids_has_the_images_of_a_list(
+        documents in documents(), rows in rows(), all in any::<bool>(),
+    ) {
+        let ground = build(&documents, &rows, 0);
+        let more = if all { " -a" } else { "" };
+        let quiet = ocirm(&ground.root, &arguments(&format!("ls -q --no-trunc{more}")));
+        let json = ocirm(&ground.root, &arguments(&format!("ls --format json{more}")));
+        prop_assert_eq!(quiet.status.code(), Some(0), "{:?}", quiet);
+        let ids: BTreeSet<String> = text(&quiet).lines().map(str::to_owned).collect();
+        let listed: BTreeSet<String> = text(&json)
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap())
+            .map(|image| image["digest"].as_str().unwrap().to_owned())
+            .collect();
+        prop_assert_eq!(ids, listed);
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! Everything that a layout's index.json and its neighbours say, read at one moment.
 
+use std::collections::HashSet;
+
 use super::docker_archive::{DockerArchive, Item};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;
-use super::table::{Table, is_of_tag_schema};
+use super::table::{Table, is_of_tag_schema, named_subject};
 use crate::layout::{BlobError, Digest, Locked, Shared, Trash};
 
 /// Media types of images for one platform.
@@ -118,13 +120,28 @@ impl Contents {
             let media_type = entry.media_type.as_deref();
             media_type.is_some_and(|text| IMAGE_MANIFESTS.contains(&text))
         };
+        // Those belong to what they say they are about, if that is here.
+        let asked = entries.iter().filter(is_asked);
+        let subjects: HashSet<Digest> = asked
+            .filter_map(|entry| {
+                entry
+                    .subject
+                    .as_deref()
+                    .cloned()
+                    .or_else(|| named_subject(entry))
+            })
+            .collect();
+        let is_subject = |entry: &Entry| {
+            let digest = entry.digest.as_ref();
+            digest.is_some_and(|digest| subjects.contains(digest))
+        };
         let graph = match entries.iter().any(|entry| is_asked(&entry)) {
             false => Graph::default(),
             true => {
                 // An image for one platform has no part that could stand in index.json.
                 let roots = entries
                     .iter()
-                    .filter(|entry| is_asked(entry) || !is_manifest(entry));
+                    .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
                 let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
                     layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
                 };

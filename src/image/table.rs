@@ -476,6 +476,11 @@ fn schema_subject(name: &Name) -> Option<Digest> {
     format!("{algorithm}:{hex}").parse().ok()
 }
 
+/// The digest that an entry's name says it is about, if it is one of those names.
+pub fn named_subject(entry: &Entry) -> Option<Digest> {
+    schema_subject(&name_of(entry, entry.digest.as_ref()?))
+}
+
 /// Whether a name may be one of those, and not a person's choice.
 pub fn is_of_tag_schema(name: &str) -> bool {
     let tag = name.rsplit([':', '/']).next().unwrap_or(name);
