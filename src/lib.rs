@@ -1,8 +1,8 @@
 //! ocirm removes images from OCI image layout directories with Docker's rules, and never loses data.
 //!
-//! A layout is a directory with `oci-layout`, `index.json` and `blobs/`. Four commands work on it:
-//! `ls` lists images, `rmi` removes them, `untag` takes names away, `prune` removes what nothing
-//! needs.
+//! A layout is a directory with `oci-layout`, `index.json` and `blobs/`. `rmi` removes images from it,
+//! `untag` takes names away, `prune` removes what nothing needs, and `restore` brings back what was
+//! moved to the trash. `ls`, `why` and `check` look at it.
 //!
 //! # The pipeline
 //!

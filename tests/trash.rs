@@ -741,7 +741,8 @@ fn what_another_layouts_trash_needs_of_shared_blobs_stays() {
     let paths = [one.dir.to_str().unwrap(), two.to_str().unwrap()];
     let finished = place.succeeds(&one.dir, &["rmi", "--trash", "--also-root", paths[1], "a"]);
     stock.assert_whole(&one.dir, digest(&b), &finished);
-    place.succeeds(&two, &["rmi", "--also-root", paths[0], "b"]);
+    let kept = place.succeeds(&two, &["rmi", "--also-root", paths[0], "b"]);
+    assert_mentions(&kept, "that the trash of a layout sharing the blobs needs");
     let finished = place.succeeds(&one.dir, &["restore", "a"]);
     stock.assert_whole(&one.dir, digest(&a), &finished);
 }

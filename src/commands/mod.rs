@@ -314,6 +314,7 @@ impl Decision {
             into_trash: self.disposal.into_trash,
             expired: &self.disposal.expired,
             waiting: self.disposal.waiting,
+            needed_by_others: self.disposal.needed_by_others,
         })
     }
 

@@ -122,6 +122,8 @@ pub(super) struct Disposal {
     pub(super) expired: Vec<(RemovalId, Weight)>,
     /// How many blobs a real run brings back before it begins.
     pub(super) waiting: usize,
+    /// How much of the garbage stays because the trash of a layout that shares it needs it.
+    pub(super) needed_by_others: usize,
 }
 
 /// Sends garbage where it belongs: to the trash if that was asked for, or if something in there
@@ -134,6 +136,7 @@ pub(super) fn dispose<M>(
     into_trash: bool,
     expire: Option<Timestamp>,
 ) -> anyhow::Result<Disposal> {
+    let all = garbage.blobs.len();
     for other in also {
         let trash = other.trash()?;
         if !trash.is_empty() {
@@ -146,6 +149,7 @@ pub(super) fn dispose<M>(
     let trash = layout.trash()?;
     let mut disposal = Disposal {
         into_trash,
+        needed_by_others: all - garbage.blobs.len(),
         ..Disposal::default()
     };
     let old = trash.removals().iter();

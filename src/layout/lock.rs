@@ -31,8 +31,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::Layout;
-use super::replace::TEMPORARY;
+use super::{Layout, TEMPORARY};
 use crate::error::{Error, Kind};
 
 /// How often a lock that somebody else holds is tried again.

@@ -59,6 +59,10 @@ pub const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// `docker save` has.
 const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
 
+/// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
+/// next holder knows that nobody uses those it finds.
+const TEMPORARY: &str = ".ocirm-tmp-";
+
 /// An opened layout directory whose `oci-layout` says that it is one. Nothing is locked yet.
 #[derive(Debug)]
 pub struct Layout {

@@ -17,12 +17,8 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::lock::IndexLock;
-use super::{Digest, DockerFile, Exclusive, Layout, LockOptions, Locked};
+use super::{Digest, DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
 use crate::error::Error;
-
-/// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
-/// next holder knows that nobody uses those it finds.
-pub(super) const TEMPORARY: &str = ".ocirm-tmp-";
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]

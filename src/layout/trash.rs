@@ -25,8 +25,8 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::blobs::open_regular;
-use super::replace::{TEMPORARY, sync_directory};
-use super::{Algorithm, BlobError, BlobStat, Digest, Exclusive, Layout, Locked};
+use super::replace::sync_directory;
+use super::{Algorithm, BlobError, BlobStat, Digest, Exclusive, Layout, Locked, TEMPORARY};
 use crate::error::{Error, Kind};
 
 /// The directory in the layout's root.

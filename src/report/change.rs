@@ -169,6 +169,8 @@ pub struct Facts<'a> {
     pub expired: &'a [(RemovalId, Weight)],
     /// How many blobs a real run brings back from the trash before it begins.
     pub waiting: usize,
+    /// How much garbage stays because the trash of a layout that shares it needs it.
+    pub needed_by_others: usize,
 }
 
 /// Docker's last line of a prune.
@@ -745,6 +747,12 @@ fn notes(facts: &Facts<'_>) -> Vec<String> {
             )),
             _ => {}
         }
+    }
+    if facts.needed_by_others > 0 {
+        notes.push(format!(
+            "Left {} that the trash of a layout sharing the blobs needs.",
+            count(facts.needed_by_others, "blob", "blobs")
+        ));
     }
     let Spared { blobs, bytes } = facts.garbage.spared;
     if blobs > 0 {
