@@ -4,6 +4,7 @@
 use ocirm::image::config::ImageConfig;
 use ocirm::image::document::{self, Class, Document, DocumentKind, Role, classify};
 use ocirm::layout::Digest;
+use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 
 /// Reads a document and compares it with what serde_json's own types say.
@@ -14,6 +15,8 @@ pub fn manifest(input: &[u8]) -> bool {
         assert!(other.is_err(), "an object was refused");
         return false;
     };
+    let ignored = serde_json::from_slice::<IgnoredAny>(input);
+    assert!(ignored.is_ok(), "what is no JSON was taken for it");
     for child in &document.children {
         assert_safe(&child.digest);
         assert!(child.role != Role::Entry);

@@ -8,12 +8,13 @@
 //! Layouts may hold any file, so a `manifest.json` that is no such list is somebody else's, and is
 //! left alone.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::members::{each_member, is_member};
+use super::json::{Json, Kind, Text, Unexpected, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
@@ -147,22 +148,22 @@ impl DockerArchive {
 impl Item {
     fn new(text: &str) -> Item {
         let mut item = Item::default();
-        each_member(text, |key, value| {
-            let one = || serde_json::from_str::<String>(value.get()).ok();
-            let list = || {
-                let list: Vec<&RawValue> = serde_json::from_str(value.get()).unwrap_or_default();
-                let texts = list.into_iter();
-                texts.map(|text| serde_json::from_str::<String>(text.get()).ok())
-            };
-            if is_member(&key, "Config") {
-                item.config = one().and_then(|path| blob_of_path(&path));
-            } else if is_member(&key, "Layers") {
-                let paths = list().flatten();
+        // `text` is JSON; one that is no object is no item.
+        let _ = Json::new(text.as_bytes()).object(|json, key| {
+            if key.is_member("Config") {
+                let path = json.text()?.and_then(Text::unicode);
+                item.config = path.and_then(|path| blob_of_path(&path));
+            } else if key.is_member("Layers") {
+                let paths = texts(json)?;
                 item.layers
-                    .extend(paths.filter_map(|path| blob_of_path(&path)));
-            } else if is_member(&key, "RepoTags") {
-                item.names = list().map(|tag| normalised(&tag?)).collect();
+                    .extend(paths.iter().flatten().filter_map(|path| blob_of_path(path)));
+            } else if key.is_member("RepoTags") {
+                let tags = texts(json)?;
+                item.names = tags.iter().map(|tag| normalised(tag.as_ref()?)).collect();
+            } else {
+                json.skip()?;
             }
+            Ok(())
         });
         item
     }
@@ -192,6 +193,20 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
         });
         Fate::Replace(format!("{}{kept}", &item[part.key.start..part.value.start]))
     })
+}
+
+/// The elements of a list, those that are texts; of anything else none.
+fn texts(json: &mut Json<'_>) -> Result<Vec<Option<String>>, Unexpected> {
+    let mut texts = Vec::new();
+    if json.kind()? != Kind::List {
+        return json.skip().map(|_| texts);
+    }
+    json.list(|json| {
+        let text = json.text()?.and_then(Text::unicode);
+        texts.push(text.map(Cow::into_owned));
+        Ok(())
+    })?;
+    Ok(texts)
 }
 
 fn normalised(name: &str) -> Option<String> {

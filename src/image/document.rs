@@ -10,15 +10,10 @@
 //! Which blobs are documents at all is said by [`classify`]; reading them is [`super::graph`]'s.
 
 use std::borrow::Cow;
-use std::marker::PhantomData;
 
 use oci_spec::image::MediaType;
-use serde::de::{
-    Deserialize, DeserializeSeed, Deserializer, Error as _, IgnoredAny, MapAccess, SeqAccess,
-    Visitor,
-};
 
-use super::members::{Key, is_member};
+use super::json::{InvalidJson, Json, Kind, Text, Unexpected};
 use super::platform::Platform;
 use crate::layout::Digest;
 
@@ -203,62 +198,49 @@ pub struct Document {
 ///
 /// # Errors
 /// It is not a JSON object.
-pub fn parse(bytes: &[u8]) -> Result<Document, serde_json::Error> {
-    let mut json = serde_json::Deserializer::from_slice(bytes);
-    let document = json.deserialize_map(DocumentVisitor)?;
-    json.end()?;
+pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
+    let mut document = Document {
+        kind: DocumentKind::Manifest,
+        children: Vec::with_capacity(USUAL_CHILDREN),
+        has_references: false,
+        is_odd: false,
+    };
+    let mut json = Json::new(bytes);
+    json.object(|json, key| document.member(json, key))
+        .and_then(|()| json.end())
+        .map_err(|unexpected| unexpected.explained(bytes))?;
     Ok(document)
 }
 
 /// Room for what most manifests list, so that it need not grow.
 const USUAL_CHILDREN: usize = 12;
 
-struct DocumentVisitor;
-
-impl<'de> Visitor<'de> for DocumentVisitor {
-    type Value = Document;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("a JSON object")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
-        let mut document = Document {
-            kind: DocumentKind::Manifest,
-            children: Vec::with_capacity(USUAL_CHILDREN),
-            has_references: false,
-            is_odd: false,
+impl Document {
+    fn member<'a>(&mut self, json: &mut Json<'a>, key: Text<'a>) -> Result<(), Unexpected> {
+        let Some((_, role)) = MEMBERS.iter().find(|(name, _)| key.is_member(name)) else {
+            return json.skip().map(|_| ());
         };
-        while let Some(Key(key)) = map.next_key()? {
-            let role = if is_member(&key, "manifests") {
-                Role::Manifest
-            } else if is_member(&key, "layers") || is_member(&key, "fsLayers") {
-                Role::Layer
-            } else if is_member(&key, "config") {
-                Role::Config
-            } else if is_member(&key, "blobs") {
-                Role::Blob
-            } else if is_member(&key, "subject") {
-                Role::Subject
-            } else {
-                map.next_value::<IgnoredAny>()?;
-                continue;
-            };
-            let before = document.children.len();
-            let listed = map.next_value_seed(Descriptors {
-                role,
-                children: &mut document.children,
-            })?;
-            let lists_manifests = role == Role::Manifest && listed == Shape::List;
-            if lists_manifests {
-                document.kind = DocumentKind::Index;
-            }
-            document.has_references |= document.children.len() > before || lists_manifests;
-            document.is_odd |= listed == Shape::Odd;
+        let before = self.children.len();
+        let listed = descriptors(json, *role, &mut self.children)?;
+        let lists_manifests = *role == Role::Manifest && listed == Shape::List;
+        if lists_manifests {
+            self.kind = DocumentKind::Index;
         }
-        Ok(document)
+        self.has_references |= self.children.len() > before || lists_manifests;
+        self.is_odd |= listed == Shape::Odd;
+        Ok(())
     }
 }
+
+/// The members of documents that hold descriptors.
+const MEMBERS: [(&str, Role); 6] = [
+    ("config", Role::Config),
+    ("layers", Role::Layer),
+    ("manifests", Role::Manifest),
+    ("subject", Role::Subject),
+    ("blobs", Role::Blob),
+    ("fsLayers", Role::Layer),
+];
 
 /// What stood where descriptors were expected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -270,245 +252,121 @@ enum Shape {
     Odd,
 }
 
-/// A descriptor, a list of them, or something odd, which is passed over.
-struct Descriptors<'a> {
+/// Reads a descriptor, a list of them, or something odd, which is passed over.
+fn descriptors(
+    json: &mut Json<'_>,
     role: Role,
-    children: &'a mut Vec<Child>,
-}
-
-impl<'de> DeserializeSeed<'de> for Descriptors<'_> {
-    type Value = Shape;
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Shape, D::Error> {
-        deserializer.deserialize_any(self)
+    children: &mut Vec<Child>,
+) -> Result<Shape, Unexpected> {
+    match json.kind()? {
+        Kind::Object => {
+            descriptor(json, role, children)?;
+            Ok(Shape::Descriptor)
+        }
+        Kind::List => {
+            let mut shape = Shape::List;
+            json.list(|json| {
+                let element = descriptors(json, role, children)?;
+                if !matches!(element, Shape::Descriptor | Shape::Null) {
+                    shape = Shape::Odd;
+                }
+                Ok(())
+            })?;
+            Ok(shape)
+        }
+        Kind::Null => json.skip().map(|_| Shape::Null),
+        Kind::Text | Kind::Scalar => json.skip().map(|_| Shape::Odd),
     }
 }
 
-/// The visits that an odd value of another type leads to: it counts for nothing.
-macro_rules! pass_over_scalars {
-    ($nothing:expr) => {
-        fn visit_bool<E>(self, _: bool) -> Result<Self::Value, E> {
-            Ok($nothing)
+fn descriptor(
+    json: &mut Json<'_>,
+    role: Role,
+    children: &mut Vec<Child>,
+) -> Result<(), Unexpected> {
+    // Of nearly all descriptors there is one of each, and no list is made.
+    let (mut digest, mut more_digests) = (None, Vec::new());
+    let mut media_type = StrongestMediaType::default();
+    let mut size = None;
+    let mut note = EdgeNote::default();
+    json.object(|json, key| {
+        if key.is_member("digest") || key.is_member("blobSum") {
+            let found = json.digest()?;
+            match digest {
+                None => digest = found,
+                Some(_) => more_digests.extend(found),
+            }
+        } else if key.is_member("mediaType") {
+            media_type.see(json.text()?, role);
+        } else if key.is_member("size") {
+            size = json.whole_number()?;
+        } else if key.is_member("platform") {
+            // One that cannot be read says nothing.
+            note.platform = Some(serde_json::from_slice(json.raw()?).unwrap_or_default());
+        } else if key.is_member("annotations") {
+            (note.attests, note.attestation) = (None, false);
+            attestation(json, &mut note)?;
+        } else {
+            json.skip()?;
         }
-        fn visit_i64<E>(self, _: i64) -> Result<Self::Value, E> {
-            Ok($nothing)
-        }
-        fn visit_f64<E>(self, _: f64) -> Result<Self::Value, E> {
-            Ok($nothing)
-        }
-        fn visit_unit<E>(self) -> Result<Self::Value, E> {
-            Ok($nothing)
-        }
+        Ok(())
+    })?;
+    let (class, media_type) = match &media_type.0 {
+        Some((class, text)) => (*class, Some(&**text)),
+        None => (classify(None, role), None),
     };
-}
-
-impl<'de> Visitor<'de> for Descriptors<'_> {
-    type Value = Shape;
-
-    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("descriptors")
-    }
-
-    fn visit_unit<E>(self) -> Result<Shape, E> {
-        Ok(Shape::Null)
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Shape, E> {
-        Ok(Shape::Odd)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Shape, E> {
-        Ok(Shape::Odd)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Shape, E> {
-        Ok(Shape::Odd)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Shape, E> {
-        Ok(Shape::Odd)
-    }
-
-    fn visit_str<E>(self, _: &str) -> Result<Shape, E> {
-        Ok(Shape::Odd)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Shape, A::Error> {
-        let Descriptors { role, children } = self;
-        let mut shape = Shape::List;
-        while let Some(element) = seq.next_element_seed(Descriptors {
+    let note = (note != EdgeNote::default()).then(|| Box::new(note));
+    for digest in digest.into_iter().chain(more_digests) {
+        children.push(Child {
             role,
-            children: &mut *children,
-        })? {
-            if !matches!(element, Shape::Descriptor | Shape::Null) {
-                shape = Shape::Odd;
-            }
-        }
-        Ok(shape)
+            digest,
+            size,
+            class,
+            image_config: role == Role::Config && is_image_config(media_type),
+            is_layer: media_type.is_some_and(is_layer),
+            note: note.clone(),
+        });
     }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Shape, A::Error> {
-        // Of nearly all descriptors there is one of each, and no list is made.
-        let (mut digest, mut more_digests) = (None, Vec::new());
-        let (mut media_type, mut class) = (None::<Cow<'de, str>>, None);
-        let mut size = None;
-        let mut note = EdgeNote::default();
-        while let Some(Key(key)) = map.next_key()? {
-            if is_member(&key, "digest") || is_member(&key, "blobSum") {
-                let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
-                let found: Option<Digest> = text.and_then(|text| text.parse().ok());
-                match digest {
-                    None => digest = found,
-                    Some(_) => more_digests.extend(found),
-                }
-            } else if is_member(&key, "mediaType") {
-                // An empty media type is none. Readers disagree on which of several counts: the one
-                // that says most does.
-                let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
-                if let Some(text) = text.filter(|text| !text.is_empty()) {
-                    let of_text = classify(Some(&text), self.role);
-                    if class.is_none_or(|before| before <= of_text) {
-                        (media_type, class) = (Some(text), Some(of_text));
-                    }
-                }
-            } else if is_member(&key, "size") {
-                size = map.next_value::<Lenient<'de, u64>>()?.0;
-            } else if is_member(&key, "platform") {
-                note.platform = Some(map.next_value::<Platform>()?);
-            } else if is_member(&key, "annotations") {
-                let Annotations {
-                    attests,
-                    attestation,
-                } = map.next_value()?;
-                (note.attests, note.attestation) = (attests, attestation);
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        let media_type = media_type.as_deref();
-        let note = (note != EdgeNote::default()).then(|| Box::new(note));
-        for digest in digest.into_iter().chain(more_digests) {
-            self.children.push(Child {
-                role: self.role,
-                digest,
-                size,
-                class: class.unwrap_or_else(|| classify(None, self.role)),
-                image_config: self.role == Role::Config && is_image_config(media_type),
-                is_layer: media_type.is_some_and(is_layer),
-                note: note.clone(),
-            });
-        }
-        Ok(Shape::Descriptor)
-    }
+    Ok(())
 }
 
-/// BuildKit's two annotations on attestation manifests.
+/// Of the media types that a descriptor names, the one that says most, and what it says: readers
+/// disagree on which of several counts. An empty one is none.
 #[derive(Default)]
-struct Annotations {
-    attests: Option<Digest>,
-    attestation: bool,
-}
+pub(super) struct StrongestMediaType<'a>(pub(super) Option<(Class, Cow<'a, str>)>);
 
-impl<'de> Deserialize<'de> for Annotations {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct AnnotationsVisitor;
-        impl<'de> Visitor<'de> for AnnotationsVisitor {
-            type Value = Annotations;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("annotations")
-            }
-            pass_over_scalars!(Annotations::default());
-            fn visit_u64<E>(self, _: u64) -> Result<Annotations, E> {
-                Ok(Annotations::default())
-            }
-            fn visit_str<E>(self, _: &str) -> Result<Annotations, E> {
-                Ok(Annotations::default())
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Annotations, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(Annotations::default())
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Annotations, A::Error> {
-                let mut found = Annotations::default();
-                while let Some(Key(key)) = map.next_key()? {
-                    match &*key {
-                        b"vnd.docker.reference.digest" => {
-                            let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
-                            found.attests = text.and_then(|text| text.parse().ok());
-                        }
-                        b"vnd.docker.reference.type" => {
-                            let text = map.next_value::<Lenient<'de, Cow<'de, str>>>()?.0;
-                            found.attestation = text.as_deref() == Some("attestation-manifest");
-                        }
-                        _ => {
-                            map.next_value::<IgnoredAny>()?;
-                        }
-                    }
-                }
-                Ok(found)
+impl<'a> StrongestMediaType<'a> {
+    /// Takes note of one.
+    pub(super) fn see(&mut self, text: Option<Text<'a>>, role: Role) {
+        let text = text.and_then(Text::unicode);
+        if let Some(text) = text.filter(|text| !text.is_empty()) {
+            let class = classify(Some(&text), role);
+            if self.0.as_ref().is_none_or(|(before, _)| *before <= class) {
+                self.0 = Some((class, text));
             }
         }
-        deserializer.deserialize_any(AnnotationsVisitor)
     }
 }
 
-/// A string or a number if it is one, else nothing. Borrows from the text where it can.
-struct Lenient<'a, T>(Option<T>, PhantomData<&'a ()>);
-
-trait Scalar<'a>: Sized {
-    fn from_text(text: Cow<'a, str>) -> Option<Self>;
-    fn from_number(number: u64) -> Option<Self>;
-}
-
-impl<'a> Scalar<'a> for Cow<'a, str> {
-    fn from_text(text: Cow<'a, str>) -> Option<Self> {
-        Some(text)
+/// Reads BuildKit's two annotations on attestation manifests.
+fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpected> {
+    if json.kind()? != Kind::Object {
+        return json.skip().map(|_| ());
     }
-    fn from_number(_: u64) -> Option<Self> {
-        None
-    }
-}
-
-impl Scalar<'_> for u64 {
-    fn from_text(_: Cow<'_, str>) -> Option<Self> {
-        None
-    }
-    fn from_number(number: u64) -> Option<Self> {
-        Some(number)
-    }
-}
-
-impl<'de: 'a, 'a, T: Scalar<'a>> Deserialize<'de> for Lenient<'a, T> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct LenientVisitor<'a, T>(PhantomData<(&'a (), T)>);
-        impl<'de: 'a, 'a, T: Scalar<'a>> Visitor<'de> for LenientVisitor<'a, T> {
-            type Value = Option<T>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("anything")
+    json.object(|json, key| {
+        match &*key.bytes() {
+            b"vnd.docker.reference.digest" => note.attests = json.digest()?,
+            b"vnd.docker.reference.type" => {
+                let text = json.text()?;
+                note.attestation =
+                    text.is_some_and(|text| *text.bytes() == *b"attestation-manifest");
             }
-            pass_over_scalars!(None);
-            fn visit_u64<E>(self, number: u64) -> Result<Option<T>, E> {
-                Ok(T::from_number(number))
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Option<T>, E> {
-                Ok(T::from_text(Cow::Borrowed(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Option<T>, E> {
-                Ok(T::from_text(Cow::Owned(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Option<T>, A::Error> {
-                while seq.next_element::<IgnoredAny>()?.is_some() {}
-                Ok(None)
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
-                while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
-                Ok(None)
+            _ => {
+                json.skip()?;
             }
         }
-        let value = deserializer
-            .deserialize_any(LenientVisitor(PhantomData))
-            .map_err(D::Error::custom)?;
-        Ok(Lenient(value, PhantomData))
-    }
+        Ok(())
+    })
 }
 
 #[cfg(test)]

@@ -20,6 +20,7 @@ use indexmap::IndexSet;
 
 use super::document::{self, Class, DocumentKind, EdgeNote, Role};
 use super::index::Entry;
+use super::json::InvalidJson;
 use super::reading;
 use crate::error::Error;
 use crate::layout::{BlobError, Digest};
@@ -191,7 +192,7 @@ enum Found {
     Failed(BlobError),
     Bytes {
         size: u64,
-        document: Result<document::Document, serde_json::Error>,
+        document: Result<document::Document, InvalidJson>,
         looks_like: bool,
     },
 }

@@ -7,16 +7,12 @@
 //! What an entry *is* in the eyes of a user (an image, dangling, a referrer) is decided in
 //! [`super::table`].
 
-use std::borrow::Cow;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use serde::de::{self, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
-use super::document::{Class, Role, classify};
-use super::members::{Key, each_member, is_member, text_of};
+use super::document::{Role, StrongestMediaType};
+use super::json::{Json, Kind, Text, Unexpected, is_member, whole_number};
 use super::platform::Platform;
 use super::text::{self, Fate, retargeted};
 use crate::error::Error;
@@ -155,38 +151,56 @@ impl Index {
             return Err("is empty".to_owned());
         }
         let text = String::from_utf8(bytes).map_err(|_| "is not UTF-8".to_owned())?;
-        let Top(list) =
-            serde_json::from_str(&text).map_err(|e| format!("is not an image index: {e}"))?;
-        let place = |raw: &RawValue| {
-            let from = raw.get().as_ptr().addr() - text.as_ptr().addr();
-            from..from + raw.get().len()
+        let mut index = Index::default();
+        let mut reader = EntryReader {
+            text: &text,
+            media_types: Vec::new(),
         };
-        let (entries, ranges, list) = match list {
-            None => return Err("has no member `manifests`".to_owned()),
-            Some(List::Entries(raws)) => {
-                if raws.len() > MAX_ENTRIES {
-                    return Err(format!(
-                        "has more than {MAX_ENTRIES} entries; that is the most that is read"
-                    ));
-                }
-                let mut reader = EntryReader::default();
-                let entries = raws.iter().map(|raw| reader.read(raw.get())).collect();
-                let ranges: Vec<Range<usize>> = raws.into_iter().map(place).collect();
-                let list = brackets(&text, &ranges);
-                (entries, ranges, list)
+        let (mut has_list, mut has_too_many) = (false, false);
+        let mut json = Json::new(text.as_bytes());
+        let read = json.object(|json, key| {
+            if !key.is_member("manifests") {
+                return json.skip().map(|_| ());
             }
-            Some(List::Other(raw)) => match raw.get() {
-                "null" => (Vec::new(), Vec::new(), place(raw)),
-                text if text.starts_with('[') => (Vec::new(), Vec::new(), place(raw)),
-                _ => return Err("has a member `manifests` that is no list".to_owned()),
-            },
-        };
-        Ok(Index {
-            list,
-            entries,
-            ranges,
-            text,
-        })
+            if std::mem::replace(&mut has_list, true) {
+                // Readers disagree on which of them counts.
+                return json.unexpected("it has `manifests` twice");
+            }
+            let start = json.position();
+            match json.kind()? {
+                Kind::Null => {
+                    json.skip()?;
+                }
+                Kind::List => json.list(|json| {
+                    if index.entries.len() == MAX_ENTRIES {
+                        has_too_many = true;
+                        return json.unexpected("it is too long");
+                    }
+                    let (entry, range) = reader.read(json)?;
+                    index.entries.push(entry);
+                    index.ranges.push(range);
+                    Ok(())
+                })?,
+                _ => return json.unexpected("`manifests` is no list"),
+            }
+            index.list = start..json.behind();
+            Ok(())
+        });
+        let read = read.and_then(|()| json.end());
+        if has_too_many {
+            return Err(format!(
+                "has more than {MAX_ENTRIES} entries; that is the most that is read"
+            ));
+        }
+        read.map_err(|unexpected| {
+            let reason = unexpected.explained(text.as_bytes());
+            format!("is not an image index: {reason}")
+        })?;
+        if !has_list {
+            return Err("has no member `manifests`".to_owned());
+        }
+        index.text = text;
+        Ok(index)
     }
 
     /// The entries, in their order.
@@ -326,111 +340,57 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
 /// memory, and a list of ten million zeros is only 20 MB long.
 const MAX_ENTRIES: usize = 4 << 20;
 
-/// From the opening to the closing bracket around entries.
-fn brackets(text: &str, ranges: &[Range<usize>]) -> Range<usize> {
-    let (Some(first), Some(last)) = (ranges.first(), ranges.last()) else {
-        return 0..0;
-    };
-    let start = text[..first.start].rfind('[').unwrap_or(first.start);
-    let end = text[last.end..]
-        .find(']')
-        .map_or(last.end, |at| last.end + at + 1);
-    start..end
-}
-
-/// The value of `manifests` of the whole document.
-struct Top<'a>(Option<List<'a>>);
-
-enum List<'a> {
-    /// A list that is not empty.
-    Entries(Vec<&'a RawValue>),
-    /// Anything else.
-    Other(&'a RawValue),
-}
-
-impl<'de> de::Deserialize<'de> for Top<'de> {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TopVisitor;
-        impl<'de> Visitor<'de> for TopVisitor {
-            type Value = Top<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("an object")
-            }
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Top<'de>, A::Error> {
-                let mut list = None;
-                while let Some(Key(key)) = map.next_key()? {
-                    if !is_member(&key, "manifests") {
-                        map.next_value::<IgnoredAny>()?;
-                    } else if list.replace(map.next_value::<&RawValue>()?).is_some() {
-                        // Readers disagree on which of them counts.
-                        return Err(de::Error::custom("it has `manifests` twice"));
-                    }
-                }
-                Ok(Top(list.map(|raw| {
-                    match serde_json::from_str::<Vec<&RawValue>>(raw.get()) {
-                        Ok(entries) if !entries.is_empty() => List::Entries(entries),
-                        _ => List::Other(raw),
-                    }
-                })))
-            }
-        }
-        deserializer.deserialize_map(TopVisitor)
-    }
-}
-
 /// Reads entries. Nearly all have one of a few media types, which are held once.
-#[derive(Default)]
-struct EntryReader {
+struct EntryReader<'a> {
+    text: &'a str,
     media_types: Vec<Arc<str>>,
 }
 
 /// How many media types are held once; an index that has more is somebody's joke.
 const COMMON_MEDIA_TYPES: usize = 16;
 
-impl EntryReader {
-    fn read(&mut self, text: &str) -> Entry {
+impl<'a> EntryReader<'a> {
+    /// The next entry, and where it stands.
+    fn read(&mut self, json: &mut Json<'a>) -> Result<(Entry, Range<usize>), Unexpected> {
+        let start = json.position();
         let mut entry = Entry::default();
         let mut more_digests = Vec::new();
-        let mut media_type: Option<(Class, Cow<'_, str>)> = None;
-        each_member(text, |key, value| {
-            let value = value.get();
-            if is_member(&key, "digest") {
-                let digest = parse_digest(value);
-                if entry.digest.is_none() {
-                    entry.digest = digest;
-                } else {
-                    more_digests.extend(digest);
-                }
-            } else if is_member(&key, "mediaType") {
-                // Readers disagree on which of several media types counts: the one that says most
-                // does.
-                if let Some(text) = text_of(value).filter(|text| !text.is_empty()) {
-                    let class = classify(Some(&text), Role::Entry);
-                    if media_type
-                        .as_ref()
-                        .is_none_or(|(before, _)| *before <= class)
-                    {
-                        media_type = Some((class, text));
+        let mut media_type = StrongestMediaType::default();
+        if json.kind()? == Kind::Object {
+            json.object(|json, key| {
+                if key.is_member("digest") {
+                    let digest = json.digest()?;
+                    if entry.digest.is_none() {
+                        entry.digest = digest;
+                    } else {
+                        more_digests.extend(digest);
                     }
+                } else if key.is_member("mediaType") {
+                    media_type.see(json.text()?, Role::Entry);
+                } else if key.is_member("size") {
+                    // An odd one must not make the whole file unreadable.
+                    entry.size = whole_number(json.raw()?);
+                } else if key.is_member("platform") {
+                    entry.platform = serde_json::from_slice(json.raw()?).ok().map(Box::new);
+                } else if key.is_member("annotations") && json.kind()? == Kind::Object {
+                    json.object(|json, name| annotate(&mut entry, json, name))?;
+                } else {
+                    json.skip()?;
                 }
-            } else if is_member(&key, "size") {
-                entry.size = parse(value);
-            } else if is_member(&key, "platform") {
-                entry.platform = parse(value).map(Box::new);
-            } else if is_member(&key, "annotations") {
-                each_member(value, |name, value| {
-                    annotate(&mut entry, &name, value.get());
-                });
-            }
-        });
-        entry.media_type = media_type.map(|(_, text)| self.media_type(&text));
+                Ok(())
+            })?;
+        } else {
+            json.skip()?;
+        }
+        let range = start..json.behind();
+        entry.media_type = media_type.0.map(|(_, text)| self.media_type(&text));
         if entry.digest.is_none() {
             // An entry that makes no sense here may to another tool, so what it names stays.
-            let named = text.split('"').filter_map(|piece| piece.parse().ok());
-            more_digests = named.collect();
+            let named = self.text[range.clone()].split('"');
+            more_digests = named.filter_map(|piece| piece.parse().ok()).collect();
         }
         entry.more_digests = more_digests.into();
-        entry
+        Ok((entry, range))
     }
 
     fn media_type(&mut self, text: &str) -> Arc<str> {
@@ -445,27 +405,24 @@ impl EntryReader {
     }
 }
 
-fn annotate(entry: &mut Entry, name: &[u8], value: &str) {
-    let Ok(name) = std::str::from_utf8(name) else {
-        return;
-    };
-    let text = || text_of(value).filter(|text| !text.is_empty());
-    match name {
-        NAME_ANNOTATION => entry.image_name = text().map(Into::into),
-        REF_ANNOTATION => entry.ref_name = text().map(Into::into),
-        CREATED_ANNOTATION => entry.created = text().and_then(|text| text.parse().ok()),
-        PARENT_ANNOTATION => entry.parent = parse_digest(value).map(Box::new),
-        SUBJECT_ANNOTATION => entry.subject = parse_digest(value).map(Box::new),
-        _ => {}
+fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<(), Unexpected> {
+    let name = name.bytes();
+    let is = |wanted: &str| *name == *wanted.as_bytes();
+    let text = json.text()?;
+    let unicode = || text.and_then(Text::unicode).filter(|text| !text.is_empty());
+    let digest = || text.and_then(Text::digest).map(Box::new);
+    if is(NAME_ANNOTATION) {
+        entry.image_name = unicode().map(Into::into);
+    } else if is(REF_ANNOTATION) {
+        entry.ref_name = unicode().map(Into::into);
+    } else if is(CREATED_ANNOTATION) {
+        entry.created = unicode().and_then(|text| text.parse().ok());
+    } else if is(PARENT_ANNOTATION) {
+        entry.parent = digest();
+    } else if is(SUBJECT_ANNOTATION) {
+        entry.subject = digest();
     }
-}
-
-fn parse<'a, T: de::Deserialize<'a>>(json: &'a str) -> Option<T> {
-    serde_json::from_str(json).ok()
-}
-
-fn parse_digest(json: &str) -> Option<Digest> {
-    text_of(json)?.parse().ok()
+    Ok(())
 }
 
 #[cfg(test)]

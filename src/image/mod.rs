@@ -6,6 +6,7 @@
 //! * `reading`: reading many blobs with several threads
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
+//! * `json`: JSON read where it lies; `text`: changes to it that leave the rest as it is
 //! * `reference`, `platform`: what people type
 //! * `containers`: lists of containers that engines print
 //! * `removal`: what the trash knows of a removal
@@ -27,7 +28,7 @@ pub mod document;
 pub mod facts;
 pub mod graph;
 pub mod index;
-mod members;
+pub mod json;
 pub mod platform;
 pub mod reach;
 pub(crate) mod reading;

@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, NodeId};
-use super::members::is_member;
+use super::json::is_member;
 use super::reach::Cut;
 use super::text::{self, Fate, retargeted};
 use crate::layout::{Algorithm, Digest};

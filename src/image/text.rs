@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::members::is_member;
+use super::json::{Json, Kind, is_member};
 use crate::layout::Digest;
 
 /// One member of an object or one element of an array, as ranges of the text.
@@ -34,29 +34,22 @@ impl Part {
 
 /// The parts of the object or array that `text` is, in order.
 pub(crate) fn parts(text: &str) -> Vec<Part> {
-    let bytes = text.as_bytes();
     let mut found = Vec::new();
-    let mut at = skip_blanks(bytes, 0);
-    let is_object = bytes.get(at) == Some(&b'{');
-    at = skip_blanks(bytes, at + 1);
-    while !matches!(bytes.get(at), None | Some(b'}' | b']')) {
-        let mut key = at..at;
-        if is_object {
-            let end = skip_string(bytes, at);
-            key = at..end;
-            // The colon, and blanks around it.
-            at = skip_blanks(bytes, skip_blanks(bytes, end) + 1);
-        }
-        let end = skip_value(bytes, at);
-        found.push(Part {
-            key,
-            value: at..end,
-        });
-        at = skip_blanks(bytes, end);
-        if bytes.get(at) == Some(&b',') {
-            at = skip_blanks(bytes, at + 1);
-        }
-    }
+    let mut json = Json::new(text.as_bytes());
+    let mut part = |json: &mut Json<'_>, key: Range<usize>| {
+        let value = json.skip()?;
+        found.push(Part { key, value });
+        Ok(())
+    };
+    // What serde_json accepted is read to its end.
+    let _ = match json.kind() {
+        Ok(Kind::Object) => json.object(|json, key| {
+            let key = json.range_of(key);
+            part(json, key)
+        }),
+        Ok(Kind::List) => json.list(|json| part(json, 0..0)),
+        _ => Ok(()),
+    };
     found
 }
 
@@ -132,59 +125,6 @@ pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String
 }
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
-
-fn skip_blanks(bytes: &[u8], mut at: usize) -> usize {
-    while matches!(bytes.get(at), Some(b' ' | b'\t' | b'\r' | b'\n')) {
-        at += 1;
-    }
-    at
-}
-
-fn skip_string(bytes: &[u8], mut at: usize) -> usize {
-    at += 1;
-    loop {
-        match bytes.get(at) {
-            None => return bytes.len(),
-            Some(b'"') => return at + 1,
-            Some(b'\\') => at += 2,
-            Some(_) => at += 1,
-        }
-    }
-}
-
-fn skip_value(bytes: &[u8], mut at: usize) -> usize {
-    match bytes.get(at) {
-        Some(b'"') => skip_string(bytes, at),
-        Some(b'{' | b'[') => {
-            let mut depth = 0_usize;
-            while let Some(byte) = bytes.get(at) {
-                match byte {
-                    b'"' => {
-                        at = skip_string(bytes, at);
-                        continue;
-                    }
-                    b'{' | b'[' => depth += 1,
-                    b'}' | b']' => depth -= 1,
-                    _ => {}
-                }
-                at += 1;
-                if depth == 0 {
-                    break;
-                }
-            }
-            at
-        }
-        _ => {
-            while !matches!(
-                bytes.get(at),
-                None | Some(b',' | b']' | b'}' | b' ' | b'\t' | b'\r' | b'\n')
-            ) {
-                at += 1;
-            }
-            at
-        }
-    }
-}
 
 #[cfg(test)]
 mod tests {

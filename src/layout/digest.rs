@@ -162,6 +162,11 @@ impl Digest {
         ))
     }
 
+    /// The digest that a text is, if it is one of SHA-256; of others it says nothing.
+    pub(crate) fn of_sha256_text(text: &[u8]) -> Option<Digest> {
+        Algorithm::Sha256.digest_of_file_name(text.strip_prefix(b"sha256:")?)
+    }
+
     /// The algorithm, when it is one whose blobs can be verified.
     pub fn algorithm(&self) -> Option<Algorithm> {
         match &self.0 {

@@ -1,0 +1,730 @@
+//! JSON, read once and where it lies: what is asked for is borrowed, all else is passed over.
+//!
+//! Documents are read to find out what may be deleted, so nothing that any other tool sees in them
+//! may be missed. Go's decoder, which most tools use, ignores the case of keys, takes keys that are
+//! no Unicode text, and of repeated members the last; so whoever reads here is shown every member,
+//! repeated ones too, and asks with [`Text::is_member`]. What counts as JSON is what serde_json
+//! takes for it, which `fuzz/` compares.
+//!
+//! A general parser spends most of its time on values that nobody asks for, and this is what the
+//! time of a walk over a hundred thousand manifests is made of. What must be changed in a text, and
+//! nothing else in it, is [`super::text`]'s.
+
+use std::borrow::Cow;
+use std::ops::Range;
+
+use serde::de::IgnoredAny;
+
+use crate::layout::Digest;
+
+/// How deep the lists and objects that somebody reads may be nested; those that are passed over
+/// may be as deep as they like.
+const MAX_DEPTH: u32 = 128;
+
+/// Goes through a text of JSON, value by value.
+#[derive(Clone, Debug)]
+pub(crate) struct Json<'a> {
+    text: &'a [u8],
+    at: usize,
+    depth: u32,
+}
+
+/// Where a text ceases to be what was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Unexpected {
+    at: usize,
+    what: &'static str,
+}
+
+/// Why a text is not what it should be, for people.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidJson(String);
+
+impl Unexpected {
+    /// In the words of serde_json where it is no JSON.
+    pub(crate) fn explained(self, text: &[u8]) -> InvalidJson {
+        let Unexpected { at, what } = self;
+        InvalidJson(match serde_json::from_slice::<IgnoredAny>(text) {
+            Err(error) => error.to_string(),
+            Ok(_) => format!("{what} at byte {at}"),
+        })
+    }
+}
+
+type Read<T> = Result<T, Unexpected>;
+
+/// What a value is, as its first byte tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Object,
+    List,
+    Text,
+    Null,
+    /// A number, `true` or `false`.
+    Scalar,
+}
+
+impl<'a> Json<'a> {
+    pub(crate) fn new(text: &'a [u8]) -> Json<'a> {
+        Json {
+            text,
+            at: 0,
+            depth: 0,
+        }
+    }
+
+    /// The failure of whoever finds something else than what it needs here.
+    pub(crate) fn unexpected<T>(&self, what: &'static str) -> Read<T> {
+        Err(Unexpected { at: self.at, what })
+    }
+
+    /// What the next value is. Whether it is all that, only reading it shows.
+    pub(crate) fn kind(&mut self) -> Read<Kind> {
+        Ok(match self.peek() {
+            Some(b'{') => Kind::Object,
+            Some(b'[') => Kind::List,
+            Some(b'"') => Kind::Text,
+            Some(b'n') => Kind::Null,
+            Some(_) => Kind::Scalar,
+            None => return self.unexpected("it ends too early"),
+        })
+    }
+
+    /// Reads an object; `each` is told each key, and has to read or skip the value.
+    pub(crate) fn object(
+        &mut self,
+        mut each: impl FnMut(&mut Json<'a>, Text<'a>) -> Read<()>,
+    ) -> Read<()> {
+        self.descend(b'{')?;
+        if !self.closes(b'}') {
+            loop {
+                let key = self.key()?;
+                each(self, key)?;
+                if self.ends(b'}')? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// Reads a list; `each` has to read or skip the element.
+    pub(crate) fn list(&mut self, mut each: impl FnMut(&mut Json<'a>) -> Read<()>) -> Read<()> {
+        self.descend(b'[')?;
+        if !self.closes(b']') {
+            loop {
+                each(self)?;
+                if self.ends(b']')? {
+                    break;
+                }
+            }
+        }
+        self.depth -= 1;
+        Ok(())
+    }
+
+    /// A text; `None` for any other value, which is passed over.
+    pub(crate) fn text(&mut self) -> Read<Option<Text<'a>>> {
+        match self.peek() {
+            Some(b'"') => self.string().map(Some),
+            _ => self.skip().map(|_| None),
+        }
+    }
+
+    /// A digest; `None` for any other value, which is passed over.
+    pub(crate) fn digest(&mut self) -> Read<Option<Digest>> {
+        Ok(self.text()?.and_then(Text::digest))
+    }
+
+    /// A whole number that fits 64 bits; `None` for any other value, which is passed over. A number
+    /// beyond all that readers hold is refused, for most of them refuse it.
+    pub(crate) fn whole_number(&mut self) -> Read<Option<u64>> {
+        let is_text = self.peek() == Some(b'"');
+        let value = self.raw()?;
+        let number = whole_number(value);
+        if number.is_none()
+            && !is_text
+            && let Ok(text) = std::str::from_utf8(value)
+            && text.parse::<f64>().is_ok_and(f64::is_infinite)
+        {
+            return self.unexpected("a number is out of range");
+        }
+        Ok(number)
+    }
+
+    /// Passes over a value and says where it stands, blanks around it left out.
+    pub(crate) fn skip(&mut self) -> Read<Range<usize>> {
+        let first = self.peek();
+        let start = self.at;
+        match first {
+            Some(b'{' | b'[') => self.skip_nested()?,
+            _ => self.skip_scalar()?,
+        }
+        Ok(start..self.at)
+    }
+
+    /// The text of the next value, which is passed over.
+    pub(crate) fn raw(&mut self) -> Read<&'a [u8]> {
+        let range = self.skip()?;
+        Ok(&self.text[range])
+    }
+
+    /// Where a text that was read stands, its quotes included.
+    pub(crate) fn range_of(&self, text: Text<'a>) -> Range<usize> {
+        let start = text.inner.as_ptr().addr() - self.text.as_ptr().addr();
+        start - 1..start + text.inner.len() + 1
+    }
+
+    /// Where the next value begins.
+    pub(crate) fn position(&mut self) -> usize {
+        self.skip_blanks();
+        self.at
+    }
+
+    /// Where the value that was read last ended.
+    pub(crate) fn behind(&self) -> usize {
+        self.at
+    }
+
+    /// Makes sure that nothing but blanks follows.
+    pub(crate) fn end(&mut self) -> Read<()> {
+        match self.peek() {
+            None => Ok(()),
+            Some(_) => self.unexpected("something follows"),
+        }
+    }
+
+    /// A key and its colon.
+    fn key(&mut self) -> Read<Text<'a>> {
+        if self.peek() != Some(b'"') {
+            return self.unexpected("a key is expected");
+        }
+        let key = self.string()?;
+        if self.peek() != Some(b':') {
+            return self.unexpected("a colon is expected");
+        }
+        self.at += 1;
+        Ok(key)
+    }
+
+    fn descend(&mut self, open: u8) -> Read<()> {
+        if self.peek() != Some(open) {
+            return self.unexpected(match open {
+                b'{' => "an object is expected",
+                _ => "a list is expected",
+            });
+        }
+        if self.depth == MAX_DEPTH {
+            return self.unexpected("it is nested too deeply");
+        }
+        self.at += 1;
+        self.depth += 1;
+        Ok(())
+    }
+
+    /// Whether what was opened has no members or elements.
+    fn closes(&mut self, close: u8) -> bool {
+        let is_empty = self.peek() == Some(close);
+        self.at += usize::from(is_empty);
+        is_empty
+    }
+
+    /// Whether what was opened ends here; otherwise a comma is passed.
+    fn ends(&mut self, close: u8) -> Read<bool> {
+        let byte = self.peek();
+        if byte != Some(close) && byte != Some(b',') {
+            return self.unexpected("a comma or an end is expected");
+        }
+        self.at += 1;
+        Ok(byte == Some(close))
+    }
+
+    fn peek(&mut self) -> Option<u8> {
+        self.skip_blanks();
+        self.text.get(self.at).copied()
+    }
+
+    fn skip_blanks(&mut self) {
+        while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
+            self.at += 1;
+        }
+    }
+
+    /// Without recursion, for what is passed over may be as deep as it is long.
+    fn skip_nested(&mut self) -> Read<()> {
+        let mut open = Nesting::default();
+        loop {
+            match self.peek() {
+                Some(b'{') => {
+                    self.at += 1;
+                    if !self.closes(b'}') {
+                        open.push(true);
+                        self.key()?;
+                        continue;
+                    }
+                }
+                Some(b'[') => {
+                    self.at += 1;
+                    if !self.closes(b']') {
+                        open.push(false);
+                        continue;
+                    }
+                }
+                _ => self.skip_scalar()?,
+            }
+            // A value ends here, and perhaps some of those around it.
+            loop {
+                let Some(in_object) = open.last() else {
+                    return Ok(());
+                };
+                if self.ends(if in_object { b'}' } else { b']' })? {
+                    open.pop();
+                    continue;
+                }
+                if in_object {
+                    self.key()?;
+                }
+                break;
+            }
+        }
+    }
+
+    fn skip_scalar(&mut self) -> Read<()> {
+        match self.text.get(self.at) {
+            Some(b'"') => self.string().map(|_| ()),
+            Some(b't') => self.literal(b"true"),
+            Some(b'f') => self.literal(b"false"),
+            Some(b'n') => self.literal(b"null"),
+            Some(b'-' | b'0'..=b'9') => self.number(),
+            Some(_) => self.unexpected("a value is expected"),
+            None => self.unexpected("it ends too early"),
+        }
+    }
+
+    fn literal(&mut self, word: &'static [u8]) -> Read<()> {
+        if !self.text[self.at..].starts_with(word) {
+            return self.unexpected("a value is expected");
+        }
+        self.at += word.len();
+        Ok(())
+    }
+
+    fn number(&mut self) -> Read<()> {
+        self.passes(b"-");
+        match self.text.get(self.at) {
+            Some(b'0') => self.at += 1,
+            _ => self.digits()?,
+        }
+        if self.passes(b".") {
+            self.digits()?;
+        }
+        if self.passes(b"eE") {
+            self.passes(b"+-");
+            self.digits()?;
+        }
+        // A zero in front of other digits.
+        match self.text.get(self.at) {
+            Some(b'0'..=b'9') => self.unexpected("a number is expected"),
+            _ => Ok(()),
+        }
+    }
+
+    /// Whether one of these bytes stood here, which is passed then.
+    fn passes(&mut self, any: &[u8]) -> bool {
+        let passes = self.text.get(self.at).is_some_and(|b| any.contains(b));
+        self.at += usize::from(passes);
+        passes
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Read<()> {
+        let rest = &self.text[self.at..];
+        let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        if count == 0 {
+            return self.unexpected("a number is expected");
+        }
+        self.at += count;
+        Ok(())
+    }
+
+    /// A string; the next byte is its quote.
+    fn string(&mut self) -> Read<Text<'a>> {
+        let start = self.at + 1;
+        let mut has_escapes = false;
+        self.at = start;
+        loop {
+            self.at = plain_until(self.text, self.at);
+            match self.text.get(self.at) {
+                Some(b'"') => break,
+                Some(b'\\') => self.escape()?,
+                Some(_) => return self.unexpected("a control character stands in a text"),
+                None => return self.unexpected("it ends in a text"),
+            }
+            has_escapes = true;
+        }
+        let inner = &self.text[start..self.at];
+        self.at += 1;
+        Ok(Text { inner, has_escapes })
+    }
+
+    fn escape(&mut self) -> Read<()> {
+        let length = match self.text.get(self.at + 1) {
+            Some(b'"' | b'\\' | b'/' | b'b' | b'f' | b'n' | b'r' | b't') => 2,
+            Some(b'u') => 6,
+            _ => 0,
+        };
+        let digits = self.text.get(self.at..self.at + length).unwrap_or_default();
+        let digits = digits
+            .get(2..)
+            .filter(|d| d.iter().all(u8::is_ascii_hexdigit));
+        if digits.is_none() {
+            return self.unexpected("an escape is expected");
+        }
+        self.at += length;
+        Ok(())
+    }
+}
+
+/// The whole number that the text of a value is, if it is one and fits 64 bits.
+pub(crate) fn whole_number(value: &[u8]) -> Option<u64> {
+    let mut digits = value.iter().map(|byte| match byte {
+        b'0'..=b'9' => Some(u64::from(byte - b'0')),
+        _ => None,
+    });
+    digits.try_fold(0_u64, |number, digit| {
+        number.checked_mul(10)?.checked_add(digit?)
+    })
+}
+
+/// The text between the quotes of a string, as it stands there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Text<'a> {
+    inner: &'a [u8],
+    has_escapes: bool,
+}
+
+impl<'a> Text<'a> {
+    /// What it says; `None` when that is no Unicode text.
+    pub(crate) fn unicode(self) -> Option<Cow<'a, str>> {
+        if self.has_escapes {
+            return match self.bytes() {
+                Cow::Owned(bytes) => String::from_utf8(bytes).ok().map(Cow::Owned),
+                Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
+            };
+        }
+        std::str::from_utf8(self.inner).ok().map(Cow::Borrowed)
+    }
+
+    /// The digest that it is, if it is one.
+    pub(crate) fn digest(self) -> Option<Digest> {
+        if !self.has_escapes
+            && let Some(digest) = Digest::of_sha256_text(self.inner)
+        {
+            return Some(digest);
+        }
+        self.unicode()?.parse().ok()
+    }
+
+    /// What it says, as bytes: escapes may stand for what is no Unicode text (`"\ud800"`, which
+    /// Go's decoder takes).
+    pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
+        if !self.has_escapes {
+            return Cow::Borrowed(self.inner);
+        }
+        let quoted = [b"\"", self.inner, b"\""].concat();
+        let mut json = serde_json::Deserializer::from_slice(&quoted);
+        Cow::Owned(serde::Deserializer::deserialize_byte_buf(&mut json, Bytes).unwrap_or_default())
+    }
+
+    /// Whether this key is the member `name` to any of the tools that read layouts.
+    pub(crate) fn is_member(self, name: &str) -> bool {
+        !self.has_escapes && self.inner == name.as_bytes() || is_member(self.bytes(), name)
+    }
+}
+
+/// Whether `key` is the member `name` to any of the tools that read layouts. Go's decoder ignores
+/// case, and takes the Kelvin sign for a `k` and the long s for an `s`, so a reader that does not
+/// would see fewer references than others do.
+pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
+    let (key, name) = (key.as_ref(), name.as_bytes());
+    if key.len() <= name.len() {
+        return key.eq_ignore_ascii_case(name);
+    }
+    let Ok(key) = std::str::from_utf8(key) else {
+        return false;
+    };
+    let folded = key.chars().map(|c| match c {
+        '\u{212a}' => 'k',
+        '\u{17f}' => 's',
+        c => c.to_ascii_lowercase(),
+    });
+    folded.eq(name.iter().map(|b| char::from(b.to_ascii_lowercase())))
+}
+
+struct Bytes;
+
+impl serde::de::Visitor<'_> for Bytes {
+    type Value = Vec<u8>;
+    fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("a text")
+    }
+    fn visit_bytes<E>(self, bytes: &[u8]) -> Result<Vec<u8>, E> {
+        Ok(bytes.to_vec())
+    }
+    fn visit_str<E>(self, text: &str) -> Result<Vec<u8>, E> {
+        Ok(text.as_bytes().to_vec())
+    }
+}
+
+/// What is open around a value: whether it is an object, innermost last. Sixty-four of them take
+/// eight bytes, for a text of brackets only may be as long as a document.
+#[derive(Default)]
+struct Nesting {
+    inner: u64,
+    depth: usize,
+    outer: Vec<u64>,
+}
+
+impl Nesting {
+    fn push(&mut self, is_object: bool) {
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.outer.push(self.inner);
+        }
+        self.inner = self.inner << 1 | u64::from(is_object);
+        self.depth += 1;
+    }
+
+    fn pop(&mut self) {
+        self.inner >>= 1;
+        self.depth -= 1;
+        if self.depth > 0 && self.depth.is_multiple_of(64) {
+            self.inner = self.outer.pop().unwrap_or_default();
+        }
+    }
+
+    fn last(&self) -> Option<bool> {
+        (self.depth > 0).then_some(self.inner & 1 == 1)
+    }
+}
+
+/// Where the first quote, backslash or control character stands at `at` or after it; else the end.
+/// Eight bytes at a time: strings are most of what a document is.
+fn plain_until(text: &[u8], mut at: usize) -> usize {
+    const ONES: u64 = u64::from_ne_bytes([1; 8]);
+    /// The highest bit of each byte that is 0, and perhaps of some above the first such.
+    fn zeros(word: u64) -> u64 {
+        word.wrapping_sub(ONES) & !word
+    }
+    while let Some(Ok(eight)) = text.get(at..at + 8).map(TryInto::try_into) {
+        let word = u64::from_le_bytes(eight);
+        let quote = zeros(word ^ (ONES * u64::from(b'"')));
+        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let control = word.wrapping_sub(ONES * 0x20) & !word;
+        let found = (quote | backslash | control) & (ONES << 7);
+        if found != 0 {
+            return at + (found.trailing_zeros() / 8) as usize;
+        }
+        at += 8;
+    }
+    let rest = text[at..].iter();
+    let plain = rest.take_while(|b| !matches!(b, b'"' | b'\\' | 0..0x20));
+    at + plain.count()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_json(text: &[u8]) -> bool {
+        let mut json = Json::new(text);
+        json.skip().and_then(|_| json.end()).is_ok()
+    }
+
+    fn is_object(text: &[u8]) -> bool {
+        let mut json = Json::new(text);
+        json.object(|json, _| json.skip().map(|_| ()))
+            .and_then(|()| json.end())
+            .is_ok()
+    }
+
+    #[test]
+    fn what_is_json_is_what_serde_json_takes_for_it() {
+        let texts: &[&str] = &[
+            "",
+            " ",
+            "{}",
+            "[]",
+            " [ ] ",
+            "{ }",
+            "[,]",
+            "[1,]",
+            "[1 2]",
+            "{\"a\":1,}",
+            "{\"a\" 1}",
+            "{\"a\":}",
+            "{a:1}",
+            "{1:1}",
+            "[}",
+            "{]",
+            "[[]",
+            "[]]",
+            "null",
+            "nul",
+            "nulll",
+            "true",
+            "fals",
+            "-",
+            "-0",
+            "0",
+            "00",
+            "01",
+            "-01",
+            "1.",
+            ".5",
+            "1.5",
+            "1e",
+            "1e+",
+            "1E-07",
+            "1e400",
+            "1.e1",
+            "+1",
+            "0x1",
+            "123456789012345678901234567890",
+            "\"\"",
+            "\"",
+            "\"a",
+            "\"\\",
+            "\"\\\"",
+            "\"\\\"\"",
+            "\"\\x\"",
+            "\"\\u12\"",
+            "\"\\u12g4\"",
+            "\"\\ud800\"",
+            "\"\\ud800\\udc00\"",
+            "\"a\tb\"",
+            "\"12345678\"",
+            "\"1234567\\n\"",
+            "\"12345678\n\"",
+            "\"\u{e9}\u{2028}\u{1f600}\"",
+            "\"\u{7f}\"",
+            "{\"a\":{\"b\":[{\"c\":[[],{}]}]},\"d\":0}",
+            "{} {}",
+            "[] x",
+            "[1,[2,{\"a\":3}],\"x\"]",
+            "\u{feff}{}",
+            "{\"a\":1 \u{b} }",
+            "[1\u{0}]",
+        ];
+        for text in texts {
+            let expected = serde_json::from_str::<IgnoredAny>(text).is_ok();
+            assert_eq!(is_json(text.as_bytes()), expected, "{text}");
+            let expected = expected && text.trim_start().starts_with('{');
+            assert_eq!(is_object(text.as_bytes()), expected, "{text}");
+        }
+        for byte in 0..=255 {
+            for text in [
+                vec![byte],
+                vec![b'"', byte, b'"'],
+                vec![b'"', b'\\', byte, b'"'],
+            ] {
+                let expected = serde_json::from_slice::<IgnoredAny>(&text).is_ok();
+                assert_eq!(is_json(&text), expected, "{text:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_string_ends_where_it_ends_wherever_it_begins() {
+        for length in 0..40 {
+            for last in ["\"", "\\n\"", "\u{1}\"", "\u{fc}\"", "\u{1f600}\""] {
+                let text = format!("\"{}{last},", "x".repeat(length));
+                let mut json = Json::new(text.as_bytes());
+                match json.text() {
+                    Ok(_) => assert_eq!(json.behind(), text.len() - 1, "{text}"),
+                    Err(_) => assert!(last.starts_with('\u{1}'), "{text}"),
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn nesting_is_remembered_at_any_depth() {
+        for depth in [1, 63, 64, 65, 128, 129, 1000] {
+            for inner in ["", "{\"b\":[{}]}", "{\"b\":[}"] {
+                let mut text = String::new();
+                for level in 0..depth {
+                    text.push_str(if level % 3 == 0 { "{\"a\":" } else { "[1," });
+                }
+                text.push_str(if inner.is_empty() { "0" } else { inner });
+                for level in (0..depth).rev() {
+                    text.push(if level % 3 == 0 { '}' } else { ']' });
+                }
+                assert_eq!(is_json(text.as_bytes()), !inner.ends_with("[}"), "{text}");
+                assert!(!is_json(text.replacen(']', "}", 1).as_bytes()) || depth == 1);
+            }
+        }
+        let deep = "[".repeat(1 << 20);
+        assert!(!is_json(deep.as_bytes()));
+        assert!(is_json(format!("{deep}{}", "]".repeat(1 << 20)).as_bytes()));
+    }
+
+    #[test]
+    fn keys_are_those_that_any_tool_takes_for_them() {
+        for (key, name, expected) in [
+            ("digest", "digest", true),
+            ("Digest", "digest", true),
+            ("\\u0064igest", "digest", true),
+            ("dige\u{17f}t", "digest", true),
+            ("dige\\u017ft", "digest", true),
+            ("\u{212a}ey", "key", true),
+            ("digest2", "digest", false),
+            ("diges", "digest", false),
+            ("\\ud800", "digest", false),
+            ("d\u{131}gest", "digest", false),
+            ("FSLAYERS", "fsLayers", true),
+        ] {
+            let text = format!("\"{key}\"");
+            let text = Json::new(text.as_bytes()).text().unwrap().unwrap();
+            assert_eq!(text.is_member(name), expected, "{key} {name}");
+        }
+    }
+
+    #[test]
+    fn texts_say_what_serde_json_reads_in_them() {
+        for text in [
+            "",
+            "a",
+            "a\\nb",
+            "\\u00e9\u{e9}",
+            "\\ud83d\\ude00",
+            "\\ud800",
+            "x\\/y",
+        ] {
+            let quoted = format!("\"{text}\"");
+            let expected = serde_json::from_str::<String>(&quoted).ok();
+            let found = Json::new(quoted.as_bytes()).text().unwrap().unwrap();
+            assert_eq!(found.unicode().map(Cow::into_owned), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn numbers_are_whole_and_fit() {
+        for (text, expected) in [
+            ("0", Some(0)),
+            ("18446744073709551615", Some(u64::MAX)),
+            ("18446744073709551616", None),
+            ("-1", None),
+            ("1.0", None),
+            ("1e3", None),
+            ("\"1\"", None),
+            ("[1]", None),
+            ("\"1e400\"", None),
+        ] {
+            let mut json = Json::new(text.as_bytes());
+            assert_eq!(json.whole_number(), Ok(expected), "{text}");
+        }
+        assert!(Json::new(b"1e400").whole_number().is_err());
+    }
+}
