@@ -440,7 +440,10 @@ impl<'a> Text<'a> {
 
     /// Whether this key is the member `name` to any of the tools that read layouts.
     pub(crate) fn is_member(self, name: &str) -> bool {
-        !self.has_escapes && self.inner == name.as_bytes() || is_member(self.bytes(), name)
+        match self.has_escapes {
+            false => is_member(self.inner, name),
+            true => is_member(self.bytes(), name),
+        }
     }
 }
 
@@ -451,6 +454,9 @@ pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
     let (key, name) = (key.as_ref(), name.as_bytes());
     if key.len() <= name.len() {
         return key.eq_ignore_ascii_case(name);
+    }
+    if key.is_ascii() {
+        return false;
     }
     let Ok(key) = std::str::from_utf8(key) else {
         return false;

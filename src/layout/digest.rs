@@ -156,10 +156,13 @@ impl Algorithm {
 pub struct InvalidDigest(String);
 
 impl Digest {
+    /// `hash` has a multiple of four bytes, as all algorithms have.
     fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Digest {
-        Digest(Repr::Other(
-            format!("{}:{}", algorithm.name(), encode_hex(hash)).into(),
-        ))
+        let mut text = format!("{}:", algorithm.name());
+        for four in hash.as_chunks::<4>().0 {
+            text.push_str(as_text(&eight_digits(*four)));
+        }
+        Digest(Repr::Other(text.into()))
     }
 
     /// The digest that a text is, if it is one of SHA-256; of others it says nothing.
@@ -189,7 +192,7 @@ impl Digest {
     /// The part behind the colon: the name of the blob's file.
     pub fn encoded(&self) -> String {
         match &self.0 {
-            Repr::Sha256(bytes) => encode_hex(bytes),
+            Repr::Sha256(bytes) => as_text(&encode_sha256(bytes)).to_owned(),
             Repr::Other(text) => text
                 .split_once(':')
                 .map(|(_, encoded)| encoded.to_owned())
@@ -202,9 +205,7 @@ impl Digest {
         match &self.0 {
             Repr::Sha256(bytes) => {
                 let mut name = [0; 65];
-                for (pair, byte) in name.chunks_exact_mut(2).zip(bytes) {
-                    pair.copy_from_slice(&hex_pair(*byte));
-                }
+                name[..64].copy_from_slice(&encode_sha256(bytes));
                 FileName::Sha256(name)
             }
             // The grammar admits no zero byte.
@@ -246,7 +247,10 @@ impl FromStr for Digest {
 impl fmt::Display for Digest {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Repr::Sha256(bytes) => write!(f, "sha256:{}", encode_hex(bytes)),
+            Repr::Sha256(bytes) => {
+                f.write_str("sha256:")?;
+                f.write_str(as_text(&encode_sha256(bytes)))
+            }
             Repr::Other(text) => f.write_str(text),
         }
     }
@@ -297,38 +301,65 @@ fn is_lower_hex(byte: u8) -> bool {
     byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
 }
 
-const HEX: &[u8; 16] = b"0123456789abcdef";
+/// One in each byte of a word. Digits are worked on eight at a time: a walk over a large layout reads
+/// and writes millions of them.
+const ONES: u64 = u64::from_ne_bytes([1; 8]);
 
-fn hex_pair(byte: u8) -> [u8; 2] {
-    [HEX[usize::from(byte >> 4)], HEX[usize::from(byte & 15)]]
+/// The digits of values below 16, one in each byte.
+fn digits_of(values: u64) -> u64 {
+    // From ten on they are letters.
+    let letters = (values + ONES * 6) >> 4 & ONES;
+    values + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)
 }
 
-fn encode_hex(bytes: &[u8]) -> String {
-    let digits = bytes.iter().flat_map(|byte| hex_pair(*byte));
-    digits.map(char::from).collect()
+/// The eight digits of four bytes.
+fn eight_digits(bytes: [u8; 4]) -> [u8; 8] {
+    let word = u64::from(u32::from_le_bytes(bytes));
+    let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
+    let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
+    // The first digit of a byte is its upper half.
+    digits_of((word >> 4 | word << 8) & ONES * 15).to_le_bytes()
 }
 
-/// The value of each lower-case digit; 16 for all else.
-const VALUES: [u8; 256] = {
-    let mut values = [16; 256];
-    let mut digit = 0;
-    while digit < 16 {
-        values[HEX[digit as usize] as usize] = digit;
-        digit += 1;
+/// The four bytes of eight lower-case digits.
+fn four_bytes(digits: [u8; 8]) -> Option<[u8; 4]> {
+    let word = u64::from_le_bytes(digits);
+    let letters = word >> 6 & ONES;
+    let values = (word & ONES * 15) + letters * 9;
+    // What is no digit does not come back as it was, or is the letter behind the last digit.
+    if digits_of(values) != word || values & ONES << 4 != 0 {
+        return None;
     }
-    values
-};
+    let word = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
+    let word = (word | word >> 8) & 0x0000_ffff_0000_ffff;
+    let word = (word | word >> 16) & 0xffff_ffff;
+    u32::try_from(word).ok().map(u32::to_le_bytes)
+}
+
+fn encode_sha256(bytes: &[u8; 32]) -> [u8; 64] {
+    let mut hex = [0; 64];
+    let (fours, _) = bytes.as_chunks::<4>();
+    let (eights, _) = hex.as_chunks_mut::<8>();
+    for (eight, four) in eights.iter_mut().zip(fours) {
+        *eight = eight_digits(*four);
+    }
+    hex
+}
 
 fn decode_sha256(hex: &[u8]) -> Option<[u8; 32]> {
     let hex: &[u8; 64] = hex.try_into().ok()?;
     let mut bytes = [0; 32];
-    let mut wrong = 0;
-    for (byte, pair) in bytes.iter_mut().zip(hex.chunks_exact(2)) {
-        let (high, low) = (VALUES[usize::from(pair[0])], VALUES[usize::from(pair[1])]);
-        wrong |= high | low;
-        *byte = high << 4 | low;
+    let (eights, _) = hex.as_chunks::<8>();
+    let (fours, _) = bytes.as_chunks_mut::<4>();
+    for (four, eight) in fours.iter_mut().zip(eights) {
+        *four = four_bytes(*eight)?;
     }
-    (wrong < 16).then_some(bytes)
+    Some(bytes)
+}
+
+/// Hex digits as text.
+fn as_text(hex: &[u8]) -> &str {
+    std::str::from_utf8(hex).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -388,6 +419,27 @@ mod tests {
             assert_eq!(Algorithm::Sha256.digest_of_file_name(&name), None, "{name}");
         }
         assert_eq!(Algorithm::Sha512.digest_of_file_name(&hex), None);
+    }
+
+    #[test]
+    fn every_byte_of_a_name_is_checked_and_comes_back() {
+        let hash: [u8; 32] = std::array::from_fn(|n| (n * 37 + 5) as u8);
+        let digest = Digest(Repr::Sha256(hash));
+        let hex: String = hash.iter().map(|byte| format!("{byte:02x}")).collect();
+        assert_eq!(digest.encoded(), hex);
+        assert_eq!(Algorithm::Sha256.digest_of_file_name(&hex), Some(digest));
+        for at in 0..64 {
+            for byte in 0..=255_u8 {
+                let mut name = hex.clone().into_bytes();
+                name[at] = byte;
+                let expected = byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte);
+                let found = Algorithm::Sha256.digest_of_file_name(&name);
+                assert_eq!(found.is_some(), expected, "{byte} at {at}");
+                if let Some(found) = found {
+                    assert_eq!(found.encoded().as_bytes(), name);
+                }
+            }
+        }
     }
 
     #[test]
