@@ -208,7 +208,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
     let mut json = Json::new(bytes);
     json.object(|json, key| document.member(json, key))
         .and_then(|()| json.end())
-        .map_err(|unexpected| unexpected.explained(bytes))?;
+        .map_err(|unexpected| json.explained(unexpected))?;
     Ok(document)
 }
 
@@ -290,14 +290,14 @@ fn descriptor(
     let mut size = None;
     let mut note = EdgeNote::default();
     json.object(|json, key| {
-        if key.is_member("digest") || key.is_member("blobSum") {
+        if key.is_member("mediaType") {
+            media_type.see(json.text()?, role);
+        } else if key.is_member("digest") || key.is_member("blobSum") {
             let found = json.digest()?;
             match digest {
                 None => digest = found,
                 Some(_) => more_digests.extend(found),
             }
-        } else if key.is_member("mediaType") {
-            media_type.see(json.text()?, role);
         } else if key.is_member("size") {
             size = json.whole_number()?;
         } else if key.is_member("platform") {

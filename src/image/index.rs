@@ -193,7 +193,7 @@ impl Index {
             ));
         }
         read.map_err(|unexpected| {
-            let reason = unexpected.explained(text.as_bytes());
+            let reason = json.explained(unexpected);
             format!("is not an image index: {reason}")
         })?;
         if !has_list {
@@ -358,15 +358,15 @@ impl<'a> EntryReader<'a> {
         let mut media_type = StrongestMediaType::default();
         if json.kind()? == Kind::Object {
             json.object(|json, key| {
-                if key.is_member("digest") {
+                if key.is_member("mediaType") {
+                    media_type.see(json.text()?, Role::Entry);
+                } else if key.is_member("digest") {
                     let digest = json.digest()?;
                     if entry.digest.is_none() {
                         entry.digest = digest;
                     } else {
                         more_digests.extend(digest);
                     }
-                } else if key.is_member("mediaType") {
-                    media_type.see(json.text()?, Role::Entry);
                 } else if key.is_member("size") {
                     // An odd one must not make the whole file unreadable.
                     entry.size = whole_number(json.raw()?);

@@ -27,30 +27,19 @@ pub(crate) struct Json<'a> {
     text: &'a [u8],
     at: usize,
     depth: u32,
+    /// What was wrong where reading stopped.
+    reason: &'static str,
 }
 
-/// Where a text ceases to be what was expected.
+/// A text is not what was expected; [`Json::explained`] knows why. Nothing is in it because it would
+/// have to be carried through every function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Unexpected {
-    at: usize,
-    what: &'static str,
-}
+pub(crate) struct Unexpected;
 
 /// Why a text is not what it should be, for people.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidJson(String);
-
-impl Unexpected {
-    /// In the words of serde_json where it is no JSON.
-    pub(crate) fn explained(self, text: &[u8]) -> InvalidJson {
-        let Unexpected { at, what } = self;
-        InvalidJson(match serde_json::from_slice::<IgnoredAny>(text) {
-            Err(error) => error.to_string(),
-            Ok(_) => format!("{what} at byte {at}"),
-        })
-    }
-}
 
 type Read<T> = Result<T, Unexpected>;
 
@@ -71,15 +60,27 @@ impl<'a> Json<'a> {
             text,
             at: 0,
             depth: 0,
+            reason: "",
         }
     }
 
     /// The failure of whoever finds something else than what it needs here.
-    pub(crate) fn unexpected<T>(&self, what: &'static str) -> Read<T> {
-        Err(Unexpected { at: self.at, what })
+    #[cold]
+    pub(crate) fn unexpected<T>(&mut self, reason: &'static str) -> Read<T> {
+        self.reason = reason;
+        Err(Unexpected)
+    }
+
+    /// Why the text is not what was expected, in the words of serde_json where it is no JSON.
+    pub(crate) fn explained(&self, _: Unexpected) -> InvalidJson {
+        InvalidJson(match serde_json::from_slice::<IgnoredAny>(self.text) {
+            Err(error) => error.to_string(),
+            Ok(_) => format!("{} at byte {}", self.reason, self.at),
+        })
     }
 
     /// What the next value is. Whether it is all that, only reading it shows.
+    #[inline]
     pub(crate) fn kind(&mut self) -> Read<Kind> {
         Ok(match self.peek() {
             Some(b'{') => Kind::Object,
@@ -126,6 +127,7 @@ impl<'a> Json<'a> {
     }
 
     /// A text; `None` for any other value, which is passed over.
+    #[inline]
     pub(crate) fn text(&mut self) -> Read<Option<Text<'a>>> {
         match self.peek() {
             Some(b'"') => self.string().map(Some),
@@ -134,6 +136,7 @@ impl<'a> Json<'a> {
     }
 
     /// A digest; `None` for any other value, which is passed over.
+    #[inline]
     pub(crate) fn digest(&mut self) -> Read<Option<Digest>> {
         Ok(self.text()?.and_then(Text::digest))
     }
@@ -197,6 +200,7 @@ impl<'a> Json<'a> {
     }
 
     /// A key and its colon.
+    #[inline]
     fn key(&mut self) -> Read<Text<'a>> {
         if self.peek() != Some(b'"') {
             return self.unexpected("a key is expected");
@@ -225,6 +229,7 @@ impl<'a> Json<'a> {
     }
 
     /// Whether what was opened has no members or elements.
+    #[inline]
     fn closes(&mut self, close: u8) -> bool {
         let is_empty = self.peek() == Some(close);
         self.at += usize::from(is_empty);
@@ -232,6 +237,7 @@ impl<'a> Json<'a> {
     }
 
     /// Whether what was opened ends here; otherwise a comma is passed.
+    #[inline]
     fn ends(&mut self, close: u8) -> Read<bool> {
         let byte = self.peek();
         if byte != Some(close) && byte != Some(b',') {
@@ -241,11 +247,13 @@ impl<'a> Json<'a> {
         Ok(byte == Some(close))
     }
 
+    #[inline]
     fn peek(&mut self) -> Option<u8> {
         self.skip_blanks();
         self.text.get(self.at).copied()
     }
 
+    #[inline]
     fn skip_blanks(&mut self) {
         while let Some(b' ' | b'\t' | b'\r' | b'\n') = self.text.get(self.at) {
             self.at += 1;
@@ -350,6 +358,7 @@ impl<'a> Json<'a> {
     }
 
     /// A string; the next byte is its quote.
+    #[inline]
     fn string(&mut self) -> Read<Text<'a>> {
         let start = self.at + 1;
         let mut has_escapes = false;
@@ -407,6 +416,7 @@ pub(crate) struct Text<'a> {
 
 impl<'a> Text<'a> {
     /// What it says; `None` when that is no Unicode text.
+    #[inline]
     pub(crate) fn unicode(self) -> Option<Cow<'a, str>> {
         if self.has_escapes {
             return match self.bytes() {
@@ -439,24 +449,27 @@ impl<'a> Text<'a> {
     }
 
     /// Whether this key is the member `name` to any of the tools that read layouts.
+    #[inline]
     pub(crate) fn is_member(self, name: &str) -> bool {
-        match self.has_escapes {
-            false => is_member(self.inner, name),
-            true => is_member(self.bytes(), name),
+        if self.has_escapes {
+            return is_member(self.bytes(), name);
         }
+        is_member(self.inner, name)
     }
 }
 
 /// Whether `key` is the member `name` to any of the tools that read layouts. Go's decoder ignores
 /// case, and takes the Kelvin sign for a `k` and the long s for an `s`, so a reader that does not
 /// would see fewer references than others do.
+#[inline]
 pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
-    let (key, name) = (key.as_ref(), name.as_bytes());
-    if key.len() <= name.len() {
-        return key.eq_ignore_ascii_case(name);
-    }
-    if key.is_ascii() {
-        return false;
+    let key = key.as_ref();
+    key == name.as_bytes() || key.len() >= name.len() && is_folded(key, name)
+}
+
+fn is_folded(key: &[u8], name: &str) -> bool {
+    if key.len() == name.len() || key.is_ascii() {
+        return key.eq_ignore_ascii_case(name.as_bytes());
     }
     let Ok(key) = std::str::from_utf8(key) else {
         return false;
@@ -466,7 +479,7 @@ pub(crate) fn is_member(key: impl AsRef<[u8]>, name: &str) -> bool {
         '\u{17f}' => 's',
         c => c.to_ascii_lowercase(),
     });
-    folded.eq(name.iter().map(|b| char::from(b.to_ascii_lowercase())))
+    folded.eq(name.chars().map(|c| c.to_ascii_lowercase()))
 }
 
 struct Bytes;
@@ -517,6 +530,7 @@ impl Nesting {
 
 /// Where the first quote, backslash or control character stands at `at` or after it; else the end.
 /// Eight bytes at a time: strings are most of what a document is.
+#[inline]
 fn plain_until(text: &[u8], mut at: usize) -> usize {
     const ONES: u64 = u64::from_ne_bytes([1; 8]);
     /// The highest bit of each byte that is 0, and perhaps of some above the first such.
@@ -525,8 +539,8 @@ fn plain_until(text: &[u8], mut at: usize) -> usize {
     }
     while let Some(Ok(eight)) = text.get(at..at + 8).map(TryInto::try_into) {
         let word = u64::from_le_bytes(eight);
-        let quote = zeros(word ^ (ONES * u64::from(b'"')));
-        let backslash = zeros(word ^ (ONES * u64::from(b'\\')));
+        let quote = zeros(word ^ (const { ONES * b'"' as u64 }));
+        let backslash = zeros(word ^ (const { ONES * b'\\' as u64 }));
         let control = word.wrapping_sub(ONES * 0x20) & !word;
         let found = (quote | backslash | control) & (ONES << 7);
         if found != 0 {
