@@ -272,7 +272,7 @@ impl Decision {
             (RemovalId::new(now), record.bytes())
         });
         Change {
-            old_index: index.bytes(),
+            old: &self.contents,
             new_index: index.edited(edits),
             beside,
             garbage: &self.garbage,
@@ -280,29 +280,12 @@ impl Decision {
             also,
             cuts,
             trash,
-            entries: self.entries(),
+            edits,
             expired: &self.disposal.expired,
         }
     }
 
-    /// The entries that go or change: what they are called, and their text.
-    fn entries(&self) -> Vec<(String, &str)> {
-        let Contents {
-            table,
-            graph,
-            index,
-            ..
-        } = &self.contents;
-        let positions = self.plan.edits.keys();
-        positions
-            .filter_map(|position| {
-                let name = table.record(table.of_entry(*position)?).shown(graph);
-                Some((name, index.entry_text(*position)))
-            })
-            .collect()
-    }
-
-    fn report(&self, outcome: Option<&Outcome>, grace: Option<&str>) -> Report {
+    fn report<'a>(&'a self, outcome: Option<&'a Outcome>, grace: Option<&'a str>) -> Report<'a> {
         Report::new(&Facts {
             contents: &self.contents,
             plan: &self.plan,
@@ -319,7 +302,7 @@ impl Decision {
     }
 
     /// `lenient`: what is not there is as good as removed.
-    fn exit_status(&self, report: &Report, lenient: bool) -> u8 {
+    fn exit_status(&self, report: &Report<'_>, lenient: bool) -> u8 {
         let forgiven = |class| lenient && class == RefusalClass::NotFound;
         let refused = self
             .plan
@@ -394,9 +377,9 @@ impl Run<'_> {
         session: &Session,
         path: &Path,
         command: &impl Decide,
-    ) -> anyhow::Result<(Report, u8)> {
+    ) -> anyhow::Result<(Decision, Option<Outcome>)> {
         let also = self.open_also(session, path)?;
-        let (decision, outcome) = if self.dry_run {
+        if self.dry_run {
             let mut layout = session.open_shared(path)?;
             if !self.also.is_empty() {
                 layout.all_sharers_are_known();
@@ -406,26 +389,31 @@ impl Run<'_> {
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
             }
-            (decision, None)
+            Ok((decision, None))
         } else {
             let mut layout = open_to_change(session, path)?;
             if !self.also.is_empty() {
                 layout.all_sharers_are_known();
             }
             let (decision, outcome) = carry_out(session, layout, &also, command)?;
-            (decision, Some(outcome))
-        };
-        let report = decision.report(outcome.as_ref(), self.grace);
-        let decided = decision.exit_status(&report, self.lenient);
-        if self.is_last {
-            // Giving back the memory of a large layout piece by piece takes longer than ending does.
-            std::mem::forget(decision);
+            Ok((decision, Some(outcome)))
         }
+    }
+
+    /// The report on what was decided and done, and the exit status.
+    fn report<'d>(
+        &'d self,
+        session: &Session,
+        decision: &'d Decision,
+        outcome: Option<&'d Outcome>,
+    ) -> (Report<'d>, u8) {
+        let report = decision.report(outcome, self.grace);
+        let decided = decision.exit_status(&report, self.lenient);
         let status = match session.interrupt.signal() {
             Some(signal) => Kind::Interrupted(signal).exit_status(),
             None => decided,
         };
-        Ok((report, status))
+        (report, status)
     }
 
     /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
@@ -459,18 +447,24 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<u8> {
-        let (report, status) = self.run(session, path, command)?;
+        let (decision, outcome) = self.run(session, path, command)?;
+        let (report, status) = self.report(session, &decision, outcome.as_ref());
         let mut text = self.text(session, path, &report);
         if self.grace.is_some() && self.format == ChangeFormat::Text {
             text.push_str(&reclaimed(report.freed_bytes));
         }
         let printed = to_stdout(&text);
         report.talk(session.console);
+        if self.is_last {
+            // Giving back the memory of a large layout piece by piece takes longer than ending does.
+            std::mem::forget(report);
+            std::mem::forget((decision, outcome));
+        }
         printed.context("cannot write to standard output")?;
         Ok(status)
     }
 
-    fn text(&self, session: &Session, path: &Path, report: &Report) -> String {
+    fn text(&self, session: &Session, path: &Path, report: &Report<'_>) -> String {
         match self.format {
             ChangeFormat::Json => report.json(path),
             ChangeFormat::Text => report.text(session.console.is_verbose()),

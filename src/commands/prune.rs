@@ -13,15 +13,15 @@ use super::trash::dispose;
 use super::{Decide, Decision, Run, Session, failed, load_and_list, sharing, span, told};
 use crate::cli::{ChangeFormat, PruneArgs};
 use crate::error::{Error, Kind};
-use crate::gc::{self, HardLinks, SweepOptions};
+use crate::gc::{self, HardLinks, Live, SweepOptions};
 use crate::image::containers::Container;
 use crate::image::facts::Facts;
 use crate::layout::{Digest, Locked, RemovalId, Shared};
-use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
 use crate::plan::prune::PruneOptions;
 use crate::plan::retention::Retention;
+use crate::plan::{Draft, Plan};
 use crate::report::change::reclaimed;
 use crate::report::console::shown;
 use crate::report::to_stdout;
@@ -128,7 +128,8 @@ impl Prune {
                 break;
             }
             match run.run(session, path, self) {
-                Ok((report, one)) => {
+                Ok((decision, outcome)) => {
+                    let (report, one) = run.report(session, &decision, outcome.as_ref());
                     self.links.replace(self.links_after.take());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
@@ -241,38 +242,39 @@ impl Decide for Prune {
     ) -> anyhow::Result<Decision> {
         let (listed, contents) = load_and_list(session, layout, also)?;
         contents.graph.refuse_damage()?;
-        let stored = gc::Listed {
-            layout,
-            blobs: listed?,
-        };
+        let listed = listed?;
         let uses = Uses::new(&contents, &self.containers);
-        let mut draft = Draft::with_uses(&contents, &uses);
         let nothing = ConfirmedLayout::default();
         let confirmed = self
             .confirmed
             .as_ref()
             .map(|all| all.get(layout.path()).unwrap_or(&nothing));
-        draft.prune(
-            &PruneOptions {
-                all: self.all,
-                filters: self.filters.clone(),
-                spare_after: self.spare_after,
-                confirmed: confirmed.map(|c| c.entries.clone()),
-                retention: self.retention.clone(),
-            },
-            &Facts::new(layout, &contents),
-        );
-        let plan = draft.finish();
-        let live = gc::mark(&contents, &plan);
+        let (mut plan, mut live) = (Plan::default(), Live::default());
+        let listed = gc::Listed::new(&contents.graph, layout, listed, || {
+            let mut draft = Draft::with_uses(&contents, &uses);
+            draft.prune(
+                &PruneOptions {
+                    all: self.all,
+                    filters: &self.filters,
+                    spare_after: self.spare_after,
+                    confirmed: confirmed.map(|c| &c.entries),
+                    retention: &self.retention,
+                },
+                &Facts::new(layout, &contents),
+            );
+            plan = draft.finish();
+            live = gc::mark(&contents, &plan);
+        });
         let mut links = self.links.borrow().clone();
         let mut garbage = gc::prune(
             &contents,
             &live,
-            &stored,
+            listed,
+            layout,
             &SweepOptions {
                 all: self.all,
                 spare_after: self.spare_after,
-                confirmed: confirmed.map(|c| c.blobs.clone()),
+                confirmed: confirmed.map(|c| &c.blobs),
             },
             &mut links,
         )?;

@@ -19,11 +19,11 @@
 
 mod restore;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::gc::{self, Garbage, Goes, Live};
 use crate::image::Contents;
-use crate::image::index::Index;
+use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
 use crate::layout::{
     Digest, Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit,
@@ -39,8 +39,8 @@ const BATCH: usize = 256;
 /// Everything that one command changes.
 #[derive(Debug)]
 pub struct Change<'a> {
-    /// index.json when the plan was made.
-    pub old_index: &'a [u8],
+    /// The layout when the plan was made.
+    pub old: &'a Contents,
     /// index.json from now on; `None`: it stays.
     pub new_index: Option<String>,
     /// The files of an unpacked `docker save` that change with it.
@@ -55,8 +55,8 @@ pub struct Change<'a> {
     pub cuts: Vec<(Digest, Vec<Digest>)>,
     /// The removal in the trash that takes what this change removes, and its record.
     pub trash: Option<(RemovalId, Vec<u8>)>,
-    /// Entries of index.json that go or change: what they are called, and their text.
-    pub entries: Vec<(String, &'a str)>,
+    /// What happens to entries of index.json.
+    pub edits: &'a BTreeMap<usize, EntryEdit>,
     /// Removals in the trash that are deleted for good.
     pub expired: &'a [(RemovalId, Weight)],
 }
@@ -79,6 +79,21 @@ impl Change<'_> {
     fn uses_trash(&self) -> bool {
         let mut blobs = self.garbage.blobs.iter();
         self.trash.is_some() || blobs.any(|blob| blob.goes != Goes::Away)
+    }
+
+    /// What the entries that go or change are called, of those with one of these texts.
+    fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
+        let Contents {
+            table,
+            graph,
+            index,
+            ..
+        } = self.old;
+        let positions = self.edits.keys();
+        positions
+            .filter(|position| texts.contains(index.entry_text(**position)))
+            .filter_map(|position| Some(table.record(table.of_entry(*position)?).shown(graph)))
+            .collect()
     }
 }
 
@@ -147,12 +162,13 @@ pub fn commit(
     if let Some((id, record)) = &change.trash {
         places.own = Some(layout.begin_removal(id, record)?);
     }
+    let old = change.old.index.bytes();
     let new = change.new_index.as_deref().map(str::as_bytes);
-    let written = layout.replace_index(change.old_index, new, &change.beside, options);
+    let written = layout.replace_index(old, new, &change.beside, options);
     // A failure can come after the new index.json is in place, and then the record must stay.
     let is_unchanged = match &written {
         Ok(written) => *written == IndexWrite::ChangedMeanwhile,
-        Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == change.old_index),
+        Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == old),
     };
     if is_unchanged && let Some(own) = &places.own {
         // It says that something is gone which is not. A later prune tries again.
@@ -161,7 +177,7 @@ pub fn commit(
     if written? == IndexWrite::ChangedMeanwhile {
         return Ok(Committed::IndexChanged(layout));
     }
-    let now = new.unwrap_or(change.old_index);
+    let now = new.unwrap_or(old);
     let mut outcome = Outcome::default();
     sweep(&layout, change, now, &mut places, &mut outcome, watch);
     let stamp = layout.index_stamp();
@@ -205,7 +221,7 @@ impl Places {
             (Goes::ToRemoval(id), _) => {
                 if !self.earlier.contains_key(id) {
                     let open = layout.open_removal(id).map_err(std::io::Error::other)?;
-                    self.earlier.insert(id.clone(), open);
+                    self.earlier.insert(RemovalId::clone(id), open);
                 }
                 match self.earlier.get_mut(id) {
                     Some(open) => open,
@@ -340,11 +356,7 @@ fn check(
             let texts: HashSet<&str> = (0..now.entries().len())
                 .map(|position| now.entry_text(position))
                 .collect();
-            let back = change
-                .entries
-                .iter()
-                .filter(|(_, text)| texts.contains(text));
-            outcome.written_back = back.map(|(name, _)| name.clone()).collect();
+            outcome.written_back = change.names_of(&texts);
         }
         if change.garbage.blobs.is_empty() {
             return Ok(None);

@@ -11,7 +11,7 @@ use crate::layout::RootEdit;
 use crate::plan::Plan;
 
 /// What stays, and because of whom.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Live {
     holders: Vec<Option<Holder>>,
     /// Changes to the files of an unpacked `docker save` that go with the plan.

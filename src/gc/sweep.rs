@@ -10,17 +10,12 @@ use super::Live;
 use crate::error::Error;
 use crate::image::Contents;
 use crate::image::document;
-use crate::image::graph::{MAX_DOCUMENT_BYTES, NodeKind};
+use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::image::reading;
 use crate::layout::{BlobStat, Digest, Locked, Refusal, RemovalId};
 
 /// The blobs of a layout as they lie on the disk.
 pub trait Stored: Sync {
-    /// Calls `each` with every stored blob.
-    ///
-    /// # Errors
-    /// The list is not complete.
-    fn list(&self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()>;
     /// Looks at a blob's file; `None`: there is none.
     ///
     /// # Errors
@@ -33,9 +28,6 @@ pub trait Stored: Sync {
 }
 
 impl<M> Stored for Locked<M> {
-    fn list(&self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
-        self.list_blobs(each)
-    }
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
         self.stat_blob(digest)
     }
@@ -52,6 +44,8 @@ impl<M> Stored for Locked<M> {
 pub struct GarbageBlob {
     /// Which.
     pub digest: Digest,
+    /// Its node, if anything led to it before.
+    pub node: Option<NodeId>,
     /// What it was, as far as anybody knows.
     pub kind: NodeKind,
     /// Bytes of its file; 0 for a symbolic link.
@@ -71,7 +65,7 @@ pub enum Goes {
     /// Into the trash, with what this run takes away.
     ToTrash,
     /// Into the trash, to an earlier removal whose entries need it.
-    ToRemoval(RemovalId),
+    ToRemoval(Box<RemovalId>),
 }
 
 /// Garbage that stays this time because of its age.
@@ -125,14 +119,20 @@ impl Garbage {
         for blob in &mut self.blobs {
             blob.goes = match needed.get(&blob.digest) {
                 _ if all => Goes::ToTrash,
-                Some(removal) if !is_there(&blob.digest) => Goes::ToRemoval(removal.clone()),
+                Some(removal) if !is_there(&blob.digest) => Goes::ToRemoval(removal.clone().into()),
                 _ => continue,
             };
             blob.frees = 0;
         }
     }
 
-    fn add(&mut self, stored: &impl Stored, digest: Digest, kind: NodeKind, stat: BlobStat) {
+    fn add(&mut self, stored: &impl Stored, blob: Candidate) {
+        let Candidate {
+            digest,
+            node,
+            kind,
+            stat,
+        } = blob;
         if let Some(Refusal(reason)) = stored.refusal(&digest) {
             let known = self.kept_back.iter_mut().find(|k| k.reason == *reason);
             match known {
@@ -150,6 +150,7 @@ impl Garbage {
         }
         self.blobs.push(GarbageBlob {
             digest,
+            node,
             kind,
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
@@ -157,32 +158,34 @@ impl Garbage {
         });
     }
 
+    fn spare(&mut self, stat: &BlobStat) {
+        self.spared.blobs += 1;
+        self.spared.bytes = self.spared.bytes.saturating_add(stat.size);
+    }
+
     /// Puts the blobs into the order of deletion: indexes, manifests, what they need. Manifests that
     /// are about others go first, or an interruption would leave them without what they are about,
     /// and nobody would find them again.
     fn finish(mut self, contents: &Contents, links: &HardLinks) -> Garbage {
-        let last: HashSet<Digest> = links
+        let last: HashSet<&Digest> = links
             .0
             .values()
             .filter(|links| links.going >= links.all)
-            .filter_map(|links| links.last.clone())
+            .filter_map(|links| links.last.as_ref())
             .collect();
-        for blob in &mut self.blobs {
-            if last.contains(&blob.digest) {
-                blob.frees = blob.size;
+        if !last.is_empty() {
+            for blob in &mut self.blobs {
+                if last.contains(&blob.digest) {
+                    blob.frees = blob.size;
+                }
             }
         }
         let about_others = contents.graph.about_others();
-        self.blobs.sort_by_key(|blob| match blob.kind {
-            NodeKind::Index => 0,
-            NodeKind::Manifest => {
-                let node = contents.graph.find(&blob.digest);
-                if node.is_some_and(|node| about_others.contains(&node)) {
-                    1
-                } else {
-                    2
-                }
-            }
+        let is_about_others = |node: NodeId| about_others.contains(&node);
+        self.blobs.sort_by_cached_key(|blob| match blob.kind {
+            NodeKind::Index => 0_u8,
+            NodeKind::Manifest if blob.node.is_some_and(is_about_others) => 1,
+            NodeKind::Manifest => 2,
             _ => 3,
         });
         self
@@ -212,37 +215,118 @@ impl HardLinks {
     }
 }
 
-/// Looks at blobs; the values are in the same order.
-fn look_at(stored: &impl Stored, blobs: &[&Digest]) -> anyhow::Result<Vec<Option<BlobStat>>> {
-    let stats = reading::read_all(blobs, &|blob, _| stored.stat(blob), || ());
-    let stats = stats.into_iter().zip(blobs);
-    stats
-        .map(|(stat, blob)| stat.with_context(|| format!("cannot look at the blob {blob}")))
-        .collect()
+/// A blob that goes, unless something speaks for it.
+struct Candidate {
+    digest: Digest,
+    node: Option<NodeId>,
+    kind: NodeKind,
+    stat: BlobStat,
 }
 
-/// A layout whose blobs were listed while its manifests were read. What comes later is no garbage of
+/// How many blobs are looked at before what is to become of them is noted.
+const BATCH: usize = 8192;
+
+/// Calls `each`, in their order, with those of the nodes that the layout has.
+fn look_at(
+    graph: &Graph,
+    stored: &impl Stored,
+    nodes: &[NodeId],
+    each: &mut dyn FnMut(Candidate),
+) -> anyhow::Result<()> {
+    for nodes in nodes.chunks(BATCH) {
+        let stats = reading::read_all(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
+        for (node, stat) in nodes.iter().zip(stats) {
+            let digest = graph.digest(*node);
+            if let Some(stat) = stat.with_context(|| looking_at(digest))? {
+                each(Candidate {
+                    digest: digest.clone(),
+                    node: Some(*node),
+                    kind: graph.kind(*node),
+                    stat,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn looking_at(digest: &Digest) -> String {
+    format!("cannot look at the blob {digest}")
+}
+
+/// The blobs of a layout, listed while its manifests were read. What comes later is no garbage of
 /// ours to find.
-pub struct Listed<'a, M> {
-    /// The layout.
-    pub layout: &'a Locked<M>,
-    /// Its blobs.
-    pub blobs: Vec<Digest>,
+#[derive(Debug)]
+pub struct Listed {
+    is_empty: bool,
+    /// Those that something leads to, in the order of the list.
+    known: Vec<NodeId>,
+    /// Those that nothing leads to, in the order of the list, and what was found of them.
+    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
 }
 
-impl<M> Stored for Listed<'_, M> {
-    fn list(&self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
-        self.blobs.iter().cloned().for_each(each);
-        Ok(())
+/// Blobs that stand together in the list.
+struct Share {
+    known: Vec<NodeId>,
+    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
+}
+
+/// Into how many shares at least a long list is divided, and how many blobs are in one at most.
+const SHARES: usize = 4096;
+const MOST_SHARED: usize = 256;
+
+impl Listed {
+    /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
+    /// This thread does `meanwhile` first, and helps then.
+    pub fn new(
+        graph: &Graph,
+        stored: &impl Stored,
+        blobs: Vec<Digest>,
+        meanwhile: impl FnOnce(),
+    ) -> Listed {
+        let shares: Vec<&[Digest]> = blobs
+            .chunks((blobs.len() / SHARES).clamp(1, MOST_SHARED))
+            .collect();
+        let shares = reading::read_all(
+            &shares,
+            &|share, _| Share::new(graph, stored, share),
+            meanwhile,
+        );
+        let mut listed = Listed {
+            is_empty: blobs.is_empty(),
+            known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
+            stray: Ok(Vec::new()),
+        };
+        // The list takes as much memory as all that comes out of it.
+        drop(blobs);
+        for share in shares {
+            listed.known.extend(share.known);
+            if let Ok(stray) = &mut listed.stray {
+                match share.stray {
+                    Ok(more) => stray.extend(more),
+                    Err(error) => listed.stray = Err(error),
+                }
+            }
+        }
+        listed
     }
-    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
-        self.layout.stat(digest)
-    }
-    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.layout.read(digest)
-    }
-    fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
-        Stored::refusal(self.layout, digest)
+}
+
+impl Share {
+    fn new(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Share {
+        let mut known = Vec::with_capacity(blobs.len());
+        let mut stray = Ok(Vec::new());
+        for digest in blobs {
+            if let Some(node) = graph.find(digest) {
+                known.push(node);
+            } else if let Ok(found) = &mut stray {
+                match stored.stat(digest).with_context(|| looking_at(digest)) {
+                    Ok(stat) => found.extend(stat.map(|stat| (digest.clone(), stat))),
+                    Err(error) => stray = Err(error),
+                }
+            }
+        }
+        Share { known, stray }
     }
 }
 
@@ -255,57 +339,41 @@ pub fn rmi(contents: &Contents, live: &Live, stored: &impl Stored) -> anyhow::Re
     let mut links = HardLinks::default();
     let graph = &contents.graph;
     let lost: Vec<_> = graph.ids().filter(|node| !live.contains(*node)).collect();
-    let digests: Vec<&Digest> = lost.iter().map(|node| graph.digest(*node)).collect();
-    let stats = look_at(stored, &digests)?;
-    for (node, stat) in lost.into_iter().zip(stats) {
-        if let Some(stat) = stat {
-            let digest = graph.digest(node);
-            links.count(digest, &stat);
-            garbage.add(stored, digest.clone(), graph.kind(node), stat);
-        }
-    }
+    look_at(graph, stored, &lost, &mut |blob| {
+        links.count(&blob.digest, &blob.stat);
+        garbage.add(stored, blob);
+    })?;
     Ok(garbage.finish(contents, &links))
 }
 
 /// What `prune` was told about blobs.
 #[derive(Clone, Debug)]
-pub struct SweepOptions {
+pub struct SweepOptions<'a> {
     /// Sweep even when index.json has no entries at all.
     pub all: bool,
     /// Garbage of earlier that changed after this moment stays.
     pub spare_after: Timestamp,
     /// What a person saw and agreed to; nothing else goes.
-    pub confirmed: Option<HashSet<Digest>>,
+    pub confirmed: Option<&'a HashSet<Digest>>,
 }
 
-/// What `prune` deletes: every stored blob that is not marked, except young ones that were garbage
+/// What `prune` deletes: every listed blob that is not marked, except young ones that were garbage
 /// before, and what young documents among those refer to: they may be a push whose index.json is
 /// still to come, and writers reuse blobs without touching them. `links` remembers the names of
 /// files over several layouts.
 ///
 /// # Errors
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
-/// look like garbage; or the list of blobs is not complete.
+/// look like garbage; or a blob that cannot be looked at.
 pub fn prune(
     contents: &Contents,
     live: &Live,
+    listed: Listed,
     stored: &impl Stored,
-    options: &SweepOptions,
+    options: &SweepOptions<'_>,
     links: &mut HardLinks,
 ) -> anyhow::Result<Garbage> {
-    let graph = &contents.graph;
-    let mut any = false;
-    let mut lost = Vec::new();
-    let mut stray = Vec::new();
-    stored.list(&mut |digest| {
-        any = true;
-        match graph.find(&digest) {
-            Some(node) if live.contains(node) => {}
-            Some(node) => lost.push((digest, graph.kind(node))),
-            None => stray.push(digest),
-        }
-    })?;
-    if any && !contents.index.leads_anywhere() && !options.all {
+    if !listed.is_empty && !contents.index.leads_anywhere() && !options.all {
         return Err(Error::layout(
             "index.json has no entries that lead anywhere, so every blob would look like garbage",
         )
@@ -313,47 +381,41 @@ pub fn prune(
         .into());
     }
     let mut garbage = Garbage::default();
-    let mut old = Vec::new();
     let mut needed: HashSet<Digest> = HashSet::new();
-    let stats = look_at(stored, &stray.iter().collect::<Vec<_>>())?;
-    for (digest, stat) in stray.into_iter().zip(stats) {
-        let Some(stat) = stat else {
-            continue;
-        };
-        if stat.changed > options.spare_after {
-            garbage.spared.blobs += 1;
-            garbage.spared.bytes = garbage.spared.bytes.saturating_add(stat.size);
+    let mut stray = listed.stray?;
+    stray.retain(|(digest, stat)| {
+        let is_old = stat.changed <= options.spare_after;
+        if !is_old {
+            garbage.spare(stat);
             if stat.size <= MAX_DOCUMENT_BYTES {
-                need_below(stored, &digest, &mut needed);
+                need_below(stored, digest, &mut needed);
             }
-        } else {
-            old.push((digest, stat));
         }
-    }
-    let agreed = |digest: &Digest| {
-        options
-            .confirmed
-            .as_ref()
-            .is_none_or(|confirmed| confirmed.contains(digest))
+        is_old
+    });
+    let mut lost = listed.known;
+    lost.retain(|node| !live.contains(*node));
+    garbage.blobs.reserve_exact(lost.len() + stray.len());
+    let is_agreed = |digest: &Digest| {
+        let confirmed = options.confirmed;
+        confirmed.is_none_or(|confirmed| confirmed.contains(digest))
     };
-    let mut take = |digest: Digest, kind: NodeKind, stat: BlobStat| {
-        if needed.contains(&digest) {
-            garbage.spared.blobs += 1;
-            garbage.spared.bytes = garbage.spared.bytes.saturating_add(stat.size);
-        } else if agreed(&digest) {
-            links.count(&digest, &stat);
-            garbage.add(stored, digest, kind, stat);
+    let mut take = |blob: Candidate| {
+        if needed.contains(&blob.digest) {
+            garbage.spare(&blob.stat);
+        } else if is_agreed(&blob.digest) {
+            links.count(&blob.digest, &blob.stat);
+            garbage.add(stored, blob);
         }
     };
-    let digests: Vec<&Digest> = lost.iter().map(|(digest, _)| digest).collect();
-    let stats = look_at(stored, &digests)?;
-    for ((digest, kind), stat) in lost.into_iter().zip(stats) {
-        if let Some(stat) = stat {
-            take(digest, kind, stat);
-        }
-    }
-    for (digest, stat) in old {
-        take(digest, NodeKind::Blob, stat);
+    look_at(&contents.graph, stored, &lost, &mut take)?;
+    for (digest, stat) in stray {
+        take(Candidate {
+            digest,
+            node: None,
+            kind: NodeKind::Blob,
+            stat,
+        });
     }
     Ok(garbage.finish(contents, links))
 }
@@ -378,7 +440,6 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::graph::Graph;
     use crate::image::index::Index;
     use crate::layout::Algorithm;
     use crate::plan::Draft;
@@ -388,6 +449,12 @@ mod tests {
     struct Disk(HashMap<Digest, (Vec<u8>, i64, u64, u64)>, Option<Refusal>);
 
     impl Disk {
+        fn list(&self) -> Vec<Digest> {
+            let mut all: Vec<_> = self.0.keys().cloned().collect();
+            all.sort();
+            all
+        }
+
         fn put(&mut self, bytes: &str, changed: i64) -> Digest {
             let digest = Algorithm::Sha256.hash(bytes.as_bytes());
             let inode = self.0.len() as u64;
@@ -415,12 +482,6 @@ mod tests {
     }
 
     impl Stored for Disk {
-        fn list(&self, each: &mut dyn FnMut(Digest)) -> anyhow::Result<()> {
-            let mut all: Vec<_> = self.0.keys().cloned().collect();
-            all.sort();
-            all.into_iter().for_each(each);
-            Ok(())
-        }
         fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
             Ok(self
                 .0
@@ -440,7 +501,7 @@ mod tests {
         }
     }
 
-    fn options(spare_after: i64) -> SweepOptions {
+    fn options(spare_after: i64) -> SweepOptions<'static> {
         SweepOptions {
             all: false,
             spare_after: Timestamp::from_second(spare_after).unwrap(),
@@ -448,11 +509,19 @@ mod tests {
         }
     }
 
-    fn swept(disk: &Disk, index: &str, options: &SweepOptions) -> anyhow::Result<Garbage> {
+    fn swept(disk: &Disk, index: &str, options: &SweepOptions<'_>) -> anyhow::Result<Garbage> {
         let contents = disk.contents(index);
         let plan = Draft::new(&contents).finish();
         let live = mark_(&contents, &plan);
-        prune(&contents, &live, disk, options, &mut HardLinks::default())
+        let listed = Listed::new(&contents.graph, disk, disk.list(), || ());
+        prune(
+            &contents,
+            &live,
+            listed,
+            disk,
+            options,
+            &mut HardLinks::default(),
+        )
     }
 
     fn mark_(contents: &Contents, plan: &crate::plan::Plan) -> Live {

@@ -15,7 +15,7 @@ use super::reach::Cut;
 use super::reading;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
-use crate::layout::Locked;
+use crate::layout::{Digest, Locked};
 
 /// By image, and the platform that its entry declares.
 type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>>;
@@ -27,6 +27,15 @@ pub struct Facts<'a, M> {
     host: Platform,
     configs: RefCell<HashMap<NodeId, Option<Rc<ImageConfig>>>>,
     offers: RefCell<Offers<'a>>,
+    /// By image.
+    arrivals: RefCell<HashMap<NodeId, Timestamp>>,
+}
+
+fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
+    match layout.stat_blob(manifest) {
+        Ok(Some(stat)) => stat.changed,
+        _ => layout.index_changed(),
+    }
 }
 
 /// What an image offers. Names of one image share it.
@@ -47,6 +56,7 @@ impl<'a, M> Facts<'a, M> {
             host: Platform::host(),
             configs: RefCell::default(),
             offers: RefCell::default(),
+            arrivals: RefCell::default(),
         }
     }
 
@@ -151,11 +161,22 @@ impl<'a, M> Facts<'a, M> {
     /// When the image came into the layout: the age of its manifest's file. Where the layout does
     /// not have that, no entry is younger than index.json.
     pub fn arrived(&self, id: RecordId) -> Timestamp {
-        let digest = self.contents.graph.digest(self.record(id).target);
-        match self.layout.stat_blob(digest) {
-            Ok(Some(stat)) => stat.changed,
-            _ => self.layout.index_changed(),
-        }
+        let target = self.record(id).target;
+        let known = self.arrivals.borrow().get(&target).copied();
+        known.unwrap_or_else(|| arrival(self.layout, self.contents.graph.digest(target)))
+    }
+
+    /// Finds out at once when these came into the layout; see [`Facts::arrived`].
+    pub fn read_arrivals(&self, ids: &[RecordId]) {
+        let targets: Vec<NodeId> = ids.iter().map(|id| self.record(*id).target).collect();
+        let (layout, graph) = (self.layout, &self.contents.graph);
+        let read = reading::read_all(
+            &targets,
+            &|target, _| arrival(layout, graph.digest(*target)),
+            || (),
+        );
+        let mut arrivals = self.arrivals.borrow_mut();
+        arrivals.extend(targets.into_iter().zip(read));
     }
 
     /// The labels of each config of the image that is there.

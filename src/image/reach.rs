@@ -38,12 +38,40 @@ pub enum Arrival {
 #[derive(Clone, Debug)]
 pub struct Reach<'c> {
     cuts: Option<&'c Cuts>,
-    /// For each node the ways in which it was reached.
-    arrivals: Vec<[bool; 3]>,
-    /// What was followed from here, by walks without a cut.
-    expanded: Vec<Option<Follow>>,
+    /// For each node the ways in which it was reached, a bit each, and which edges were followed
+    /// from here by walks without a cut: see [`followed`].
+    nodes: Vec<u8>,
     /// Images that were walked from without what they lost.
     cut_walked: HashSet<NodeId>,
+    /// Empty between two walks. There are as many walks as images, and most are short.
+    room: Room<'c>,
+}
+
+/// What a walk has before it.
+#[derive(Clone, Debug, Default)]
+struct Room<'c> {
+    todo: Vec<(NodeId, Option<&'c Cut>)>,
+    stack: Vec<NodeId>,
+}
+
+/// The bits of a node's [`Arrival`]s.
+const ARRIVED: u8 = 0b111;
+
+/// The bit of a node from which these edges were followed.
+fn followed(follow: Follow) -> u8 {
+    match follow {
+        Follow::Needed => 0b0_1000,
+        Follow::Subjects => 0b1_0000,
+    }
+}
+
+/// The bits of which one says that a walk over these edges has nothing to find: more edges than
+/// these were followed, or the same.
+fn exhausted(follow: Follow) -> u8 {
+    match follow {
+        Follow::Needed => followed(Follow::Needed) | followed(Follow::Subjects),
+        Follow::Subjects => followed(Follow::Subjects),
+    }
 }
 
 impl<'c> Reach<'c> {
@@ -51,9 +79,9 @@ impl<'c> Reach<'c> {
     pub fn new(graph: &Graph) -> Reach<'c> {
         Reach {
             cuts: None,
-            arrivals: vec![[false; 3]; graph.len()],
-            expanded: vec![None; graph.len()],
+            nodes: vec![0; graph.len()],
             cut_walked: HashSet::new(),
+            room: Room::default(),
         }
     }
 
@@ -69,7 +97,7 @@ impl<'c> Reach<'c> {
 
     /// Whether any walk came to a node.
     pub fn contains(&self, node: NodeId) -> bool {
-        self.arrivals[node.index()] != [false; 3]
+        self.nodes[node.index()] & ARRIVED != 0
     }
 
     /// Walks from `start`. `each` is told once of each node and way in which it is reached.
@@ -80,28 +108,29 @@ impl<'c> Reach<'c> {
         follow: Follow,
         each: &mut dyn FnMut(NodeId, Arrival),
     ) {
-        let mut todo = Vec::new();
+        let mut room = std::mem::take(&mut self.room);
         match start {
             Start::Image(image) => {
                 self.arrive(image, Arrival::Start, each);
-                todo.push((image, self.cut_of(image)));
+                room.todo.push((image, self.cut_of(image)));
             }
             Start::Parts(parts) => {
                 for part in parts {
                     self.arrive(*part, Arrival::Needed, each);
-                    todo.push((*part, None));
+                    room.todo.push((*part, None));
                 }
             }
         }
-        while let Some((node, cut)) = todo.pop() {
+        while let Some((node, cut)) = room.todo.pop() {
             match cut {
                 Some(cut) if self.cut_walked.insert(node) => {
-                    self.walk_on(graph, node, follow, Some(cut), &mut todo, each);
+                    self.walk_on(graph, node, follow, Some(cut), &mut room, each);
                 }
                 Some(_) => {}
-                None => self.walk_on(graph, node, follow, None, &mut todo, each),
+                None => self.walk_on(graph, node, follow, None, &mut room, each),
             }
         }
+        self.room = room;
     }
 
     fn cut_of(&self, image: NodeId) -> Option<&'c Cut> {
@@ -109,8 +138,10 @@ impl<'c> Reach<'c> {
     }
 
     fn arrive(&mut self, node: NodeId, how: Arrival, each: &mut dyn FnMut(NodeId, Arrival)) {
-        let known = &mut self.arrivals[node.index()][how as usize];
-        if !std::mem::replace(known, true) {
+        let known = &mut self.nodes[node.index()];
+        let arrived = 1 << how as u8;
+        if *known & arrived == 0 {
+            *known |= arrived;
             each(node, how);
         }
     }
@@ -121,17 +152,18 @@ impl<'c> Reach<'c> {
         start: NodeId,
         follow: Follow,
         cut: Option<&'c Cut>,
-        later: &mut Vec<(NodeId, Option<&'c Cut>)>,
+        room: &mut Room<'c>,
         each: &mut dyn FnMut(NodeId, Arrival),
     ) {
         let mut own = HashSet::new();
-        let mut stack = vec![start];
-        while let Some(node) = stack.pop() {
-            if self.expanded[node.index()] >= Some(follow) {
+        room.stack.push(start);
+        while let Some(node) = room.stack.pop() {
+            let known = &mut self.nodes[node.index()];
+            if *known & exhausted(follow) != 0 {
                 continue;
             }
             match cut {
-                None => self.expanded[node.index()] = Some(follow),
+                None => *known |= followed(follow),
                 // A walk with a cut remembers nothing that would keep another one out.
                 Some(_) if own.insert(node) => {}
                 Some(_) => continue,
@@ -140,16 +172,61 @@ impl<'c> Reach<'c> {
                 if link.is_needed() {
                     if cut.is_none_or(|cut| !cut.contains(&link.to)) {
                         self.arrive(link.to, Arrival::Needed, each);
-                        stack.push(link.to);
+                        room.stack.push(link.to);
                     }
                 } else if follow == Follow::Subjects {
                     self.arrive(link.to, Arrival::Referred, each);
                     match self.cut_of(link.to) {
-                        None => stack.push(link.to),
-                        cut => later.push((link.to, cut)),
+                        None => room.stack.push(link.to),
+                        cut => room.todo.push((link.to, cut)),
                     }
                 }
             }
+        }
+    }
+}
+
+/// Walks over what documents need, each walk for itself: what one found, the next finds again.
+#[derive(Clone, Debug)]
+pub struct Descent {
+    /// For each node the last walk that came to it, by its number; 0 for none.
+    seen: Vec<u32>,
+    walks: u32,
+    stack: Vec<NodeId>,
+}
+
+impl Descent {
+    /// Nothing was walked over yet.
+    pub fn new(graph: &Graph) -> Descent {
+        Descent {
+            seen: vec![0; graph.len()],
+            walks: 0,
+            stack: Vec::new(),
+        }
+    }
+
+    /// Calls `each` with what [`Graph::needed_below`] lists, in that order.
+    pub fn walk(&mut self, graph: &Graph, start: NodeId, each: &mut dyn FnMut(NodeId)) {
+        self.walks = match self.walks.checked_add(1) {
+            Some(walks) => walks,
+            None => {
+                self.seen.fill(0);
+                1
+            }
+        };
+        self.seen[start.index()] = self.walks;
+        self.stack.push(start);
+        while let Some(node) = self.stack.pop() {
+            each(node);
+            let from = self.stack.len();
+            for link in graph.links(node).filter(|link| link.is_needed()) {
+                let seen = &mut self.seen[link.to.index()];
+                if std::mem::replace(seen, self.walks) != self.walks {
+                    self.stack.push(link.to);
+                }
+            }
+            // The first of them is next.
+            self.stack[from..].reverse();
         }
     }
 }
@@ -237,5 +314,27 @@ mod tests {
             &mut |_, _| (),
         );
         assert!(reach.contains(node(&image)));
+    }
+
+    #[test]
+    fn each_descent_finds_what_those_before_it_found() {
+        let mut store = Store::default();
+        let (a, b) = (
+            store.manifest(&["x", "a"], None),
+            store.manifest(&["x", "b"], None),
+        );
+        let inner = store.index(&[&b, &a]);
+        let top = store.index(&[&a, &inner, &b, &a]);
+        let signature = store.manifest(&["s"], Some(&top));
+        let graph = store.graph(&[entry(&top), entry(&signature)]);
+        let mut descent = Descent::new(&graph);
+        for _ in 0..2 {
+            for digest in [&top, &inner, &signature, &a] {
+                let start = graph.find(digest).unwrap();
+                let mut found = Vec::new();
+                descent.walk(&graph, start, &mut |node| found.push(node));
+                assert_eq!(found, graph.needed_below(start));
+            }
+        }
     }
 }

@@ -12,6 +12,9 @@ use crate::image::table::RecordId;
 pub trait Facts {
     /// When the image was made; see [`facts::Facts::created`].
     fn created(&self, record: RecordId) -> Timestamp;
+    /// Told of which records [`Facts::arrived`] will be asked, for finding out many at once is
+    /// faster.
+    fn expect_arrivals(&self, _: &[RecordId]) {}
     /// When the image came into the layout.
     fn arrived(&self, record: RecordId) -> Timestamp;
     /// The labels of each of its configs that are there.
@@ -21,6 +24,9 @@ pub trait Facts {
 impl<M> Facts for facts::Facts<'_, M> {
     fn created(&self, record: RecordId) -> Timestamp {
         self.created(record)
+    }
+    fn expect_arrivals(&self, records: &[RecordId]) {
+        self.read_arrivals(records);
     }
     fn arrived(&self, record: RecordId) -> Timestamp {
         self.arrived(record)

@@ -353,6 +353,9 @@ impl<'a> Draft<'a> {
                     &cuts,
                 )
                 .kept;
+            if self.platform_cuts.is_empty() {
+                break (kept, cuts);
+            }
             let held = held(self.contents, &kept, &cuts, &self.rewrites);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
                 .into_iter()

@@ -15,24 +15,23 @@ use crate::image::table::{Kind, Record, RecordId};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]
-pub struct PruneOptions {
+pub struct PruneOptions<'a> {
     /// Every image, not only dangling ones.
     pub all: bool,
     /// Which of them.
-    pub filters: Filters,
+    pub filters: &'a Filters,
     /// What arrived after this moment without a name is spared.
     pub spare_after: Timestamp,
     /// What a person saw and agreed to, as texts of entries; nothing else goes.
-    pub confirmed: Option<HashSet<String>>,
+    pub confirmed: Option<&'a HashSet<String>>,
     /// What stays whatever else is said.
-    pub retention: Retention,
+    pub retention: &'a Retention,
 }
 
 impl Draft<'_> {
     /// Removes what the options say.
-    pub fn prune(&mut self, options: &PruneOptions, facts: &dyn Facts) {
-        let mut candidates: Vec<(&str, RecordId)> = Vec::new();
-        let mut young = 0;
+    pub fn prune(&mut self, options: &PruneOptions<'_>, facts: &dyn Facts) {
+        let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         for (id, record) in self.table().records() {
             match record.kind {
@@ -44,14 +43,25 @@ impl Draft<'_> {
                 }
                 Kind::Named | Kind::Child | Kind::Referrer => continue,
             }
-            if !passes(id, record, &options.filters, facts) {
-                continue;
+            if passes(id, record, options.filters, facts) {
+                passed.push(id);
             }
-            if record.is_dangling() && !record.explicit && facts.arrived(id) > options.spare_after {
+        }
+        let may_be_a_push = |id: &RecordId| {
+            let record = self.record(*id);
+            record.is_dangling() && !record.explicit
+        };
+        let doubtful: Vec<RecordId> = passed.iter().copied().filter(may_be_a_push).collect();
+        facts.expect_arrivals(&doubtful);
+        let mut candidates: Vec<(&str, RecordId)> = Vec::with_capacity(passed.len());
+        let mut young = 0;
+        for id in passed {
+            let record = self.record(id);
+            if may_be_a_push(&id) && facts.arrived(id) > options.spare_after {
                 young += 1;
                 continue;
             }
-            if let Some(confirmed) = &options.confirmed
+            if let Some(confirmed) = options.confirmed
                 && !record
                     .entries
                     .iter()
@@ -62,7 +72,7 @@ impl Draft<'_> {
             candidates.push((&record.key, id));
         }
         candidates.sort();
-        let candidates = self.retain(candidates, &options.retention, facts);
+        let candidates = self.retain(candidates, options.retention, facts);
         for (_, id) in candidates {
             self.actions.push(Action::Untagged(self.shown(id)));
             self.actions

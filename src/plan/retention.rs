@@ -4,6 +4,7 @@
 //! newest images of each repository stay with `--keep-last`; what a container uses stays, with one
 //! name at least. Each image that stays so is reported with the reason.
 
+use std::cell::LazyCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -11,7 +12,7 @@ use jiff::Timestamp;
 use super::facts::Facts;
 use super::filter::Pattern;
 use super::{Draft, KeptImage, State};
-use crate::image::graph::{Follow, NodeId};
+use crate::image::graph::{Link, NodeId};
 use crate::image::table::{Kind, Name, Record, RecordId, meaning};
 
 /// What stays whatever else is said.
@@ -38,19 +39,19 @@ impl Draft<'_> {
         };
         // How many records of each image are left when its candidates are gone through in order:
         // of an image in use, the last one stays.
-        let mut left: HashMap<NodeId, usize> = HashMap::new();
+        let mut left: Vec<usize> = vec![0; self.graph().len()];
         for (id, record) in self.table().records() {
             let counts = self.states[id.index()] != State::Gone && !record.kind.is_dependent();
-            *left.entry(record.target).or_default() += usize::from(counts);
+            left[record.target.index()] += usize::from(counts);
         }
-        let mut going = Vec::new();
+        let mut going = Vec::with_capacity(candidates.len());
         for (key, id) in candidates {
             let record = self.record(id);
             let reason = self
                 .kept_by_pattern(record, retention)
                 .or_else(|| protected.get(&record.target).cloned())
                 .or_else(|| newest.get(&record.target).cloned())
-                .or_else(|| self.kept_for_container(record, left[&record.target]));
+                .or_else(|| self.kept_for_container(record, left[record.target.index()]));
             match reason {
                 Some(reason) => {
                     let (name, image) = (self.shown(id), record.target);
@@ -61,7 +62,7 @@ impl Draft<'_> {
                     });
                 }
                 None => {
-                    *left.entry(record.target).or_default() -= 1;
+                    left[record.target.index()] -= 1;
                     going.push((key, id));
                 }
             }
@@ -71,11 +72,11 @@ impl Draft<'_> {
 
     /// The images that something belongs to which a pattern keeps: it would go with them.
     fn kept_with_dependents(&self, retention: &Retention) -> HashMap<NodeId, String> {
-        let mut protected = HashMap::new();
+        let mut protected: HashMap<NodeId, String> = HashMap::new();
         if retention.keep.is_empty() {
             return protected;
         }
-        let mut known: HashSet<NodeId> = HashSet::new();
+        let above = LazyCell::new(|| self.documents_above());
         for (_, record) in self.table().records() {
             if !record.kind.is_dependent() {
                 continue;
@@ -83,24 +84,38 @@ impl Draft<'_> {
             let Some(reason) = self.kept_by_pattern(record, retention) else {
                 continue;
             };
-            // A signature of a signature belongs to what that one belongs to.
+            // A signature of a signature belongs to what that one belongs to. Above a node that is
+            // protected already, everything is.
             let mut held = vec![record.target, record.subject.unwrap_or(record.target)];
             while let Some(node) = held.pop() {
-                if !known.insert(node) {
+                if protected.contains_key(&node) {
                     continue;
                 }
-                for above in self.graph().ancestors(node, Follow::Needed) {
-                    protected.entry(above).or_insert_with(|| reason.clone());
-                    for id in self.table().of_target(above) {
-                        held.extend(self.record(*id).subject);
-                    }
+                protected.insert(node, reason.clone());
+                held.extend(above.get(&node).into_iter().flatten());
+                for id in self.table().of_target(node) {
+                    held.extend(self.record(*id).subject);
                 }
             }
         }
         protected
     }
 
+    /// For each node the documents that need it.
+    fn documents_above(&self) -> HashMap<NodeId, Vec<NodeId>> {
+        let mut above: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        for document in self.graph().ids() {
+            for link in self.graph().links(document).filter(Link::is_needed) {
+                above.entry(link.to).or_default().push(document);
+            }
+        }
+        above
+    }
+
     fn kept_by_pattern(&self, record: &Record, retention: &Retention) -> Option<String> {
+        if retention.keep.is_empty() {
+            return None;
+        }
         let digest = self.graph().digest(record.target).to_string();
         let tag = match &record.name {
             Name::Reference(reference) => reference.tag().map(str::to_owned),

@@ -3,38 +3,39 @@
 //! A dry run and a real run make the same [`Report`] from the same values; only the tense differs,
 //! and a real run leaves out what could not be deleted.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::console::Console;
 use super::escape::{json, visible};
 use super::units::{count, size};
 use crate::commit::Outcome;
-use crate::gc::{Garbage, Goes, Live, Spared};
+use crate::gc::{Garbage, GarbageBlob, Goes, Live, Spared};
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Reach, Start};
+use crate::image::reach::{Descent, Reach, Start};
 use crate::layout::{Digest, RemovalId, Weight};
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
 
 /// What a changing command has to say. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
-pub struct Report {
+pub struct Report<'a> {
     /// Nothing was changed; this is what would be.
     pub dry_run: bool,
     /// Names that go, as Docker shows them, in order.
-    pub untagged: Vec<String>,
+    pub untagged: Vec<&'a str>,
     /// Blobs that go, in the order of deletion.
-    pub deleted: Vec<DeletedBlob>,
+    pub deleted: Deleted<'a>,
     /// Blobs that stay although an image that had them went, and who needs them.
-    pub kept: Vec<KeptBlob>,
+    pub kept: Vec<KeptBlob<'a>>,
     /// Images, or names of them, that the filters let go and that stay, and why.
-    pub kept_images: Vec<KeptImage>,
+    pub kept_images: Vec<KeptImage<'a>>,
     /// Names that lead to a new index.
-    pub rewritten: Vec<Rewritten>,
+    pub rewritten: &'a [Rewritten],
     /// Bytes that leave the disk.
     pub freed_bytes: u64,
     /// Garbage that stays because it is younger than the grace period.
@@ -48,7 +49,7 @@ pub struct Report {
     /// What leaves the trash for good.
     pub emptied: EmptiedTrash,
     #[serde(skip)]
-    lines: Vec<Line>,
+    lines: Vec<Line<'a>>,
     #[serde(skip)]
     entries_removed: usize,
     #[serde(skip)]
@@ -62,11 +63,62 @@ pub struct Report {
     trashed: SparedBlobs,
 }
 
+/// The garbage that goes, or went. Serialised, it is a list of [`DeletedBlob`]s.
+#[derive(Clone, Copy, Debug)]
+pub struct Deleted<'a> {
+    blobs: &'a [GarbageBlob],
+    /// For each whether it is gone; `None` in a dry run.
+    gone: Option<&'a [bool]>,
+    count: usize,
+}
+
+impl<'a> Deleted<'a> {
+    fn new(garbage: &'a Garbage, outcome: Option<&'a Outcome>) -> Deleted<'a> {
+        let gone = outcome.map(|outcome| &outcome.gone[..]);
+        Deleted {
+            blobs: &garbage.blobs,
+            gone,
+            count: match gone {
+                Some(gone) => gone.iter().filter(|gone| **gone).count(),
+                None => garbage.blobs.len(),
+            },
+        }
+    }
+
+    /// How many blobs.
+    pub fn len(&self) -> usize {
+        self.count
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &'a GarbageBlob> + use<'a> {
+        let gone = self.gone;
+        let blobs = self.blobs.iter().enumerate();
+        blobs
+            .filter(move |(number, _)| gone.is_none_or(|gone| gone[*number]))
+            .map(|(_, blob)| blob)
+    }
+}
+
+impl Serialize for Deleted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter().map(|blob| DeletedBlob {
+            digest: &blob.digest,
+            kind: blob.kind.word(),
+            size: blob.size,
+        }))
+    }
+}
+
 /// A blob that goes.
 #[derive(Debug, Serialize)]
-pub struct DeletedBlob {
+pub struct DeletedBlob<'a> {
     /// Which.
-    pub digest: Digest,
+    pub digest: &'a Digest,
     /// `index`, `manifest`, `config`, `layer`, or `blob` when nobody knows.
     pub kind: &'static str,
     /// Bytes of its file.
@@ -75,9 +127,9 @@ pub struct DeletedBlob {
 
 /// A blob that stays.
 #[derive(Debug, Serialize)]
-pub struct KeptBlob {
+pub struct KeptBlob<'a> {
     /// Which.
-    pub digest: Digest,
+    pub digest: &'a Digest,
     /// As in [`DeletedBlob`].
     pub kind: &'static str,
     /// Bytes, as its descriptor says.
@@ -88,13 +140,13 @@ pub struct KeptBlob {
 
 /// An image that stays.
 #[derive(Debug, Serialize)]
-pub struct KeptImage {
+pub struct KeptImage<'a> {
     /// Its name.
-    pub name: String,
+    pub name: &'a str,
     /// Its digest.
-    pub digest: Digest,
+    pub digest: &'a Digest,
     /// Why it stays.
-    pub reason: String,
+    pub reason: &'a str,
 }
 
 /// A name that leads to a new index.
@@ -140,11 +192,14 @@ pub struct ReportedError {
     pub hint: Option<String>,
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Line {
-    Untagged(String),
-    Deleted(Digest),
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Line<'a> {
+    Untagged(&'a str),
+    Deleted(&'a Digest),
 }
+
+/// How much room is made for a line: most hold a digest and a few words.
+const LINE_LENGTH: usize = 96;
 
 /// What a report is made from.
 #[derive(Clone, Copy)]
@@ -178,18 +233,11 @@ pub fn reclaimed(bytes: u64) -> String {
     format!("Total reclaimed space: {}\n", size(bytes))
 }
 
-impl Report {
+impl<'a> Report<'a> {
     /// Puts a report together.
-    pub fn new(facts: &Facts<'_>) -> Report {
-        let gone: Vec<_> = facts
-            .garbage
-            .blobs
-            .iter()
-            .enumerate()
-            .filter(|(number, _)| facts.outcome.is_none_or(|outcome| outcome.gone[*number]))
-            .map(|(_, blob)| blob)
-            .collect();
-        let lines = lines(facts, &gone.iter().map(|blob| &blob.digest).collect());
+    pub fn new(facts: &Facts<'a>) -> Report<'a> {
+        let deleted = Deleted::new(facts.garbage, facts.outcome);
+        let lines = lines(facts, deleted);
         let kept = kept(facts);
         let edits = |kind: EntryEdit| {
             let edits = facts.plan.edits.values();
@@ -197,11 +245,11 @@ impl Report {
         };
         let Spared { blobs, bytes } = facts.garbage.spared;
         let emptied = emptied(facts);
-        let to_trash = gone.iter().filter(|blob| blob.goes != Goes::Away);
-        let trashed = SparedBlobs {
-            blobs: to_trash.clone().count() as u64,
-            bytes: to_trash.fold(0, |sum, blob| sum.saturating_add(blob.size)),
-        };
+        let mut trashed = SparedBlobs::default();
+        for blob in deleted.iter().filter(|blob| blob.goes != Goes::Away) {
+            trashed.blobs += 1;
+            trashed.bytes = trashed.bytes.saturating_add(blob.size);
+        }
         let mut report = Report {
             to_trash: facts.into_trash,
             emptied,
@@ -210,19 +258,12 @@ impl Report {
             untagged: lines
                 .iter()
                 .filter_map(|line| match line {
-                    Line::Untagged(name) => Some(name.clone()),
+                    Line::Untagged(name) => Some(*name),
                     Line::Deleted(_) => None,
                 })
                 .collect(),
-            deleted: gone
-                .iter()
-                .map(|blob| DeletedBlob {
-                    digest: blob.digest.clone(),
-                    kind: blob.kind.word(),
-                    size: blob.size,
-                })
-                .collect(),
-            freed_bytes: gone
+            deleted,
+            freed_bytes: deleted
                 .iter()
                 .fold(emptied.bytes, |sum, blob| sum.saturating_add(blob.frees)),
             kept_images: facts
@@ -230,12 +271,12 @@ impl Report {
                 .kept_images
                 .iter()
                 .map(|kept| KeptImage {
-                    name: kept.name.clone(),
-                    digest: facts.contents.graph.digest(kept.image).clone(),
-                    reason: kept.reason.clone(),
+                    name: &kept.name,
+                    digest: facts.contents.graph.digest(kept.image),
+                    reason: &kept.reason,
                 })
                 .collect(),
-            rewritten: facts.rewritten.to_vec(),
+            rewritten: facts.rewritten,
             spared: SparedBlobs { blobs, bytes },
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
@@ -278,22 +319,23 @@ impl Report {
     /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
     /// blob with its size.
     pub fn text(&self, verbose: bool) -> String {
-        let mut text = String::new();
-        let mut add = |line: String| {
-            text.push_str(&line);
-            text.push('\n');
-        };
         let (untagged, deleted) = match (self.dry_run, self.to_trash) {
             (true, false) => ("Would untag", "Would delete"),
             (true, true) => ("Would untag", "Would trash"),
             (false, false) => ("Untagged", "Deleted"),
             (false, true) => ("Untagged", "Trashed"),
         };
+        let mut lines = self.lines.len();
+        if verbose {
+            lines += self.deleted.len();
+        }
+        let mut text = String::with_capacity(lines.saturating_mul(LINE_LENGTH));
+        // Writing to a String cannot fail.
         for line in &self.lines {
-            match line {
-                Line::Untagged(name) => add(format!("{untagged}: {}", visible(name))),
-                Line::Deleted(digest) => add(format!("{deleted}: {digest}")),
-            }
+            let _ = match line {
+                Line::Untagged(name) => writeln!(text, "{untagged}: {}", visible(name)),
+                Line::Deleted(digest) => writeln!(text, "{deleted}: {digest}"),
+            };
         }
         if verbose {
             let verb = match (self.dry_run, self.to_trash) {
@@ -302,13 +344,9 @@ impl Report {
                 (false, false) => "Unlinked",
                 (false, true) => "Moved",
             };
-            for blob in &self.deleted {
-                add(format!(
-                    "{verb}: {} ({}, {})",
-                    blob.digest,
-                    blob.kind,
-                    size(blob.size)
-                ));
+            for blob in self.deleted.iter() {
+                let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
+                let _ = writeln!(text, "{verb}: {digest} ({kind}, {size})");
             }
         }
         text
@@ -320,7 +358,7 @@ impl Report {
         struct Named<'a> {
             layout: String,
             #[serde(flatten)]
-            report: &'a Report,
+            report: &'a Report<'a>,
         }
         let named = Named {
             layout: layout.display().to_string(),
@@ -340,7 +378,7 @@ impl Report {
             console.say(&format!("{}{unchanged}", self.summary()));
         }
         self.talk_kept(console);
-        for rewritten in &self.rewritten {
+        for rewritten in self.rewritten {
             let leads = if self.dry_run { "would lead" } else { "leads" };
             console.say(&format!(
                 "{} {leads} to a new index: {}",
@@ -351,9 +389,9 @@ impl Report {
         for kept in &self.kept_images {
             console.say_more(&format!(
                 "Kept: {} ({}), {}",
-                visible(&kept.name),
+                visible(kept.name),
                 kept.digest.short(),
-                visible(&kept.reason)
+                visible(kept.reason)
             ));
         }
         for note in &self.notes {
@@ -472,54 +510,78 @@ fn emptied(facts: &Facts<'_>) -> EmptiedTrash {
     emptied
 }
 
+/// What goes, by node. What no node stands for was garbage before, and no line speaks of it.
+struct Going {
+    /// It was to go.
+    listed: Vec<bool>,
+    /// It goes, or went.
+    gone: Vec<bool>,
+}
+
+impl Going {
+    fn new(facts: &Facts<'_>, deleted: Deleted<'_>) -> Going {
+        let nodes = facts.contents.graph.len();
+        let (mut listed, mut gone) = (vec![false; nodes], vec![false; nodes]);
+        for node in facts.garbage.blobs.iter().filter_map(|blob| blob.node) {
+            listed[node.index()] = true;
+        }
+        for node in deleted.iter().filter_map(|blob| blob.node) {
+            gone[node.index()] = true;
+        }
+        Going { listed, gone }
+    }
+}
+
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
 /// twice; one that the layout did not have goes with its name. Of several names that lead to a
 /// document, it goes with the last.
-fn lines(facts: &Facts<'_>, gone: &HashSet<&Digest>) -> Vec<Line> {
+fn lines<'a>(facts: &Facts<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
     let graph = &facts.contents.graph;
-    let listed: HashSet<&Digest> = facts.garbage.blobs.iter().map(|b| &b.digest).collect();
+    let Going { listed, gone } = Going::new(facts, deleted);
     let stays = |node: NodeId| facts.live.is_none_or(|live| live.contains(node));
-    let mut said = HashSet::new();
-    let mut lines: Vec<Vec<Line>> = Vec::new();
+    let mut said = vec![false; graph.len()];
+    let is_first =
+        |said: &mut [bool], node: NodeId| !std::mem::replace(&mut said[node.index()], true);
+    let mut descent = Descent::new(graph);
+    // From the last to the first.
+    let mut lines: Vec<Line<'a>> = Vec::new();
     for action in facts.plan.actions.iter().rev() {
-        let mut own = Vec::new();
+        let own = lines.len();
         match action {
-            Action::Untagged(name) => own.push(Line::Untagged(name.clone())),
+            Action::Untagged(name) => lines.push(Line::Untagged(name)),
             Action::Deleted(node) => {
-                let digest = graph.digest(*node);
                 let was_missing =
-                    !listed.contains(digest) && !stays(*node) && facts.garbage.kept_back.is_empty();
-                if (gone.contains(digest) || was_missing) && said.insert(*node) {
-                    own.push(Line::Deleted(digest.clone()));
+                    !listed[node.index()] && !stays(*node) && facts.garbage.kept_back.is_empty();
+                if (gone[node.index()] || was_missing) && is_first(&mut said, *node) {
+                    lines.push(Line::Deleted(graph.digest(*node)));
                 }
             }
             // What was said of an image was said of all below it.
-            Action::DeletedBelow(node) if stays(*node) || said.contains(node) => {}
-            Action::DeletedBelow(node) => {
-                for below in graph.needed_below(*node) {
-                    let digest = graph.digest(below);
-                    if graph.is_present_document(below)
-                        && gone.contains(digest)
-                        && said.insert(below)
-                    {
-                        own.push(Line::Deleted(digest.clone()));
-                    }
+            Action::DeletedBelow(node) if stays(*node) || said[node.index()] => {}
+            Action::DeletedBelow(node) => descent.walk(graph, *node, &mut |below| {
+                if graph.is_present_document(below)
+                    && gone[below.index()]
+                    && is_first(&mut said, below)
+                {
+                    lines.push(Line::Deleted(graph.digest(below)));
                 }
-            }
+            }),
         }
-        lines.push(own);
+        lines[own..].reverse();
     }
-    lines.into_iter().rev().flatten().collect()
+    lines.reverse();
+    lines
 }
 
 /// What the removed images had and something else still needs.
-fn kept(facts: &Facts<'_>) -> Vec<KeptBlob> {
+fn kept<'a>(facts: &Facts<'a>) -> Vec<KeptBlob<'a>> {
     let Some(live) = facts.live else {
         return Vec::new();
     };
     let (contents, plan) = (facts.contents, facts.plan);
     let graph = &contents.graph;
     let mut reach = Reach::new(graph);
+    let mut seen = vec![false; graph.len()];
     let mut kept = Vec::new();
     for action in &plan.actions {
         let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
@@ -527,21 +589,20 @@ fn kept(facts: &Facts<'_>) -> Vec<KeptBlob> {
         };
         let start = Start::Image(*node);
         reach.walk(graph, start, Follow::Needed, &mut |node, _| {
-            if live.contains(node) {
-                kept.push((node, holder_of(contents, plan, live, node)));
+            if live.contains(node)
+                && !std::mem::replace(&mut seen[node.index()], true)
+                && !graph.is_missing_document(node)
+            {
+                kept.push(KeptBlob {
+                    digest: graph.digest(node),
+                    kind: graph.kind(node).word(),
+                    size: graph.size(node),
+                    needed_by: holder_of(contents, plan, live, node),
+                });
             }
         });
     }
-    let mut seen = HashSet::new();
-    kept.into_iter()
-        .filter(|(node, _)| seen.insert(*node) && !graph.is_missing_document(*node))
-        .map(|(node, needed_by)| KeptBlob {
-            digest: graph.digest(node).clone(),
-            kind: graph.kind(node).word(),
-            size: graph.size(node),
-            needed_by,
-        })
-        .collect()
+    kept
 }
 
 /// Who needs a blob.
