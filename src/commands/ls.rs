@@ -1,11 +1,14 @@
 //! `ocirm ls`.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
 use anyhow::Context as _;
+use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -15,20 +18,22 @@ use super::{Session, failed, load_and_list, open_to_look, told};
 use crate::cli::LsArgs;
 use crate::error::{Error, Kind};
 use crate::image::Contents;
+use crate::image::config::Wanted;
 use crate::image::containers::Container;
 use crate::image::facts::{Facts, Offer};
 use crate::image::graph::{Follow, Graph, NodeId};
 use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
-use crate::image::usage::{ImageUsage, usage};
+use crate::image::usage::{Usage, usage};
+use crate::image::variants::Variant;
 use crate::layout::{Digest, Locked, Shared};
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
 use crate::plan::prune::passes;
 use crate::report::console::shown;
-use crate::report::list::{ImageLine, ListFormat, TreeLine, render, template};
+use crate::report::list::{ImageLine, ListFormat, TreeLine, ids, render, template};
 use crate::report::write_to_stdout;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -52,17 +57,25 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let (found, references) = locate_all(session, args.recursive.as_deref(), args.references)?;
     let wanted = references
         .iter()
-        .map(|text| Ok((text.clone(), Pattern::parse(text)?)))
+        .map(|text| Asked::parse(text))
         .collect::<Result<Vec<_>, Error>>()?;
     let selection = Selection {
+        format: &format,
+        full: args.no_trunc,
+        now,
         all: args.all,
         wanted,
         filters,
         tree: args.tree,
         containers: (!args.containers.is_empty()).then_some(&containers),
         name_layout: found.several,
-        quiet: args.quiet,
     };
+    if !found.several {
+        let [path] = &*found.layouts else {
+            return Ok(0);
+        };
+        return selection.list(session, path, None);
+    }
     let mut lines = Vec::new();
     let mut status = 0;
     for failure in &found.failures {
@@ -71,132 +84,214 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     }
     let mut failures = Vec::new();
     for path in &found.layouts {
-        match selection.list(session, path, &mut lines) {
+        match selection.list(session, path, Some(&mut lines)) {
             Ok(one) => status = status.max(one),
-            Err(error) if !found.several => return Err(error),
             Err(error) => {
                 failures.push(error.context(format!("in the layout `{}`", path.display())));
             }
         }
     }
-    write_to_stdout(|out| render(&lines, &format, args.no_trunc, now, out))
-        .context("cannot write to standard output")?;
+    print(|out| render(&lines, &format, args.no_trunc, now, out))?;
     for error in failures {
         status = status.max(failed(session.console, &error));
     }
     Ok(status)
 }
 
+fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
+    write_to_stdout(write).context("cannot write to standard output")
+}
+
 /// What to list.
 struct Selection<'a> {
+    format: &'a ListFormat,
+    /// Whole digests.
+    full: bool,
+    now: Timestamp,
     all: bool,
-    wanted: Vec<(String, Pattern)>,
+    wanted: Vec<Asked>,
     filters: Filters,
     tree: bool,
     containers: Option<&'a Vec<Container>>,
     name_layout: bool,
-    quiet: bool,
 }
 
 impl Selection<'_> {
-    /// Adds the lines of one layout. A damaged one is listed as far as it can be, and is a failure
-    /// all the same.
+    fn is_quiet(&self) -> bool {
+        matches!(self.format, ListFormat::Quiet)
+    }
+
+    /// Adds the lines of one layout to `lines`, or prints them, each as it is made. A damaged layout
+    /// is listed as far as it can be, and is a failure all the same.
     fn list(
         &self,
         session: &Session,
         path: &Path,
-        lines: &mut Vec<ImageLine>,
+        lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
         let layout = open_to_look(session, path)?;
-        if self.quiet && self.filters.is_empty() && self.wanted.is_empty() {
+        if self.is_quiet() && self.filters.is_empty() && self.wanted.is_empty() {
             return self.list_ids(session, &layout, lines);
         }
         let (stored, contents) = load_and_list(session, &layout, &[])?;
-        let listing = Listing::new(&layout, &contents, stored.unwrap_or_default());
-        listing.facts.read_configs(self.filters.need_configs());
-        let bounds = Bounds::find(&listing, &self.filters)?;
-        let uses = Uses::new(&contents, self.containers.map_or(&[], Vec::as_slice));
-        let config_of = |manifest| listing.facts.config_of(manifest);
-        let trees = self.tree.then(|| Trees::new(&contents, &config_of));
-        let mut trees_of: HashMap<NodeId, Rc<[TreeLine]>> = HashMap::new();
-        let dangling = self.filters.dangling;
-        let mut own: Vec<ImageLine> = contents
-            .table
-            .records()
-            .filter(|(_, record)| self.all || !record.kind.is_dependent())
-            .filter(|(id, record)| {
-                is_wanted(record, &contents.graph, &self.wanted)
-                    && dangling.is_none_or(|d| d == (record.kind == RecordKind::Dangling))
-                    && passes(*id, record, &self.filters, &listing.facts)
-                    && bounds.admit(&listing, *id)
-            })
-            .map(|(id, record)| {
-                let users = uses.of_image(record.target).len() + uses.mounted(record.target).len();
-                ImageLine {
-                    layout: self.name_layout.then(|| path.display().to_string()),
-                    containers: self.containers.map(|_| users),
-                    tree: trees.as_ref().map(|trees| {
-                        let known = trees_of.entry(record.target);
-                        known
-                            .or_insert_with(|| listing.tree(&trees.of(record.target)).into())
-                            .clone()
-                    }),
-                    ..listing.line(id, record)
-                }
-            })
-            .collect();
-        if !self.quiet {
-            own.sort_by(|a, b| {
-                (b.created, &a.name, &a.digest).cmp(&(a.created, &b.name, &b.digest))
-            });
-        }
-        lines.append(&mut own);
-        let status = warn(session, &contents.graph);
-        drop(listing);
-        if !self.name_layout {
+        let wanted = match self.filters.need_configs() {
+            true => Wanted::Labels,
+            false => Wanted::Dates,
+        };
+        let listing = Listing::new(&layout, &contents, stored.unwrap_or_default(), wanted);
+        let status = self.list_images(session, path, &listing, lines)?;
+        if self.name_layout {
+            drop(listing);
+        } else {
             // Giving back the memory of a large layout piece by piece takes longer than ending does.
+            std::mem::forget(listing);
             std::mem::forget(contents);
         }
         Ok(status)
     }
-}
 
-impl Selection<'_> {
-    /// Adds what a list of IDs shows, without reading what it does not.
+    fn list_images<M>(
+        &self,
+        session: &Session,
+        path: &Path,
+        listing: &Listing<'_, M>,
+        lines: Option<&mut Vec<ImageLine>>,
+    ) -> anyhow::Result<u8> {
+        let contents = listing.contents;
+        let rows = self.rows(listing)?;
+        let uses = Uses::new(contents, self.containers.map_or(&[], Vec::as_slice));
+        let config_of = |manifest| listing.facts.config_of(manifest);
+        let trees = self.tree.then(|| Trees::new(contents, &config_of));
+        let trees_of: RefCell<HashMap<NodeId, Rc<[TreeLine]>>> = RefCell::default();
+        let tree = |image: NodeId| -> Option<Rc<[TreeLine]>> {
+            let trees = trees.as_ref()?;
+            let known = trees_of.borrow().get(&image).cloned();
+            Some(known.unwrap_or_else(|| {
+                let made: Rc<[TreeLine]> = listing.tree(&trees.of(image)).into();
+                trees_of.borrow_mut().insert(image, made.clone());
+                made
+            }))
+        };
+        let layout: Option<Rc<str>> = self
+            .name_layout
+            .then(|| path.display().to_string().as_str().into());
+        let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
+        let line = |row: &Row| {
+            let target = contents.table.record(row.id).target;
+            let users = uses.of_image(target).len() + uses.mounted(target).len();
+            ImageLine {
+                layout: layout.clone(),
+                containers: self.containers.map(|_| users),
+                tree: tree(target),
+                ..listing.line(row, has_parts)
+            }
+        };
+        let status = warn(session, &contents.graph);
+        let made = rows.iter().map(&line);
+        match lines {
+            Some(lines) => lines.extend(made),
+            None if self.is_quiet() => {
+                let target = |row: &Row| contents.table.record(row.id).target;
+                let digests = rows.iter().map(|row| contents.graph.digest(target(row)));
+                print(|out| ids(digests, self.full, out))?;
+            }
+            None => print(|out| render(made, self.format, self.full, self.now, out))?,
+        }
+        Ok(status)
+    }
+
+    /// What is listed, in the order in which it is.
+    fn rows<M>(&self, listing: &Listing<'_, M>) -> anyhow::Result<Vec<Row>> {
+        let contents = listing.contents;
+        let bounds = Bounds::find(listing, &self.filters)?;
+        let dangling = self.filters.dangling;
+        let records = contents.table.records();
+        let mut rows = Vec::with_capacity(records.len());
+        rows.extend(
+            records
+                .filter(|(_, record)| self.all || !record.kind.is_dependent())
+                .filter(|(id, record)| {
+                    is_wanted(record, &contents.graph, &self.wanted)
+                        && dangling.is_none_or(|d| d == (record.kind == RecordKind::Dangling))
+                        && passes(*id, record, &self.filters, &listing.facts)
+                        && bounds.admit(listing, *id)
+                })
+                .map(|(id, _)| match self.is_quiet() {
+                    true => Row::of(id),
+                    false => listing.row(id),
+                }),
+        );
+        if !self.is_quiet() {
+            rows.sort_by_key(|row| std::cmp::Reverse(row.created));
+            // Names are only made for those that nothing else tells apart.
+            for same in rows.chunk_by_mut(|a, b| a.created == b.created) {
+                same.sort_by_cached_key(|row| {
+                    let record = contents.table.record(row.id);
+                    (name(record), contents.graph.digest(record.target))
+                });
+            }
+        }
+        Ok(rows)
+    }
+
+    /// Lists what a list of IDs shows, without reading what it does not.
     fn list_ids(
         &self,
         session: &Session,
         layout: &Locked<Shared>,
-        lines: &mut Vec<ImageLine>,
+        lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
         let mut progress = session.console.progress("reading manifests");
         let contents = Contents::load_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
-        let graph = &contents.graph;
         let kind = |position: usize| {
-            let id = contents.table.of_entry(position)?;
-            Some(contents.table.record(id).kind)
+            let id = contents.table.of_entry(position);
+            id.map_or(RecordKind::Named, |id| contents.table.record(id).kind)
         };
         let entries = contents.index.entries().iter().enumerate();
-        lines.extend(entries.filter_map(|(position, entry)| {
-            let kind = kind(position).unwrap_or(RecordKind::Named);
+        let listed = entries.filter_map(|(position, entry)| {
+            let kind = kind(position);
             let is_listed = self.all || !kind.is_dependent();
             let digest = entry.digest.as_ref().filter(|_| is_listed)?;
-            Some(ImageLine::id(digest, kind.word()))
-        }));
-        let status = warn(session, graph);
+            Some((digest, kind))
+        });
+        let status = warn(session, &contents.graph);
+        match lines {
+            Some(lines) => {
+                lines.extend(listed.map(|(digest, kind)| ImageLine::id(digest, kind.word())));
+            }
+            None => print(|out| ids(listed.map(|(digest, _)| digest), self.full, out))?,
+        }
         std::mem::forget(contents);
         Ok(status)
     }
 }
 
+/// A reference that was given.
+struct Asked {
+    text: String,
+    pattern: Pattern,
+    /// If it is one.
+    digest: Option<Digest>,
+}
+
+impl Asked {
+    fn parse(text: &str) -> Result<Asked, Error> {
+        Ok(Asked {
+            text: text.to_owned(),
+            pattern: Pattern::parse(text)?,
+            digest: text.parse().ok(),
+        })
+    }
+}
+
 /// Whether any of the references selects a record; without any, all are selected.
-fn is_wanted(record: &Record, graph: &Graph, wanted: &[(String, Pattern)]) -> bool {
+fn is_wanted(record: &Record, graph: &Graph, wanted: &[Asked]) -> bool {
     wanted.is_empty()
-        || wanted.iter().any(|(text, pattern)| {
-            pattern.matches(&record.name, &record.key)
-                || record.shown(graph) == *text
-                || graph.digest(record.target).to_string() == *text
+        || wanted.iter().any(|asked| {
+            asked.digest.as_ref() == Some(graph.digest(record.target))
+                || name(record).is_some_and(|name| *name == asked.text)
+                || asked.pattern.matches(&record.name, record.key())
         })
 }
 
@@ -238,46 +333,100 @@ impl Bounds {
     }
 }
 
+/// What a line is made from when its turn comes, beside what the table says.
+#[derive(Clone, Copy)]
+struct Row {
+    id: RecordId,
+    created: Timestamp,
+    /// The number of its [`Platforms`].
+    platforms: usize,
+}
+
+impl Row {
+    /// One of which only the ID is shown.
+    fn of(id: RecordId) -> Row {
+        Row {
+            id,
+            created: Timestamp::UNIX_EPOCH,
+            platforms: 0,
+        }
+    }
+}
+
 /// The platforms that an image lists, and those of them that are missing.
 type Platforms = (Rc<[String]>, Rc<[String]>);
+
+/// Which platforms images have: few differ.
+#[derive(Default)]
+struct PlatformLists {
+    lists: IndexSet<Platforms, RandomState>,
+    /// Those of images that offer one.
+    of_one: HashMap<Platform, usize, RandomState>,
+    /// Those of images that offer several. Names of one image share its offer, which is held so that
+    /// no other comes to be in the same place.
+    of_several: HashMap<*const Offer, (Rc<Offer>, usize), RandomState>,
+}
 
 struct Listing<'a, M> {
     contents: &'a Contents,
     facts: Facts<'a, M>,
-    usage: HashMap<NodeId, ImageUsage>,
+    usage: Usage,
     present: Vec<bool>,
     /// What needs something that cannot be trusted.
     damaged: HashSet<NodeId>,
-    platforms: RefCell<HashMap<*const Offer, Platforms>>,
+    platforms: RefCell<PlatformLists>,
 }
 
 impl<'a, M> Listing<'a, M> {
     /// `stored` are the blobs that are there. A list that is not complete only shows less as present.
-    fn new(layout: &'a Locked<M>, contents: &'a Contents, stored: Vec<Digest>) -> Self {
+    fn new(
+        layout: &'a Locked<M>,
+        contents: &'a Contents,
+        stored: Vec<Digest>,
+        wanted: Wanted,
+    ) -> Self {
         let graph = &contents.graph;
-        let mut present = vec![false; graph.len()];
-        for node in stored.iter().filter_map(|digest| graph.find(digest)) {
-            present[node.index()] = true;
-        }
-        let damaged = match graph.damage() {
-            [] => HashSet::new(),
-            damage => graph.above(damage.iter().map(|damage| damage.node), Follow::Needed),
-        };
-        Listing {
+        let mut listing = Listing {
             platforms: RefCell::default(),
             contents,
             facts: Facts::new(layout, contents),
-            usage: usage(contents, &present),
-            present,
-            damaged,
+            usage: Usage::default(),
+            present: vec![false; graph.len()],
+            damaged: HashSet::new(),
+        };
+        let present = &mut listing.present;
+        listing.facts.read_configs(wanted, || {
+            for node in stored.into_iter().filter_map(|digest| graph.find(&digest)) {
+                present[node.index()] = true;
+            }
+            listing.usage = usage(contents, present);
+            if let damage @ [_, ..] = graph.damage() {
+                let nodes = damage.iter().map(|damage| damage.node);
+                listing.damaged = graph.above(nodes, Follow::Needed);
+            }
+        });
+        listing
+    }
+
+    fn row(&self, id: RecordId) -> Row {
+        let offer = self.facts.offer(id);
+        Row {
+            id,
+            created: self.facts.created_with(id, &offer),
+            platforms: self.platforms(&offer),
         }
     }
 
-    fn line(&self, id: RecordId, record: &Record) -> ImageLine {
+    /// `has_parts`: whether the parts of the name are shown.
+    fn line(&self, row: &Row, has_parts: bool) -> ImageLine {
         let graph = &self.contents.graph;
-        let usage = self.usage.get(&record.target).copied().unwrap_or_default();
-        let (platforms, missing_platforms) = self.platforms(id);
+        let record = self.contents.table.record(row.id);
+        let usage = self.usage[&record.target];
+        let platforms = self.platforms.borrow();
+        let platforms = platforms.lists.get_index(row.platforms).cloned();
+        let (platforms, missing_platforms) = platforms.unwrap_or_default();
         let (repository, tag) = match &record.name {
+            _ if !has_parts => (None, None),
             Name::Reference(reference) => (
                 Some(reference.familiar_repository()),
                 reference.tag().map(str::to_owned),
@@ -292,52 +441,53 @@ impl<'a, M> Listing<'a, M> {
             },
             Name::Dangling => (None, None),
         };
-        let damaged = self.damaged.contains(&record.target);
+        let entry = &self.contents.index.entries()[record.entries[0]];
         ImageLine {
             layout: None,
             containers: None,
             tree: None,
-            name: (!record.is_dangling()).then(|| record.shown(graph)),
+            name: name(record).map(Cow::into_owned),
             repository,
             tag,
             digest: graph.digest(record.target).clone(),
             kind: record.kind.word(),
-            media_type: self.contents.index.entries()[record.entries[0]]
+            media_type: entry
                 .media_type
                 .as_deref()
+                .filter(|_| has_parts)
                 .map(str::to_owned),
             platforms,
             missing_platforms,
-            created: self.facts.created(id),
+            created: row.created,
             size: usage.size,
             unique: usage.unique,
             missing_blobs: usage.missing,
-            damaged,
+            damaged: self.damaged.contains(&record.target),
         }
     }
 
-    /// The platforms that an image lists, and those of them that are missing. Names of one image
-    /// share them.
-    fn platforms(&self, id: RecordId) -> Platforms {
-        let offer = self.facts.offer(id);
+    /// The number of the platforms that an image lists.
+    fn platforms(&self, offer: &Rc<Offer>) -> usize {
         let mut known = self.platforms.borrow_mut();
-        let (all, missing) = known.entry(Rc::as_ptr(&offer)).or_insert_with(|| {
-            let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
-            for variant in &offer.variants {
-                if let Some(platform) = variant.platform.as_ref().filter(|p| !p.is_unknown())
-                    && *platform != Platform::default()
-                {
-                    let text = platform.to_string();
-                    if !variant.is_present {
-                        missing.insert(text.clone());
-                    }
-                    all.insert(text);
-                }
+        if let [only] = &*offer.variants
+            && let Some(platform) = only.platform.as_ref().filter(|_| only.is_present)
+        {
+            if let Some(number) = known.of_one.get(platform) {
+                return *number;
             }
-            let list = |set: IndexSet<String>| set.into_iter().collect::<Rc<[String]>>();
-            (list(all), list(missing))
-        });
-        (all.clone(), missing.clone())
+            let (number, _) = known.lists.insert_full(platforms(&offer.variants));
+            known.of_one.insert(platform.clone(), number);
+            return number;
+        }
+        if let Some((_, number)) = known.of_several.get(&Rc::as_ptr(offer)) {
+            return *number;
+        }
+        let (number, _) = known.lists.insert_full(platforms(&offer.variants));
+        if offer.variants.len() > 1 {
+            let held = (offer.clone(), number);
+            known.of_several.insert(Rc::as_ptr(offer), held);
+        }
+        number
     }
 
     fn tree(&self, branches: &[Branch]) -> Vec<TreeLine> {
@@ -358,6 +508,33 @@ impl<'a, M> Listing<'a, M> {
         };
         branches.iter().map(branch).collect()
     }
+}
+
+/// What is shown as the name of a record that has one.
+fn name(record: &Record) -> Option<Cow<'_, str>> {
+    match &record.name {
+        Name::Reference(reference) => Some(Cow::Owned(reference.familiar())),
+        Name::Tag(text) | Name::Raw(text) => Some(Cow::Borrowed(text)),
+        Name::Dangling => None,
+    }
+}
+
+/// The platforms of an image, and those of them that are missing.
+fn platforms(variants: &[Variant]) -> Platforms {
+    let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
+    for variant in variants {
+        if let Some(platform) = variant.platform.as_ref().filter(|p| !p.is_unknown())
+            && *platform != Platform::default()
+        {
+            let text = platform.to_string();
+            if !variant.is_present {
+                missing.insert(text.clone());
+            }
+            all.insert(text);
+        }
+    }
+    let list = |set: IndexSet<String>| set.into_iter().collect::<Rc<[String]>>();
+    (list(all), list(missing))
 }
 
 /// Says what is wrong with the layout; looking at it is possible all the same.

@@ -2,14 +2,16 @@
 //! platforms. Asked only by what shows or filters on them.
 
 use std::cell::RefCell;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::Contents;
-use super::config::ImageConfig;
-use super::graph::NodeId;
+use super::config::{ImageConfig, Wanted};
+use super::graph::{NodeId, NodeKind};
 use super::platform::Platform;
 use super::reach::Cut;
 use super::reading;
@@ -18,14 +20,17 @@ use super::variants::{Variant, config_node, variants};
 use crate::layout::{Digest, Locked};
 
 /// By image, and the platform that its entry declares.
-type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>>;
+type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>, RandomState>;
+
+/// How many configs are read at a time. What they say shrinks when it is kept.
+const CONFIGS_AT_ONCE: usize = 4096;
 
 /// Answers questions about images of one layout; configs are read once.
 pub struct Facts<'a, M> {
     layout: &'a Locked<M>,
     contents: &'a Contents,
     host: Platform,
-    configs: RefCell<HashMap<NodeId, Option<Rc<ImageConfig>>>>,
+    configs: RefCell<Configs>,
     offers: RefCell<Offers<'a>>,
     /// By image.
     arrivals: RefCell<HashMap<NodeId, Timestamp>>,
@@ -35,6 +40,27 @@ fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
     match layout.stat_blob(manifest) {
         Ok(Some(stat)) => stat.changed,
         _ => layout.index_changed(),
+    }
+}
+
+/// The configs that were read.
+#[derive(Default)]
+struct Configs {
+    known: HashMap<NodeId, Option<Rc<ImageConfig>>, RandomState>,
+    /// Each once.
+    platforms: HashSet<Arc<Platform>, RandomState>,
+}
+
+impl Configs {
+    fn add(&mut self, node: NodeId, config: Option<ImageConfig>) {
+        let config = config.map(|mut config| {
+            match self.platforms.get(&config.platform) {
+                Some(known) => config.platform.clone_from(known),
+                None => _ = self.platforms.insert(config.platform.clone()),
+            }
+            Rc::new(config)
+        });
+        self.known.insert(node, config);
     }
 }
 
@@ -60,46 +86,50 @@ impl<'a, M> Facts<'a, M> {
         }
     }
 
-    /// Reads the configs of all images at once, which is faster than one after the other. `labels`:
-    /// whether their labels will be asked for; they take memory.
-    pub fn read_configs(&self, labels: bool) {
-        let graph = &self.contents.graph;
+    /// Reads the configs of all images at once, which is faster than one after the other. This
+    /// thread does `meanwhile` first, and helps then.
+    pub fn read_configs(&self, wanted: Wanted, meanwhile: impl FnOnce()) {
+        let (layout, graph) = (self.layout, &self.contents.graph);
         let mut configs = self.configs.borrow_mut();
         let mut nodes: Vec<NodeId> = graph
             .ids()
             .filter(|node| graph.is_present_document(*node))
             .filter_map(|manifest| config_node(graph, manifest))
-            .filter(|node| !configs.contains_key(node))
+            .filter(|node| !configs.known.contains_key(node))
             .collect();
         nodes.sort_unstable();
         nodes.dedup();
-        let (layout, graph) = (self.layout, &self.contents.graph);
-        let read = reading::read_all(
-            &nodes,
-            &|node, bytes| {
-                let mut config = ImageConfig::load(layout, graph, *node, bytes)?;
-                if !labels {
-                    config.labels = BTreeMap::new();
-                }
-                Some(config)
-            },
-            || (),
-        );
-        let read = read.into_iter().map(|config| config.map(Rc::new));
-        configs.extend(nodes.into_iter().zip(read));
+        configs.known.reserve(nodes.len());
+        let read = |node: &NodeId, bytes: &mut Vec<u8>| {
+            ImageConfig::load(layout, graph, *node, wanted, bytes)
+        };
+        let mut meanwhile = Some(meanwhile);
+        // Even where there is no config there is something to do meanwhile.
+        let (first, rest) = nodes.split_at(nodes.len().min(CONFIGS_AT_ONCE));
+        for some in std::iter::once(first).chain(rest.chunks(CONFIGS_AT_ONCE)) {
+            let read = reading::read_all(some, &read, || {
+                meanwhile
+                    .take()
+                    .into_iter()
+                    .for_each(|meanwhile| meanwhile());
+            });
+            for (node, config) in some.iter().zip(read) {
+                configs.add(*node, config);
+            }
+        }
     }
 
     /// The config of a manifest's image.
     pub fn config_of(&self, manifest: NodeId) -> Option<Rc<ImageConfig>> {
         let node = config_node(&self.contents.graph, manifest)?;
-        self.configs
-            .borrow_mut()
-            .entry(node)
-            .or_insert_with(|| {
-                let graph = &self.contents.graph;
-                ImageConfig::load(self.layout, graph, node, &mut Vec::new()).map(Rc::new)
-            })
-            .clone()
+        let mut configs = self.configs.borrow_mut();
+        if let Some(known) = configs.known.get(&node) {
+            return known.clone();
+        }
+        let (layout, graph) = (self.layout, &self.contents.graph);
+        let config = ImageConfig::load(layout, graph, node, Wanted::Labels, &mut Vec::new());
+        configs.add(node, config);
+        configs.known.get(&node)?.clone()
     }
 
     fn record(&self, id: RecordId) -> &'a Record {
@@ -113,7 +143,9 @@ impl<'a, M> Facts<'a, M> {
             .entries
             .iter()
             .find_map(|at| self.contents.index.entries()[*at].platform.as_deref());
-        if let Some(known) = self.offers.borrow().get(&(record.target, declared)) {
+        // That of a single manifest is quickly made again, and there may be a million.
+        let is_kept = self.contents.graph.kind(record.target) == NodeKind::Index;
+        if is_kept && let Some(known) = self.offers.borrow().get(&(record.target, declared)) {
             return known.clone();
         }
         let variants = variants(
@@ -123,39 +155,64 @@ impl<'a, M> Facts<'a, M> {
             &Cut::default(),
             &|manifest| self.config_of(manifest),
         );
+        let offer = Rc::new(Offer {
+            preferred: self.preferred(&variants),
+            variants,
+        });
+        if is_kept {
+            let mut known = self.offers.borrow_mut();
+            known.insert((record.target, declared), offer.clone());
+        }
+        offer
+    }
+
+    fn preferred(&self, variants: &[Variant]) -> Option<NodeId> {
         let mut images = variants
             .iter()
             .filter(|v| v.is_present && !v.is_attestation);
+        let first = images.next()?;
         let runs_here = |v: &&Variant| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
-        let preferred = images.clone().find(runs_here).or_else(|| images.next());
-        let offer = Rc::new(Offer {
-            preferred: preferred.map(|variant| variant.manifest),
-            variants,
-        });
-        let mut known = self.offers.borrow_mut();
-        known.insert((record.target, declared), offer.clone());
-        offer
+        // Where there is no choice nothing has to be compared.
+        let Some(second) = images.next() else {
+            return Some(first.manifest);
+        };
+        let mut all = [first, second].into_iter().chain(images);
+        Some(all.find(runs_here).unwrap_or(first).manifest)
     }
 
     /// When the image was built, as the config of its preferred platform says: this machine's,
     /// else the first. The epoch of reproducible builds is no date.
     pub fn built(&self, id: RecordId) -> Option<Timestamp> {
-        self.config_of(self.offer(id).preferred?)?
+        self.built_of(&self.offer(id))
+    }
+
+    fn built_of(&self, offer: &Offer) -> Option<Timestamp> {
+        self.config_of(offer.preferred?)?
             .created
             .filter(|created| *created > Timestamp::UNIX_EPOCH)
     }
 
     /// When the image was made: what its entry says, else its config, else when it arrived.
     pub fn created(&self, id: RecordId) -> Timestamp {
-        let declared = self
-            .record(id)
-            .entries
-            .iter()
-            .find_map(|at| self.contents.index.entries()[*at].created)
-            .filter(|created| *created > Timestamp::UNIX_EPOCH);
-        declared
+        self.declared(id)
             .or_else(|| self.built(id))
             .unwrap_or_else(|| self.arrived(id))
+    }
+
+    /// [`Facts::created`], of an image whose offer is known.
+    pub fn created_with(&self, id: RecordId, offer: &Offer) -> Timestamp {
+        self.declared(id)
+            .or_else(|| self.built_of(offer))
+            .unwrap_or_else(|| self.arrived(id))
+    }
+
+    /// When an entry says that the image was made.
+    fn declared(&self, id: RecordId) -> Option<Timestamp> {
+        let mut entries = self.record(id).entries.iter();
+        let created = |at: &usize| self.contents.index.entries()[*at].created;
+        entries
+            .find_map(created)
+            .filter(|created| *created > Timestamp::UNIX_EPOCH)
     }
 
     /// When the image came into the layout: the age of its manifest's file. Where the layout does

@@ -37,12 +37,17 @@ const MIN_DIGEST_HEX_DIGITS: usize = 32;
 /// [`with_default_tag`](Self::with_default_tag)).
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Reference {
-    /// Empty for the few names whose first part looks like a domain but is none, because of an
-    /// underscore (`a_b.c/web`). Docker keeps these as a path without a domain.
-    domain: String,
-    path: String,
-    tag: Option<String>,
-    digest: Option<Digest>,
+    /// All of it, in one piece: a layout may have a million.
+    long: Box<str>,
+    /// The length of the path, in bytes. Before it stands the domain, but for the few names whose
+    /// first part looks like a domain and is none, because of an underscore (`a_b.c/web`). Docker
+    /// keeps these as a path without a domain.
+    path: u16,
+    /// The length of what stands behind the path: tag and digest.
+    suffix: u16,
+    /// The length of the tag; 0 without one.
+    tag: u8,
+    digest: Option<Box<Digest>>,
 }
 
 /// Why a text is no reference. The texts are Docker's, because people search for them.
@@ -105,19 +110,23 @@ impl Reference {
                 None => InvalidReference::Format,
             });
         };
-        let (domain, path) = if parts.has_domain {
-            (domain.to_owned(), parts.path.to_owned())
-        } else {
-            (String::new(), format!("{domain}/{}", parts.path))
+        let path = match parts.has_domain {
+            true => parts.path.len(),
+            false => domain.len() + 1 + parts.path.len(),
         };
-        if path.len() > MAX_PATH_BYTES {
+        let path = u16::try_from(path).map_err(|_| InvalidReference::TooLong)?;
+        if usize::from(path) > MAX_PATH_BYTES {
             return Err(InvalidReference::TooLong);
         }
+        let digest = parts.digest.map(checked_digest).transpose()?;
+        let length = |text: &str| u16::try_from(text.len()).unwrap_or(u16::MAX);
         Ok(Reference {
-            domain,
             path,
-            tag: parts.tag.map(str::to_owned),
-            digest: parts.digest.map(checked_digest).transpose()?,
+            // Tags and the digests of references are short.
+            suffix: length(&remainder[parts.path.len()..]),
+            tag: parts.tag.map_or(0, |tag| tag.len() as u8),
+            digest: digest.map(Box::new),
+            long: [domain, "/", &remainder].concat().into(),
         })
     }
 
@@ -126,34 +135,57 @@ impl Reference {
     /// Docker does so to what people type, never to names that are stored.
     #[must_use]
     pub fn with_default_tag(mut self) -> Self {
-        if self.tag.is_none() && self.digest.is_none() {
-            self.tag = Some(DEFAULT_TAG.to_owned());
+        if self.suffix == 0 {
+            self.long = [&self.long, ":", DEFAULT_TAG].concat().into();
+            self.tag = DEFAULT_TAG.len() as u8;
+            self.suffix = 1 + u16::from(self.tag);
         }
         self
     }
 
+    /// The long form.
+    pub fn long(&self) -> &str {
+        &self.long
+    }
+
     /// The tag, if there is one.
     pub fn tag(&self) -> Option<&str> {
-        self.tag.as_deref()
+        let tag = self.suffix().get(1..=usize::from(self.tag))?;
+        (self.tag > 0).then_some(tag)
     }
 
     /// The digest, if there is one. Its algorithm is sha256, sha384 or sha512.
     pub fn digest(&self) -> Option<&Digest> {
-        self.digest.as_ref()
+        self.digest.as_deref()
     }
 
     /// Domain and path, without tag and digest.
     pub fn repository(&self) -> String {
-        if self.domain.is_empty() {
-            self.path.clone()
-        } else {
-            format!("{}/{}", self.domain, self.path)
-        }
+        self.name().to_owned()
     }
 
     /// Whether the two differ in tag and digest at most.
     pub fn same_repository(&self, other: &Self) -> bool {
-        self.domain == other.domain && self.path == other.path
+        self.name() == other.name() && self.path == other.path
+    }
+
+    fn name(&self) -> &str {
+        &self.long[..self.long.len() - usize::from(self.suffix)]
+    }
+
+    /// Tag and digest, each with what sets it off.
+    fn suffix(&self) -> &str {
+        &self.long[self.long.len() - usize::from(self.suffix)..]
+    }
+
+    fn path(&self) -> &str {
+        &self.name()[self.name().len() - usize::from(self.path)..]
+    }
+
+    /// Empty without one.
+    fn domain(&self) -> &str {
+        let before = self.name().len() - usize::from(self.path);
+        self.name()[..before].trim_end_matches('/')
     }
 
     /// The short form, as Docker prints names: without `docker.io`, and without `library/` where
@@ -165,7 +197,7 @@ impl Reference {
     /// was printed is pasted into the next command, and that may be a deletion.
     pub fn familiar(&self) -> String {
         let mut text = self.familiar_repository();
-        self.push_suffix(&mut text);
+        text.push_str(self.suffix());
         if is_identifier(&text) || supported_digest(&text).is_some() {
             text.insert_str(0, OFFICIAL_PREFIX);
         }
@@ -174,27 +206,15 @@ impl Reference {
 
     /// The short form of domain and path, without tag and digest.
     pub fn familiar_repository(&self) -> String {
-        if self.domain != DEFAULT_DOMAIN {
+        if self.domain() != DEFAULT_DOMAIN {
             return self.repository();
         }
-        match self.path.strip_prefix(OFFICIAL_PREFIX) {
+        let path = self.path();
+        match path.strip_prefix(OFFICIAL_PREFIX) {
             Some(name) if !name.contains('/') => name.to_owned(),
             // Whatever the path alone would be read as, it must be this.
-            _ if split_domain(&self.path) == (DEFAULT_DOMAIN, Cow::from(&self.path)) => {
-                self.path.clone()
-            }
+            _ if split_domain(path) == (DEFAULT_DOMAIN, Cow::from(path)) => path.to_owned(),
             _ => self.repository(),
-        }
-    }
-
-    fn push_suffix(&self, text: &mut String) {
-        if let Some(tag) = &self.tag {
-            text.push(':');
-            text.push_str(tag);
-        }
-        if let Some(digest) = &self.digest {
-            text.push('@');
-            text.push_str(&digest.to_string());
         }
     }
 }
@@ -202,9 +222,7 @@ impl Reference {
 /// The long form.
 impl fmt::Display for Reference {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut text = self.repository();
-        self.push_suffix(&mut text);
-        f.pad(&text)
+        f.pad(&self.long)
     }
 }
 
@@ -216,7 +234,7 @@ impl fmt::Display for Reference {
 pub fn parse_canonical(text: &str) -> Option<Reference> {
     Reference::parse(text)
         .ok()
-        .filter(|reference| reference.to_string() == text)
+        .filter(|reference| *reference.long == *text)
 }
 
 /// What a command was given to name an image.

@@ -17,6 +17,8 @@
 //! claimed when some entries are left; the plan asks it before and after.
 
 use std::collections::HashMap;
+use std::fmt::Write as _;
+use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -24,7 +26,7 @@ use super::graph::{Follow, Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
 use super::reach::{Arrival, Cuts, Reach, Start};
 use super::reference::{Reference, parse_canonical};
-use crate::layout::Digest;
+use crate::layout::{Algorithm, Digest};
 
 /// The name of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,29 +90,78 @@ impl Kind {
     }
 }
 
+/// Where entries stand in index.json, ascending; at least one. There may be a million of these, and
+/// nearly all have one, so that one needs no memory of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Positions(OneOrMore);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum OneOrMore {
+    One(usize),
+    More(Vec<usize>),
+}
+
+impl Positions {
+    fn push(&mut self, position: usize) {
+        match &mut self.0 {
+            OneOrMore::One(first) => self.0 = OneOrMore::More(vec![*first, position]),
+            OneOrMore::More(all) => all.push(position),
+        }
+    }
+}
+
+impl Deref for Positions {
+    type Target = [usize];
+
+    fn deref(&self) -> &[usize] {
+        match &self.0 {
+            OneOrMore::One(position) => std::slice::from_ref(position),
+            OneOrMore::More(all) => all,
+        }
+    }
+}
+
+impl<'a> IntoIterator for &'a Positions {
+    type Item = &'a usize;
+    type IntoIter = std::slice::Iter<'a, usize>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
 /// A name and the image it points to. Entries that agree in both are one record.
 #[derive(Clone, Debug)]
 pub struct Record {
     /// Its name.
     pub name: Name,
-    /// The name as text: what names are compared and ordered by.
-    pub key: String,
+    /// What stands for the name of one that has none.
+    dangling_key: Box<str>,
     /// The image.
     pub target: NodeId,
     /// Its entries, by position in index.json.
-    pub entries: Vec<usize>,
+    pub entries: Positions,
     /// Whether its dangling name stands in the file, in each of its entries: somebody untagged it on
     /// purpose.
     pub explicit: bool,
     /// What it is.
     pub kind: Kind,
     /// The image it was built from, if Docker's classic builder said so.
-    pub parent: Option<Digest>,
+    pub parent: Option<Box<Digest>>,
     /// What it refers to, if it is or could be a referrer.
     pub subject: Option<NodeId>,
 }
 
 impl Record {
+    /// The name as text: what names are compared and ordered by.
+    pub fn key(&self) -> &str {
+        match &self.name {
+            Name::Reference(reference) => reference.long(),
+            Name::Tag(text) | Name::Raw(text) => text,
+            Name::Dangling => &self.dangling_key,
+        }
+    }
+
     /// The name as Docker shows it, without what can be left out. A dangling record has none; its
     /// image's digest is shown.
     pub fn shown(&self, graph: &Graph) -> String {
@@ -143,9 +194,12 @@ pub struct Table {
     with_parent: Vec<RecordId>,
     /// In the order of their IDs; made when somebody asks for the first time.
     by_id: OnceLock<Vec<RecordId>>,
-    /// For each entry the record it belongs to; `None` for entries without a usable digest.
-    of_entry: Vec<Option<RecordId>>,
+    /// For each entry the record it belongs to; [`NO_RECORD`] for entries without a usable digest.
+    of_entry: Vec<RecordId>,
 }
+
+/// What belongs to no record belongs to this.
+const NO_RECORD: RecordId = RecordId(u32::MAX);
 
 /// Finds texts among many. Most commands ask once or twice, and looking at all of them costs less
 /// than sorting them; whoever asks more often has them sorted.
@@ -192,115 +246,129 @@ impl Lookup {
     }
 }
 
-/// An entry on its way into a record.
-struct Candidate {
-    position: usize,
-    target: NodeId,
-    name: Name,
-    key: String,
-}
-
 impl Table {
     /// Makes the table from the entries of index.json and the graph that they lead to.
     pub fn new(entries: &[Entry], graph: &Graph) -> Table {
         let mut table = Table {
-            of_entry: vec![None; entries.len()],
+            of_entry: vec![NO_RECORD; entries.len()],
             ..Table::default()
         };
-        let candidates = entries.iter().enumerate().filter_map(|(position, entry)| {
-            let digest = entry.digest.as_ref()?;
-            let target = graph.find(digest)?;
-            let name = name_of(entry, digest);
-            let key = match &name {
-                Name::Reference(reference) => reference.to_string(),
-                Name::Tag(text) | Name::Raw(text) => text.clone(),
-                Name::Dangling => format!("{DANGLING_PREFIX}{digest}"),
+        // A walk numbers what entries lead to first, in their order, so the next node is mostly the
+        // next number, and comparing two digests is cheaper than looking one up among a million.
+        let mut numbered = graph.ids().peekable();
+        let mut find = |digest: &Digest| {
+            let next = numbered.next_if(|node| graph.digest(*node) == digest);
+            next.or_else(|| graph.find(digest))
+        };
+        let mut text = String::new();
+        // A record for each entry first.
+        let most = entries
+            .iter()
+            .filter(|entry| entry.digest.is_some())
+            .count();
+        let mut records: Vec<Record> = Vec::with_capacity(most.min(graph.len()));
+        for (position, entry) in entries.iter().enumerate() {
+            let Some(digest) = &entry.digest else {
+                continue;
             };
-            Some(Candidate {
-                position,
-                target,
+            let Some(target) = find(digest) else {
+                continue;
+            };
+            table.of_entry[position] = RecordId::new(records.len());
+            let name = name_of(entry, digest);
+            let dangling_key = match (&name, entry.name()) {
+                (Name::Dangling, Some(written)) => written.into(),
+                (Name::Dangling, None) => {
+                    text.clear();
+                    text.push_str(DANGLING_PREFIX);
+                    // Writing to a String cannot fail.
+                    let _ = write!(text, "{digest}");
+                    text.as_str().into()
+                }
+                _ => Box::default(),
+            };
+            records.push(Record {
                 name,
-                key,
-            })
-        });
-        let candidates: Vec<Candidate> = candidates.collect();
+                dangling_key,
+                target,
+                entries: Positions(OneOrMore::One(position)),
+                explicit: false,
+                kind: Kind::Named,
+                parent: None,
+                subject: None,
+            });
+        }
         // Entries of one image and one name are one record. They stand together in this order, and
         // records are numbered in the order of their first entries.
-        let mut sorted: Vec<u32> = (0..candidates.len()).map(|n| RecordId::new(n).0).collect();
-        let identity = |number: u32| {
-            let candidate = &candidates[number as usize];
-            (candidate.target, &candidate.key)
+        let mut sorted: Vec<RecordId> = (0..records.len()).map(RecordId::new).collect();
+        let identity = |id: RecordId| {
+            let record = &records[id.index()];
+            (record.target, record.key())
         };
-        sorted.sort_by(|a, b| identity(*a).cmp(&identity(*b)).then(a.cmp(b)));
-        let mut first_of: Vec<u32> = vec![0; candidates.len()];
-        let mut leader = None;
-        for number in &sorted {
-            let first = leader.filter(|leader| identity(*leader) == identity(*number));
-            let first = first.unwrap_or(*number);
-            leader = Some(first);
-            first_of[*number as usize] = first;
+        sorted.sort_by(|a, b| identity(*a).cmp(&identity(*b)));
+        let all = sorted.len();
+        let mut first_of: Vec<RecordId> = (0..all).map(RecordId::new).collect();
+        sorted.dedup_by(|later, first| {
+            let is_same = identity(*later) == identity(*first);
+            if is_same {
+                first_of[later.index()] = *first;
+            }
+            is_same
+        });
+        if sorted.len() < all {
+            let mut number = 0;
+            let mut is_first = first_of.iter().enumerate().map(|(n, id)| n == id.index());
+            records.retain(|_| is_first.next().unwrap_or(true));
+            for n in 0..all {
+                let first = first_of[n].index();
+                first_of[n] = match first == n {
+                    true => RecordId::new(number),
+                    false => first_of[first],
+                };
+                number += usize::from(first == n);
+            }
+            for id in sorted.iter_mut().chain(&mut table.of_entry) {
+                if let Some(new) = first_of.get(id.index()) {
+                    *id = *new;
+                }
+            }
         }
-        let mut ids: Vec<RecordId> = vec![RecordId(0); candidates.len()];
-        for (number, candidate) in candidates.into_iter().enumerate() {
-            let Candidate {
-                position,
-                target,
-                name,
-                key,
-            } = candidate;
-            let first = first_of[number] as usize;
-            let id = if first == number {
-                table.begin(name, key, target)
-            } else {
-                ids[first]
-            };
-            ids[number] = id;
-            table.join(id, position, &entries[position], graph);
+        drop(first_of);
+        table.by_target = sorted;
+        table.records = records;
+        for (position, entry) in entries.iter().enumerate() {
+            if let Some(id) = table.of_entry(position) {
+                table.join(id, position, entry, graph);
+            }
         }
-        table.by_target = sorted
-            .iter()
-            .filter(|number| first_of[**number as usize] == **number)
-            .map(|number| ids[*number as usize])
-            .collect();
         table.assign_kinds(graph);
         table
     }
 
-    fn begin(&mut self, name: Name, key: String, target: NodeId) -> RecordId {
-        let id = RecordId::new(self.records.len());
-        if let Name::Raw(text) = &name
+    /// Takes into a record what one of its entries says. They come in their order.
+    fn join(&mut self, id: RecordId, position: usize, entry: &Entry, graph: &Graph) {
+        let record = &mut self.records[id.index()];
+        let is_first = record.entries[0] == position;
+        if is_first
+            && let Name::Raw(text) = &record.name
             && let Some(reference) = meaning(text)
         {
             let meant = reference.with_default_tag().to_string();
             self.by_meaning.entry(meant).or_default().push(id);
         }
-        self.records.push(Record {
-            name,
-            key,
-            target,
-            entries: Vec::with_capacity(1),
-            explicit: false,
-            kind: Kind::Named,
-            parent: None,
-            subject: None,
-        });
-        id
-    }
-
-    fn join(&mut self, id: RecordId, position: usize, entry: &Entry, graph: &Graph) {
-        let record = &mut self.records[id.index()];
         // An entry without any name beside an untagged one may be a part of another image still.
         let explicit = record.is_dangling() && entry.name().is_some();
-        record.explicit = explicit && (record.explicit || record.entries.is_empty());
+        record.explicit = explicit && (record.explicit || is_first);
         if !explicit && record.subject.is_none() {
             record.subject = subject_of(&record.name, entry, record.target, graph);
         }
-        record.entries.push(position);
+        if !is_first {
+            record.entries.push(position);
+        }
         if record.parent.is_none() && entry.parent.is_some() {
-            record.parent = entry.parent.as_deref().cloned();
+            record.parent.clone_from(&entry.parent);
             self.with_parent.push(id);
         }
-        self.of_entry[position] = Some(id);
     }
 
     fn assign_kinds(&mut self, graph: &Graph) {
@@ -308,9 +376,11 @@ impl Table {
             .records
             .iter()
             .any(|r| !r.is_dangling() && schema_subject(&r.name).is_none());
-        let claimed = Claims::new(self, graph).classify();
+        let claims = Claims::new(self, graph);
+        let claimed = (!claims.is_empty()).then(|| claims.classify());
         for (number, record) in self.records.iter_mut().enumerate() {
-            record.kind = match (&record.name, claimed.how[number]) {
+            let how = claimed.as_ref().and_then(|claimed| claimed.how[number]);
+            record.kind = match (&record.name, how) {
                 // A signature that an index of signatures lists as well is a signature.
                 (_, Some(_)) if record.subject.is_some() => Kind::Referrer,
                 (_, Some(_)) => Kind::Child,
@@ -345,7 +415,7 @@ impl Table {
     /// The records of this full name; several when different images carry it. Without one, those
     /// of names that mean it and are written differently.
     pub fn of_key(&self, key: &str) -> Vec<RecordId> {
-        let text = |number: usize| Some(&*self.records[number].key);
+        let text = |number: usize| Some(self.records[number].key());
         let found = self.by_key.find(self.records.len(), &text, key);
         if found.is_empty() {
             return self.by_meaning.get(key).cloned().unwrap_or_default();
@@ -394,13 +464,14 @@ impl Table {
     pub fn entries_with_tag(&self, entries: &[Entry], tag: &str) -> Vec<usize> {
         let text = |position: usize| entries[position].ref_name.as_deref();
         let mut found = self.by_tag.find(entries.len(), &text, tag);
-        found.retain(|position| self.of_entry[*position].is_some());
+        found.retain(|position| self.of_entry(*position).is_some());
         found
     }
 
     /// The record that an entry belongs to; `None` for an entry without a valid digest.
     pub fn of_entry(&self, position: usize) -> Option<RecordId> {
-        self.of_entry.get(position).copied().flatten()
+        let id = self.of_entry.get(position).copied();
+        id.filter(|id| *id != NO_RECORD)
     }
 
     /// The records that say which image theirs was built from.
@@ -472,6 +543,14 @@ fn schema_subject(name: &Name) -> Option<Digest> {
         .iter()
         .find_map(|end| rest.strip_suffix(end))
         .unwrap_or(rest);
+    if algorithm == Algorithm::Sha256.name() {
+        return Algorithm::Sha256.digest_of_file_name(hex);
+    }
+    // No digest has others, and most tags of people do (`v1-1.2`).
+    let is_encoded = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-');
+    if !hex.bytes().all(is_encoded) {
+        return None;
+    }
     // A tag holds at most 128 characters, so longer digests are cut there; those match nothing.
     format!("{algorithm}:{hex}").parse().ok()
 }
@@ -503,10 +582,12 @@ pub struct Claims<'a> {
     table: &'a Table,
     graph: &'a Graph,
     /// Records that something may claim, by what has to be reached for it.
-    waiting: HashMap<NodeId, Vec<(RecordId, Claim)>>,
+    waiting: Waiting,
     /// Whether a record may be claimed at all.
     claimable: Vec<bool>,
 }
+
+type Waiting = HashMap<NodeId, Vec<(RecordId, Claim)>, foldhash::fast::RandomState>;
 
 /// For each record: whether it stays, and if something claims it, how.
 #[derive(Clone, Debug)]
@@ -520,7 +601,7 @@ pub struct Settled {
 impl<'a> Claims<'a> {
     /// Finds out who may be claimed.
     pub fn new(table: &'a Table, graph: &'a Graph) -> Claims<'a> {
-        let mut waiting: HashMap<NodeId, Vec<(RecordId, Claim)>> = HashMap::new();
+        let mut waiting = Waiting::default();
         let mut claimable = vec![false; table.records.len()];
         for (id, record) in table.records() {
             if may_be_part(record, graph) {
@@ -540,6 +621,11 @@ impl<'a> Claims<'a> {
             waiting,
             claimable,
         }
+    }
+
+    /// Whether every record stands alone, come what may.
+    fn is_empty(&self) -> bool {
+        self.waiting.is_empty()
     }
 
     /// Which records stand alone in the layout as it was found, and which are claimed.
@@ -591,6 +677,16 @@ impl<'a> Claims<'a> {
         start: &dyn Fn(RecordId) -> Start<'a>,
         cuts: &Cuts,
     ) -> Settled {
+        if self.is_empty() {
+            // Nobody has to find out what anybody leads to.
+            let records = self.table.records();
+            return Settled {
+                kept: records
+                    .map(|(id, record)| !record.kind.is_dependent() && left(id))
+                    .collect(),
+                how: vec![None; self.claimable.len()],
+            };
+        }
         let mut walk = Walk::new(self, left, start, cuts);
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
@@ -711,6 +807,50 @@ mod tests {
     }
 
     #[test]
+    fn entries_of_one_image_and_one_name_are_one_record_wherever_they_stand() {
+        let mut store = Store::default();
+        let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
+        let with_parent = |entry: Entry| Entry {
+            parent: Some(Box::new(b.clone())),
+            ..entry
+        };
+        let entries = [
+            named(&a, "2"),
+            named(&b, "1"),
+            named(&a, "1"),
+            Entry::default(),
+            with_parent(named(&a, "2")),
+            entry(&a),
+            with_parent(named(&b, "1")),
+            named(&a, &format!("{DANGLING_PREFIX}{a}")),
+            named(&a, "2"),
+        ];
+        let graph = store.graph(&entries);
+        let table = Table::new(&entries, &graph);
+        let found: Vec<(&str, &[usize])> = table
+            .records()
+            .map(|(_, record)| (record.key(), &*record.entries))
+            .collect();
+        let dangling = format!("{DANGLING_PREFIX}{a}");
+        let expected: [(&str, &[usize]); 4] = [
+            ("2", &[0, 4, 8]),
+            ("1", &[1, 6]),
+            ("1", &[2]),
+            (&dangling, &[5, 7]),
+        ];
+        assert_eq!(found, expected);
+        let of_entry = |position| table.of_entry(position).map(RecordId::index);
+        let of_entries: Vec<_> = (0..=entries.len()).map(of_entry).collect();
+        let expected = [0, 1, 2, 9, 0, 3, 1, 3, 0, 9].map(|n| Some(n).filter(|n| *n < 9));
+        assert_eq!(of_entries, expected);
+        let node = |digest| graph.find(digest).unwrap();
+        assert_eq!(table.of_target(node(&a)), [2, 0, 3].map(RecordId));
+        assert_eq!(table.of_target(node(&b)), [RecordId(1)]);
+        assert_eq!(table.with_parent(), [RecordId(0), RecordId(1)]);
+        assert!(!table.record(RecordId(3)).explicit);
+    }
+
+    #[test]
     fn children_and_referrers_are_known_at_any_depth() {
         let mut store = Store::default();
         let child = store.manifest(&["a"], None);
@@ -804,7 +944,7 @@ mod tests {
             let entries = [entry];
             let graph = store.graph(&entries);
             let table = Table::new(&entries, &graph);
-            assert_eq!(table.record(RecordId(0)).key, key);
+            assert_eq!(table.record(RecordId(0)).key(), key);
         }
     }
 

@@ -1,6 +1,9 @@
 //! Usage: how many bytes an image has, and how many would leave with it.
 
 use std::collections::HashMap;
+use std::ops::Index;
+
+use foldhash::fast::RandomState;
 
 use super::Contents;
 use super::graph::NodeId;
@@ -17,41 +20,61 @@ pub struct ImageUsage {
     pub missing: u64,
 }
 
-/// Whose a blob is.
-#[derive(Clone, Copy, PartialEq)]
-enum Owner {
-    Nobody,
-    Image(NodeId),
-    Several,
+/// The usage of each image of a table.
+#[derive(Debug, Default)]
+pub struct Usage {
+    /// For each node the number of the image that it is; 0 for all others.
+    numbers: Vec<u32>,
+    /// By number.
+    images: Vec<ImageUsage>,
 }
 
+impl Index<&NodeId> for Usage {
+    type Output = ImageUsage;
+
+    fn index(&self, image: &NodeId) -> &ImageUsage {
+        &self.images[self.numbers[image.index()] as usize]
+    }
+}
+
+/// Whose a blob is: the number of an image, or one of these.
+type Owner = u32;
+
+const NOBODY: Owner = 0;
+const SEVERAL: Owner = u32::MAX;
+
 /// The usage of each image of the table. `present` says for each node whether the layout has it.
-pub fn usage(contents: &Contents, present: &[bool]) -> HashMap<NodeId, ImageUsage> {
+pub fn usage(contents: &Contents, present: &[bool]) -> Usage {
     let graph = &contents.graph;
-    let owners = owners(contents);
-    let mut usage: HashMap<NodeId, ImageUsage> = HashMap::new();
+    let mut numbers = vec![NOBODY; graph.len()];
+    // The first is nobody's.
+    let mut roots: Vec<Option<NodeId>> = vec![None];
+    for (_, record) in contents.table.records() {
+        let number = &mut numbers[record.target.index()];
+        if *number == NOBODY {
+            *number = u32::try_from(roots.len()).unwrap_or(SEVERAL);
+            roots.push(Some(record.target));
+        }
+    }
+    let mut images = vec![ImageUsage::default(); roots.len()];
+    let owners = owners(contents, &numbers);
     for node in graph.ids() {
-        if let Owner::Image(image) = owners[node.index()]
-            && present[node.index()]
-        {
-            let unique = &mut usage.entry(image).or_default().unique;
+        let owner = owners[node.index()];
+        if owner != NOBODY && owner != SEVERAL && present[node.index()] {
+            let unique = &mut images[owner as usize].unique;
             *unique = unique.saturating_add(graph.size(node));
         }
     }
-    // The number of the walk in which a node was seen last: clearing a set for each image would
-    // cost the size of the graph each time.
-    let mut seen = vec![0_u32; graph.len()];
-    let mut walk = 0;
-    let mut stack = Vec::new();
-    for (_, record) in contents.table.records() {
-        let of_image = usage.entry(record.target).or_default();
-        if of_image.size > 0 || of_image.missing > 0 {
-            continue;
-        }
-        walk += 1;
-        stack.push(record.target);
+    // The number of the image in whose walk a node was seen last: clearing a set for each image
+    // would cost the size of the graph each time.
+    let mut seen = owners;
+    seen.fill(NOBODY);
+    let mut stack: Vec<NodeId> = Vec::new();
+    for (number, root) in (NOBODY..).zip(&roots) {
+        let of_image = &mut images[number as usize];
+        stack.extend(root);
         while let Some(node) = stack.pop() {
-            if std::mem::replace(&mut seen[node.index()], walk) == walk {
+            if std::mem::replace(&mut seen[node.index()], number) == number {
                 continue;
             }
             if present[node.index()] {
@@ -62,14 +85,14 @@ pub fn usage(contents: &Contents, present: &[bool]) -> HashMap<NodeId, ImageUsag
             stack.extend(graph.links(node).filter(|l| l.is_needed()).map(|l| l.to));
         }
     }
-    usage
+    Usage { numbers, images }
 }
 
-/// Colours every node with the image it belongs to. A node changes its colour at most twice, from
-/// nobody's to one image's to several's, so the cost is that of the graph.
-fn owners(contents: &Contents) -> Vec<Owner> {
+/// Colours every node with the number of the image it belongs to. A node changes its colour at most
+/// twice, from nobody's to one image's to several's, so the cost is that of the graph.
+fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
     let graph = &contents.graph;
-    let mut followers: HashMap<NodeId, Vec<RecordId>> = HashMap::new();
+    let mut followers: HashMap<NodeId, Vec<RecordId>, RandomState> = HashMap::default();
     for (id, record) in contents.table.records() {
         if record.kind.is_dependent()
             && let Some(subject) = record.subject
@@ -77,18 +100,18 @@ fn owners(contents: &Contents) -> Vec<Owner> {
             followers.entry(subject).or_default().push(id);
         }
     }
-    let mut owners = vec![Owner::Nobody; graph.len()];
+    let mut owners = vec![NOBODY; graph.len()];
     let mut stack = Vec::new();
     for (_, record) in contents.table.records() {
         if record.kind.is_dependent() {
             continue;
         }
-        stack.push((record.target, Owner::Image(record.target)));
+        stack.push((record.target, numbers[record.target.index()]));
         while let Some((node, owner)) = stack.pop() {
             let now = match owners[node.index()] {
-                Owner::Nobody => owner,
+                NOBODY => owner,
                 before if before == owner => continue,
-                _ => Owner::Several,
+                _ => SEVERAL,
             };
             if std::mem::replace(&mut owners[node.index()], now) == now {
                 continue;
@@ -102,8 +125,8 @@ fn owners(contents: &Contents) -> Vec<Owner> {
     for blobs in &contents.archive_blobs {
         for node in blobs {
             // An image that manifest.json lists too goes with its names in both.
-            if owners[node.index()] == Owner::Nobody {
-                owners[node.index()] = Owner::Several;
+            if owners[node.index()] == NOBODY {
+                owners[node.index()] = SEVERAL;
             }
         }
     }

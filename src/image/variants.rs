@@ -38,7 +38,7 @@ pub fn variants(
 ) -> Vec<Variant> {
     let mut found = Vec::new();
     // A manifest may be listed for several platforms, and is a variant for each.
-    let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::from([(image, declared)]);
+    let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::new();
     let mut stack = vec![(image, declared, false)];
     while let Some((node, declared, is_attestation)) = stack.pop() {
         if cut.contains(&node) {
@@ -46,6 +46,9 @@ pub fn variants(
         }
         let is_present = graph.is_present_document(node);
         if is_present && graph.kind(node) == NodeKind::Index {
+            if node == image {
+                seen.insert((node, declared));
+            }
             let mut below: Vec<_> = graph
                 .links(node)
                 .filter(|link| {
@@ -66,7 +69,7 @@ pub fn variants(
             let declared = declared.filter(|platform| **platform != Platform::default());
             let platform = declared.cloned().or_else(|| {
                 let config = config_of(node).filter(|_| is_present);
-                config.map(|config| config.platform.clone())
+                config.map(|config| Platform::clone(&config.platform))
             });
             // An unknown platform alone makes no attestation: it may be somebody's only copy of
             // something odd.

@@ -318,14 +318,14 @@ fn eight_digits(bytes: [u8; 4]) -> [u8; 8] {
     let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
     let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
     // The first digit of a byte is its upper half.
-    digits_of((word >> 4 | word << 8) & ONES * 15).to_le_bytes()
+    digits_of(((word >> 4) | (word << 8)) & (ONES * 15)).to_le_bytes()
 }
 
 /// The four bytes of eight lower-case digits.
 fn four_bytes(digits: [u8; 8]) -> Option<[u8; 4]> {
     let word = u64::from_le_bytes(digits);
     let letters = word >> 6 & ONES;
-    let values = (word & ONES * 15) + letters * 9;
+    let values = (word & (ONES * 15)) + letters * 9;
     // What is no digit does not come back as it was, or is the letter behind the last digit.
     if digits_of(values) != word || values & ONES << 4 != 0 {
         return None;

@@ -293,7 +293,7 @@ impl<'a> Draft<'a> {
                     crate::image::index::DANGLING_PREFIX,
                     self.graph().digest(target)
                 ),
-                _ => self.record(*id).key.clone(),
+                _ => self.record(*id).key().to_owned(),
             });
         }
         set
@@ -400,12 +400,12 @@ impl<'a> Draft<'a> {
                 plan.edits.insert(*position, edit.clone());
             }
             if let Name::Reference(_) = record.name {
-                plan.names_gone.insert(record.key.clone());
+                plan.names_gone.insert(record.key().to_owned());
             }
         }
         for (id, record) in self.contents.table.records() {
             if plan.kept[id.index()] && self.states[id.index()] == State::Present {
-                plan.names_gone.remove(&record.key);
+                plan.names_gone.remove(record.key());
             }
         }
         plan
@@ -463,7 +463,7 @@ impl<'a> Draft<'a> {
             .filter(|(id, record)| {
                 !kept[id.index()] && self.is_present(*id) && record.kind == Kind::Referrer
             })
-            .map(|(id, record)| (record.key.as_str(), id))
+            .map(|(id, record)| (record.key(), id))
             .collect();
         followers.sort();
         for (_, id) in followers {

@@ -69,7 +69,7 @@ impl Draft<'_> {
             {
                 continue;
             }
-            candidates.push((&record.key, id));
+            candidates.push((record.key(), id));
         }
         candidates.sort();
         let candidates = self.retain(candidates, options.retention, facts);
@@ -90,7 +90,7 @@ impl Draft<'_> {
 
 /// Whether a record passes all filters that look at single images.
 pub fn passes(id: RecordId, record: &Record, filters: &Filters, facts: &dyn Facts) -> bool {
-    filters.pass_name(&record.name, &record.key)
+    filters.pass_name(&record.name, record.key())
         && (!filters.need_dates() || filters.pass_date(facts.created(id)))
         && (!filters.need_configs() || filters.pass_labels(&facts.labels(id)))
 }

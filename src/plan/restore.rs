@@ -338,7 +338,7 @@ impl<'a> List<'a> {
                 text: current.index.entry_text(position),
                 name: record
                     .filter(|record| !record.is_dangling())
-                    .map(|record| &*record.key),
+                    .map(|record| record.key()),
                 digest: record.map(|record| current.graph.digest(record.target)),
             });
             list.order.push(number);
@@ -388,7 +388,7 @@ impl<'a> List<'a> {
         let shown = record.shown(graph);
         let new = Listed {
             text: entry.get(),
-            name: (!record.is_dangling()).then_some(&*record.key),
+            name: (!record.is_dangling()).then_some(record.key()),
             digest: Some(digest),
         };
         let replaced = replaced_by.as_ref();

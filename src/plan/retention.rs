@@ -123,7 +123,7 @@ impl Draft<'_> {
             Name::Tag(_) | Name::Dangling => None,
         };
         let (text, _) = retention.keep.iter().find(|(_, pattern)| {
-            pattern.matches(&record.name, &record.key)
+            pattern.matches(&record.name, record.key())
                 || tag.as_ref().is_some_and(|tag| pattern.matches_text(tag))
                 || pattern.matches_text(&digest)
         })?;
@@ -132,7 +132,7 @@ impl Draft<'_> {
 
     fn kept_for_container(&self, record: &Record, left: usize) -> Option<String> {
         let users = self.uses.of_image(record.target);
-        let by_name = self.uses.is_name_in_use(&record.key);
+        let by_name = self.uses.is_name_in_use(record.key());
         let last = !users.is_empty() && (left <= 1 || record.is_dangling());
         if !by_name && !last {
             return None;

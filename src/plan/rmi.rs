@@ -194,7 +194,7 @@ impl Draft<'_> {
     fn parent_of(&self, target: NodeId) -> Option<&Digest> {
         self.set_of(target)
             .first()
-            .and_then(|id| self.record(*id).parent.as_ref())
+            .and_then(|id| self.record(*id).parent.as_deref())
     }
 
     /// The images that this one was built from, nearest first. If any is unknown, there are none:
@@ -224,7 +224,7 @@ impl Draft<'_> {
         self.table()
             .with_parent()
             .iter()
-            .any(|id| self.is_present(*id) && self.record(*id).parent.as_ref() == Some(digest))
+            .any(|id| self.is_present(*id) && self.record(*id).parent.as_deref() == Some(digest))
     }
 
     /// A container that is made from an image, on one of these platforms if any are given, or that

@@ -19,7 +19,8 @@ use std::fmt::Write as _;
 /// line feed would look. A backslash at the end is doubled too, lest it be read together with
 /// what is printed next.
 pub fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_hidden) && !has_ambiguous_backslash(text) {
+    let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'\\';
+    if text.bytes().all(is_plain) || !text.contains(is_hidden) && !has_ambiguous_backslash(text) {
         return Cow::Borrowed(text);
     }
     let mut shown = String::with_capacity(text.len() + 16);
@@ -43,7 +44,11 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 /// same text; a terminal that it is shown on does not obey it.
 pub fn json(value: &impl serde::Serialize) -> String {
     // Reports hold strings, numbers and lists of such: this cannot fail.
-    let plain = serde_json::to_string(value).unwrap_or_default();
+    let mut plain = serde_json::to_string(value).unwrap_or_default();
+    if plain.bytes().all(|b| matches!(b, b' '..=b'~')) {
+        plain.push('\n');
+        return plain;
+    }
     let mut text = String::with_capacity(plain.len() + 1);
     for c in plain.chars() {
         if is_hidden(c) {

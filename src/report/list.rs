@@ -1,11 +1,14 @@
 //! What `ls` shows: a table, JSON lines, IDs, or a template.
 
+use std::borrow::Borrow;
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
 use std::io::{self, Write};
 use std::rc::Rc;
 
 use comfy_table::{CellAlignment, ContentArrangement, Table, presets};
+use foldhash::fast::RandomState;
 use jiff::Timestamp;
 use serde::Serialize;
 use unicode_width::UnicodeWidthStr as _;
@@ -19,8 +22,8 @@ use crate::layout::Digest;
 #[derive(Clone, Debug, Serialize)]
 pub struct ImageLine {
     /// The layout, when several are listed.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub layout: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    pub layout: Option<Rc<str>>,
     /// The name as Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub name: Option<String>,
@@ -87,6 +90,11 @@ impl ImageLine {
 
 fn as_list<S: serde::Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     list.serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
+fn as_text<S: serde::Serializer>(text: &Option<Rc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
+    text.as_deref().serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "serde passes the member as it is")]
@@ -168,69 +176,112 @@ pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
     Template::parse(text, &FIELDS)
 }
 
-/// Renders a list. `full`: whole digests instead of twelve digits.
+/// The lines of a list, in their order, as often as they are asked for. Each may be made when it is
+/// its turn: all of a long list at once would take more memory than what they are made from.
+pub trait Lines: IntoIterator<Item: Borrow<ImageLine>> + Clone {}
+
+impl<L: IntoIterator<Item: Borrow<ImageLine>> + Clone> Lines for L {}
+
+/// Renders a list. `full`: whole digests instead of twelve digits. Of all lines or of none it is
+/// said in which layout they are, and likewise by how many containers they are used.
 ///
 /// # Errors
 /// What the writer says.
-pub fn render(
-    lines: &[ImageLine],
+pub fn render<L: Lines>(
+    lines: L,
     format: &ListFormat,
     full: bool,
     now: Timestamp,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let mut each = lines.clone().into_iter();
     match format {
         ListFormat::Table { digests } => table(lines, *digests, full, now, out),
-        ListFormat::Tree => trees(lines, full, out),
-        ListFormat::Json => lines
-            .iter()
-            .try_for_each(|line| out.write_all(json(line).as_bytes())),
-        ListFormat::Quiet => {
-            let mut seen = std::collections::HashSet::new();
-            lines
-                .iter()
-                .filter(|line| seen.insert(&line.digest))
-                .try_for_each(|line| writeln!(out, "{}", id(line, full)))
-        }
+        ListFormat::Tree => trees(&lines, full, out),
+        ListFormat::Json => each.try_for_each(|line| out.write_all(json(line.borrow()).as_bytes())),
+        ListFormat::Quiet => ids(each.map(|line| line.borrow().digest.clone()), full, out),
         ListFormat::Template(template) => {
-            let rows = lines.iter().map(|line| values(line, full, now));
-            template.render(rows, out)
+            let shown = FIELDS.map(|field| template.mentions(field.name));
+            template.render(
+                each.map(|line| values(line.borrow(), full, now, shown)),
+                out,
+            )
         }
     }
+}
+
+/// Renders a list of IDs, each once.
+///
+/// # Errors
+/// What the writer says.
+pub fn ids<D: Borrow<Digest> + Eq + Hash + Clone>(
+    digests: impl Iterator<Item = D>,
+    full: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let mut seen: HashSet<D, RandomState> = HashSet::default();
+    for digest in digests {
+        if seen.insert(digest.clone()) {
+            writeln!(out, "{}", shown_digest(digest.borrow(), full))?;
+        }
+    }
+    Ok(())
 }
 
 fn id(line: &ImageLine, full: bool) -> String {
-    if full {
-        line.digest.to_string()
-    } else {
-        line.digest.short()
+    shown_digest(&line.digest, full)
+}
+
+fn shown_digest(digest: &Digest, full: bool) -> String {
+    match full {
+        true => digest.to_string(),
+        false => digest.short(),
     }
 }
 
-fn values(line: &ImageLine, full: bool, now: Timestamp) -> Vec<String> {
+/// The values of [`FIELDS`], those that are not shown left empty.
+fn values(
+    line: &ImageLine,
+    full: bool,
+    now: Timestamp,
+    shown: [bool; FIELDS.len()],
+) -> Vec<String> {
     let none = || "<none>".to_owned();
     let text = |text: &Option<String>| text.as_deref().map_or_else(none, |t| visible(t).into());
-    vec![
-        id(line, full),
-        text(&line.repository),
-        text(&line.tag),
-        line.digest.to_string(),
-        age(line.created, now),
-        line.created
+    let value = |number: usize| match number {
+        0 => id(line, full),
+        1 => text(&line.repository),
+        2 => text(&line.tag),
+        3 => line.digest.to_string(),
+        4 => age(line.created, now),
+        5 => line
+            .created
             .strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
             .to_string(),
-        size(line.size),
-        line.containers
+        6 => size(line.size),
+        7 => line
+            .containers
             .map_or_else(|| "N/A".to_owned(), |count| count.to_string()),
-        size(line.size.saturating_sub(line.unique)),
-        size(line.unique),
-        shown_name(line),
-        visible(&line.platforms.join(",")).into_owned(),
-        line.kind.to_owned(),
-        line.layout
+        8 => size(line.size.saturating_sub(line.unique)),
+        9 => size(line.unique),
+        10 => shown_name(line),
+        11 => visible(&line.platforms.join(",")).into_owned(),
+        12 => line.kind.to_owned(),
+        _ => line
+            .layout
             .as_deref()
             .map_or_else(String::new, |layout| visible(layout).into()),
-    ]
+    };
+    let shown = shown.into_iter().enumerate();
+    shown
+        .map(|(number, is_shown)| {
+            if is_shown {
+                value(number)
+            } else {
+                String::new()
+            }
+        })
+        .collect()
 }
 
 fn shown_name(line: &ImageLine) -> String {
@@ -244,7 +295,7 @@ fn shown_name(line: &ImageLine) -> String {
 const LARGE_TREE: usize = 64;
 
 /// A block for each image: its line, and below it what belongs to it.
-fn trees(lines: &[ImageLine], full: bool, out: &mut dyn Write) -> io::Result<()> {
+fn trees<L: Lines>(lines: &L, full: bool, out: &mut dyn Write) -> io::Result<()> {
     let mut widths = [0; 2];
     each_row(lines, full, &mut |row| {
         for (width, cell) in widths.iter_mut().zip(row) {
@@ -261,9 +312,10 @@ fn trees(lines: &[ImageLine], full: bool, out: &mut dyn Write) -> io::Result<()>
 
 type EachRow<'a> = dyn FnMut([&str; 3]) -> io::Result<()> + 'a;
 
-fn each_row(lines: &[ImageLine], full: bool, each: &mut EachRow<'_>) -> io::Result<()> {
-    let mut large: HashMap<&Digest, String> = HashMap::new();
-    for line in lines {
+fn each_row<L: Lines>(lines: &L, full: bool, each: &mut EachRow<'_>) -> io::Result<()> {
+    let mut large: HashMap<Digest, String> = HashMap::new();
+    for line in lines.clone() {
+        let line = line.borrow();
         let mut name = shown_name(line);
         if let Some(layout) = &line.layout {
             name = format!("{}: {name}", visible(layout));
@@ -278,7 +330,7 @@ fn each_row(lines: &[ImageLine], full: bool, each: &mut EachRow<'_>) -> io::Resu
                 each([&format!("└─ as {first}"), "", ""])?;
                 continue;
             }
-            large.insert(&line.digest, name);
+            large.insert(line.digest.clone(), name);
         }
         each_branch(tree, "", full, each)?;
     }
@@ -310,10 +362,7 @@ fn each_branch(
         if branch.elided {
             text.push_str(" …");
         }
-        let digest = match full {
-            true => branch.digest.to_string(),
-            false => branch.digest.short(),
-        };
+        let digest = shown_digest(&branch.digest, full);
         let bytes = match branch.present {
             true => size(branch.size),
             false => "missing".to_owned(),
@@ -325,23 +374,29 @@ fn each_branch(
 }
 
 /// The columns of the table, and how a line fills them.
-struct Columns<'a> {
+struct Columns<L> {
     digests: bool,
     full: bool,
     with_use: bool,
     with_layout: bool,
     now: Timestamp,
-    platforms: RefCell<HashMap<*const [String], Rc<str>>>,
-    lines: &'a [ImageLine],
+    platforms: RefCell<PlatformTexts>,
+    lines: L,
 }
 
-impl<'a> Columns<'a> {
-    fn of(lines: &'a [ImageLine], digests: bool, full: bool, now: Timestamp) -> Columns<'a> {
+/// How lists of platforms are shown, by where they are. The lists are held, so that no other comes
+/// to be in the same place.
+type PlatformTexts = HashMap<*const [String], (Rc<[String]>, Rc<str>), RandomState>;
+
+impl<L: Lines> Columns<L> {
+    fn of(lines: L, digests: bool, full: bool, now: Timestamp) -> Columns<L> {
+        let first = lines.clone().into_iter().next();
+        let first = first.as_ref().map(Borrow::borrow);
         Columns {
             digests,
             full,
-            with_use: lines.iter().any(|line| line.containers.is_some()),
-            with_layout: lines.iter().any(|line| line.layout.is_some()),
+            with_use: first.is_some_and(|line| line.containers.is_some()),
+            with_layout: first.is_some_and(|line| line.layout.is_some()),
             now,
             platforms: RefCell::default(),
             lines,
@@ -362,60 +417,102 @@ impl<'a> Columns<'a> {
         header
     }
 
-    fn cells(&self, line: &ImageLine) -> Vec<String> {
-        let mut platforms = self.platforms(line).to_string();
+    fn cells(&self, line: &ImageLine, cells: &mut Cells) {
+        if self.with_layout {
+            let layout = line.layout.as_deref().unwrap_or_default();
+            cells.add(&visible(layout));
+        }
+        match &line.name {
+            Some(name) => cells.add(&visible(name)),
+            None => cells.add(&shown_name(line)),
+        }
+        if self.digests {
+            cells.add(&line.digest.to_string());
+        }
+        cells.add(&id(line, self.full));
+        let platforms = self.platforms(line);
         let mark = match (line.damaged, line.missing_blobs) {
             (true, _) => "(damaged)",
             (false, 1..) => "(incomplete)",
             (false, 0) => "",
         };
-        if !mark.is_empty() {
-            if !platforms.is_empty() {
-                platforms.push(' ');
-            }
-            platforms.push_str(mark);
+        match (&*platforms, mark) {
+            (platforms, "") => cells.add(platforms),
+            ("", mark) => cells.add(mark),
+            (platforms, mark) => cells.add(&format!("{platforms} {mark}")),
         }
-        let mut cells = vec![
-            shown_name(line),
-            id(line, self.full),
-            platforms,
-            age(line.created, self.now),
-            size(line.size),
-            size(line.unique),
-        ];
-        if self.digests {
-            cells.insert(1, line.digest.to_string());
-        }
+        cells.add(&age(line.created, self.now));
         if self.with_use {
             let used = line.containers.is_some_and(|count| count > 0);
-            cells.insert(cells.len() - 2, if used { "in use" } else { "" }.to_owned());
+            cells.add(if used { "in use" } else { "" });
         }
-        if self.with_layout {
-            let layout = line.layout.as_deref().unwrap_or_default();
-            cells.insert(0, visible(layout).into_owned());
+        let bytes = size(line.size);
+        cells.add(&bytes);
+        match line.unique == line.size {
+            true => cells.add(&bytes),
+            false => cells.add(&size(line.unique)),
         }
-        cells
     }
 
-    /// The platforms of an image, missing ones in parentheses. Names of one image share the lists.
+    /// The platforms of an image, missing ones in parentheses. Images share the lists.
     fn platforms(&self, line: &ImageLine) -> Rc<str> {
         let mut known = self.platforms.borrow_mut();
         let text = known.entry(Rc::as_ptr(&line.platforms));
-        let text = text.or_insert_with(|| {
+        let (_, text) = text.or_insert_with(|| {
             let missing: HashSet<&String> = line.missing_platforms.iter().collect();
             let all = line.platforms.iter();
             let all = all.map(|text| match missing.contains(text) {
                 true => format!("({})", visible(text)),
                 false => visible(text).into_owned(),
             });
-            all.collect::<Vec<_>>().join(", ").into()
+            let text = all.collect::<Vec<_>>().join(", ").into();
+            (line.platforms.clone(), text)
         });
         text.clone()
     }
 
     /// Whether a column's cells stand at its right edge: those of numbers do.
     fn is_right(&self, column: usize) -> bool {
-        column + 2 >= self.header().len()
+        let others =
+            usize::from(self.digests) + usize::from(self.with_use) + usize::from(self.with_layout);
+        column >= 4 + others
+    }
+}
+
+/// Cells, one after the other: a text of its own for each of a million would take several times as
+/// much memory.
+#[derive(Default)]
+struct Cells {
+    text: String,
+    /// The length of each, in bytes.
+    lengths: Vec<u32>,
+}
+
+impl Cells {
+    fn add(&mut self, cell: &str) {
+        // No name is longer than the largest index.json that is read.
+        self.lengths
+            .push(u32::try_from(cell.len()).unwrap_or(u32::MAX));
+        self.text.push_str(cell);
+    }
+
+    fn iter(&self) -> impl Iterator<Item = &str> {
+        let mut rest = &*self.text;
+        self.lengths.iter().map(move |length| {
+            let (cell, behind) = rest
+                .split_at_checked(*length as usize)
+                .unwrap_or((rest, ""));
+            rest = behind;
+            cell
+        })
+    }
+}
+
+/// How many columns of a terminal a cell takes. Hidden characters were escaped before.
+fn width(cell: &str) -> usize {
+    match cell.is_ascii() {
+        true => cell.len(),
+        false => cell.width(),
     }
 }
 
@@ -425,28 +522,31 @@ const GAP: u16 = 3;
 /// Of longer lists every cell would be in memory several times.
 const LONG_LIST: usize = 1000;
 
-fn table(
-    lines: &[ImageLine],
+fn table<L: Lines>(
+    lines: L,
     digests: bool,
     full: bool,
     now: Timestamp,
     out: &mut dyn Write,
 ) -> io::Result<()> {
+    let is_long = lines.clone().into_iter().nth(LONG_LIST - 1).is_some();
     let columns = Columns::of(lines, digests, full, now);
-    match lines.len() {
-        0..LONG_LIST => short_table(&columns, out),
-        _ => long_table(&columns, out),
+    match is_long {
+        false => short_table(&columns, out),
+        true => long_table(&columns, out),
     }
 }
 
-fn short_table(columns: &Columns<'_>, out: &mut dyn Write) -> io::Result<()> {
+fn short_table<L: Lines>(columns: &Columns<L>, out: &mut dyn Write) -> io::Result<()> {
     let mut table = Table::new();
     table
         .load_style(presets::NOTHING)
         .set_content_arrangement(ContentArrangement::Disabled)
         .set_header(columns.header());
-    for line in columns.lines {
-        table.add_row(columns.cells(line));
+    for line in columns.lines.clone() {
+        let mut cells = Cells::default();
+        columns.cells(line.borrow(), &mut cells);
+        table.add_row(cells.iter());
     }
     for (number, column) in table.column_iter_mut().enumerate() {
         column.set_padding((0, GAP));
@@ -460,31 +560,37 @@ fn short_table(columns: &Columns<'_>, out: &mut dyn Write) -> io::Result<()> {
 }
 
 /// The same, one line after the other.
-fn long_table(columns: &Columns<'_>, out: &mut dyn Write) -> io::Result<()> {
-    let header: Vec<String> = columns.header().into_iter().map(str::to_owned).collect();
-    let mut widths: Vec<usize> = header.iter().map(|cell| cell.width()).collect();
-    for line in columns.lines {
-        for (width, cell) in widths.iter_mut().zip(columns.cells(line)) {
-            *width = cell.width().max(*width);
-        }
+fn long_table<L: Lines>(columns: &Columns<L>, out: &mut dyn Write) -> io::Result<()> {
+    let header = columns.header();
+    let mut cells = Cells::default();
+    header.iter().for_each(|cell| cells.add(cell));
+    for line in columns.lines.clone() {
+        columns.cells(line.borrow(), &mut cells);
     }
-    let right: Vec<bool> = (0..header.len()).map(|n| columns.is_right(n)).collect();
-    let rows = columns.lines.iter().map(|line| columns.cells(line));
+    let mut widths = vec![0; header.len()];
+    for (number, cell) in cells.iter().enumerate() {
+        let column = &mut widths[number % header.len()];
+        *column = width(cell).max(*column);
+    }
     let mut text = String::new();
-    for cells in std::iter::once(header).chain(rows) {
-        text.clear();
-        for (number, cell) in cells.iter().enumerate() {
-            let blanks = std::iter::repeat_n(' ', widths[number] - cell.width());
-            if right[number] {
-                text.extend(blanks);
-                text.push_str(cell);
-            } else {
-                text.push_str(cell);
-                text.extend(blanks);
-            }
-            text.extend(std::iter::repeat_n(' ', usize::from(GAP)));
+    for (number, cell) in cells.iter().enumerate() {
+        let column = number % header.len();
+        let blanks = std::iter::repeat_n(' ', widths[column] - width(cell));
+        if columns.is_right(column) {
+            text.extend(blanks);
+            text.push_str(cell);
+        } else {
+            text.push_str(cell);
+            text.extend(blanks);
         }
-        writeln!(out, "{}", text.trim_end())?;
+        if column + 1 < header.len() {
+            text.extend(std::iter::repeat_n(' ', usize::from(GAP)));
+            continue;
+        }
+        text.truncate(text.trim_end().len());
+        text.push('\n');
+        out.write_all(text.as_bytes())?;
+        text.clear();
     }
     Ok(())
 }
