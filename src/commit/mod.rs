@@ -3,8 +3,8 @@
 //! 1. The new index.json takes the old one's place, synced, and only if the old one still is what
 //!    the plan was made from. Nothing is unlinked before that is durable: whatever happens later
 //!    leaves garbage, never a name without its image.
-//! 2. Then the garbage is unlinked in batches, documents first. Between batches one system call
-//!    tells whether somebody replaced index.json; if so it is read again, and whatever it leads to
+//! 2. Then the garbage is unlinked in batches, documents first; where a disk is waited for, a batch
+//!    is unlinked by several threads. Between batches one system call tells whether somebody replaced index.json; if so it is read again, and whatever it leads to
 //!    now leaves the list.
 //! 3. At the end index.json is read once more. A program that read it before step 1 and wrote it
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
@@ -21,10 +21,11 @@ mod restore;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::gc::{self, Garbage, Goes, Live};
+use crate::gc::{self, Garbage, GarbageBlob, Goes, Live};
 use crate::image::Contents;
 use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
+use crate::layout::parallel::Workers;
 use crate::layout::{
     Digest, Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit,
     Shared, Trash, Weight,
@@ -66,7 +67,7 @@ pub struct Watch<'a> {
     /// Told how many blobs of how many are done.
     pub progress: &'a mut dyn FnMut(usize, usize),
     /// Whether to stop, asked between two files.
-    pub stop: &'a dyn Fn() -> bool,
+    pub stop: &'a (dyn Fn() -> bool + Sync),
 }
 
 impl std::fmt::Debug for Watch<'_> {
@@ -241,19 +242,23 @@ fn sweep(
     outcome: &mut Outcome,
     watch: &mut Watch<'_>,
 ) {
-    let garbage = change.garbage;
-    let total = garbage.blobs.len();
-    outcome.gone = vec![false; total];
+    let blobs = &change.garbage.blobs;
+    outcome.gone = vec![false; blobs.len()];
+    let workers = Workers::for_unlinking();
     let mut stamp = None;
     let mut document_stays = false;
     let mut needed: Option<Needed> = None;
-    for (number, blob) in garbage.blobs.iter().enumerate() {
-        if (watch.stop)() {
-            outcome.interrupted = (total - number) as u64;
-            return;
-        }
-        if number % BATCH == 0 {
-            (watch.progress)(number, total);
+    let mut start = 0;
+    // What needs others is away before they are touched, so they are not in one batch.
+    for batch in blobs.chunk_by(|a, b| a.turn == b.turn) {
+        for batch in batch.chunks(BATCH) {
+            let numbers = start..start + batch.len();
+            start = numbers.end;
+            if (watch.stop)() {
+                outcome.interrupted = (blobs.len() - numbers.start) as u64;
+                return;
+            }
+            (watch.progress)(numbers.start, blobs.len());
             let also = change.also.iter().map(Locked::index_stamp);
             let found: Vec<_> = also.chain([layout.index_stamp()]).collect();
             // The first look compares contents, for the index may have changed since it was
@@ -271,37 +276,71 @@ fn sweep(
                     Ok(now) => needed = Some(now),
                     Err(error) => {
                         // What is needed now is unknown, so nothing more is deleted.
-                        outcome
-                            .failed
-                            .push((blob.digest.clone(), format!("{error:#}")));
+                        let digest = batch[0].digest.clone();
+                        outcome.failed.push((digest, format!("{error:#}")));
                         return;
                     }
                 }
             }
-        }
-        if needed
-            .as_ref()
-            .is_some_and(|needed| needed.contains(&blob.digest))
-        {
-            outcome.needed_again += 1;
-            continue;
-        }
-        if document_stays && !blob.kind.is_document() {
-            // It may be the layer of a manifest that could not be unlinked.
-            outcome.left += 1;
-            continue;
-        }
-        match places.send(layout, &blob.digest, &blob.goes) {
-            Ok(_) => outcome.gone[number] = true,
-            Err(error) => {
-                document_stays |= blob.kind.is_document();
-                outcome
-                    .failed
-                    .push((blob.digest.clone(), error.to_string()));
+            let mut going = Vec::with_capacity(batch.len());
+            for number in numbers {
+                let blob = &blobs[number];
+                if needed
+                    .as_ref()
+                    .is_some_and(|now| now.contains(&blob.digest))
+                {
+                    outcome.needed_again += 1;
+                } else if document_stays && !blob.kind.is_document() {
+                    // It may be the layer of a manifest that could not be unlinked.
+                    outcome.left += 1;
+                } else {
+                    going.push(number);
+                }
+            }
+            let sent = send(layout, blobs, &going, places, &workers, watch);
+            for (number, sent) in going.into_iter().zip(sent) {
+                match sent {
+                    None => outcome.interrupted += 1,
+                    Some(Ok(_)) => outcome.gone[number] = true,
+                    Some(Err(error)) => {
+                        let blob = &blobs[number];
+                        document_stays |= blob.kind.is_document();
+                        outcome
+                            .failed
+                            .push((blob.digest.clone(), error.to_string()));
+                    }
+                }
+            }
+            if outcome.interrupted > 0 {
+                outcome.interrupted += (blobs.len() - start) as u64;
+                return;
             }
         }
     }
-    (watch.progress)(total, total);
+    (watch.progress)(blobs.len(), blobs.len());
+}
+
+/// Lets blobs go where they are to go, in any order. `None`: somebody wanted this to stop before;
+/// `false`: somebody was faster.
+fn send(
+    layout: &Locked<Exclusive>,
+    blobs: &[GarbageBlob],
+    going: &[usize],
+    places: &mut Places,
+    workers: &Workers,
+    watch: &Watch<'_>,
+) -> Vec<Option<std::io::Result<bool>>> {
+    let unlink = |number: &usize, _: &mut Vec<u8>| {
+        (!(watch.stop)()).then(|| layout.remove_blob(&blobs[*number].digest))
+    };
+    if going.iter().all(|number| blobs[*number].goes == Goes::Away) {
+        return workers.map(going, &unlink, || ());
+    }
+    let send = |number: &usize| {
+        let blob = &blobs[*number];
+        (!(watch.stop)()).then(|| places.send(layout, &blob.digest, &blob.goes))
+    };
+    going.iter().map(send).collect()
 }
 
 /// What index.json leads to now.

@@ -21,7 +21,7 @@ mod trash;
 
 pub use mark::{Live, mark};
 pub use sweep::{
-    Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Listed, Spared, Stored, SweepOptions, prune,
-    rmi,
+    Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Listed, Spared, Stored, SweepOptions, Turn,
+    prune, rmi,
 };
 pub use trash::{needed_by_trash, reappeared};

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::image::Contents;
 use crate::image::document;
 use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
-use crate::image::reading;
+use crate::layout::parallel::Workers;
 use crate::layout::{BlobStat, Digest, Locked, Refusal, RemovalId};
 
 /// The blobs of a layout as they lie on the disk.
@@ -54,6 +54,21 @@ pub struct GarbageBlob {
     pub frees: u64,
     /// Where it goes.
     pub goes: Goes,
+    /// When it goes.
+    pub turn: Turn,
+}
+
+/// Which garbage goes before which. What goes in one turn goes in any order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Turn {
+    /// An index: it needs manifests.
+    Index,
+    /// A manifest that is about others: without what it is about, nobody would find it again.
+    AboutOthers,
+    /// Any other manifest: it needs blobs.
+    Manifest,
+    /// What needs nothing, as far as anybody knows.
+    Content,
 }
 
 /// Where garbage goes.
@@ -91,7 +106,7 @@ pub struct KeptBack {
 /// What goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
-    /// In the order of deletion: documents before what they need, so that an interruption leaves
+    /// In the order of their turns: documents before what they need, so that an interruption leaves
     /// garbage and never half an image.
     pub blobs: Vec<GarbageBlob>,
     /// Too young.
@@ -155,6 +170,11 @@ impl Garbage {
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
             goes: Goes::Away,
+            turn: match kind {
+                NodeKind::Index => Turn::Index,
+                NodeKind::Manifest => Turn::Manifest,
+                _ => Turn::Content,
+            },
         });
     }
 
@@ -163,9 +183,7 @@ impl Garbage {
         self.spared.bytes = self.spared.bytes.saturating_add(stat.size);
     }
 
-    /// Puts the blobs into the order of deletion: indexes, manifests, what they need. Manifests that
-    /// are about others go first, or an interruption would leave them without what they are about,
-    /// and nobody would find them again.
+    /// Puts the blobs into the order of deletion, that of their turns.
     fn finish(mut self, contents: &Contents, links: &HardLinks) -> Garbage {
         let last: HashSet<&Digest> = links
             .0
@@ -182,12 +200,12 @@ impl Garbage {
         }
         let about_others = contents.graph.about_others();
         let is_about_others = |node: NodeId| about_others.contains(&node);
-        self.blobs.sort_by_cached_key(|blob| match blob.kind {
-            NodeKind::Index => 0_u8,
-            NodeKind::Manifest if blob.node.is_some_and(is_about_others) => 1,
-            NodeKind::Manifest => 2,
-            _ => 3,
-        });
+        for blob in &mut self.blobs {
+            if blob.turn == Turn::Manifest && blob.node.is_some_and(is_about_others) {
+                blob.turn = Turn::AboutOthers;
+            }
+        }
+        self.blobs.sort_by_key(|blob| blob.turn);
         self
     }
 }
@@ -233,8 +251,9 @@ fn look_at(
     nodes: &[NodeId],
     each: &mut dyn FnMut(Candidate),
 ) -> anyhow::Result<()> {
+    let workers = Workers::for_reading();
     for nodes in nodes.chunks(BATCH) {
-        let stats = reading::read_all(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
+        let stats = workers.map(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
         for (node, stat) in nodes.iter().zip(stats) {
             let digest = graph.digest(*node);
             if let Some(stat) = stat.with_context(|| looking_at(digest))? {
@@ -271,9 +290,8 @@ struct Share {
     stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
 }
 
-/// Into how many shares at least a long list is divided, and how many blobs are in one at most.
-const SHARES: usize = 4096;
-const MOST_SHARED: usize = 256;
+/// How many blobs of a list are in a share.
+const SHARE: usize = 256;
 
 impl Listed {
     /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
@@ -284,12 +302,10 @@ impl Listed {
         blobs: Vec<Digest>,
         meanwhile: impl FnOnce(),
     ) -> Listed {
-        let shares: Vec<&[Digest]> = blobs
-            .chunks((blobs.len() / SHARES).clamp(1, MOST_SHARED))
-            .collect();
-        let shares = reading::read_all(
-            &shares,
-            &|share, _| Share::new(graph, stored, share),
+        let shares = Workers::for_reading().map_shares(
+            &blobs,
+            SHARE,
+            &|share| Share::new(graph, stored, share),
             meanwhile,
         );
         let mut listed = Listed {

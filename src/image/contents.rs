@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use super::docker_archive::{DockerArchive, Item};
+use super::document::{Class, Role, classify};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;
@@ -145,7 +146,15 @@ impl Contents {
                 let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
                     layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
                 };
-                Graph::walk(roots, &read, progress)
+                let is_leaf = |entry: &Entry| {
+                    classify(entry.media_type.as_deref(), Role::Entry) == Class::Leaf
+                };
+                // Layers and configs are asked for only where such an entry may be one.
+                let least = match entries.iter().any(is_leaf) {
+                    true => Class::Leaf,
+                    false => Class::Perhaps,
+                };
+                Graph::walk_some(roots, &read, least, progress)
             }
         };
         Ok(Contents::new(index, graph, DockerArchive::default()))

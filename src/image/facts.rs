@@ -14,9 +14,9 @@ use super::config::{ImageConfig, Wanted};
 use super::graph::{NodeId, NodeKind};
 use super::platform::Platform;
 use super::reach::Cut;
-use super::reading;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
+use crate::layout::parallel::Workers;
 use crate::layout::{Digest, Locked};
 
 /// By image, and the platform that its entry declares.
@@ -103,11 +103,12 @@ impl<'a, M> Facts<'a, M> {
         let read = |node: &NodeId, bytes: &mut Vec<u8>| {
             ImageConfig::load(layout, graph, *node, wanted, bytes)
         };
+        let workers = Workers::for_reading();
         let mut meanwhile = Some(meanwhile);
         // Even where there is no config there is something to do meanwhile.
         let (first, rest) = nodes.split_at(nodes.len().min(CONFIGS_AT_ONCE));
         for some in std::iter::once(first).chain(rest.chunks(CONFIGS_AT_ONCE)) {
-            let read = reading::read_all(some, &read, || {
+            let read = workers.map(some, &read, || {
                 meanwhile
                     .take()
                     .into_iter()
@@ -227,7 +228,7 @@ impl<'a, M> Facts<'a, M> {
     pub fn read_arrivals(&self, ids: &[RecordId]) {
         let targets: Vec<NodeId> = ids.iter().map(|id| self.record(*id).target).collect();
         let (layout, graph) = (self.layout, &self.contents.graph);
-        let read = reading::read_all(
+        let read = Workers::for_reading().map(
             &targets,
             &|target, _| arrival(layout, graph.digest(*target)),
             || (),

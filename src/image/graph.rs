@@ -21,8 +21,8 @@ use indexmap::IndexSet;
 use super::document::{self, Class, DocumentKind, EdgeNote, Role};
 use super::index::Entry;
 use super::json::InvalidJson;
-use super::reading;
 use crate::error::Error;
+use crate::layout::parallel::Workers;
 use crate::layout::{BlobError, Digest};
 
 /// The largest document that is read, in bytes. Registries take 4 MiB; a cache with a hundred
@@ -173,14 +173,23 @@ struct Wish {
 }
 
 impl Wish {
-    fn read(&self, read: &ReadBlob<'_>, bytes: &mut Vec<u8>) -> Found {
+    /// `least`: what documents refer to and is of a less demanding class is left out.
+    fn read(&self, read: &ReadBlob<'_>, least: Class, bytes: &mut Vec<u8>) -> Found {
         match read(&self.digest, self.size, bytes) {
             Ok(false) => Found::Missing,
-            Ok(true) => Found::Bytes {
-                size: bytes.len() as u64,
-                document: document::parse(bytes),
-                looks_like: looks_like(bytes),
-            },
+            Ok(true) => {
+                let mut document = document::parse(bytes);
+                if let Ok(document) = &mut document {
+                    document
+                        .children
+                        .retain(|child| child.class >= least || child.role == Role::Subject);
+                }
+                Found::Bytes {
+                    size: bytes.len() as u64,
+                    document,
+                    looks_like: looks_like(bytes),
+                }
+            }
             Err(error) => Found::Failed(error),
         }
     }
@@ -215,6 +224,17 @@ impl Graph {
         read: &ReadBlob<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Graph {
+        Graph::walk_some(entries, read, Class::Leaf, progress)
+    }
+
+    /// [`Graph::walk`], but only what is of this class or a more demanding one becomes part of the
+    /// graph, beside what the entries themselves name.
+    pub fn walk_some<'e>(
+        entries: impl IntoIterator<Item = &'e Entry>,
+        read: &ReadBlob<'_>,
+        least: Class,
+        progress: &mut dyn FnMut(u64),
+    ) -> Graph {
         let mut graph = Graph::default();
         let mut queue = VecDeque::new();
         let entries = entries.into_iter();
@@ -229,6 +249,7 @@ impl Graph {
                 graph.want(node, class, entry.size, &mut queue);
             }
         }
+        let workers = Workers::for_reading();
         let mut count = 0;
         let mut before: Vec<(Wish, Found)> = Vec::new();
         loop {
@@ -248,14 +269,17 @@ impl Graph {
                 break;
             }
             // What was read before is put into the graph while this is being read.
-            let found =
-                reading::read_all(&batch, &|wish: &Wish, bytes| wish.read(read, bytes), || {
+            let found = workers.map(
+                &batch,
+                &|wish: &Wish, bytes| wish.read(read, least, bytes),
+                || {
                     for (wish, found) in before.drain(..) {
                         count += 1;
                         progress(count);
                         graph.take_in(&wish, found, &mut queue);
                     }
-                });
+                },
+            );
             before = batch.into_iter().zip(found).collect();
         }
         graph
@@ -342,7 +366,7 @@ impl Graph {
     ) {
         let start = self.edges.len();
         for child in document.children {
-            let to = self.intern(&child.digest, child.size);
+            let to = self.place(child.digest, child.size);
             let node = self.node_mut(to);
             if node.kind == NodeKind::Blob {
                 node.kind = match child.role {
@@ -382,10 +406,14 @@ impl Graph {
 
     /// The node of a digest that may be new, for blobs that something beside index.json needs.
     pub fn intern(&mut self, digest: &Digest, size: Option<u64>) -> NodeId {
-        if let Some(index) = self.digests.get_index_of(digest) {
+        self.place(digest.clone(), size)
+    }
+
+    fn place(&mut self, digest: Digest, size: Option<u64>) -> NodeId {
+        let (index, is_new) = self.digests.insert_full(digest);
+        if !is_new {
             return NodeId(number(index));
         }
-        let (index, _) = self.digests.insert_full(digest.clone());
         self.nodes.push(Node {
             kind: NodeKind::Blob,
             state: State::Unread,

@@ -3,7 +3,6 @@
 //! * `index`: index.json as it was found, its entries, lossless edits
 //! * `document`: what a manifest or an index refers to
 //! * `graph`: all blobs that index.json leads to, and what leads to what
-//! * `reading`: reading many blobs with several threads
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
 //! * `json`: JSON read where it lies; `text`: changes to it that leave the rest as it is
@@ -31,7 +30,6 @@ pub mod index;
 pub mod json;
 pub mod platform;
 pub mod reach;
-pub(crate) mod reading;
 pub mod reference;
 pub mod removal;
 pub mod rewrite;

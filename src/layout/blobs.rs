@@ -10,6 +10,7 @@ use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
@@ -73,7 +74,14 @@ pub struct BlobStat {
 /// When files with several names changed, before this run removed any of the names: that is a
 /// change of the file too, and would make the other names look young in the next layout.
 #[derive(Clone, Debug, Default)]
-pub struct Ages(Arc<Mutex<HashMap<(u64, u64), Seen>>>);
+pub struct Ages(Arc<SeenFiles>);
+
+#[derive(Debug, Default)]
+struct SeenFiles {
+    /// Whether there are any: most layouts have none, and many threads ask.
+    any: AtomicBool,
+    files: Mutex<HashMap<(u64, u64), Seen>>,
+}
 
 /// A file with several names, when it was first looked at.
 #[derive(Clone, Copy, Debug)]
@@ -98,7 +106,12 @@ impl Ages {
             changed: stat.changed,
             links: stat.links,
         };
-        let Ok(mut known) = self.0.lock() else {
+        if stat.links > 1 {
+            self.0.any.store(true, Ordering::Release);
+        } else if !self.0.any.load(Ordering::Acquire) {
+            return now;
+        }
+        let Ok(mut known) = self.0.files.lock() else {
             return now;
         };
         if stat.links > 1 {

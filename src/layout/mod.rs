@@ -25,6 +25,7 @@ mod blobs;
 mod digest;
 mod discover;
 mod lock;
+pub(crate) mod parallel;
 mod replace;
 mod trash;
 
