@@ -543,16 +543,13 @@ fn schema_subject(name: &Name) -> Option<Digest> {
         .iter()
         .find_map(|end| rest.strip_suffix(end))
         .unwrap_or(rest);
-    if algorithm == Algorithm::Sha256.name() {
-        return Algorithm::Sha256.digest_of_file_name(hex);
-    }
-    // No digest has others, and most tags of people do (`v1-1.2`).
-    let is_encoded = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'=' | b'_' | b'-');
-    if !hex.bytes().all(is_encoded) {
-        return None;
-    }
-    // A tag holds at most 128 characters, so longer digests are cut there; those match nothing.
-    format!("{algorithm}:{hex}").parse().ok()
+    // People write tags such as `3.19-alpine`, and a digest may name any algorithm; signatures are
+    // made of those that can be computed. A tag holds at most 128 characters, so longer digests are
+    // cut there; those match nothing.
+    let mut known = Algorithm::ALL.into_iter();
+    known
+        .find(|known| known.name() == algorithm)?
+        .digest_of_file_name(hex)
 }
 
 /// The digest that an entry's name says it is about, if it is one of those names.
@@ -791,9 +788,24 @@ mod tests {
     fn an_entry_without_a_name_is_dangling_only_beside_names() {
         let mut store = Store::default();
         let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
+        // Any name that a person chose, those too that could be digests of unknown algorithms.
+        for name in [
+            "v1",
+            "3.19-alpine",
+            "main-3f2a",
+            "sha256-3f2a",
+            "x.io/web:v1-rc",
+        ] {
+            assert_eq!(
+                kinds(&store, &[named(&a, name), entry(&b)]),
+                [Kind::Named, Kind::Dangling],
+                "{name}"
+            );
+        }
+        let signature = format!("sha256-{}.sig", a.encoded());
         assert_eq!(
-            kinds(&store, &[named(&a, "v1"), entry(&b)]),
-            [Kind::Named, Kind::Dangling]
+            kinds(&store, &[named(&a, &signature), entry(&b)])[1],
+            Kind::Unnamed
         );
         assert_eq!(
             kinds(&store, &[entry(&a), entry(&b)]),
