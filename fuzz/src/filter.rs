@@ -78,7 +78,7 @@ fn now() -> Timestamp {
 }
 
 fn parse(texts: &[String], for_use: FilterUse) -> Option<Filters> {
-    match Filters::parse(texts, for_use, now(), &TimeZone::UTC) {
+    match Filters::parse(texts, for_use, now(), &|| TimeZone::UTC) {
         Ok(filters) => Some(filters),
         Err(error) => {
             assert_eq!(error.kind().exit_status(), 2);

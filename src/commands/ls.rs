@@ -38,7 +38,7 @@ use crate::report::write_to_stdout;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
-    let filters = Filters::parse(&args.filters, FilterUse::Ls, now, &TimeZone::system())?;
+    let filters = Filters::parse(&args.filters, FilterUse::Ls, now, &TimeZone::system)?;
     let format = match args.format.as_str() {
         _ if args.quiet => ListFormat::Quiet,
         "table" if args.tree => ListFormat::Tree,

@@ -30,7 +30,7 @@ use crate::report::units::{count, size};
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
     let for_use = FilterUse::Prune { all: args.all };
-    let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system())?;
+    let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system)?;
     let grace = span("--grace", &args.grace)?;
     let trash_keep = span("--trash-keep", &args.trash_keep)?;
     let keep = args

@@ -83,7 +83,7 @@ impl Filters {
     }
 
     /// Understands `KEY=VALUE` texts. `now` and `zone` are what spans of time and times without a
-    /// zone are measured by.
+    /// zone are measured by; finding out the zone takes a while, so it is asked for only then.
     ///
     /// # Errors
     /// Exit status 2: no `=`, an unknown key, a value that cannot be read, values that contradict.
@@ -91,7 +91,7 @@ impl Filters {
         texts: &[String],
         for_use: FilterUse,
         now: Timestamp,
-        zone: &TimeZone,
+        zone: &dyn Fn() -> TimeZone,
     ) -> Result<Filters, Error> {
         let mut filters = Filters::default();
         let mut dangling: Vec<String> = Vec::new();
@@ -105,7 +105,7 @@ impl Filters {
             match key.as_str() {
                 "dangling" => dangling.push(value.to_owned()),
                 "until" => {
-                    let moment = parse_until(value, now, zone);
+                    let moment = parse_until(value, now, &zone());
                     filters
                         .until
                         .push(moment.map_err(|e| Error::usage(e.to_string()))?);
@@ -270,7 +270,7 @@ mod tests {
 
     fn parse(texts: &[&str], for_use: FilterUse) -> Result<Filters, String> {
         let texts: Vec<String> = texts.iter().map(|t| (*t).to_owned()).collect();
-        Filters::parse(&texts, for_use, Timestamp::UNIX_EPOCH, &TimeZone::UTC)
+        Filters::parse(&texts, for_use, Timestamp::UNIX_EPOCH, &|| TimeZone::UTC)
             .map_err(|e| e.to_string())
     }
 
