@@ -560,7 +560,9 @@ pub fn named_subject(entry: &Entry) -> Option<Digest> {
 /// Whether a name may be one of those, and not a person's choice.
 pub fn is_of_tag_schema(name: &str) -> bool {
     let tag = name.rsplit([':', '/']).next().unwrap_or(name);
-    tag.contains('-') && tag.bytes().filter(|b| b.is_ascii_hexdigit()).count() >= 32
+    tag.len() > 32
+        && tag.contains('-')
+        && tag.bytes().filter(|b| b.is_ascii_hexdigit()).count() >= 32
 }
 
 /// Why a record that could stand alone does not.
