@@ -417,8 +417,8 @@ fn can_trace() -> bool {
 }
 
 /// The calls in what strace wrote; those that only manage memory are left out, and so are those of
-/// other threads than the first: they wait for signals, and change nothing. strace counts the
-/// calls of each thread for itself.
+/// other threads than the first: they wait for signals, and read. What they unlink where a disk is
+/// slow is tried in `slow_disk.rs`. strace counts the calls of each thread for itself.
 fn calls(log: &Path) -> Vec<Call> {
     let text = fs::read_to_string(log).expect("what strace wrote");
     let mut counts: BTreeMap<&str, usize> = BTreeMap::new();

@@ -338,8 +338,8 @@ impl Bounds {
 struct Row {
     id: RecordId,
     created: Timestamp,
-    /// The number of its [`Platforms`].
-    platforms: usize,
+    /// The number of its [`Platforms`], where they are shown.
+    platforms: Option<usize>,
 }
 
 impl Row {
@@ -348,7 +348,7 @@ impl Row {
         Row {
             id,
             created: Timestamp::UNIX_EPOCH,
-            platforms: 0,
+            platforms: None,
         }
     }
 }
@@ -413,7 +413,7 @@ impl<'a, M> Listing<'a, M> {
         Row {
             id,
             created: self.facts.created_with(id, &offer),
-            platforms: self.platforms(&offer),
+            platforms: Some(self.platforms(&offer)),
         }
     }
 
@@ -423,7 +423,10 @@ impl<'a, M> Listing<'a, M> {
         let record = self.contents.table.record(row.id);
         let usage = self.usage[&record.target];
         let platforms = self.platforms.borrow();
-        let platforms = platforms.lists.get_index(row.platforms).cloned();
+        let platforms = row
+            .platforms
+            .and_then(|number| platforms.lists.get_index(number))
+            .cloned();
         let (platforms, missing_platforms) = platforms.unwrap_or_default();
         let (repository, tag) = match &record.name {
             _ if !has_parts => (None, None),

@@ -3,9 +3,10 @@
 //! 1. The new index.json takes the old one's place, synced, and only if the old one still is what
 //!    the plan was made from. Nothing is unlinked before that is durable: whatever happens later
 //!    leaves garbage, never a name without its image.
-//! 2. Then the garbage is unlinked in batches, documents first; where a disk is waited for, a batch
-//!    is unlinked by several threads. Between batches one system call tells whether somebody replaced index.json; if so it is read again, and whatever it leads to
-//!    now leaves the list.
+//! 2. Then the garbage is unlinked in batches, each document before what it leads to; where a disk
+//!    is waited for, several threads share a batch. Between batches one system call tells whether
+//!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
+//!    the list.
 //! 3. At the end index.json is read once more. A program that read it before step 1 and wrote it
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
 //!    programs take none; it is found and said.
@@ -21,7 +22,7 @@ mod restore;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::gc::{self, Garbage, GarbageBlob, Goes, Live};
+use crate::gc::{self, Garbage, GarbageBlob, Goes, Live, Turn};
 use crate::image::Contents;
 use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
@@ -246,7 +247,8 @@ fn sweep(
     outcome.gone = vec![false; blobs.len()];
     let workers = Workers::for_unlinking();
     let mut stamp = None;
-    let mut document_stays = false;
+    // The turn of a document that could not be unlinked: what comes later may be what it needs.
+    let mut stays: Option<Turn> = None;
     let mut needed: Option<Needed> = None;
     let mut start = 0;
     // What needs others is away before they are touched, so they are not in one batch.
@@ -290,8 +292,7 @@ fn sweep(
                     .is_some_and(|now| now.contains(&blob.digest))
                 {
                     outcome.needed_again += 1;
-                } else if document_stays && !blob.kind.is_document() {
-                    // It may be the layer of a manifest that could not be unlinked.
+                } else if stays.is_some_and(|turn| turn < blob.turn) {
                     outcome.left += 1;
                 } else {
                     going.push(number);
@@ -304,7 +305,9 @@ fn sweep(
                     Some(Ok(_)) => outcome.gone[number] = true,
                     Some(Err(error)) => {
                         let blob = &blobs[number];
-                        document_stays |= blob.kind.is_document();
+                        if blob.kind.is_document() {
+                            stays.get_or_insert(blob.turn);
+                        }
                         outcome
                             .failed
                             .push((blob.digest.clone(), error.to_string()));

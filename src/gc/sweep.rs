@@ -58,17 +58,14 @@ pub struct GarbageBlob {
     pub turn: Turn,
 }
 
-/// Which garbage goes before which. What goes in one turn goes in any order.
+/// When garbage goes: lower turns first. What has the same turn goes in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Turn {
-    /// An index: it needs manifests.
-    Index,
-    /// A manifest that is about others: without what it is about, nobody would find it again.
-    AboutOthers,
-    /// Any other manifest: it needs blobs.
-    Manifest,
-    /// What needs nothing, as far as anybody knows.
-    Content,
+pub struct Turn(u32);
+
+impl Turn {
+    const FIRST: Turn = Turn(0);
+    /// That of what needs nothing, as far as anybody knows.
+    const CONTENT: Turn = Turn(u32::MAX);
 }
 
 /// Where garbage goes.
@@ -170,10 +167,9 @@ impl Garbage {
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
             goes: Goes::Away,
-            turn: match kind {
-                NodeKind::Index => Turn::Index,
-                NodeKind::Manifest => Turn::Manifest,
-                _ => Turn::Content,
+            turn: match kind.is_document() {
+                true => Turn::FIRST,
+                false => Turn::CONTENT,
             },
         });
     }
@@ -198,15 +194,68 @@ impl Garbage {
                 }
             }
         }
-        let about_others = contents.graph.about_others();
-        let is_about_others = |node: NodeId| about_others.contains(&node);
-        for blob in &mut self.blobs {
-            if blob.turn == Turn::Manifest && blob.node.is_some_and(is_about_others) {
-                blob.turn = Turn::AboutOthers;
+        self.take_turns(&contents.graph);
+        self
+    }
+
+    /// Gives each document a turn after those of the documents that lead to it or are about it: an
+    /// interruption would leave these without what they need, or where nobody finds them again.
+    fn take_turns(&mut self, graph: &Graph) {
+        const NOBODY: u32 = u32::MAX;
+        // For each node the number of the blob, if it is a document that goes.
+        let mut numbers = vec![NOBODY; graph.len()];
+        for (number, blob) in (0..NOBODY).zip(&self.blobs) {
+            if let Some(node) = blob.node.filter(|_| blob.turn == Turn::FIRST) {
+                numbers[node.index()] = number;
             }
         }
-        self.blobs.sort_by_key(|blob| blob.turn);
-        self
+        let number_of = |node: NodeId| Some(numbers[node.index()]).filter(|n| *n != NOBODY);
+        let mut about: Vec<(u32, u32)> = graph
+            .attested()
+            .filter_map(|(about, attested)| Some((number_of(about)?, number_of(attested)?)))
+            .collect();
+        about.sort_unstable();
+        let after = |number: u32| {
+            let blob = &self.blobs[number as usize];
+            let links = blob.node.into_iter().flat_map(|node| graph.links(node));
+            let listed = links.filter_map(|link| number_of(link.to));
+            let from = about.partition_point(|(first, _)| *first < number);
+            let attested = about[from..].iter();
+            let attested = attested.take_while(move |(first, _)| *first == number);
+            listed.chain(attested.map(|(_, second)| *second))
+        };
+        let documents = || numbers.iter().copied().filter(|number| *number != NOBODY);
+        let mut waits_for: Vec<u32> = vec![0; self.blobs.len()];
+        for number in documents().flat_map(after) {
+            waits_for[number as usize] += 1;
+        }
+        let is_free = |number: &u32| waits_for[*number as usize] == 0;
+        let mut now: Vec<u32> = documents().filter(is_free).collect();
+        let mut turns: Vec<Option<Turn>> = vec![None; self.blobs.len()];
+        let mut turn = Turn::FIRST;
+        while !now.is_empty() {
+            let mut next = Vec::new();
+            for number in now {
+                turns[number as usize] = Some(turn);
+                for later in after(number) {
+                    let waits_for = &mut waits_for[later as usize];
+                    *waits_for -= 1;
+                    if *waits_for == 0 {
+                        next.push(later);
+                    }
+                }
+            }
+            now = next;
+            turn.0 += 1;
+        }
+        for (blob, own) in self.blobs.iter_mut().zip(turns) {
+            if blob.turn == Turn::FIRST {
+                // Only an index that lies makes documents wait for each other.
+                blob.turn = own.unwrap_or(turn);
+            }
+        }
+        let order = |blob: &GarbageBlob| (blob.turn, blob.kind == NodeKind::Manifest);
+        self.blobs.sort_by_key(order);
     }
 }
 
@@ -621,5 +670,73 @@ mod tests {
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         assert!(garbage.blobs.is_empty());
         assert_eq!(garbage.kept_back[0].blobs, 1);
+    }
+
+    #[test]
+    fn a_document_goes_before_all_that_it_leads_to_or_is_about() {
+        let media_type = "application/vnd.oci.image.manifest.v1+json";
+        let about = |subject: &Digest, layer: &Digest| {
+            format!(
+                r#"{{"subject":{{"digest":"{subject}"}},"layers":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{layer}"}}]}}"#
+            )
+        };
+        let mut disk = Disk::default();
+        let layer = disk.put("layer", 10);
+        let image = disk.put(&manifest(&layer), 10);
+        let attestation = disk.put(&manifest(&Algorithm::Sha256.hash(b"elsewhere")), 10);
+        let note = format!(
+            r#""annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"{image}"}}"#
+        );
+        let inner = disk.put(
+            &format!(
+                r#"{{"manifests":[{{"mediaType":"{media_type}","digest":"{image}"}},{{"mediaType":"{media_type}","digest":"{attestation}",{note}}}]}}"#
+            ),
+            10,
+        );
+        let mut top = inner.clone();
+        let mut rows = vec![image.clone(), inner.clone()];
+        for _ in 0..300 {
+            top = disk.put(&index_of(&top), 10);
+            rows.push(top.clone());
+        }
+        let signature = disk.put(&about(&top, &layer), 10);
+        let countersignature = disk.put(&about(&signature, &layer), 10);
+        rows.extend([signature, countersignature]);
+        let rows: Vec<_> = rows
+            .iter()
+            .map(|d| format!(r#"{{"digest":"{d}"}}"#))
+            .collect();
+        let contents = disk.contents(&format!(r#"{{"manifests":[{}]}}"#, rows.join(",")));
+        let graph = &contents.graph;
+        let mut garbage = Garbage::default();
+        for digest in disk.list() {
+            let stat = disk.stat(&digest).unwrap().unwrap();
+            let node = graph.find(&digest);
+            let kind = node.map_or(NodeKind::Blob, |node| graph.kind(node));
+            garbage.add(
+                &disk,
+                Candidate {
+                    digest,
+                    node,
+                    kind,
+                    stat,
+                },
+            );
+        }
+        let garbage = garbage.finish(&contents, &HardLinks::default());
+        let blobs = garbage.blobs.iter();
+        let turns: HashMap<NodeId, Turn> = blobs
+            .filter_map(|blob| Some((blob.node?, blob.turn)))
+            .collect();
+        assert!(garbage.blobs.is_sorted_by_key(|blob| blob.turn));
+        let mut pairs: Vec<(NodeId, NodeId)> = graph.attested().collect();
+        assert_eq!(pairs.len(), 1);
+        for node in graph.ids() {
+            pairs.extend(graph.links(node).map(|link| (node, link.to)));
+        }
+        let is_there = |pair: &&(NodeId, NodeId)| turns.contains_key(&pair.1);
+        for (first, then) in pairs.iter().filter(is_there) {
+            assert!(turns[first] < turns[then]);
+        }
     }
 }

@@ -2,8 +2,10 @@
 
 use std::collections::HashSet;
 
+use foldhash::fast::RandomState;
+
 use super::docker_archive::{DockerArchive, Item};
-use super::document::{Class, Role, classify};
+use super::document::{Child, Class, Role};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;
@@ -146,15 +148,18 @@ impl Contents {
                 let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
                     layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
                 };
-                let is_leaf = |entry: &Entry| {
-                    classify(entry.media_type.as_deref(), Role::Entry) == Class::Leaf
+                let nameless: HashSet<&Digest, RandomState> = entries
+                    .iter()
+                    .filter(is_asked)
+                    .flat_map(|entry| entry.digest.iter())
+                    .collect();
+                // Of what a manifest needs only what index.json lists as well may be a part.
+                let is_part = |child: &Child| {
+                    child.class > Class::Leaf
+                        || matches!(child.role, Role::Manifest | Role::Subject)
+                        || nameless.contains(&child.digest)
                 };
-                // Layers and configs are asked for only where such an entry may be one.
-                let least = match entries.iter().any(is_leaf) {
-                    true => Class::Leaf,
-                    false => Class::Perhaps,
-                };
-                Graph::walk_some(roots, &read, least, progress)
+                Graph::walk_some(roots, &read, &is_part, progress)
             }
         };
         Ok(Contents::new(index, graph, DockerArchive::default()))

@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::json::{Json, Kind, Text, Unexpected, is_member};
+use super::json::{Json, Kind, Unexpected, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
@@ -151,7 +151,7 @@ impl Item {
         // `text` is JSON; one that is no object is no item.
         let _ = Json::new(text.as_bytes()).object(|json, key| {
             if key.is_member("Config") {
-                let path = json.text()?.and_then(Text::unicode);
+                let path = json.unicode()?;
                 item.config = path.and_then(|path| blob_of_path(&path));
             } else if key.is_member("Layers") {
                 let paths = texts(json)?;
@@ -202,7 +202,7 @@ fn texts(json: &mut Json<'_>) -> Result<Vec<Option<String>>, Unexpected> {
         return json.skip().map(|_| texts);
     }
     json.list(|json| {
-        let text = json.text()?.and_then(Text::unicode);
+        let text = json.unicode()?;
         texts.push(text.map(Cow::into_owned));
         Ok(())
     })?;

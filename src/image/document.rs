@@ -10,6 +10,7 @@
 //! Which blobs are documents at all is said by [`classify`]; reading them is [`super::graph`]'s.
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use oci_spec::image::MediaType;
 
@@ -167,7 +168,7 @@ pub struct Child {
     /// Whether its media type is that of a layer.
     pub is_layer: bool,
     /// What an index says about it; few do.
-    pub note: Option<Box<EdgeNote>>,
+    pub note: Option<Arc<EdgeNote>>,
 }
 
 /// What an index says about one of its manifests, where it says anything.
@@ -205,7 +206,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
         has_references: false,
         is_odd: false,
     };
-    let mut json = Json::new(bytes);
+    let mut json = Json::careful(bytes);
     json.object(|json, key| document.member(json, key))
         .and_then(|()| json.end())
         .map_err(|unexpected| json.explained(unexpected))?;
@@ -291,7 +292,7 @@ fn descriptor(
     let mut note = EdgeNote::default();
     json.object(|json, key| {
         if key.is_member("mediaType") {
-            media_type.see(json.text()?, role);
+            media_type.see(json.unicode()?, role);
         } else if key.is_member("digest") || key.is_member("blobSum") {
             let found = json.digest()?;
             match digest {
@@ -301,8 +302,10 @@ fn descriptor(
         } else if key.is_member("size") {
             size = json.whole_number()?;
         } else if key.is_member("platform") {
-            // One that cannot be read says nothing.
-            note.platform = Some(serde_json::from_slice(json.raw()?).unwrap_or_default());
+            note.platform = match serde_json::from_slice(json.raw()?) {
+                Ok(platform) => Some(platform),
+                Err(_) => return json.unexpected("a platform cannot be read"),
+            };
         } else if key.is_member("annotations") {
             (note.attests, note.attestation) = (None, false);
             attestation(json, &mut note)?;
@@ -315,7 +318,7 @@ fn descriptor(
         Some((class, text)) => (*class, Some(&**text)),
         None => (classify(None, role), None),
     };
-    let note = (note != EdgeNote::default()).then(|| Box::new(note));
+    let note = (note != EdgeNote::default()).then(|| Arc::new(note));
     for digest in digest.into_iter().chain(more_digests) {
         children.push(Child {
             role,
@@ -337,8 +340,7 @@ pub(super) struct StrongestMediaType<'a>(pub(super) Option<(Class, Cow<'a, str>)
 
 impl<'a> StrongestMediaType<'a> {
     /// Takes note of one.
-    pub(super) fn see(&mut self, text: Option<Text<'a>>, role: Role) {
-        let text = text.and_then(Text::unicode);
+    pub(super) fn see(&mut self, text: Option<Cow<'a, str>>, role: Role) {
         if let Some(text) = text.filter(|text| !text.is_empty()) {
             let class = classify(Some(&text), role);
             if self.0.as_ref().is_none_or(|(before, _)| *before <= class) {
@@ -351,15 +353,14 @@ impl<'a> StrongestMediaType<'a> {
 /// Reads BuildKit's two annotations on attestation manifests.
 fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpected> {
     if json.kind()? != Kind::Object {
-        return json.skip().map(|_| ());
+        // A text as well: nobody reads it.
+        return json.other().map(|_| ());
     }
     json.object(|json, key| {
         match &*key.bytes() {
             b"vnd.docker.reference.digest" => note.attests = json.digest()?,
             b"vnd.docker.reference.type" => {
-                let text = json.text()?;
-                note.attestation =
-                    text.is_some_and(|text| *text.bytes() == *b"attestation-manifest");
+                note.attestation = json.unicode()?.as_deref() == Some("attestation-manifest");
             }
             _ => {
                 json.skip()?;

@@ -15,10 +15,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
+use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use super::document::{self, Class, DocumentKind, EdgeNote, Role};
+use super::document::{self, Child, Class, DocumentKind, EdgeNote, Role};
 use super::index::Entry;
 use super::json::InvalidJson;
 use crate::error::Error;
@@ -173,16 +174,18 @@ struct Wish {
 }
 
 impl Wish {
-    /// `least`: what documents refer to and is of a less demanding class is left out.
-    fn read(&self, read: &ReadBlob<'_>, least: Class, bytes: &mut Vec<u8>) -> Found {
+    fn read(
+        &self,
+        read: &ReadBlob<'_>,
+        is_asked: &dyn Fn(&Child) -> bool,
+        bytes: &mut Vec<u8>,
+    ) -> Found {
         match read(&self.digest, self.size, bytes) {
             Ok(false) => Found::Missing,
             Ok(true) => {
                 let mut document = document::parse(bytes);
                 if let Ok(document) = &mut document {
-                    document
-                        .children
-                        .retain(|child| child.class >= least || child.role == Role::Subject);
+                    document.children.retain(is_asked);
                 }
                 Found::Bytes {
                     size: bytes.len() as u64,
@@ -213,7 +216,7 @@ pub struct Graph {
     nodes: Vec<Node>,
     edges: Vec<Edge>,
     /// By number of the edge, ascending: few edges have one.
-    notes: Vec<(u32, EdgeNote)>,
+    notes: Vec<(u32, Arc<EdgeNote>)>,
     damage: Vec<Damage>,
 }
 
@@ -224,15 +227,14 @@ impl Graph {
         read: &ReadBlob<'_>,
         progress: &mut dyn FnMut(u64),
     ) -> Graph {
-        Graph::walk_some(entries, read, Class::Leaf, progress)
+        Graph::walk_some(entries, read, &|_| true, progress)
     }
 
-    /// [`Graph::walk`], but only what is of this class or a more demanding one becomes part of the
-    /// graph, beside what the entries themselves name.
+    /// [`Graph::walk`], but only references that are asked for become part of the graph.
     pub fn walk_some<'e>(
         entries: impl IntoIterator<Item = &'e Entry>,
         read: &ReadBlob<'_>,
-        least: Class,
+        is_asked: &(dyn Fn(&Child) -> bool + Sync),
         progress: &mut dyn FnMut(u64),
     ) -> Graph {
         let mut graph = Graph::default();
@@ -271,7 +273,7 @@ impl Graph {
             // What was read before is put into the graph while this is being read.
             let found = workers.map(
                 &batch,
-                &|wish: &Wish, bytes| wish.read(read, least, bytes),
+                &|wish: &Wish, bytes| wish.read(read, is_asked, bytes),
                 || {
                     for (wish, found) in before.drain(..) {
                         count += 1;
@@ -380,7 +382,7 @@ impl Graph {
             node.has_parent |= child.role != Role::Subject;
             self.want(to, child.class, child.size, queue);
             if let Some(note) = child.note {
-                self.notes.push((number(self.edges.len()), *note));
+                self.notes.push((number(self.edges.len()), note));
             }
             self.edges.push(Edge {
                 to,
@@ -501,7 +503,9 @@ impl Graph {
         let mut notes = self.notes[first..].iter().peekable();
         range.map(move |number| {
             let edge = self.edges[number as usize];
-            let note = notes.next_if(|(at, _)| *at == number).map(|(_, note)| note);
+            let note = notes
+                .next_if(|(at, _)| *at == number)
+                .map(|(_, note)| &**note);
             Link {
                 to: edge.to,
                 role: edge.role,
@@ -517,20 +521,12 @@ impl Graph {
             .map(|link| link.to)
     }
 
-    /// Documents that are about others: they have a subject, or an index says what they attest.
-    pub fn about_others(&self) -> HashSet<NodeId> {
-        let attested = self.notes.iter().filter(|(_, note)| note.attests.is_some());
-        let mut found: HashSet<NodeId> = attested
-            .map(|(edge, _)| self.edges[*edge as usize].to)
-            .collect();
-        let with_subject = |id: &NodeId| {
-            let edges = self.node(*id).edges.clone();
-            self.edges[edges.start as usize..edges.end as usize]
-                .iter()
-                .any(|edge| edge.role == Role::Subject)
-        };
-        found.extend(self.ids().filter(with_subject));
-        found
+    /// Documents of which an index says what they attest, and what that is.
+    pub fn attested(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        self.notes.iter().filter_map(|(edge, note)| {
+            let attested = self.find(note.attests.as_ref()?)?;
+            Some((self.edges[*edge as usize].to, attested))
+        })
     }
 
     /// Whether it should have been read and could not be, because it is missing or damaged.

@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::document::{Role, StrongestMediaType};
-use super::json::{Json, Kind, Text, Unexpected, is_member, whole_number};
+use super::json::{Json, Kind, Text, Unexpected, is_member};
 use super::platform::Platform;
 use super::text::{self, Fate, retargeted};
 use crate::error::Error;
@@ -359,7 +359,7 @@ impl<'a> EntryReader<'a> {
         if json.kind()? == Kind::Object {
             json.object(|json, key| {
                 if key.is_member("mediaType") {
-                    media_type.see(json.text()?, Role::Entry);
+                    media_type.see(json.unicode()?, Role::Entry);
                 } else if key.is_member("digest") {
                     let digest = json.digest()?;
                     if entry.digest.is_none() {
@@ -368,8 +368,7 @@ impl<'a> EntryReader<'a> {
                         more_digests.extend(digest);
                     }
                 } else if key.is_member("size") {
-                    // An odd one must not make the whole file unreadable.
-                    entry.size = whole_number(json.raw()?);
+                    entry.size = json.whole_number()?;
                 } else if key.is_member("platform") {
                     entry.platform = serde_json::from_slice(json.raw()?).ok().map(Box::new);
                 } else if key.is_member("annotations") && json.kind()? == Kind::Object {
@@ -408,19 +407,22 @@ impl<'a> EntryReader<'a> {
 fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<(), Unexpected> {
     let name = name.bytes();
     let is = |wanted: &str| *name == *wanted.as_bytes();
-    let text = json.text()?;
-    let unicode = || text.and_then(Text::unicode).filter(|text| !text.is_empty());
-    let digest = || text.and_then(Text::digest).map(Box::new);
+    let unicode = |json: &mut Json<'_>| -> Result<Option<Box<str>>, Unexpected> {
+        let text = json.unicode()?;
+        Ok(text.filter(|text| !text.is_empty()).map(Into::into))
+    };
     if is(NAME_ANNOTATION) {
-        entry.image_name = unicode().map(Into::into);
+        entry.image_name = unicode(json)?;
     } else if is(REF_ANNOTATION) {
-        entry.ref_name = unicode().map(Into::into);
+        entry.ref_name = unicode(json)?;
     } else if is(CREATED_ANNOTATION) {
-        entry.created = unicode().and_then(|text| text.parse().ok());
+        entry.created = json.unicode()?.and_then(|text| text.parse().ok());
     } else if is(PARENT_ANNOTATION) {
-        entry.parent = digest();
+        entry.parent = json.digest()?.map(Box::new);
     } else if is(SUBJECT_ANNOTATION) {
-        entry.subject = digest();
+        entry.subject = json.digest()?.map(Box::new);
+    } else {
+        json.skip()?;
     }
     Ok(())
 }

@@ -27,6 +27,8 @@ pub(crate) struct Json<'a> {
     text: &'a [u8],
     at: usize,
     depth: u32,
+    /// See [`Json::careful`].
+    is_careful: bool,
     /// What was wrong where reading stopped.
     reason: &'static str,
 }
@@ -60,7 +62,18 @@ impl<'a> Json<'a> {
             text,
             at: 0,
             depth: 0,
+            is_careful: false,
             reason: "",
+        }
+    }
+
+    /// A reader for what decides: in doubt it sees more, or nothing. It takes keys with control
+    /// characters, as some readers do, and refuses what most of them refuse in values that are asked
+    /// for: texts that are no Unicode, and numbers beyond all that they hold.
+    pub(crate) fn careful(text: &'a [u8]) -> Json<'a> {
+        Json {
+            is_careful: true,
+            ..Json::new(text)
         }
     }
 
@@ -100,7 +113,7 @@ impl<'a> Json<'a> {
         self.descend(b'{')?;
         if !self.closes(b'}') {
             loop {
-                let key = self.key()?;
+                let key = self.key(self.is_careful)?;
                 each(self, key)?;
                 if self.ends(b'}')? {
                     break;
@@ -128,33 +141,64 @@ impl<'a> Json<'a> {
 
     /// A text; `None` for any other value, which is passed over.
     #[inline]
-    pub(crate) fn text(&mut self) -> Read<Option<Text<'a>>> {
+    fn text(&mut self) -> Read<Option<Text<'a>>> {
         match self.peek() {
-            Some(b'"') => self.string().map(Some),
-            _ => self.skip().map(|_| None),
+            Some(b'"') => self.string(false).map(Some),
+            _ => self.other().map(|_| None),
+        }
+    }
+
+    /// A text; `None` for one that is no Unicode, and for any other value, which is passed over.
+    #[inline]
+    pub(crate) fn unicode(&mut self) -> Read<Option<Cow<'a, str>>> {
+        let Some(text) = self.text()? else {
+            return Ok(None);
+        };
+        match text.unicode() {
+            None if self.is_careful => self.unexpected("a text is no Unicode"),
+            unicode => Ok(unicode),
         }
     }
 
     /// A digest; `None` for any other value, which is passed over.
     #[inline]
     pub(crate) fn digest(&mut self) -> Read<Option<Digest>> {
-        Ok(self.text()?.and_then(Text::digest))
+        let Some(text) = self.text()? else {
+            return Ok(None);
+        };
+        if let Some(digest) = text.sha256() {
+            return Ok(Some(digest));
+        }
+        match text.unicode() {
+            None if self.is_careful => self.unexpected("a text is no Unicode"),
+            unicode => Ok(unicode.and_then(|text| text.parse().ok())),
+        }
     }
 
-    /// A whole number that fits 64 bits; `None` for any other value, which is passed over. A number
-    /// beyond all that readers hold is refused, for most of them refuse it.
+    /// A whole number that fits 64 bits; `None` for any other value, which is passed over.
     pub(crate) fn whole_number(&mut self) -> Read<Option<u64>> {
-        let is_text = self.peek() == Some(b'"');
-        let value = self.raw()?;
-        let number = whole_number(value);
-        if number.is_none()
-            && !is_text
-            && let Ok(text) = std::str::from_utf8(value)
+        let value = self.other()?;
+        let mut digits = self.text[value].iter().map(|byte| match byte {
+            b'0'..=b'9' => Some(u64::from(byte - b'0')),
+            _ => None,
+        });
+        Ok(digits.try_fold(0_u64, |number, digit| {
+            number.checked_mul(10)?.checked_add(digit?)
+        }))
+    }
+
+    /// Passes over a value that is asked for and may be of another type.
+    pub(crate) fn other(&mut self) -> Read<Range<usize>> {
+        let is_scalar = self.kind()? == Kind::Scalar;
+        let value = self.skip()?;
+        if is_scalar
+            && self.is_careful
+            && let Ok(text) = std::str::from_utf8(&self.text[value.clone()])
             && text.parse::<f64>().is_ok_and(f64::is_infinite)
         {
             return self.unexpected("a number is out of range");
         }
-        Ok(number)
+        Ok(value)
     }
 
     /// Passes over a value and says where it stands, blanks around it left out.
@@ -201,11 +245,11 @@ impl<'a> Json<'a> {
 
     /// A key and its colon.
     #[inline]
-    fn key(&mut self) -> Read<Text<'a>> {
+    fn key(&mut self, takes_control: bool) -> Read<Text<'a>> {
         if self.peek() != Some(b'"') {
             return self.unexpected("a key is expected");
         }
-        let key = self.string()?;
+        let key = self.string(takes_control)?;
         if self.peek() != Some(b':') {
             return self.unexpected("a colon is expected");
         }
@@ -269,7 +313,7 @@ impl<'a> Json<'a> {
                     self.at += 1;
                     if !self.closes(b'}') {
                         open.push(true);
-                        self.key()?;
+                        self.key(false)?;
                         continue;
                     }
                 }
@@ -292,7 +336,7 @@ impl<'a> Json<'a> {
                     continue;
                 }
                 if in_object {
-                    self.key()?;
+                    self.key(false)?;
                 }
                 break;
             }
@@ -301,7 +345,7 @@ impl<'a> Json<'a> {
 
     fn skip_scalar(&mut self) -> Read<()> {
         match self.text.get(self.at) {
-            Some(b'"') => self.string().map(|_| ()),
+            Some(b'"') => self.string(false).map(|_| ()),
             Some(b't') => self.literal(b"true"),
             Some(b'f') => self.literal(b"false"),
             Some(b'n') => self.literal(b"null"),
@@ -359,7 +403,7 @@ impl<'a> Json<'a> {
 
     /// A string; the next byte is its quote.
     #[inline]
-    fn string(&mut self) -> Read<Text<'a>> {
+    fn string(&mut self, takes_control: bool) -> Read<Text<'a>> {
         let start = self.at + 1;
         let mut has_escapes = false;
         self.at = start;
@@ -368,6 +412,10 @@ impl<'a> Json<'a> {
             match self.text.get(self.at) {
                 Some(b'"') => break,
                 Some(b'\\') => self.escape()?,
+                Some(_) if takes_control => {
+                    self.at += 1;
+                    continue;
+                }
                 Some(_) => return self.unexpected("a control character stands in a text"),
                 None => return self.unexpected("it ends in a text"),
             }
@@ -396,17 +444,6 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The whole number that the text of a value is, if it is one and fits 64 bits.
-pub(crate) fn whole_number(value: &[u8]) -> Option<u64> {
-    let mut digits = value.iter().map(|byte| match byte {
-        b'0'..=b'9' => Some(u64::from(byte - b'0')),
-        _ => None,
-    });
-    digits.try_fold(0_u64, |number, digit| {
-        number.checked_mul(10)?.checked_add(digit?)
-    })
-}
-
 /// The text between the quotes of a string, as it stands there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
@@ -427,14 +464,10 @@ impl<'a> Text<'a> {
         std::str::from_utf8(self.inner).ok().map(Cow::Borrowed)
     }
 
-    /// The digest that it is, if it is one.
-    pub(crate) fn digest(self) -> Option<Digest> {
-        if !self.has_escapes
-            && let Some(digest) = Digest::of_sha256_text(self.inner)
-        {
-            return Some(digest);
-        }
-        self.unicode()?.parse().ok()
+    /// The digest of SHA-256 that it is, if it is one.
+    fn sha256(self) -> Option<Digest> {
+        let plain = Some(self.inner).filter(|_| !self.has_escapes);
+        plain.and_then(Digest::of_sha256_text)
     }
 
     /// What it says, as bytes: escapes may stand for what is no Unicode text (`"\ud800"`, which
@@ -691,6 +724,31 @@ mod tests {
     }
 
     #[test]
+    fn control_characters_hide_no_member_from_a_careful_reader() {
+        for (text, expected) in [
+            ("{\"a\tb\":1,\"x\":2}", true),
+            ("{\"a\\n\u{0}\":1,\"x\":2}", true),
+            ("{\"a\":\"\t\",\"x\":2}", false),
+            ("{\"a\":{\"\t\":1},\"x\":2}", false),
+        ] {
+            assert!(!is_object(text.as_bytes()), "{text:?}");
+            let mut found = None;
+            let read = Json::careful(text.as_bytes()).object(|json, key| {
+                if !key.is_member("x") {
+                    return json.skip().map(|_| ());
+                }
+                found = json.whole_number()?;
+                Ok(())
+            });
+            assert_eq!(
+                (read.is_ok(), found.is_some()),
+                (expected, expected),
+                "{text:?}"
+            );
+        }
+    }
+
+    #[test]
     fn keys_are_those_that_any_tool_takes_for_them() {
         for (key, name, expected) in [
             ("digest", "digest", true),
@@ -724,8 +782,10 @@ mod tests {
         ] {
             let quoted = format!("\"{text}\"");
             let expected = serde_json::from_str::<String>(&quoted).ok();
-            let found = Json::new(quoted.as_bytes()).text().unwrap().unwrap();
-            assert_eq!(found.unicode().map(Cow::into_owned), expected, "{text}");
+            let found = Json::new(quoted.as_bytes()).unicode().unwrap();
+            assert_eq!(found.map(Cow::into_owned), expected, "{text}");
+            let found = Json::careful(quoted.as_bytes()).unicode();
+            assert_eq!(found.is_ok(), expected.is_some(), "{text}");
         }
     }
 
@@ -745,6 +805,10 @@ mod tests {
             let mut json = Json::new(text.as_bytes());
             assert_eq!(json.whole_number(), Ok(expected), "{text}");
         }
-        assert!(Json::new(b"1e400").whole_number().is_err());
+        let vast = b"1e400";
+        assert_eq!(Json::new(vast).whole_number(), Ok(None));
+        assert!(Json::careful(vast).whole_number().is_err());
+        assert!(Json::careful(vast).digest().is_err());
+        assert!(Json::careful(b"[1e400]").digest().is_ok());
     }
 }

@@ -4,8 +4,8 @@
 //! out of their text and never by writing a parsed value back, so everything that is not touched
 //! stays as it was: unknown members, key order, numbers, escapes, white space.
 //!
-//! Nothing here parses. Every function is given text that serde_json accepted before; what it finds
-//! are ranges.
+//! Nothing here is built. Every function is given text that was read to its end before; what it
+//! finds are ranges.
 
 use std::ops::Range;
 
@@ -41,7 +41,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
         found.push(Part { key, value });
         Ok(())
     };
-    // What serde_json accepted is read to its end.
+    // What was read to its end before is so again.
     let _ = match json.kind() {
         Ok(Kind::Object) => json.object(|json, key| {
             let key = json.range_of(key);
