@@ -138,31 +138,43 @@ impl Contents {
             let digest = entry.digest.as_ref();
             digest.is_some_and(|digest| subjects.contains(digest))
         };
-        let graph = match entries.iter().any(|entry| is_asked(&entry)) {
-            false => Graph::default(),
-            true => {
-                // An image for one platform has no part that could stand in index.json.
-                let roots = entries
-                    .iter()
-                    .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
-                let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
-                    layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
-                };
-                let nameless: HashSet<&Digest, RandomState> = entries
-                    .iter()
-                    .filter(is_asked)
-                    .flat_map(|entry| entry.digest.iter())
-                    .collect();
-                // Of what a manifest needs only what index.json lists as well may be a part.
-                let is_part = |child: &Child| {
-                    child.class > Class::Leaf
-                        || matches!(child.role, Role::Manifest | Role::Subject)
-                        || nameless.contains(&child.digest)
-                };
-                Graph::walk_some(roots, &read, &is_part, progress)
-            }
+        if !entries.iter().any(|entry| is_asked(&entry)) {
+            let archive = DockerArchive::default();
+            return Ok(Contents::new(index, Graph::default(), archive));
+        }
+        let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
+            layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
         };
-        Ok(Contents::new(index, graph, DockerArchive::default()))
+        let nameless: HashSet<&Digest, RandomState> = entries
+            .iter()
+            .filter(is_asked)
+            .flat_map(|entry| entry.digest.iter())
+            .collect();
+        // Of what a manifest needs only what index.json lists as well may be a part.
+        let is_part = |child: &Child| {
+            child.class > Class::Leaf
+                || matches!(child.role, Role::Manifest | Role::Subject)
+                || nameless.contains(&child.digest)
+        };
+        // An image for one platform has no part that could stand in index.json.
+        let few = entries
+            .iter()
+            .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
+        let mut graph = Graph::walk_some(few, &read, &is_part, progress);
+        let mut table = Table::new(entries, &graph);
+        // What waits in vain for something that leads to it may find it below a manifest with a name.
+        if table.has_orphans(&graph) {
+            graph = Graph::walk_some(entries, &read, &is_part, progress);
+            table = Table::new(entries, &graph);
+        }
+        Ok(Contents {
+            index,
+            graph,
+            table,
+            archive: DockerArchive::default(),
+            archive_blobs: Vec::new(),
+            foreign: Vec::new(),
+        })
     }
 
     /// What entries of a removal in the trash lead to, as if index.json had these and no others;

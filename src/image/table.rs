@@ -479,6 +479,13 @@ impl Table {
         &self.with_parent
     }
 
+    /// Whether a record stands alone that something could claim.
+    pub fn has_orphans(&self, graph: &Graph) -> bool {
+        self.records.iter().any(|record| {
+            !record.kind.is_dependent() && (record.subject.is_some() || may_be_part(record, graph))
+        })
+    }
+
     /// Whether no entry has a name that a person chose.
     pub fn is_nameless(&self) -> bool {
         self.nameless
