@@ -839,8 +839,14 @@ impl Stopped {
         }
     }
 
-    fn goes_on(self) -> Finished {
+    fn goes_on(mut self) -> Finished {
         kill_process(self.pid, Signal::CONT).unwrap();
+        // strace counts the calls of each thread for itself, so another one may stop the run again.
+        let end = Instant::now() + support::command::TIME_LIMIT;
+        while self.strace.try_wait().unwrap().is_none() && Instant::now() < end {
+            thread::sleep(Duration::from_millis(5));
+            let _ = kill_process(self.pid, Signal::CONT);
+        }
         self.end()
     }
 
