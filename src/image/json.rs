@@ -3,12 +3,12 @@
 //! Documents are read to find out what may be deleted, so nothing that any other tool sees in them
 //! may be missed. Go's decoder, which most tools use, ignores the case of keys, takes keys that are
 //! no Unicode text, and of repeated members the last; so whoever reads here is shown every member,
-//! repeated ones too, and asks with [`Text::is_member`]. What counts as JSON is what serde_json
+//! repeated ones too, and asks with `Text::is_member`. What counts as JSON is what serde_json
 //! takes for it, which `fuzz/` compares.
 //!
 //! A general parser spends most of its time on values that nobody asks for, and this is what the
 //! time of a walk over a hundred thousand manifests is made of. What must be changed in a text, and
-//! nothing else in it, is [`super::text`]'s.
+//! nothing else in it, is `text`'s.
 
 use std::borrow::Cow;
 use std::ops::Range;
