@@ -4,15 +4,11 @@
 //! says that it is an image's; others must not be parsed. Members of an odd type are as good as
 //! missing: what is shown or filtered may then be less, but nothing depends on it for safety.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
-use serde::de::{self, Deserializer as _, IgnoredAny, MapAccess, Visitor};
-use serde_json::value::RawValue;
-
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
+use super::json::{Json, Kind, Unexpected};
 use super::platform::Platform;
 use crate::layout::Locked;
 
@@ -36,95 +32,6 @@ pub enum Wanted {
     Labels,
 }
 
-#[derive(serde::Deserialize)]
-struct Raw<'a> {
-    #[serde(borrow, default)]
-    created: Option<&'a RawValue>,
-    #[serde(borrow, default)]
-    config: Option<&'a RawValue>,
-}
-
-#[derive(serde::Deserialize)]
-struct RawConfig<'a> {
-    #[serde(borrow, default, rename = "Labels")]
-    labels: Option<&'a RawValue>,
-}
-
-/// An ordinary config, read in one go.
-#[derive(Default)]
-struct Plain<'a> {
-    created: Option<&'a RawValue>,
-    config: Option<&'a RawValue>,
-    platform: Platform,
-}
-
-/// The members that say something.
-#[derive(serde::Deserialize)]
-enum Member {
-    #[serde(rename = "created")]
-    Created,
-    #[serde(rename = "config")]
-    Config,
-    #[serde(rename = "os")]
-    Os,
-    #[serde(rename = "architecture")]
-    Architecture,
-    #[serde(rename = "variant")]
-    Variant,
-    #[serde(rename = "os.version", alias = "os.features")]
-    Rare,
-    #[serde(other)]
-    Other,
-}
-
-struct PlainVisitor;
-
-impl<'de> Visitor<'de> for PlainVisitor {
-    type Value = Plain<'de>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an ordinary config")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Plain<'de>, A::Error> {
-        let mut plain = Plain::default();
-        while let Some(member) = members.next_key::<Member>()? {
-            let text = match member {
-                Member::Other => {
-                    members.next_value::<IgnoredAny>()?;
-                    continue;
-                }
-                Member::Created | Member::Config => {
-                    let place = match member {
-                        Member::Created => &mut plain.created,
-                        _ => &mut plain.config,
-                    };
-                    if place.replace(members.next_value()?).is_some() {
-                        return Err(de::Error::custom("a member twice"));
-                    }
-                    continue;
-                }
-                Member::Os => &mut plain.platform.os,
-                Member::Architecture => &mut plain.platform.architecture,
-                Member::Variant => plain.platform.variant.get_or_insert_default(),
-                Member::Rare => return Err(de::Error::custom("a rare member")),
-            };
-            match members.next_value::<Text<'de>>()?.0 {
-                // An empty one is as good as missing.
-                value if value.is_empty() || !text.is_empty() => {
-                    return Err(de::Error::custom("no text, or a member twice"));
-                }
-                value => *text = value.into_owned(),
-            }
-        }
-        Ok(plain)
-    }
-}
-
-/// A text that is borrowed where nothing in it is escaped.
-#[derive(serde::Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
-
 impl ImageConfig {
     /// Parses a config; one that is no JSON object says nothing.
     pub fn parse(bytes: &[u8]) -> ImageConfig {
@@ -132,36 +39,37 @@ impl ImageConfig {
     }
 
     fn parse_for(wanted: Wanted, bytes: &[u8]) -> ImageConfig {
-        let mut json = serde_json::Deserializer::from_slice(bytes);
-        let plain = json.deserialize_map(PlainVisitor);
-        let plain = plain.and_then(|plain| json.end().map(|()| plain));
-        let Plain {
-            created,
-            config,
-            platform,
-        } = match plain {
-            Ok(plain) => plain,
-            // What is odd about one member must not hide another, so each is read on its own.
-            Err(_) => match serde_json::from_slice::<Raw<'_>>(bytes) {
-                Ok(raw) => Plain {
-                    created: raw.created,
-                    config: raw.config,
-                    platform: serde_json::from_slice(bytes).unwrap_or_default(),
-                },
-                Err(_) => return ImageConfig::default(),
-            },
-        };
-        let created = created
-            .and_then(|raw| serde_json::from_str::<Text<'_>>(raw.get()).ok())
-            .and_then(|text| text.0.parse().ok());
-        let labels = config
-            .filter(|_| wanted == Wanted::Labels)
-            .and_then(|raw| serde_json::from_str::<RawConfig<'_>>(raw.get()).ok())
-            .and_then(|config| config.labels)
-            .and_then(|raw| serde_json::from_str(raw.get()).ok())
-            .unwrap_or_default();
+        let (mut created, mut config) = (None, None);
+        let mut platform = Platform::default();
+        let mut json = Json::new(bytes);
+        let read = json.object(|json, key| {
+            let place = match &*key.bytes() {
+                b"created" => &mut created,
+                b"config" => &mut config,
+                _ => return platform.member(json, key),
+            };
+            match place.replace(json.raw()?) {
+                None => Ok(()),
+                // Nobody knows which of them counts.
+                Some(_) => json.unexpected("a member stands there twice"),
+            }
+        });
+        if read.and_then(|()| json.end()).is_err() {
+            return ImageConfig::default();
+        }
+        let created = created.and_then(|raw| Json::new(raw).unicode().ok()?);
+        let mut labels = BTreeMap::new();
+        if wanted == Wanted::Labels
+            && let Some(config) = config
+        {
+            // What is no object has none.
+            let _ = Json::new(config).object(|json, key| match &*key.bytes() {
+                b"Labels" => read_labels(json, &mut labels),
+                _ => json.skip().map(|_| ()),
+            });
+        }
         ImageConfig {
-            created,
+            created: created.and_then(|text| text.parse().ok()),
             labels,
             platform: Arc::new(platform),
         }
@@ -185,18 +93,37 @@ impl ImageConfig {
     }
 }
 
+fn read_labels(
+    json: &mut Json<'_>,
+    labels: &mut BTreeMap<String, String>,
+) -> Result<(), Unexpected> {
+    if json.kind()? != Kind::Object {
+        return json.skip().map(|_| ());
+    }
+    json.object(|json, key| {
+        if let (Some(key), Some(value)) = (key.unicode(), json.unicode()?) {
+            labels.insert(key.into_owned(), value.into_owned());
+        }
+        Ok(())
+    })
+}
+
 #[cfg(test)]
 mod tests {
-    use super::{ImageConfig, Platform, Raw};
+    use super::ImageConfig;
 
     #[test]
     fn a_config_says_what_it_can_and_odd_members_hide_nothing_else() {
         let config = ImageConfig::parse(
             br#"{"created":"2021-06-01T12:00:00Z","architecture":"arm64","os":"linux","variant":7,
-                "config":{"Labels":{"a":"b"}},"rootfs":[]}"#,
+                "config":{"Cmd":["x"],"Labels":{"a":"b","c":7,"d":"\u0065"}},"rootfs":[]}"#,
         );
         assert_eq!(config.created.unwrap().to_string(), "2021-06-01T12:00:00Z");
-        assert_eq!(config.labels["a"], "b");
+        let labels: Vec<_> = config.labels.iter().collect();
+        assert_eq!(
+            labels,
+            [(&"a".into(), &"b".into()), (&"d".into(), &"e".into())]
+        );
         assert_eq!(config.platform.to_string(), "linux/arm64");
         let odd =
             ImageConfig::parse(br#"{"created":7,"os":"linux","architecture":"s390x","config":[]}"#);
@@ -208,35 +135,39 @@ mod tests {
     }
 
     #[test]
-    fn reading_an_ordinary_config_in_one_go_says_the_same() {
-        let careful = |text: &str| {
-            let raw = serde_json::from_str::<Raw<'_>>(text).ok()?;
-            let created = serde_json::from_str::<String>(raw.created?.get()).ok();
-            Some((created, serde_json::from_str::<Platform>(text).unwrap()))
-        };
-        for text in [
-            r#"{"created":"2021-06-01T12:00:00Z","architecture":"arm","os":"linux","variant":"v7"}"#,
-            r#"{"created":"2021-06-01T12:00:00Z","architecture":"ar\u006d","os":"li\nux"}"#,
-            r#"{"created":"2021-06-01T12:00:00Z","os":"a","os":"b","architecture":"","variant":""}"#,
-            r#"{"created":"2021-06-01T12:00:00Z","os":null,"architecture":["x"],"variant":{}}"#,
-            r#"{"created":"2021-06-01T12:00:00Z","os":"windows","os.version":"10","os.features":["f"]}"#,
-            r#"{"created":"2021-06-01T12:00:00Z","os":"","os":"b","variant":"v1","variant":7}"#,
+    fn the_last_of_several_members_counts_and_one_of_an_odd_type_is_as_good_as_missing() {
+        for (members, expected) in [
+            (r#""architecture":"ar\u006d","os":"linux""#, "linux/arm"),
+            (
+                r#""os":"a","os":"b","architecture":"","variant":"""#,
+                "b/unknown",
+            ),
+            (
+                r#""os":null,"architecture":["x"],"variant":{}"#,
+                "unknown/unknown",
+            ),
+            (
+                r#""os":"","os":"b","variant":"v1","variant":7"#,
+                "b/unknown",
+            ),
+            (
+                r#""os":"windows","architecture":"amd64","os.version":"10","os.features":["f",7]"#,
+                "windows/amd64",
+            ),
         ] {
-            let (created, platform) = careful(text).unwrap();
-            let config = ImageConfig::parse(text.as_bytes());
-            assert_eq!(*config.platform, platform, "{text}");
-            assert_eq!(config.created, created.unwrap().parse().ok(), "{text}");
+            let config = ImageConfig::parse(format!("{{{members}}}").as_bytes());
+            assert_eq!(config.platform.to_string(), expected, "{members}");
         }
-        // The date is there twice, so nobody knows it; what follows the object makes it none.
+    }
+
+    #[test]
+    fn a_config_that_contradicts_itself_or_goes_on_behind_its_end_says_nothing() {
         for text in [
             r#"{"created":"2021-06-01T12:00:00Z","created":"2022-06-01T12:00:00Z","os":"linux"}"#,
             r#"{"created":"2021-06-01T12:00:00Z","os":"linux"} x"#,
         ] {
-            assert_eq!(
-                ImageConfig::parse(text.as_bytes()),
-                ImageConfig::default(),
-                "{text}"
-            );
+            let config = ImageConfig::parse(text.as_bytes());
+            assert_eq!(config, ImageConfig::default(), "{text}");
         }
     }
 }

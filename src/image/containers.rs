@@ -305,7 +305,7 @@ struct Mount {
 #[derive(Deserialize)]
 struct Descriptor {
     digest: String,
-    platform: Option<Platform>,
+    platform: Option<Box<RawValue>>,
 }
 
 impl Inspected {
@@ -355,6 +355,7 @@ impl Container {
         self.add_digest(&descriptor.digest);
         self.platform = descriptor
             .platform
+            .and_then(|text| Platform::of_json(text.get().as_bytes()))
             .filter(|platform| !platform.is_unknown());
     }
 
@@ -399,19 +400,11 @@ struct Listed {
     state: Option<String>,
     /// A phrase for people. podman's is empty at times.
     status: Option<String>,
-    platform: Option<ListedPlatform>,
+    /// A text from nerdctl, an object from Docker.
+    platform: Option<Box<RawValue>>,
     mounts: Option<ListedMounts>,
     /// How many of the mounts are ordinary volumes, from Docker.
     local_volumes: Option<String>,
-}
-
-#[derive(Deserialize)]
-#[serde(untagged)]
-enum ListedPlatform {
-    /// nerdctl's.
-    Text(String),
-    /// Docker's.
-    Members(Platform),
 }
 
 #[derive(Deserialize)]
@@ -441,13 +434,16 @@ impl Listed {
         };
         container.add_digest(&self.image);
         container.add_digest(self.image_id.as_deref().unwrap_or_default());
-        container.platform = match self.platform {
-            Some(ListedPlatform::Members(platform)) => Some(platform),
-            // A word alone would be completed with what this machine is.
-            Some(ListedPlatform::Text(text)) if text.contains('/') => {
-                Platform::parse(&text, &Platform::host()).ok()
+        container.platform = match &self.platform {
+            Some(value) if value.get().starts_with('"') => {
+                let text: String = read(value)?;
+                // A word alone would be completed with what this machine is.
+                let is_whole = text.contains('/');
+                let parsed = is_whole.then(|| Platform::parse(&text, &Platform::host()));
+                parsed.and_then(Result::ok)
             }
-            _ => None,
+            Some(value) => Platform::of_json(value.get().as_bytes()),
+            None => None,
         }
         .filter(|platform| !platform.is_unknown());
         if let Some(descriptor) = self.image_manifest_descriptor {

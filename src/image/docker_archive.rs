@@ -8,13 +8,12 @@
 //! Layouts may hold any file, so a `manifest.json` that is no such list is somebody else's, and is
 //! left alone.
 
-use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::json::{Json, Kind, Unexpected, is_member};
+use super::json::{Json, is_member};
 use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
@@ -154,11 +153,11 @@ impl Item {
                 let path = json.unicode()?;
                 item.config = path.and_then(|path| blob_of_path(&path));
             } else if key.is_member("Layers") {
-                let paths = texts(json)?;
+                let paths = json.texts()?;
                 item.layers
                     .extend(paths.iter().flatten().filter_map(|path| blob_of_path(path)));
             } else if key.is_member("RepoTags") {
-                let tags = texts(json)?;
+                let tags = json.texts()?;
                 item.names = tags.iter().map(|tag| normalised(tag.as_ref()?)).collect();
             } else {
                 json.skip()?;
@@ -193,20 +192,6 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
         });
         Fate::Replace(format!("{}{kept}", &item[part.key.start..part.value.start]))
     })
-}
-
-/// The elements of a list, those that are texts; of anything else none.
-fn texts(json: &mut Json<'_>) -> Result<Vec<Option<String>>, Unexpected> {
-    let mut texts = Vec::new();
-    if json.kind()? != Kind::List {
-        return json.skip().map(|_| texts);
-    }
-    json.list(|json| {
-        let text = json.unicode()?;
-        texts.push(text.map(Cow::into_owned));
-        Ok(())
-    })?;
-    Ok(texts)
 }
 
 fn normalised(name: &str) -> Option<String> {

@@ -302,10 +302,7 @@ fn descriptor(
         } else if key.is_member("size") {
             size = json.whole_number()?;
         } else if key.is_member("platform") {
-            note.platform = match serde_json::from_slice(json.raw()?) {
-                Ok(platform) => Some(platform),
-                Err(_) => return json.unexpected("a platform cannot be read"),
-            };
+            note.platform = Some(Platform::read(json)?);
         } else if key.is_member("annotations") {
             (note.attests, note.attestation) = (None, false);
             attestation(json, &mut note)?;

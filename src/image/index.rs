@@ -370,7 +370,7 @@ impl<'a> EntryReader<'a> {
                 } else if key.is_member("size") {
                     entry.size = json.whole_number()?;
                 } else if key.is_member("platform") {
-                    entry.platform = serde_json::from_slice(json.raw()?).ok().map(Box::new);
+                    entry.platform = Some(Box::new(Platform::read(json)?));
                 } else if key.is_member("annotations") && json.kind()? == Kind::Object {
                     json.object(|json, name| annotate(&mut entry, json, name))?;
                 } else {

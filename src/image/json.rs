@@ -160,6 +160,19 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// The elements of a list, `None` for those that are no texts; of any other value none.
+    pub(crate) fn texts(&mut self) -> Read<Vec<Option<String>>> {
+        let mut texts = Vec::new();
+        if self.kind()? != Kind::List {
+            return self.other().map(|_| texts);
+        }
+        self.list(|json| {
+            texts.push(json.unicode()?.map(Cow::into_owned));
+            Ok(())
+        })?;
+        Ok(texts)
+    }
+
     /// A digest; `None` for any other value, which is passed over.
     #[inline]
     pub(crate) fn digest(&mut self) -> Read<Option<Digest>> {

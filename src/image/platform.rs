@@ -6,9 +6,10 @@
 //! compared before [`Platform::normalized`]. Which manifests of an image are looked at, and what
 //! becomes of the one that matches, is not decided here.
 
+use std::borrow::Cow;
 use std::fmt;
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::json::{Json, Kind, Text, Unexpected};
 
 /// What a specification may look like, for error messages.
 const ACCEPTED: &str = "expected OS, ARCH, OS/ARCH or OS/ARCH/VARIANT, where OS may be followed \
@@ -421,138 +422,46 @@ fn normalized_architecture(architecture: &str, variant: Option<&str>) -> (String
     (architecture.to_owned(), variant)
 }
 
-impl<'de> Deserialize<'de> for Platform {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Platform, D::Error> {
-        match deserializer.deserialize_any(LenientVisitor { depth: 0 })? {
-            Lenient::Platform(platform) => Ok(*platform),
-            _ => Ok(Platform::default()),
-        }
-    }
-}
-
-/// The names of the members that make a platform.
-#[derive(serde::Deserialize, Clone, Copy, PartialEq, Eq)]
-enum Name {
-    #[serde(rename = "os")]
-    Os,
-    #[serde(rename = "architecture")]
-    Architecture,
-    #[serde(rename = "variant")]
-    Variant,
-    #[serde(rename = "os.version")]
-    OsVersion,
-    #[serde(rename = "os.features")]
-    OsFeatures,
-    #[serde(other)]
-    Other,
-}
-
-/// Any JSON value, of which only what a platform is made of is kept.
-///
-/// A derived reader would refuse two members of one name, and members of a type that it does not
-/// expect.
-enum Lenient {
-    Text(String),
-    Texts(Vec<String>),
-    Platform(Box<Platform>),
-    Other,
-}
-
-impl Lenient {
-    fn into_text(self) -> Option<String> {
-        match self {
-            Lenient::Text(text) if !text.is_empty() => Some(text),
-            _ => None,
-        }
-    }
-}
-
-struct LenientVisitor {
-    /// How deep the value is below the platform. Only its members, and the elements of these, are
-    /// looked at.
-    depth: u8,
-}
-
-impl<'de> serde::de::DeserializeSeed<'de> for LenientVisitor {
-    type Value = Lenient;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Lenient, D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for LenientVisitor {
-    type Value = Lenient;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a platform")
+impl Platform {
+    /// Reads a JSON value as the `platform` of a descriptor; `None` if it is no JSON.
+    pub fn of_json(text: &[u8]) -> Option<Platform> {
+        let mut json = Json::new(text);
+        let platform = Platform::read(&mut json).ok()?;
+        json.end().ok().map(|()| platform)
     }
 
-    fn visit_str<E>(self, text: &str) -> Result<Lenient, E> {
-        Ok(Lenient::Text(text.to_owned()))
-    }
-
-    fn visit_bool<E>(self, _: bool) -> Result<Lenient, E> {
-        Ok(Lenient::Other)
-    }
-
-    fn visit_i64<E>(self, _: i64) -> Result<Lenient, E> {
-        Ok(Lenient::Other)
-    }
-
-    fn visit_u64<E>(self, _: u64) -> Result<Lenient, E> {
-        Ok(Lenient::Other)
-    }
-
-    fn visit_f64<E>(self, _: f64) -> Result<Lenient, E> {
-        Ok(Lenient::Other)
-    }
-
-    fn visit_unit<E>(self) -> Result<Lenient, E> {
-        Ok(Lenient::Other)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut elements: A) -> Result<Lenient, A::Error> {
-        if self.depth != 1 {
-            while elements.next_element::<IgnoredAny>()?.is_some() {}
-            return Ok(Lenient::Other);
-        }
-        let mut texts = Vec::new();
-        while let Some(element) = elements.next_element_seed(LenientVisitor { depth: 2 })? {
-            texts.extend(element.into_text());
-        }
-        Ok(Lenient::Texts(texts))
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut members: A) -> Result<Lenient, A::Error> {
+    /// Reads the `platform` of an entry. One that is no object says nothing.
+    pub(super) fn read(json: &mut Json<'_>) -> Result<Platform, Unexpected> {
         let mut platform = Platform::default();
-        while let Some(name) = members.next_key::<Name>()? {
-            if self.depth != 0 || name == Name::Other {
-                members.next_value::<IgnoredAny>()?;
-                continue;
+        if json.kind()? == Kind::Object {
+            json.object(|json, key| platform.member(json, key))?;
+        } else {
+            json.other()?;
+        }
+        Ok(platform)
+    }
+
+    /// Reads or skips a member of a platform, or of the config that says it. Of two of one name the
+    /// last one counts, as in most readers of JSON; one of an odd type is as good as missing.
+    pub(super) fn member(&mut self, json: &mut Json<'_>, key: Text<'_>) -> Result<(), Unexpected> {
+        let text = |json: &mut Json<'_>| {
+            let text = json.unicode()?.filter(|text| !text.is_empty());
+            Ok(text.map(Cow::into_owned))
+        };
+        match &*key.bytes() {
+            b"os" => self.os = text(json)?.unwrap_or_default(),
+            b"architecture" => self.architecture = text(json)?.unwrap_or_default(),
+            b"variant" => self.variant = text(json)?,
+            b"os.version" => self.os_version = text(json)?,
+            b"os.features" => {
+                let features = json.texts()?.into_iter().flatten();
+                self.os_features = features.filter(|text| !text.is_empty()).collect();
             }
-            // Of two members of one name the last one counts, as in most readers of JSON.
-            let value = members.next_value_seed(LenientVisitor { depth: 1 })?;
-            match name {
-                Name::Os => platform.os = value.into_text().unwrap_or_default(),
-                Name::Architecture => {
-                    platform.architecture = value.into_text().unwrap_or_default();
-                }
-                Name::Variant => platform.variant = value.into_text(),
-                Name::OsVersion => platform.os_version = value.into_text(),
-                Name::OsFeatures => {
-                    platform.os_features = match value {
-                        Lenient::Texts(texts) => texts,
-                        _ => Vec::new(),
-                    };
-                }
-                Name::Other => {}
+            _ => {
+                json.skip()?;
             }
         }
-        Ok(match self.depth {
-            0 => Lenient::Platform(Box::new(platform)),
-            _ => Lenient::Other,
-        })
+        Ok(())
     }
 }
 
@@ -1010,9 +919,9 @@ mod tests {
             ("1e3", Platform::default()),
             ("false", Platform::default()),
         ] {
-            let platform: Platform = serde_json::from_str(json).unwrap();
+            let platform = Platform::of_json(json.as_bytes()).unwrap();
             assert_eq!(platform, expected, "{json}");
         }
-        assert!(serde_json::from_str::<Platform>("{\"os\":").is_err());
+        assert!(Platform::of_json(b"{\"os\":").is_none());
     }
 }
