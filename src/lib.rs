@@ -38,6 +38,8 @@
 
 pub mod error;
 
+pub mod words;
+
 pub mod layout;
 
 pub mod image;

@@ -42,7 +42,7 @@ use crate::report::change::reclaimed;
 use crate::report::change::{Facts, Report, Rewritten};
 use crate::report::console::{Console, shown};
 use crate::report::to_stdout;
-use crate::report::units::count;
+use crate::words::count;
 
 /// How often a decision is made again because index.json changed under it.
 const ATTEMPTS: u32 = 12;

@@ -25,7 +25,8 @@ use crate::plan::{Draft, Plan};
 use crate::report::change::reclaimed;
 use crate::report::console::shown;
 use crate::report::to_stdout;
-use crate::report::units::{count, size};
+use crate::report::units::size;
+use crate::words::count;
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();

@@ -12,7 +12,8 @@ use crate::image::Contents;
 use crate::image::removal::{self, Record};
 use crate::layout::{Digest, Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::plan::restore::Removed;
-use crate::report::units::{count, size};
+use crate::report::units::size;
+use crate::words::count;
 
 /// Blobs in the trash that index.json leads to although the layout does not have them.
 pub(super) fn reappeared<M>(

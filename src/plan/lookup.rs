@@ -10,6 +10,7 @@ use super::{Draft, Note, Refusal, RefusalClass};
 use crate::image::graph::NodeId;
 use crate::image::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::image::table::RecordId;
+use crate::words::{listed, quoted};
 
 /// What was found: one image.
 #[derive(Clone, Debug)]
@@ -68,7 +69,7 @@ impl Draft<'_> {
                 Some(result) => result,
                 None => Err(Refusal::new(
                     RefusalClass::Invalid,
-                    format!("{}: {invalid}", super::quoted(argument)),
+                    format!("{}: {invalid}", quoted(argument)),
                 )),
             },
         }
@@ -225,8 +226,8 @@ impl Draft<'_> {
             RefusalClass::Ambiguous,
             format!(
                 "{}: ambiguous reference, it could be {}",
-                super::quoted(argument),
-                super::listed(&list, 8)
+                quoted(argument),
+                listed(&list, 8)
             ),
         )
         .hint(if targets > 1 {

@@ -530,29 +530,6 @@ fn held(contents: &Contents, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -
     held
 }
 
-/// A text between backticks, for messages.
-pub(crate) fn quoted(text: &str) -> String {
-    format!("`{text}`")
-}
-
-/// A list for a sentence, of at most `most` items: `a, b and 3 more`.
-pub(crate) fn listed(items: &[String], most: usize) -> String {
-    match items {
-        [] => "nothing".to_owned(),
-        [one] => one.clone(),
-        items if items.len() <= most => format!(
-            "{} and {}",
-            items[..items.len() - 1].join(", "),
-            items[items.len() - 1]
-        ),
-        items => format!(
-            "{} and {} more",
-            items[..most].join(", "),
-            items.len() - most
-        ),
-    }
-}
-
 impl Plan {
     /// Whether nothing changes: no entry, and no platform of any image.
     pub fn is_empty(&self) -> bool {

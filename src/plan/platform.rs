@@ -6,13 +6,14 @@
 //! that another image needs stays, and the report says who needs it.
 
 use super::rmi::RmiOptions;
-use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite, listed};
+use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
 use crate::image::graph::NodeId;
 use crate::image::platform::Platform;
 use crate::image::reach::Cut;
 use crate::image::rewrite::remaining_parts;
 use crate::image::table::{Name, RecordId};
 use crate::image::variants::{ConfigOf, Variant, variants};
+use crate::words::listed;
 
 impl Draft<'_> {
     /// Removes platforms of the image that `set` belongs to; `others` are names of it that were

@@ -6,13 +6,14 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Draft, Refusal, RefusalClass, quoted};
+use super::{Draft, Refusal, RefusalClass};
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::Spacing;
 use crate::image::reach::{Cuts, Reach, Start};
 use crate::image::removal::{OldFile, Record, Row, cuts};
 use crate::layout::{Digest, RemovalId, Trash};
+use crate::words::quoted;
 
 /// A removal in the trash, understood.
 #[derive(Clone, Debug)]

@@ -3,7 +3,8 @@
 //! It takes exactly the names that are given, deletes no blob and looks at no other name. When the
 //! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
 
-use super::{Action, Draft, Refusal, RefusalClass, quoted};
+use super::{Action, Draft, Refusal, RefusalClass};
+use crate::words::{listed, quoted};
 
 impl Draft<'_> {
     /// Takes one name away.
@@ -58,7 +59,7 @@ impl Draft<'_> {
         if names.is_empty() {
             "the image has no name; rmi removes it".to_owned()
         } else {
-            format!("its names: {}", super::listed(&names, 8))
+            format!("its names: {}", listed(&names, 8))
         }
     }
 }

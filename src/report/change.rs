@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 
 use super::console::Console;
 use super::escape::{json, visible};
-use super::units::{count, size};
+use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::{Garbage, GarbageBlob, Goes, Live, Spared};
 use crate::image::Contents;
@@ -20,6 +20,7 @@ use crate::image::index::EntryEdit;
 use crate::image::reach::{Descent, Reach, Start};
 use crate::layout::{Digest, RemovalId, Weight};
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
+use crate::words::count;
 
 /// What a changing command has to say. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
@@ -464,7 +465,7 @@ impl<'a> Report<'a> {
                 false => "Nothing was removed.".to_owned(),
             };
         }
-        let mut text = crate::plan::listed(&parts, parts.len());
+        let mut text = crate::words::listed(&parts, parts.len());
         text[..1].make_ascii_uppercase();
         text + "."
     }
@@ -479,7 +480,7 @@ impl<'a> Report<'a> {
             "Kept {} ({}) that {} {}.",
             count(self.kept.len(), "blob", "blobs"),
             size(self.kept_bytes),
-            visible(&crate::plan::listed(&holders, 3)),
+            visible(&crate::words::listed(&holders, 3)),
             if holders.len() == 1 { "needs" } else { "need" }
         ));
         for blob in &self.kept {
@@ -708,7 +709,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             format!(
                 "another program wrote an old index.json back: the names of {} are there again, \
                  and their blobs are back from the trash",
-                crate::plan::listed(&outcome.brought_back, 8)
+                crate::words::listed(&outcome.brought_back, 8)
             ),
             Some("remove these images again"),
         );
@@ -717,7 +718,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
         failed(
             format!(
                 "another program wrote an old index.json back: {} is there again",
-                crate::plan::listed(&outcome.written_back, 8)
+                crate::words::listed(&outcome.written_back, 8)
             ),
             Some("nothing is missing; remove it again when that program is done"),
         );
@@ -733,7 +734,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             format!(
                 "another program wrote an old index.json back: the blobs of {} are gone, and its \
                  names are there again",
-                crate::plan::listed(&outcome.broken, 8)
+                crate::words::listed(&outcome.broken, 8)
             ),
             Some("remove these images again, or copy them into the layout anew"),
         );
@@ -774,7 +775,7 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
             } => warnings.push(format!(
                 "platform {platform} is kept ({}): {} {} it",
                 facts.contents.graph.digest(*manifest),
-                crate::plan::listed(holders, 8),
+                crate::words::listed(holders, 8),
                 if holders.len() == 1 { "needs" } else { "need" }
             )),
             Note::Rewritten { image, old } => warnings.push(format!(

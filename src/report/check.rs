@@ -6,12 +6,13 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::escape::{json, visible};
-use super::units::{age, count, size};
+use super::units::{age, size};
 use crate::image::Contents;
 use crate::image::check::{Findings, word};
 use crate::image::document::Role;
 use crate::image::graph::NodeId;
 use crate::layout::Digest;
+use crate::words::count;
 
 /// How many missing blobs are listed without `-v`.
 const SHORT_LIST: usize = 10;

@@ -7,9 +7,10 @@ use serde::Serialize;
 use super::change::{ReportedError, refused};
 use super::console::Console;
 use super::escape::{json, visible};
-use super::units::{count, size};
+use super::units::size;
 use crate::layout::Digest;
 use crate::plan::restore::Restoration;
+use crate::words::count;
 
 /// What `restore` has to say. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]

@@ -1,11 +1,9 @@
-//! Sizes, ages and counts, in the words in which Docker prints them.
+//! Sizes and ages, in the words in which Docker prints them.
 //!
 //! People compare these columns with those of `docker images` and scripts match them, so the
 //! thresholds and the rounding are Docker's. The two places where Docker's own arithmetic prints
 //! something odd are noted below and printed better. Nothing here knows what is measured, and
 //! nothing reads such a text back: the JSON reports carry plain numbers.
-
-use std::fmt::Display;
 
 /// Decimal units; the last holds every `u64`.
 const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
@@ -69,12 +67,6 @@ pub fn age(created: jiff::Timestamp, now: jiff::Timestamp) -> String {
     } else {
         format!("{} years ago", days / 365)
     }
-}
-
-/// A number with its noun: `1 image`, `3 images`, `0 images`.
-pub fn count<N: Display + PartialEq + From<u8>>(n: N, singular: &str, plural: &str) -> String {
-    let noun = if n == N::from(1) { singular } else { plural };
-    format!("{n} {noun}")
 }
 
 #[cfg(test)]
@@ -179,14 +171,6 @@ mod tests {
         let (first, last) = (jiff::Timestamp::MIN, jiff::Timestamp::MAX);
         assert_eq!(age(last, first), "Less than a second ago");
         assert!(age(first, last).ends_with(" years ago"));
-    }
-
-    #[test]
-    fn only_one_is_singular() {
-        assert_eq!(count(0usize, "image", "images"), "0 images");
-        assert_eq!(count(1usize, "image", "images"), "1 image");
-        assert_eq!(count(1u64, "entry", "entries"), "1 entry");
-        assert_eq!(count(u64::MAX, "x", "xs"), format!("{} xs", u64::MAX));
     }
 
     /// What a size says, as a number.

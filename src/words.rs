@@ -1,0 +1,54 @@
+//! Counting and listing in English, for every sentence that the program says.
+
+use std::fmt::Display;
+
+/// A number with its noun: `1 image`, `3 images`, `0 images`.
+pub fn count<N: Display + PartialEq + From<u8>>(n: N, singular: &str, plural: &str) -> String {
+    let noun = if n == N::from(1) { singular } else { plural };
+    format!("{n} {noun}")
+}
+
+/// A text between backticks, for messages.
+pub fn quoted(text: &str) -> String {
+    format!("`{text}`")
+}
+
+/// A list for a sentence, of at most `most` items: `a, b and 3 more`.
+pub fn listed(items: &[String], most: usize) -> String {
+    match items {
+        [] => "nothing".to_owned(),
+        [one] => one.clone(),
+        items if items.len() <= most => format!(
+            "{} and {}",
+            items[..items.len() - 1].join(", "),
+            items[items.len() - 1]
+        ),
+        items => format!(
+            "{} and {} more",
+            items[..most].join(", "),
+            items.len() - most
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{count, listed};
+
+    #[test]
+    fn a_noun_follows_its_number() {
+        assert_eq!(count(0usize, "image", "images"), "0 images");
+        assert_eq!(count(1u64, "entry", "entries"), "1 entry");
+        assert_eq!(count(u64::MAX, "x", "xs"), format!("{} xs", u64::MAX));
+    }
+
+    #[test]
+    fn a_list_ends_with_and_or_with_how_many_are_left_out() {
+        let items = ["a", "b", "c"].map(str::to_owned);
+        let of = |count: usize, most| listed(&items[..count], most);
+        assert_eq!(
+            [of(0, 8), of(1, 8), of(2, 8), of(3, 3), of(3, 2)],
+            ["nothing", "a", "a and b", "a, b and c", "a, b and 1 more"]
+        );
+    }
+}
