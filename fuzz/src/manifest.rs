@@ -2,7 +2,8 @@
 //! seen, and none of them can lead out of the directory of blobs.
 
 use ocirm::image::config::ImageConfig;
-use ocirm::image::document::{self, Class, Document, DocumentKind, Role, classify};
+use ocirm::image::descriptor::{Class, Role, classify};
+use ocirm::image::document::{self, Document, DocumentKind};
 use ocirm::layout::Digest;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};

@@ -1,5 +1,6 @@
 //! Platforms: as people type them, and as documents store them.
 
+use ocirm::image::descriptor::platform_of_json;
 use ocirm::image::platform::{Platform, parse_list};
 
 /// Reads a list of platforms, and the same bytes as the platform of a document.
@@ -63,7 +64,7 @@ fn stored(input: &[u8]) -> bool {
     if serde_json::from_slice::<serde_json::Value>(input).is_err() {
         return false;
     }
-    match Platform::of_json(input) {
+    match platform_of_json(input) {
         Some(platform) => assert_consistent(&platform),
         None => panic!("JSON was refused"),
     }

@@ -9,6 +9,7 @@ use jiff::Timestamp;
 use super::Live;
 use crate::error::Error;
 use crate::image::Contents;
+use crate::image::descriptor::Class;
 use crate::image::document;
 use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::layout::parallel::Workers;
@@ -494,7 +495,7 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
         };
         if let Ok(document) = document::parse(&bytes) {
             for child in document.children {
-                if needed.insert(child.digest.clone()) && child.class > document::Class::Leaf {
+                if needed.insert(child.digest.clone()) && child.class > Class::Leaf {
                     stack.push(child.digest);
                 }
             }

@@ -7,6 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::descriptor::platform_member;
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use super::json::{Json, Kind, Unexpected};
 use super::platform::Platform;
@@ -46,7 +47,7 @@ impl ImageConfig {
             let place = match &*key.bytes() {
                 b"created" => &mut created,
                 b"config" => &mut config,
-                _ => return platform.member(json, key),
+                _ => return platform_member(&mut platform, json, key),
             };
             match place.replace(json.raw()?) {
                 None => Ok(()),

@@ -15,6 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use super::descriptor::platform_of_json;
 use super::platform::Platform;
 use super::reference::id_prefix;
 use crate::layout::{Algorithm, Digest};
@@ -355,7 +356,7 @@ impl Container {
         self.add_digest(&descriptor.digest);
         self.platform = descriptor
             .platform
-            .and_then(|text| Platform::of_json(text.get().as_bytes()))
+            .and_then(|text| platform_of_json(text.get().as_bytes()))
             .filter(|platform| !platform.is_unknown());
     }
 
@@ -442,7 +443,7 @@ impl Listed {
                 let parsed = is_whole.then(|| Platform::parse(&text, &Platform::host()));
                 parsed.and_then(Result::ok)
             }
-            Some(value) => Platform::of_json(value.get().as_bytes()),
+            Some(value) => platform_of_json(value.get().as_bytes()),
             None => None,
         }
         .filter(|platform| !platform.is_unknown());

@@ -4,8 +4,9 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
+use super::descriptor::{Class, Role};
 use super::docker_archive::{DockerArchive, Item};
-use super::document::{Child, Class, Role};
+use super::document::Child;
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;

@@ -118,12 +118,10 @@ impl DockerArchive {
             let parts = text::parts(text);
             let new = text::edit(text, &parts, |number| {
                 let part = &parts[number];
-                let (key, value) = (&text[part.key.clone()], &text[part.value.clone()]);
-                let repository: String = serde_json::from_str(key).unwrap_or_default();
+                let (repository, value) = (part.key(text), &text[part.value.clone()]);
                 let tags = text::parts(value);
                 let is_gone = |tag: &text::Part| {
-                    let tag: String =
-                        serde_json::from_str(&value[tag.key.clone()]).unwrap_or_default();
+                    let tag = tag.key(value);
                     normalised(&format!("{repository}:{tag}")).is_some_and(|n| gone.contains(&n))
                 };
                 if !tags.is_empty() && tags.iter().all(is_gone) {
@@ -178,7 +176,7 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
     let members = text::parts(item);
     text::edit(item, &members, |number| {
         let part = &members[number];
-        let key: String = serde_json::from_str(&item[part.key.clone()]).unwrap_or_default();
+        let key = part.key(item);
         let list = &item[part.value.clone()];
         if !is_member(&key, "RepoTags") || !list.starts_with('[') {
             return Fate::Keep;

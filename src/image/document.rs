@@ -7,141 +7,16 @@
 //! failing the rest. A digest that breaks the grammar names no file that could be swept, and is
 //! passed over too.
 //!
-//! Which blobs are documents at all is said by [`classify`]; reading them is [`super::graph`]'s.
+//! Which blobs are documents at all is said by [`super::descriptor::classify`]; reading them is [`super::graph`]'s.
 
-use std::borrow::Cow;
 use std::sync::Arc;
 
-use oci_spec::image::MediaType;
-
+use super::descriptor::{
+    Class, Role, StrongestMediaType, classify, is_image_config, is_layer, read_platform,
+};
 use super::json::{InvalidJson, Json, Kind, Text, Unexpected};
 use super::platform::Platform;
 use crate::layout::Digest;
-
-/// Where in a document a descriptor stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Role {
-    /// An entry of index.json.
-    Entry,
-    /// `manifests[]` of an index. BuildKit's caches list plain layers there.
-    Manifest,
-    /// `config` of a manifest.
-    Config,
-    /// `layers[]` or `fsLayers[]` of a manifest.
-    Layer,
-    /// `blobs[]` of an artifact manifest.
-    Blob,
-    /// `subject`: what a referrer refers to.
-    Subject,
-}
-
-/// What a descriptor's media type says about the blob.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Class {
-    /// Bytes that refer to nothing.
-    Leaf,
-    /// Nobody knows. If it is JSON that lists descriptors, they count; if it cannot be read or
-    /// does not match its digest, it is taken for a leaf.
-    Perhaps,
-    /// Nobody knows, and it stands where manifests stand: as `Perhaps`, but a blob that does not
-    /// match its digest stops everything, for it may have been a manifest.
-    Probably,
-    /// A manifest or index. It must parse.
-    Document,
-}
-
-const DOCKER_MANIFESTS: [&str; 6] = [
-    "application/vnd.docker.distribution.manifest.v2+json",
-    "application/vnd.docker.distribution.manifest.list.v2+json",
-    "application/vnd.docker.distribution.manifest.v1+json",
-    "application/vnd.docker.distribution.manifest.v1+prettyjws",
-    "application/vnd.oci.artifact.manifest.v1+json",
-    "application/vnd.cncf.oras.artifact.manifest.v1+json",
-];
-
-/// The list of layers in BuildKit's caches; the index or manifest around it lists them as well.
-const CACHE_CONFIG: &str = "application/vnd.buildkit.cacheconfig.v0";
-
-/// JSON that is content and not structure: as a layer it is not worth reading.
-const JSON_CONTENT: [&str; 7] = [
-    "application/vnd.in-toto+json",
-    "application/vnd.dev.cosign.simplesigning.v1+json",
-    "application/vnd.dev.sigstore.bundle.v0.3+json",
-    "application/vnd.cyclonedx+json",
-    "application/spdx+json",
-    "text/spdx+json",
-    "application/vnd.cncf.helm.config.v1+json",
-];
-
-/// Says whether the blob of a descriptor has to be read to know what it refers to.
-pub fn classify(media_type: Option<&str>, role: Role) -> Class {
-    // Where manifests stand, what nobody knows may well be one; elsewhere it hardly is.
-    let unknown = match role {
-        Role::Entry | Role::Manifest | Role::Subject => Class::Probably,
-        Role::Config | Role::Layer | Role::Blob => Class::Perhaps,
-    };
-    let Some(text) = media_type else {
-        return unknown;
-    };
-    // The library makes a text of its own of what it does not know, and of what it does compares
-    // all; nearly everything is one of these.
-    match text {
-        "application/vnd.oci.image.manifest.v1+json"
-        | "application/vnd.oci.image.index.v1+json" => return Class::Document,
-        "application/vnd.oci.image.config.v1+json"
-        | "application/vnd.oci.image.layer.v1.tar+gzip"
-        | "application/vnd.oci.image.layer.v1.tar" => return Class::Leaf,
-        _ => {}
-    }
-    match MediaType::from(text) {
-        MediaType::ImageManifest | MediaType::ImageIndex | MediaType::ArtifactManifest => {
-            return Class::Document;
-        }
-        MediaType::ImageConfig
-        | MediaType::EmptyJSON
-        | MediaType::ImageLayer
-        | MediaType::ImageLayerGzip
-        | MediaType::ImageLayerZstd
-        | MediaType::ImageLayerNonDistributable
-        | MediaType::ImageLayerNonDistributableGzip
-        | MediaType::ImageLayerNonDistributableZstd => return Class::Leaf,
-        _ => {}
-    }
-    // Parameters (`; charset=utf-8`) do not change what it is.
-    let base = text.split(';').next().unwrap_or(text).trim();
-    if DOCKER_MANIFESTS.contains(&base) {
-        return Class::Document;
-    }
-    if is_image_config(Some(base)) || base == CACHE_CONFIG || is_layer(base) {
-        return Class::Leaf;
-    }
-    let is_content = JSON_CONTENT.contains(&base)
-        || ["+gzip", "+zstd", "+encrypted", ".tar"]
-            .iter()
-            .any(|end| base.ends_with(end));
-    match unknown {
-        Class::Perhaps if is_content => Class::Leaf,
-        unknown => unknown,
-    }
-}
-
-/// Whether this is the media type of an image's layer.
-fn is_layer(media_type: &str) -> bool {
-    media_type.starts_with("application/vnd.oci.image.layer.")
-        || media_type.starts_with("application/vnd.docker.image.rootfs.")
-}
-
-/// Whether a config of this media type is an image's, with platform, date and labels. Others must
-/// not be parsed (`manifest.md` of the specification).
-pub fn is_image_config(media_type: Option<&str>) -> bool {
-    matches!(
-        media_type,
-        Some(
-            "application/vnd.oci.image.config.v1+json"
-                | "application/vnd.docker.container.image.v1+json"
-        )
-    )
-}
 
 /// What a document is, by what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -302,7 +177,7 @@ fn descriptor(
         } else if key.is_member("size") {
             size = json.whole_number()?;
         } else if key.is_member("platform") {
-            note.platform = Some(Platform::read(json)?);
+            note.platform = Some(read_platform(json)?);
         } else if key.is_member("annotations") {
             (note.attests, note.attestation) = (None, false);
             attestation(json, &mut note)?;
@@ -328,23 +203,6 @@ fn descriptor(
         });
     }
     Ok(())
-}
-
-/// Of the media types that a descriptor names, the one that says most, and what it says: readers
-/// disagree on which of several counts. An empty one is none.
-#[derive(Default)]
-pub(super) struct StrongestMediaType<'a>(pub(super) Option<(Class, Cow<'a, str>)>);
-
-impl<'a> StrongestMediaType<'a> {
-    /// Takes note of one.
-    pub(super) fn see(&mut self, text: Option<Cow<'a, str>>, role: Role) {
-        if let Some(text) = text.filter(|text| !text.is_empty()) {
-            let class = classify(Some(&text), role);
-            if self.0.as_ref().is_none_or(|(before, _)| *before <= class) {
-                self.0 = Some((class, text));
-            }
-        }
-    }
 }
 
 /// Reads BuildKit's two annotations on attestation manifests.
@@ -474,44 +332,5 @@ mod tests {
             assert!(parse(text.as_bytes()).is_err(), "{text}");
         }
         assert!(!parse(b"{\"a\":{\"digest\":\"x\"}}").unwrap().has_references);
-    }
-
-    #[test]
-    fn media_types_say_what_must_be_read() {
-        let manifest = "application/vnd.oci.image.manifest.v1+json";
-        for (media_type, role, class) in [
-            (Some(manifest), Role::Entry, Class::Document),
-            (Some(manifest), Role::Layer, Class::Document),
-            (Some(DOCKER_MANIFESTS[1]), Role::Manifest, Class::Document),
-            (None, Role::Entry, Class::Probably),
-            (None, Role::Config, Class::Perhaps),
-            (Some("application/xml"), Role::Entry, Class::Probably),
-            (
-                Some("application/octet-stream"),
-                Role::Entry,
-                Class::Probably,
-            ),
-            (Some("application/x.tar"), Role::Manifest, Class::Probably),
-            (Some("application/x.tar"), Role::Layer, Class::Leaf),
-            (
-                Some("application/vnd.acme.bundle"),
-                Role::Layer,
-                Class::Perhaps,
-            ),
-            (Some("application/vnd.x+json"), Role::Config, Class::Perhaps),
-            (
-                Some("application/vnd.oci.image.layer.v1.tar+zstd"),
-                Role::Manifest,
-                Class::Leaf,
-            ),
-            (
-                Some("application/vnd.oci.image.layer.v1.tar+gzip+encrypted"),
-                Role::Layer,
-                Class::Leaf,
-            ),
-            (Some(CACHE_CONFIG), Role::Manifest, Class::Leaf),
-        ] {
-            assert_eq!(classify(media_type, role), class, "{media_type:?} {role:?}");
-        }
     }
 }

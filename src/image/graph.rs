@@ -19,7 +19,8 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use super::document::{self, Child, Class, DocumentKind, EdgeNote, Role};
+use super::descriptor::{Class, Role, classify};
+use super::document::{self, Child, DocumentKind, EdgeNote};
 use super::index::Entry;
 use super::json::InvalidJson;
 use crate::error::Error;
@@ -245,7 +246,7 @@ impl Graph {
         graph.digests.reserve(most.min(MOST_RESERVED));
         graph.nodes.reserve(most.min(MOST_RESERVED));
         for entry in entries {
-            let class = document::classify(entry.media_type.as_deref(), Role::Entry);
+            let class = classify(entry.media_type.as_deref(), Role::Entry);
             for digest in entry.digest.iter().chain(&entry.more_digests) {
                 let node = graph.intern(digest, entry.size);
                 graph.want(node, class, entry.size, &mut queue);

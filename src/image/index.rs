@@ -11,10 +11,10 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::document::{Role, StrongestMediaType};
+use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
 use super::json::{Json, Kind, Text, Unexpected, is_member};
 use super::platform::Platform;
-use super::text::{self, Fate, retargeted};
+use super::text::{self, Fate};
 use crate::error::Error;
 use crate::layout::{Digest, Locked, TORN, TORN_RETRY};
 
@@ -306,14 +306,10 @@ impl Index {
 /// [`REF_ANNOTATION`] is gone, and the rest stays as it was.
 fn dangling_text(entry: &str, digest: &Digest) -> String {
     let members = text::parts(entry);
-    let key = |text: &str, part: &text::Part| -> String {
-        // A key that is no Unicode text is none that is looked for.
-        serde_json::from_str(&text[part.key.clone()]).unwrap_or_default()
-    };
     let value = format!("\"{DANGLING_PREFIX}{digest}\"");
     text::edit(entry, &members, |number| {
         let part = &members[number];
-        if !is_member(key(entry, part), "annotations") {
+        if !is_member(part.key(entry), "annotations") {
             return Fate::Keep;
         }
         let annotations = &entry[part.value.clone()];
@@ -322,7 +318,7 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
         let mut named = false;
         let new = text::edit(annotations, &inner, |number| {
             let part = &inner[number];
-            let name = key(annotations, part);
+            let name = part.key(annotations);
             if name != NAME_ANNOTATION && name != REF_ANNOTATION {
                 return Fate::Keep;
             }
@@ -370,7 +366,7 @@ impl<'a> EntryReader<'a> {
                 } else if key.is_member("size") {
                     entry.size = json.whole_number()?;
                 } else if key.is_member("platform") {
-                    entry.platform = Some(Box::new(Platform::read(json)?));
+                    entry.platform = Some(Box::new(read_platform(json)?));
                 } else if key.is_member("annotations") && json.kind()? == Kind::Object {
                     json.object(|json, name| annotate(&mut entry, json, name))?;
                 } else {

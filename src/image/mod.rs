@@ -1,6 +1,7 @@
 //! THE MEANING: JSON to typed values. Nothing here deletes, and only [`crate::layout`] reads.
 //!
 //! * `index`: index.json as it was found, its entries, lossless edits
+//! * `descriptor`: what all references have in common
 //! * `document`: what a manifest or an index refers to
 //! * `graph`: all blobs that index.json leads to, and what leads to what
 //! * `reach`: which of them some starting points lead to
@@ -22,6 +23,7 @@ pub mod check;
 pub mod config;
 pub mod containers;
 mod contents;
+pub mod descriptor;
 pub mod docker_archive;
 pub mod document;
 pub mod facts;

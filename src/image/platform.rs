@@ -6,10 +6,7 @@
 //! compared before [`Platform::normalized`]. Which manifests of an image are looked at, and what
 //! becomes of the one that matches, is not decided here.
 
-use std::borrow::Cow;
 use std::fmt;
-
-use super::json::{Json, Kind, Text, Unexpected};
 
 /// What a specification may look like, for error messages.
 const ACCEPTED: &str = "expected OS, ARCH, OS/ARCH or OS/ARCH/VARIANT, where OS may be followed \
@@ -422,49 +419,6 @@ fn normalized_architecture(architecture: &str, variant: Option<&str>) -> (String
     (architecture.to_owned(), variant)
 }
 
-impl Platform {
-    /// Reads a JSON value as the `platform` of a descriptor; `None` if it is no JSON.
-    pub fn of_json(text: &[u8]) -> Option<Platform> {
-        let mut json = Json::new(text);
-        let platform = Platform::read(&mut json).ok()?;
-        json.end().ok().map(|()| platform)
-    }
-
-    /// Reads the `platform` of an entry. One that is no object says nothing.
-    pub(super) fn read(json: &mut Json<'_>) -> Result<Platform, Unexpected> {
-        let mut platform = Platform::default();
-        if json.kind()? == Kind::Object {
-            json.object(|json, key| platform.member(json, key))?;
-        } else {
-            json.other()?;
-        }
-        Ok(platform)
-    }
-
-    /// Reads or skips a member of a platform, or of the config that says it. Of two of one name the
-    /// last one counts, as in most readers of JSON; one of an odd type is as good as missing.
-    pub(super) fn member(&mut self, json: &mut Json<'_>, key: Text<'_>) -> Result<(), Unexpected> {
-        let text = |json: &mut Json<'_>| {
-            let text = json.unicode()?.filter(|text| !text.is_empty());
-            Ok(text.map(Cow::into_owned))
-        };
-        match &*key.bytes() {
-            b"os" => self.os = text(json)?.unwrap_or_default(),
-            b"architecture" => self.architecture = text(json)?.unwrap_or_default(),
-            b"variant" => self.variant = text(json)?,
-            b"os.version" => self.os_version = text(json)?,
-            b"os.features" => {
-                let features = json.texts()?.into_iter().flatten();
-                self.os_features = features.filter(|text| !text.is_empty()).collect();
-            }
-            _ => {
-                json.skip()?;
-            }
-        }
-        Ok(())
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -855,73 +809,5 @@ mod tests {
         assert!(!stored("linux", "", "").is_unknown());
         assert!(!stored("", "amd64", "").is_unknown());
         assert!(!stored("linux", "unknown", "").is_unknown());
-    }
-
-    #[test]
-    fn a_platform_is_read_from_entries_and_configs_whatever_they_hold() {
-        let full = Platform {
-            os: "windows".to_owned(),
-            architecture: "amd64".to_owned(),
-            variant: Some("v2".to_owned()),
-            os_version: Some("10.0.20348.1".to_owned()),
-            os_features: vec!["win32k".to_owned(), "b".to_owned()],
-        };
-        for (json, expected) in [
-            (
-                r#"{"architecture":"amd64","os":"windows","os.version":"10.0.20348.1",
-                    "os.features":["win32k","b"],"variant":"v2","features":["x"]}"#,
-                full.clone(),
-            ),
-            (
-                r#"{"created":"2024-01-01T00:00:00Z","config":{"os":"no","Labels":{"a":"b"}},
-                    "rootfs":{"type":"layers","diff_ids":["x"]},"history":[{"os":"no"}],
-                    "architecture":"amd64","os":"linux"}"#,
-                linux_amd64(),
-            ),
-            (
-                r#"{"os":"a","os":"linux","architecture":"amd64"}"#,
-                linux_amd64(),
-            ),
-            (
-                r#"{"\u006fs":"li\u006eux","architecture":"amd64"}"#,
-                linux_amd64(),
-            ),
-            (
-                r#"{"os":"linux","architecture":"amd64","variant":"","os.version":"",
-                    "os.features":[]}"#,
-                linux_amd64(),
-            ),
-            (
-                r#"{"os":"linux","architecture":"amd64","variant":8,"os.version":10.0,
-                    "os.features":"gpu"}"#,
-                linux_amd64(),
-            ),
-            (
-                r#"{"os":["linux"],"architecture":{"os":"linux"},"variant":null,
-                    "os.version":true,"os.features":{"a":["b"]}}"#,
-                Platform::default(),
-            ),
-            (
-                r#"{"os.features":[1,null,["a",{"b":[]}],{"os":"c"},"gpu",""]}"#,
-                Platform {
-                    os_features: vec!["gpu".to_owned()],
-                    ..Platform::default()
-                },
-            ),
-            (
-                r#"{"os":-1,"architecture":18446744073709551615}"#,
-                Platform::default(),
-            ),
-            ("{}", Platform::default()),
-            ("null", Platform::default()),
-            ("\"linux\"", Platform::default()),
-            ("[{\"os\":\"linux\"}]", Platform::default()),
-            ("1e3", Platform::default()),
-            ("false", Platform::default()),
-        ] {
-            let platform = Platform::of_json(json.as_bytes()).unwrap();
-            assert_eq!(platform, expected, "{json}");
-        }
-        assert!(Platform::of_json(b"{\"os\":").is_none());
     }
 }

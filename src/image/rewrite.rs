@@ -6,10 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
+use super::descriptor::retargeted;
 use super::graph::{Graph, NodeId};
 use super::json::is_member;
 use super::reach::Cut;
-use super::text::{self, Fate, retargeted};
+use super::text::{self, Fate};
 use crate::layout::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -110,7 +111,7 @@ fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> S
     let members = text::parts(text);
     text::edit(text, &members, |number| {
         let part = &members[number];
-        if !is_member(unquoted(&text[part.key.clone()]), "manifests") {
+        if !is_member(part.key(text), "manifests") {
             return Fate::Keep;
         }
         let list = &text[part.value.clone()];
@@ -138,12 +139,8 @@ fn digest_of(descriptor: &str) -> Option<String> {
     }
     let part = text::parts(descriptor)
         .into_iter()
-        .find(|part| is_member(unquoted(&descriptor[part.key.clone()]), "digest"))?;
+        .find(|part| is_member(part.key(descriptor), "digest"))?;
     serde_json::from_str(&descriptor[part.value]).ok()
-}
-
-fn unquoted(key: &str) -> String {
-    serde_json::from_str(key).unwrap_or_default()
 }
 
 #[cfg(test)]

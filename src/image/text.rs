@@ -9,8 +9,7 @@
 
 use std::ops::Range;
 
-use super::json::{Json, Kind, is_member};
-use crate::layout::Digest;
+use super::json::{Json, Kind};
 
 /// One member of an object or one element of an array, as ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -22,6 +21,11 @@ pub(crate) struct Part {
 }
 
 impl Part {
+    /// The key, read; empty for one that is no Unicode text, which is none that anybody looks for.
+    pub(crate) fn key(&self, text: &str) -> String {
+        serde_json::from_str(&text[self.key.clone()]).unwrap_or_default()
+    }
+
     /// From the key, or for an element from the value, to the end of the value.
     pub(crate) fn range(&self) -> Range<usize> {
         if self.key.is_empty() {
@@ -99,29 +103,6 @@ pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fa
         out.push_str(text[end..].trim_start_matches(BLANKS));
     }
     out
-}
-
-/// The text of a descriptor with another digest and size.
-pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
-    let members = parts(descriptor);
-    edit(descriptor, &members, |number| {
-        let part = &members[number];
-        let key: String = serde_json::from_str(&descriptor[part.key.clone()]).unwrap_or_default();
-        let value = if is_member(&key, "digest") {
-            format!("\"{digest}\"")
-        } else if is_member(&key, "size") {
-            size.to_string()
-        } else if is_member(&key, "data") {
-            // The old blob itself, embedded.
-            return Fate::Drop;
-        } else {
-            return Fate::Keep;
-        };
-        Fate::Replace(format!(
-            "{}{value}",
-            &descriptor[part.key.start..part.value.start]
-        ))
-    })
 }
 
 const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];

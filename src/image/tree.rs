@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Contents;
-use super::document::Role;
+use super::descriptor::Role;
 use super::graph::{NodeId, NodeKind};
 use super::table::Kind;
 use super::variants::{ConfigOf, config_node};

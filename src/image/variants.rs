@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::config::ImageConfig;
-use super::document::Role;
+use super::descriptor::Role;
 use super::graph::{Graph, NodeId, NodeKind};
 use super::platform::Platform;
 use super::reach::Cut;

@@ -9,7 +9,7 @@ use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::image::Contents;
 use crate::image::check::{Findings, word};
-use crate::image::document::Role;
+use crate::image::descriptor::Role;
 use crate::image::graph::NodeId;
 use crate::layout::Digest;
 use crate::words::count;
