@@ -10,6 +10,7 @@ use crate::commit::put_back;
 use crate::gc::{self, Garbage};
 use crate::image::Contents;
 use crate::image::removal::{self, Record};
+use crate::image::removed_parts;
 use crate::layout::{Digest, Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::plan::restore::Removed;
 use crate::report::units::size;
@@ -27,7 +28,7 @@ pub(super) fn reappeared<M>(
     let contents = session.load_with(layout, &[], &trash)?;
     let records = removal::records(&trash);
     let named = records.iter().map(|(id, record)| (*id, record));
-    let cuts = removal::cuts(named, &trash, &contents.graph);
+    let cuts = removed_parts::cuts(named, &trash, &contents.graph);
     let mut back = gc::reappeared(&contents, &trash, cuts);
     back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
     Ok((trash, back))

@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use super::mark;
 use crate::image::Contents;
 use crate::image::graph::Follow;
-use crate::image::reach::{Cuts, Reach, Start};
+use crate::image::reach::{Reach, Start};
+use crate::image::removed_parts::Cuts;
 use crate::layout::{Digest, RemovalId, Trash};
 use crate::plan::Draft;
 

@@ -8,10 +8,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::descriptor::platform_member;
-use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use super::json::{Json, Kind, Unexpected};
 use super::platform::Platform;
-use crate::layout::Locked;
 
 /// What an image's config says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -39,7 +37,8 @@ impl ImageConfig {
         ImageConfig::parse_for(Wanted::Labels, bytes)
     }
 
-    fn parse_for(wanted: Wanted, bytes: &[u8]) -> ImageConfig {
+    /// [`ImageConfig::parse`], of what is wanted.
+    pub fn parse_for(wanted: Wanted, bytes: &[u8]) -> ImageConfig {
         let (mut created, mut config) = (None, None);
         let mut platform = Platform::default();
         let mut json = Json::new(bytes);
@@ -74,23 +73,6 @@ impl ImageConfig {
             labels,
             platform: Arc::new(platform),
         }
-    }
-
-    /// Reads the config that `node` is. `None`: it is no image's config, is not there, or cannot be
-    /// trusted.
-    /// `bytes` is room for them.
-    pub fn load<M>(
-        layout: &Locked<M>,
-        graph: &Graph,
-        node: NodeId,
-        wanted: Wanted,
-        bytes: &mut Vec<u8>,
-    ) -> Option<ImageConfig> {
-        if graph.kind(node) != NodeKind::ImageConfig {
-            return None;
-        }
-        let found = layout.read_blob_into(graph.digest(node), None, MAX_DOCUMENT_BYTES, bytes);
-        found.ok()?.then(|| ImageConfig::parse_for(wanted, bytes))
     }
 }
 

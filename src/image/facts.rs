@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use super::Contents;
 use super::config::{ImageConfig, Wanted};
-use super::graph::{NodeId, NodeKind};
+use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use super::platform::Platform;
-use super::reach::Cut;
+use super::removed_parts::Cut;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
 use crate::layout::parallel::Workers;
@@ -34,6 +34,22 @@ pub struct Facts<'a, M> {
     offers: RefCell<Offers<'a>>,
     /// By image.
     arrivals: RefCell<HashMap<NodeId, Timestamp>>,
+}
+
+/// Reads the config that `node` is; `bytes` is room for it. `None`: it is no image's config, is not
+/// there, or cannot be trusted.
+fn load_config<M>(
+    layout: &Locked<M>,
+    graph: &Graph,
+    node: NodeId,
+    wanted: Wanted,
+    bytes: &mut Vec<u8>,
+) -> Option<ImageConfig> {
+    if graph.kind(node) != NodeKind::ImageConfig {
+        return None;
+    }
+    let found = layout.read_blob_into(graph.digest(node), None, MAX_DOCUMENT_BYTES, bytes);
+    found.ok()?.then(|| ImageConfig::parse_for(wanted, bytes))
 }
 
 fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
@@ -100,9 +116,8 @@ impl<'a, M> Facts<'a, M> {
         nodes.sort_unstable();
         nodes.dedup();
         configs.known.reserve(nodes.len());
-        let read = |node: &NodeId, bytes: &mut Vec<u8>| {
-            ImageConfig::load(layout, graph, *node, wanted, bytes)
-        };
+        let read =
+            |node: &NodeId, bytes: &mut Vec<u8>| load_config(layout, graph, *node, wanted, bytes);
         let workers = Workers::for_reading();
         let mut meanwhile = Some(meanwhile);
         // Even where there is no config there is something to do meanwhile.
@@ -128,7 +143,7 @@ impl<'a, M> Facts<'a, M> {
             return known.clone();
         }
         let (layout, graph) = (self.layout, &self.contents.graph);
-        let config = ImageConfig::load(layout, graph, node, Wanted::Labels, &mut Vec::new());
+        let config = load_config(layout, graph, node, Wanted::Labels, &mut Vec::new());
         configs.add(node, config);
         configs.known.get(&node)?.clone()
     }

@@ -10,6 +10,7 @@
 //! * `reference`, `platform`: what people type
 //! * `containers`: lists of containers that engines print
 //! * `removal`: what the trash knows of a removal
+//! * `removed_parts`: what images lost of what their indexes list
 //! * `rewrite`: an index without some of its manifests
 //! * `config`: platform, date and labels of an image
 //! * `variants`: the manifests that an image offers, by platform
@@ -34,6 +35,7 @@ pub mod platform;
 pub mod reach;
 pub mod reference;
 pub mod removal;
+pub mod removed_parts;
 pub mod rewrite;
 pub mod table;
 mod text;

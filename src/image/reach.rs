@@ -4,15 +4,10 @@
 //! hundred thousand images that share most of what they have are not walked a hundred thousand
 //! times.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use super::graph::{Follow, Graph, NodeId};
-
-/// Nodes that an image lost although its index still lists them: platforms that were removed.
-pub type Cut = HashSet<NodeId>;
-
-/// What images lost, by image.
-pub type Cuts = HashMap<NodeId, Cut>;
+use super::removed_parts::{Cut, Cuts};
 
 /// Where a walk starts.
 #[derive(Clone, Copy, Debug)]

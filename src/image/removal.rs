@@ -3,15 +3,13 @@
 //! It is JSON that a person can read, and everything of other people's in it is their text, byte
 //! for byte: an entry comes back as it was. The blobs lie beside it, see [`crate::layout::Trash`].
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::graph::Graph;
 use super::index::{EntryEdit, Index, Spacing};
-use super::reach::Cuts;
 use crate::layout::{Digest, DockerFile, RemovalId, RootEdit, Trash};
 
 /// The version of the record that is written and understood.
@@ -155,31 +153,6 @@ pub fn records(trash: &Trash) -> Vec<(&RemovalId, Record)> {
     removals
         .filter_map(|removal| Some((&removal.id, Record::parse(removal.record.bytes()?)?)))
         .collect()
-}
-
-/// What images lost, by what some records say, as far as it did not come again: what lies in a later
-/// removal than the one that took it from its image was there again until then.
-pub fn cuts<'r>(
-    records: impl IntoIterator<Item = (&'r RemovalId, &'r Record)>,
-    trash: &Trash,
-    graph: &Graph,
-) -> Cuts {
-    let find = |text: &String| graph.find(&text.parse().ok()?);
-    let mut cuts: Cuts = HashMap::new();
-    for (id, record) in records {
-        for lost in &record.cuts {
-            let Some(image) = find(&lost.image) else {
-                continue;
-            };
-            let manifests = lost.manifests.iter().filter_map(find);
-            let still_lost = manifests.filter(|node| {
-                let place = trash.place(graph.digest(*node));
-                place.is_none_or(|place| place <= id)
-            });
-            cuts.entry(image).or_default().extend(still_lost);
-        }
-    }
-    cuts
 }
 
 #[cfg(test)]

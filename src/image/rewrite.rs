@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use super::descriptor::retargeted;
 use super::graph::{Graph, NodeId};
 use super::json::is_member;
-use super::reach::Cut;
+use super::removed_parts::Cut;
 use super::text::{self, Fate};
 use crate::layout::{Algorithm, Digest};
 

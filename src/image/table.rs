@@ -24,8 +24,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
-use super::reach::{Arrival, Cuts, Reach, Start};
+use super::reach::{Arrival, Reach, Start};
 use super::reference::{Reference, parse_canonical};
+use super::removed_parts::Cuts;
 use crate::layout::{Algorithm, Digest};
 
 /// The name of a record.

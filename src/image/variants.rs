@@ -7,7 +7,7 @@ use super::config::ImageConfig;
 use super::descriptor::Role;
 use super::graph::{Graph, NodeId, NodeKind};
 use super::platform::Platform;
-use super::reach::Cut;
+use super::removed_parts::Cut;
 
 /// One manifest of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

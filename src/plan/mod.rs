@@ -31,7 +31,8 @@ use in_use::Uses;
 use crate::image::Contents;
 use crate::image::graph::{Follow, Graph, NodeId};
 use crate::image::index::EntryEdit;
-use crate::image::reach::{Cut, Cuts, Reach, Start};
+use crate::image::reach::{Reach, Start};
+use crate::image::removed_parts::{Cut, Cuts};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
 use crate::layout::Digest;
 

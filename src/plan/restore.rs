@@ -10,8 +10,10 @@ use super::{Draft, Refusal, RefusalClass};
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::Spacing;
-use crate::image::reach::{Cuts, Reach, Start};
-use crate::image::removal::{OldFile, Record, Row, cuts};
+use crate::image::reach::{Reach, Start};
+use crate::image::removal::{OldFile, Record, Row};
+use crate::image::removed_parts::Cuts;
+use crate::image::removed_parts::cuts;
 use crate::layout::{Digest, RemovalId, Trash};
 use crate::words::quoted;
 

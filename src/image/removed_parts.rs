@@ -1,0 +1,41 @@
+//! Removed parts: manifests that images lost although their indexes go on listing them.
+//!
+//! `rmi --platform` leaves an index as it is. What it removed is no part of the image any more, here
+//! and in the trash, whose records remember it.
+
+use std::collections::{HashMap, HashSet};
+
+use super::graph::{Graph, NodeId};
+use super::removal::Record;
+use crate::layout::{RemovalId, Trash};
+
+/// Nodes that an image lost although its index still lists them: platforms that were removed.
+pub type Cut = HashSet<NodeId>;
+
+/// What images lost, by image.
+pub type Cuts = HashMap<NodeId, Cut>;
+
+/// What images lost, by what some records say, as far as it did not come again: what lies in a later
+/// removal than the one that took it from its image was there again until then.
+pub fn cuts<'r>(
+    records: impl IntoIterator<Item = (&'r RemovalId, &'r Record)>,
+    trash: &Trash,
+    graph: &Graph,
+) -> Cuts {
+    let find = |text: &String| graph.find(&text.parse().ok()?);
+    let mut cuts: Cuts = HashMap::new();
+    for (id, record) in records {
+        for lost in &record.cuts {
+            let Some(image) = find(&lost.image) else {
+                continue;
+            };
+            let manifests = lost.manifests.iter().filter_map(find);
+            let still_lost = manifests.filter(|node| {
+                let place = trash.place(graph.digest(*node));
+                place.is_none_or(|place| place <= id)
+            });
+            cuts.entry(image).or_default().extend(still_lost);
+        }
+    }
+    cuts
+}
