@@ -40,6 +40,8 @@ pub mod error;
 
 pub mod words;
 
+pub mod value;
+
 pub mod layout;
 
 pub mod image;

@@ -12,7 +12,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ocirm::layout::{Algorithm, Digest};
+use ocirm::value::digest::{Algorithm, Digest};
 use proptest::prelude::*;
 
 /// One document of a random layout: what it lists, by number among the earlier ones.

@@ -9,7 +9,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use ocirm::layout::{Algorithm, Digest};
+use ocirm::value::digest::{Algorithm, Digest};
 
 /// A layout that is written blob by blob.
 struct Ground {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use ocirm::plan::filter::{FilterUse, Filters, Pattern};
-use ocirm::plan::moment::{parse_duration, parse_until};
+use ocirm::value::time::{parse_duration, parse_until};
 
 /// Reads the lines as filters, each by itself and all together.
 pub fn filter(input: &[u8]) -> bool {

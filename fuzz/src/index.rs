@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use jiff::Timestamp;
 use ocirm::image::index::{DANGLING_PREFIX, Entry, EntryEdit, Index};
 use ocirm::image::removal::Record;
-use ocirm::layout::{Algorithm, Digest};
+use ocirm::value::digest::{Algorithm, Digest};
 
 /// Of longer lists only so many entries are edited one by one, for the sake of time.
 const MAX_SINGLE_EDITS: usize = 6;

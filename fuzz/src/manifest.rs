@@ -4,7 +4,7 @@
 use ocirm::image::config::ImageConfig;
 use ocirm::image::descriptor::{Class, Role, classify};
 use ocirm::image::document::{self, Document, DocumentKind};
-use ocirm::layout::Digest;
+use ocirm::value::digest::Digest;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
 

@@ -1,7 +1,7 @@
 //! Platforms: as people type them, and as documents store them.
 
 use ocirm::image::descriptor::platform_of_json;
-use ocirm::image::platform::{Platform, parse_list};
+use ocirm::value::platform::{Platform, parse_list};
 
 /// Reads a list of platforms, and the same bytes as the platform of a document.
 pub fn platform(input: &[u8]) -> bool {

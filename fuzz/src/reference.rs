@@ -1,7 +1,7 @@
 //! References: whatever is understood is printed so that it is understood the same.
 
-use ocirm::image::reference::{Argument, Reference, id_prefix, parse_argument, parse_canonical};
 use ocirm::image::table::meaning;
+use ocirm::value::reference::{Argument, Reference, id_prefix, parse_argument, parse_canonical};
 
 /// Reads an argument and writes it in all its forms.
 pub fn reference(input: &[u8]) -> bool {
@@ -32,7 +32,7 @@ pub fn reference(input: &[u8]) -> bool {
     true
 }
 
-fn assert_one_line(error: &ocirm::image::reference::InvalidReference) {
+fn assert_one_line(error: &ocirm::value::reference::InvalidReference) {
     super::assert_one_line(&error.to_string());
 }
 

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use super::Session;
 use crate::error::{Error, Kind};
-use crate::layout::{Digest, discover};
+use crate::layout::discover;
+use crate::value::digest::Digest;
 
 /// The variable that names the layout.
 const VARIABLE: &str = "OCIRM_LAYOUT";

@@ -22,12 +22,11 @@ use crate::image::config::Wanted;
 use crate::image::containers::Container;
 use crate::image::facts::{Facts, Offer};
 use crate::image::graph::{Follow, Graph, NodeId};
-use crate::image::platform::Platform;
 use crate::image::table::{Kind as RecordKind, Name, Record, RecordId, meaning};
 use crate::image::tree::{Branch, Trees};
 use crate::image::usage::{Usage, usage};
 use crate::image::variants::Variant;
-use crate::layout::{Digest, Locked, Shared};
+use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
@@ -35,6 +34,8 @@ use crate::plan::prune::passes;
 use crate::report::console::shown;
 use crate::report::list::{ImageLine, ListFormat, TreeLine, ids, render, template};
 use crate::report::write_to_stdout;
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();

@@ -33,15 +33,14 @@ use crate::gc::{Garbage, Live};
 use crate::image::Contents;
 use crate::image::removal::Record;
 use crate::image::rewrite::NewBlob;
-use crate::layout::{
-    Ages, Digest, Exclusive, Layout, LockOptions, Locked, RemovalId, Shared, Trash,
-};
-use crate::plan::moment::parse_duration;
+use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RemovalId, Shared, Trash};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::reclaimed;
 use crate::report::change::{Facts, Report, Rewritten};
 use crate::report::console::{Console, shown};
 use crate::report::to_stdout;
+use crate::value::digest::Digest;
+use crate::value::time::parse_duration;
 use crate::words::count;
 
 /// How often a decision is made again because index.json changed under it.

@@ -16,7 +16,7 @@ use crate::error::{Error, Kind};
 use crate::gc::{self, HardLinks, Live, SweepOptions};
 use crate::image::containers::Container;
 use crate::image::facts::Facts;
-use crate::layout::{Digest, Locked, RemovalId, Shared};
+use crate::layout::{Locked, RemovalId, Shared};
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::in_use::Uses;
 use crate::plan::prune::PruneOptions;
@@ -26,6 +26,7 @@ use crate::report::change::reclaimed;
 use crate::report::console::shown;
 use crate::report::to_stdout;
 use crate::report::units::size;
+use crate::value::digest::Digest;
 use crate::words::count;
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {

@@ -12,13 +12,15 @@ use crate::image::Contents;
 use crate::image::containers::Container;
 use crate::image::facts::Facts;
 use crate::image::graph::MAX_DOCUMENT_BYTES;
-use crate::image::platform::{self, Platform};
 use crate::image::rewrite::{self, NewBlob};
-use crate::layout::{Digest, Locked, Shared};
+use crate::layout::{Locked, Shared};
 use crate::plan::in_use::Uses;
 use crate::plan::rmi::RmiOptions;
 use crate::plan::{Draft, Plan};
 use crate::report::change::Rewritten;
+use crate::value::digest::Digest;
+use crate::value::platform;
+use crate::value::platform::Platform;
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let mut platforms = Vec::new();

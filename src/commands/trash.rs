@@ -11,9 +11,10 @@ use crate::gc::{self, Garbage};
 use crate::image::Contents;
 use crate::image::removal::{self, Record};
 use crate::image::removed_parts;
-use crate::layout::{Digest, Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
+use crate::layout::{Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::plan::restore::Removed;
 use crate::report::units::size;
+use crate::value::digest::Digest;
 use crate::words::count;
 
 /// Blobs in the trash that index.json leads to although the layout does not have them.

@@ -12,13 +12,14 @@ use crate::error::{Error, Kind};
 use crate::image::Contents;
 use crate::image::check::word;
 use crate::image::graph::NodeId;
-use crate::image::reference::{Argument, parse_argument};
 use crate::image::table::Record;
-use crate::layout::{Digest, Locked, Shared};
+use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
 use crate::report::to_stdout;
+use crate::value::digest::Digest;
+use crate::value::reference::{Argument, parse_argument};
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let (path, references) = locate(session, args.references)?;

@@ -28,9 +28,10 @@ use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
 use crate::layout::parallel::Workers;
 use crate::layout::{
-    Digest, Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit,
-    Shared, Trash, Weight,
+    Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit, Shared,
+    Trash, Weight,
 };
+use crate::value::digest::Digest;
 
 use crate::plan::Draft;
 pub use restore::{Return, Returned, bring_back, put_back};

@@ -9,8 +9,9 @@ use anyhow::Context as _;
 
 use crate::image::removal::Record;
 use crate::layout::{
-    Digest, Exclusive, IndexWrite, LockOptions, Locked, PutBack, RemovalId, RootEdit, Trash,
+    Exclusive, IndexWrite, LockOptions, Locked, PutBack, RemovalId, RootEdit, Trash,
 };
+use crate::value::digest::Digest;
 
 /// Everything that comes back.
 #[derive(Debug)]

@@ -13,7 +13,8 @@ use crate::image::descriptor::Class;
 use crate::image::document;
 use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::layout::parallel::Workers;
-use crate::layout::{BlobStat, Digest, Locked, Refusal, RemovalId};
+use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
+use crate::value::digest::Digest;
 
 /// The blobs of a layout as they lie on the disk.
 pub trait Stored: Sync {
@@ -507,8 +508,8 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 mod tests {
     use super::*;
     use crate::image::index::Index;
-    use crate::layout::Algorithm;
     use crate::plan::Draft;
+    use crate::value::digest::Algorithm;
 
     /// A layout in memory: bytes, age in seconds, links.
     #[derive(Default)]

@@ -7,8 +7,9 @@ use crate::image::Contents;
 use crate::image::graph::Follow;
 use crate::image::reach::{Reach, Start};
 use crate::image::removed_parts::Cuts;
-use crate::layout::{Digest, RemovalId, Trash};
+use crate::layout::{RemovalId, Trash};
 use crate::plan::Draft;
+use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it
 /// back after, or wrote an entry that counts on a blob which was there a moment ago. What images

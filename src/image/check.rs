@@ -5,7 +5,8 @@
 
 use super::Contents;
 use super::graph::{NodeId, NodeKind};
-use crate::layout::{BlobError, Digest, Locked};
+use crate::layout::{BlobError, Locked};
+use crate::value::digest::Digest;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::descriptor::platform_member;
 use super::json::{Json, Kind, Unexpected};
-use super::platform::Platform;
+use crate::value::platform::Platform;
 
 /// What an image's config says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -16,9 +16,9 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::descriptor::platform_of_json;
-use super::platform::Platform;
-use super::reference::id_prefix;
-use crate::layout::{Algorithm, Digest};
+use crate::value::digest::{Algorithm, Digest};
+use crate::value::platform::Platform;
+use crate::value::reference::id_prefix;
 
 /// The longest list that is read. A thousand containers in the longest format are 10 MiB.
 pub const MAX_LIST_BYTES: usize = 64 << 20;

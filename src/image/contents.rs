@@ -11,7 +11,8 @@ use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
 use super::index::{Entry, Index};
 use super::removal::Row;
 use super::table::{Table, is_of_tag_schema, named_subject};
-use crate::layout::{BlobError, Digest, Locked, Shared, Trash};
+use crate::layout::{BlobError, Locked, Shared, Trash};
+use crate::value::digest::Digest;
 
 /// Media types of images for one platform.
 const IMAGE_MANIFESTS: [&str; 2] = [

@@ -9,9 +9,9 @@ use std::borrow::Cow;
 use oci_spec::image::MediaType;
 
 use super::json::{Json, Kind, Text, Unexpected, is_member};
-use super::platform::Platform;
 use super::text::{self, Fate};
-use crate::layout::Digest;
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 /// Where in a document a descriptor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

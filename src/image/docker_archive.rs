@@ -14,10 +14,11 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use super::json::{Json, is_member};
-use super::reference::Reference;
 use super::text::{self, Fate};
 use crate::error::Error;
-use crate::layout::{Algorithm, Digest, DockerFile, Locked, RootEdit};
+use crate::layout::{DockerFile, Locked, RootEdit};
+use crate::value::digest::{Algorithm, Digest};
+use crate::value::reference::Reference;
 
 /// The two files, as far as they are there.
 #[derive(Clone, Debug, Default)]

@@ -15,8 +15,8 @@ use super::descriptor::{
     Class, Role, StrongestMediaType, classify, is_image_config, is_layer, read_platform,
 };
 use super::json::{InvalidJson, Json, Kind, Text, Unexpected};
-use super::platform::Platform;
-use crate::layout::Digest;
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 /// What a document is, by what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

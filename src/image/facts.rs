@@ -12,12 +12,13 @@ use jiff::Timestamp;
 use super::Contents;
 use super::config::{ImageConfig, Wanted};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
-use super::platform::Platform;
 use super::removed_parts::Cut;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
+use crate::layout::Locked;
 use crate::layout::parallel::Workers;
-use crate::layout::{Digest, Locked};
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 /// By image, and the platform that its entry declares.
 type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>, RandomState>;

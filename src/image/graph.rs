@@ -24,8 +24,9 @@ use super::document::{self, Child, DocumentKind, EdgeNote};
 use super::index::Entry;
 use super::json::InvalidJson;
 use crate::error::Error;
+use crate::layout::BlobError;
 use crate::layout::parallel::Workers;
-use crate::layout::{BlobError, Digest};
+use crate::value::digest::Digest;
 
 /// The largest document that is read, in bytes. Registries take 4 MiB; a cache with a hundred
 /// thousand layers has about 20.
@@ -663,7 +664,7 @@ pub(crate) mod tests {
     use std::sync::Mutex;
 
     use super::*;
-    use crate::layout::Algorithm;
+    use crate::value::digest::Algorithm;
 
     /// A store of blobs in memory, for tests of everything that works on graphs.
     #[derive(Default)]

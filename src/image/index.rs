@@ -13,10 +13,11 @@ use std::time::Instant;
 
 use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
 use super::json::{Json, Kind, Text, Unexpected, is_member};
-use super::platform::Platform;
 use super::text::{self, Fate};
 use crate::error::Error;
-use crate::layout::{Digest, Locked, TORN, TORN_RETRY};
+use crate::layout::{Locked, TORN, TORN_RETRY};
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 /// The annotation that containerd, BuildKit and `docker save` put the full name into.
 pub const NAME_ANNOTATION: &str = "io.containerd.image.name";

@@ -15,7 +15,7 @@ use std::ops::Range;
 
 use serde::de::IgnoredAny;
 
-use crate::layout::Digest;
+use crate::value::digest::Digest;
 
 /// How deep the lists and objects that somebody reads may be nested; those that are passed over
 /// may be as deep as they like.

@@ -7,7 +7,6 @@
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
 //! * `json`: JSON read where it lies; `text`: changes to it that leave the rest as it is
-//! * `reference`, `platform`: what people type
 //! * `containers`: lists of containers that engines print
 //! * `removal`: what the trash knows of a removal
 //! * `removed_parts`: what images lost of what their indexes list
@@ -31,9 +30,7 @@ pub mod facts;
 pub mod graph;
 pub mod index;
 pub mod json;
-pub mod platform;
 pub mod reach;
-pub mod reference;
 pub mod removal;
 pub mod removed_parts;
 pub mod rewrite;

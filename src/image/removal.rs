@@ -10,7 +10,8 @@ use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use super::index::{EntryEdit, Index, Spacing};
-use crate::layout::{Digest, DockerFile, RemovalId, RootEdit, Trash};
+use crate::layout::{DockerFile, RemovalId, RootEdit, Trash};
+use crate::value::digest::Digest;
 
 /// The version of the record that is written and understood.
 const VERSION: u32 = 1;

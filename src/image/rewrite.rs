@@ -11,7 +11,7 @@ use super::graph::{Graph, NodeId};
 use super::json::is_member;
 use super::removed_parts::Cut;
 use super::text::{self, Fate};
-use crate::layout::{Algorithm, Digest};
+use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
 #[derive(Clone, Debug, PartialEq, Eq)]

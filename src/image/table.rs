@@ -25,9 +25,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::graph::{Follow, Graph, NodeId};
 use super::index::{DANGLING_PREFIX, Entry};
 use super::reach::{Arrival, Reach, Start};
-use super::reference::{Reference, parse_canonical};
 use super::removed_parts::Cuts;
-use crate::layout::{Algorithm, Digest};
+use crate::value::digest::{Algorithm, Digest};
+use crate::value::reference::{Reference, parse_canonical};
 
 /// The name of a record.
 #[derive(Clone, Debug, PartialEq, Eq)]

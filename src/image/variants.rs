@@ -6,8 +6,8 @@ use std::rc::Rc;
 use super::config::ImageConfig;
 use super::descriptor::Role;
 use super::graph::{Graph, NodeId, NodeKind};
-use super::platform::Platform;
 use super::removed_parts::Cut;
+use crate::value::platform::Platform;
 
 /// One manifest of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,8 +16,9 @@ use std::sync::{Arc, Mutex};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
-use super::{Algorithm, Digest, Exclusive, Layout, Locked, describe};
+use super::{Exclusive, Layout, Locked, describe};
 use crate::error::Error;
+use crate::value::digest::{Algorithm, Digest};
 
 /// Why a blob could not be read. A *missing* blob is none of these: layouts may be sparse.
 #[derive(Debug, thiserror::Error)]

@@ -22,7 +22,6 @@
 )]
 
 mod blobs;
-mod digest;
 mod discover;
 mod lock;
 pub(crate) mod parallel;
@@ -41,7 +40,6 @@ use rustix::fs::{FileType, Mode, OFlags};
 use crate::error::Error;
 
 pub use blobs::{Ages, BlobError, BlobStat, Refusal};
-pub use digest::{Algorithm, Digest, InvalidDigest};
 pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};

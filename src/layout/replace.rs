@@ -17,8 +17,9 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::lock::IndexLock;
-use super::{Digest, DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
 use crate::error::Error;
+use crate::value::digest::Digest;
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]

@@ -26,8 +26,9 @@ use rustix::io::Errno;
 
 use super::blobs::open_regular;
 use super::replace::sync_directory;
-use super::{Algorithm, BlobError, BlobStat, Digest, Exclusive, Layout, Locked, TEMPORARY};
+use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TEMPORARY};
 use crate::error::{Error, Kind};
+use crate::value::digest::{Algorithm, Digest};
 
 /// The directory in the layout's root.
 pub const TRASH: &str = ".ocirm-trash";

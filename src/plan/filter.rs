@@ -10,10 +10,10 @@ use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::moment::parse_until;
 use crate::error::Error;
-use crate::image::reference::Reference;
 use crate::image::table::{Name, meaning};
+use crate::value::reference::Reference;
+use crate::value::time::parse_until;
 
 /// The filters of one command, understood.
 #[derive(Clone, Debug, Default)]

@@ -11,7 +11,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use crate::image::Contents;
 use crate::image::containers::Container;
 use crate::image::graph::{NodeId, NodeKind};
-use crate::image::reference::Reference;
+use crate::value::reference::Reference;
 
 /// What containers use in one layout.
 #[derive(Debug)]

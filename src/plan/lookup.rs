@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 
 use super::{Draft, Note, Refusal, RefusalClass};
 use crate::image::graph::NodeId;
-use crate::image::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::image::table::RecordId;
+use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
 
 /// What was found: one image.

@@ -5,7 +5,7 @@
 //! * `rmi`, `platform`, `untag`, `prune`: what each command removes
 //! * `in_use`: what containers speak for; `retention`: what `--keep` and `--keep-last` do
 //! * `restore`: what comes back from the trash
-//! * `filter`, `moment`: what `--filter` accepts
+//! * `filter`: what `--filter` accepts
 //!
 //! Every command works on a [`Draft`]: the image table as the arguments so far left it. When all
 //! are handled, [`Draft::finish`] lets the children and referrers follow what they belong to, and
@@ -15,7 +15,6 @@ pub mod facts;
 pub mod filter;
 pub mod in_use;
 pub mod lookup;
-pub mod moment;
 mod platform;
 pub mod prune;
 pub mod restore;
@@ -34,7 +33,7 @@ use crate::image::index::EntryEdit;
 use crate::image::reach::{Reach, Start};
 use crate::image::removed_parts::{Cut, Cuts};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
-use crate::layout::Digest;
+use crate::value::digest::Digest;
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]

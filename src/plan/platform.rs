@@ -8,11 +8,11 @@
 use super::rmi::RmiOptions;
 use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
 use crate::image::graph::NodeId;
-use crate::image::platform::Platform;
 use crate::image::removed_parts::Cut;
 use crate::image::rewrite::remaining_parts;
 use crate::image::table::{Name, RecordId};
 use crate::image::variants::{ConfigOf, Variant, variants};
+use crate::value::platform::Platform;
 use crate::words::listed;
 
 impl Draft<'_> {

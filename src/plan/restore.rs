@@ -14,7 +14,8 @@ use crate::image::reach::{Reach, Start};
 use crate::image::removal::{OldFile, Record, Row};
 use crate::image::removed_parts::Cuts;
 use crate::image::removed_parts::cuts;
-use crate::layout::{Digest, RemovalId, Trash};
+use crate::layout::{RemovalId, Trash};
+use crate::value::digest::Digest;
 use crate::words::quoted;
 
 /// A removal in the trash, understood.

@@ -9,10 +9,10 @@ use super::same_set::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass};
 use crate::image::containers::Container;
 use crate::image::graph::{Follow, NodeId};
-use crate::image::platform::Platform;
 use crate::image::table::{Kind, Name, RecordId};
 use crate::image::variants::ConfigOf;
-use crate::layout::Digest;
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 use crate::words::listed;
 
 /// What `rmi` was told beside the images.

@@ -6,8 +6,8 @@
 //! containerd image store, with one difference: a name that Docker would have written differently
 //! never goes along.
 
-use crate::image::reference::Reference;
 use crate::image::table::Name;
+use crate::value::reference::Reference;
 
 /// The name that the others are compared with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

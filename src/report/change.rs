@@ -18,8 +18,9 @@ use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
 use crate::image::index::EntryEdit;
 use crate::image::reach::{Descent, Reach, Start};
-use crate::layout::{Digest, RemovalId, Weight};
+use crate::layout::{RemovalId, Weight};
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
+use crate::value::digest::Digest;
 use crate::words::count;
 
 /// What a changing command has to say. Serialised, it is what `--format json` prints.

@@ -11,7 +11,7 @@ use crate::image::Contents;
 use crate::image::check::{Findings, word};
 use crate::image::descriptor::Role;
 use crate::image::graph::NodeId;
-use crate::layout::Digest;
+use crate::value::digest::Digest;
 use crate::words::count;
 
 /// How many missing blobs are listed without `-v`.

@@ -16,7 +16,7 @@ use unicode_width::UnicodeWidthStr as _;
 use super::escape::{json, visible};
 use super::template::{Field, InvalidTemplate, Template};
 use super::units::{age, size};
-use crate::layout::Digest;
+use crate::value::digest::Digest;
 
 /// One line of the list: one name of one image.
 #[derive(Clone, Debug, Serialize)]
@@ -598,7 +598,7 @@ fn long_table<L: Lines>(columns: &Columns<L>, out: &mut dyn Write) -> io::Result
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::layout::Algorithm;
+    use crate::value::digest::Algorithm;
 
     #[test]
     fn long_and_short_lists_look_the_same() {

@@ -8,8 +8,8 @@ use super::change::{ReportedError, refused};
 use super::console::Console;
 use super::escape::{json, visible};
 use super::units::size;
-use crate::layout::Digest;
 use crate::plan::restore::Restoration;
+use crate::value::digest::Digest;
 use crate::words::count;
 
 /// What `restore` has to say. Serialised, it is what `--format json` prints.

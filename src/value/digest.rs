@@ -36,7 +36,7 @@ impl Hash for Digest {
 }
 
 /// The name of a blob's file, as system calls want it.
-pub(super) enum FileName {
+pub(crate) enum FileName {
     /// 64 digits and the byte that ends them.
     Sha256([u8; 65]),
     /// Any other.
@@ -201,7 +201,7 @@ impl Digest {
     }
 
     /// [`Digest::encoded`], as system calls want it.
-    pub(super) fn file_name(&self) -> FileName {
+    pub(crate) fn file_name(&self) -> FileName {
         match &self.0 {
             Repr::Sha256(bytes) => {
                 let mut name = [0; 65];

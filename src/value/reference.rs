@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use crate::layout::{Algorithm, Digest};
+use super::digest::{Algorithm, Digest};
 
 /// The registry that a name without a domain belongs to.
 const DEFAULT_DOMAIN: &str = "docker.io";
