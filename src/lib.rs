@@ -42,6 +42,10 @@ pub mod words;
 
 pub mod value;
 
+pub mod json;
+
+pub(crate) mod workers;
+
 pub mod layout;
 
 pub mod image;

@@ -7,9 +7,9 @@
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 11] = [
-    "error", "words", "value", "layout", "image", "plan", "gc", "commit", "report", "cli",
-    "commands",
+const STAGES: [&str; 13] = [
+    "error", "words", "value", "json", "workers", "layout", "image", "plan", "gc", "commit",
+    "report", "cli", "commands",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

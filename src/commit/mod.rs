@@ -26,12 +26,12 @@ use crate::gc::{self, Garbage, GarbageBlob, Goes, Live, Turn};
 use crate::image::Contents;
 use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
-use crate::layout::parallel::Workers;
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit, Shared,
     Trash, Weight,
 };
 use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 use crate::plan::Draft;
 pub use restore::{Return, Returned, bring_back, put_back};

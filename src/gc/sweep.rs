@@ -12,9 +12,9 @@ use crate::image::Contents;
 use crate::image::descriptor::Class;
 use crate::image::document;
 use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
-use crate::layout::parallel::Workers;
 use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
 use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 /// The blobs of a layout as they lie on the disk.
 pub trait Stored: Sync {

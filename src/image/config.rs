@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::descriptor::platform_member;
-use super::json::{Json, Kind, Unexpected};
+use crate::json::read::{Json, Kind, Unexpected};
 use crate::value::platform::Platform;
 
 /// What an image's config says.

@@ -8,8 +8,9 @@ use std::borrow::Cow;
 
 use oci_spec::image::MediaType;
 
-use super::json::{Json, Kind, Text, Unexpected, is_member};
-use super::text::{self, Fate};
+use crate::json::edit;
+use crate::json::edit::Fate;
+use crate::json::read::{Json, Kind, Text, Unexpected, is_member};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -202,8 +203,8 @@ pub(super) fn platform_member(
 
 /// The text of a descriptor with another digest and size.
 pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
-    let members = text::parts(descriptor);
-    text::edit(descriptor, &members, |number| {
+    let members = edit::parts(descriptor);
+    edit::edit(descriptor, &members, |number| {
         let part = &members[number];
         let key = part.key(descriptor);
         let value = if is_member(&key, "digest") {

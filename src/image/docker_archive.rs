@@ -13,9 +13,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::json::{Json, is_member};
-use super::text::{self, Fate};
 use crate::error::Error;
+use crate::json::edit;
+use crate::json::edit::Fate;
+use crate::json::read::{Json, is_member};
 use crate::layout::{DockerFile, Locked, RootEdit};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::Reference;
@@ -99,8 +100,8 @@ impl DockerArchive {
             }
         };
         if let Some((text, items)) = &self.manifest {
-            let parts = text::parts(text);
-            let new = text::edit(text, &parts, |number| {
+            let parts = edit::parts(text);
+            let new = edit::edit(text, &parts, |number| {
                 if !text[parts[number].value.clone()].starts_with('{') {
                     return Fate::Keep;
                 }
@@ -116,19 +117,19 @@ impl DockerArchive {
             edit(DockerFile::Manifest, text, new);
         }
         if let Some(text) = &self.repositories {
-            let parts = text::parts(text);
-            let new = text::edit(text, &parts, |number| {
+            let parts = edit::parts(text);
+            let new = edit::edit(text, &parts, |number| {
                 let part = &parts[number];
                 let (repository, value) = (part.key(text), &text[part.value.clone()]);
-                let tags = text::parts(value);
-                let is_gone = |tag: &text::Part| {
+                let tags = edit::parts(value);
+                let is_gone = |tag: &edit::Part| {
                     let tag = tag.key(value);
                     normalised(&format!("{repository}:{tag}")).is_some_and(|n| gone.contains(&n))
                 };
                 if !tags.is_empty() && tags.iter().all(is_gone) {
                     return Fate::Drop;
                 }
-                let kept = text::edit(value, &tags, |number| {
+                let kept = edit::edit(value, &tags, |number| {
                     if is_gone(&tags[number]) {
                         Fate::Drop
                     } else {
@@ -174,16 +175,16 @@ impl Item {
 
 /// The text of an item without some of its names.
 fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
-    let members = text::parts(item);
-    text::edit(item, &members, |number| {
+    let members = edit::parts(item);
+    edit::edit(item, &members, |number| {
         let part = &members[number];
         let key = part.key(item);
         let list = &item[part.value.clone()];
         if !is_member(&key, "RepoTags") || !list.starts_with('[') {
             return Fate::Keep;
         }
-        let tags = text::parts(list);
-        let kept = text::edit(list, &tags, |number| {
+        let tags = edit::parts(list);
+        let kept = edit::edit(list, &tags, |number| {
             match parsed.names.get(number).and_then(Option::as_ref) {
                 Some(name) if gone.contains(name) => Fate::Drop,
                 _ => Fate::Keep,

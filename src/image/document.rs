@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::descriptor::{
     Class, Role, StrongestMediaType, classify, is_image_config, is_layer, read_platform,
 };
-use super::json::{InvalidJson, Json, Kind, Text, Unexpected};
+use crate::json::read::{InvalidJson, Json, Kind, Text, Unexpected};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 

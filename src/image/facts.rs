@@ -16,9 +16,9 @@ use super::removed_parts::Cut;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
 use crate::layout::Locked;
-use crate::layout::parallel::Workers;
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
+use crate::workers::Workers;
 
 /// By image, and the platform that its entry declares.
 type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>, RandomState>;

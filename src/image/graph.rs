@@ -22,11 +22,11 @@ use indexmap::IndexSet;
 use super::descriptor::{Class, Role, classify};
 use super::document::{self, Child, DocumentKind, EdgeNote};
 use super::index::Entry;
-use super::json::InvalidJson;
 use crate::error::Error;
+use crate::json::read::InvalidJson;
 use crate::layout::BlobError;
-use crate::layout::parallel::Workers;
 use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 /// The largest document that is read, in bytes. Registries take 4 MiB; a cache with a hundred
 /// thousand layers has about 20.

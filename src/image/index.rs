@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
-use super::json::{Json, Kind, Text, Unexpected, is_member};
-use super::text::{self, Fate};
 use crate::error::Error;
+use crate::json::edit;
+use crate::json::edit::Fate;
+use crate::json::read::{Json, Kind, Text, Unexpected, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
@@ -231,15 +232,15 @@ impl Index {
         if edits.is_empty() {
             return None;
         }
-        let parts: Vec<text::Part> = self
+        let parts: Vec<edit::Part> = self
             .ranges
             .iter()
-            .map(|range| text::Part {
+            .map(|range| edit::Part {
                 key: 0..0,
                 value: range.clone(),
             })
             .collect();
-        Some(text::edit(&self.text, &parts, |position| {
+        Some(edit::edit(&self.text, &parts, |position| {
             match edits.get(&position) {
                 None => Fate::Keep,
                 Some(EntryEdit::Remove) => Fate::Drop,
@@ -306,18 +307,18 @@ impl Index {
 /// The text of an entry that lost its name: [`NAME_ANNOTATION`] holds the dangling name,
 /// [`REF_ANNOTATION`] is gone, and the rest stays as it was.
 fn dangling_text(entry: &str, digest: &Digest) -> String {
-    let members = text::parts(entry);
+    let members = edit::parts(entry);
     let value = format!("\"{DANGLING_PREFIX}{digest}\"");
-    text::edit(entry, &members, |number| {
+    edit::edit(entry, &members, |number| {
         let part = &members[number];
         if !is_member(part.key(entry), "annotations") {
             return Fate::Keep;
         }
         let annotations = &entry[part.value.clone()];
-        let inner = text::parts(annotations);
+        let inner = edit::parts(annotations);
         // The new name takes the place of the old one; of several names, of the first.
         let mut named = false;
-        let new = text::edit(annotations, &inner, |number| {
+        let new = edit::edit(annotations, &inner, |number| {
             let part = &inner[number];
             let name = part.key(annotations);
             if name != NAME_ANNOTATION && name != REF_ANNOTATION {

@@ -6,7 +6,6 @@
 //! * `graph`: all blobs that index.json leads to, and what leads to what
 //! * `reach`: which of them some starting points lead to
 //! * `table`: what each entry is to a user: named, dangling, part of another image
-//! * `json`: JSON read where it lies; `text`: changes to it that leave the rest as it is
 //! * `containers`: lists of containers that engines print
 //! * `removal`: what the trash knows of a removal
 //! * `removed_parts`: what images lost of what their indexes list
@@ -29,13 +28,11 @@ pub mod document;
 pub mod facts;
 pub mod graph;
 pub mod index;
-pub mod json;
 pub mod reach;
 pub mod removal;
 pub mod removed_parts;
 pub mod rewrite;
 pub mod table;
-mod text;
 pub mod tree;
 pub mod usage;
 pub mod variants;

@@ -8,9 +8,10 @@ use std::collections::{HashMap, HashSet};
 
 use super::descriptor::retargeted;
 use super::graph::{Graph, NodeId};
-use super::json::is_member;
 use super::removed_parts::Cut;
-use super::text::{self, Fate};
+use crate::json::edit;
+use crate::json::edit::Fate;
+use crate::json::read::is_member;
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -108,15 +109,15 @@ pub fn without(
 }
 
 fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> String {
-    let members = text::parts(text);
-    text::edit(text, &members, |number| {
+    let members = edit::parts(text);
+    edit::edit(text, &members, |number| {
         let part = &members[number];
         if !is_member(part.key(text), "manifests") {
             return Fate::Keep;
         }
         let list = &text[part.value.clone()];
-        let elements = text::parts(list);
-        let new = text::edit(list, &elements, |number| {
+        let elements = edit::parts(list);
+        let new = edit::edit(list, &elements, |number| {
             let element = &list[elements[number].value.clone()];
             match digest_of(element) {
                 Some(digest) if gone.contains(&digest) => Fate::Drop,
@@ -137,7 +138,7 @@ fn digest_of(descriptor: &str) -> Option<String> {
     if !descriptor.starts_with('{') {
         return None;
     }
-    let part = text::parts(descriptor)
+    let part = edit::parts(descriptor)
         .into_iter()
         .find(|part| is_member(part.key(descriptor), "digest"))?;
     serde_json::from_str(&descriptor[part.value]).ok()

@@ -24,7 +24,6 @@
 mod blobs;
 mod discover;
 mod lock;
-pub(crate) mod parallel;
 mod replace;
 mod trash;
 

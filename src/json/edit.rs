@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::json::{Json, Kind};
+use super::read::{Json, Kind};
 
 /// One member of an object or one element of an array, as ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
