@@ -48,6 +48,8 @@ pub(crate) mod workers;
 
 pub mod layout;
 
+pub mod oci;
+
 pub mod image;
 
 pub mod plan;

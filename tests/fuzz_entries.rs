@@ -242,5 +242,5 @@ fn a_record_that_somebody_edited_does_not_break_the_index() {
     // Restored without its blanks or refused, but never an index.json that is none.
     restored.unwrap();
     let bytes = std::fs::read(layout.join("index.json")).unwrap();
-    assert!(ocirm::image::index::Index::parse(bytes).is_ok());
+    assert!(ocirm::oci::index::Index::parse(bytes).is_ok());
 }

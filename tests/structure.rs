@@ -7,8 +7,8 @@
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 13] = [
-    "error", "words", "value", "json", "workers", "layout", "image", "plan", "gc", "commit",
+const STAGES: [&str; 14] = [
+    "error", "words", "value", "json", "workers", "layout", "oci", "image", "plan", "gc", "commit",
     "report", "cli", "commands",
 ];
 

@@ -4,8 +4,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
-use ocirm::image::index::{DANGLING_PREFIX, Entry, EntryEdit, Index};
-use ocirm::image::removal::Record;
+use ocirm::oci::index::{DANGLING_PREFIX, Entry, EntryEdit, Index};
+use ocirm::oci::trash_record::Record;
 use ocirm::value::digest::{Algorithm, Digest};
 
 /// Of longer lists only so many entries are edited one by one, for the sake of time.

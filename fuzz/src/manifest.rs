@@ -1,9 +1,10 @@
 //! Manifests and whatever else lists descriptors: every reference that another reader sees is
 //! seen, and none of them can lead out of the directory of blobs.
 
-use ocirm::image::config::ImageConfig;
-use ocirm::image::descriptor::{Class, Role, classify};
-use ocirm::image::document::{self, Document, DocumentKind};
+use ocirm::oci::config::ImageConfig;
+use ocirm::oci::descriptor::{Class, Role, classify};
+use ocirm::oci::manifest;
+use ocirm::oci::manifest::{Document, DocumentKind};
 use ocirm::value::digest::Digest;
 use serde::de::IgnoredAny;
 use serde_json::{Map, Value};
@@ -12,7 +13,7 @@ use serde_json::{Map, Value};
 pub fn manifest(input: &[u8]) -> bool {
     ImageConfig::parse(input);
     let other = serde_json::from_slice::<Map<String, Value>>(input);
-    let Ok(document) = document::parse(input) else {
+    let Ok(document) = manifest::parse(input) else {
         assert!(other.is_err(), "an object was refused");
         return false;
     };
@@ -36,8 +37,8 @@ pub fn manifest(input: &[u8]) -> bool {
         assert!(document.has_references);
     }
     let spaced = [b" \n", input, b"\t\r\n"].concat();
-    assert!(document::parse(&spaced).is_ok_and(|spaced| spaced == document));
-    assert!(document::parse(&[input, b"}"].concat()).is_err());
+    assert!(manifest::parse(&spaced).is_ok_and(|spaced| spaced == document));
+    assert!(manifest::parse(&[input, b"}"].concat()).is_err());
     if let Ok(members) = other {
         assert_all_seen(&members, &document);
     }
@@ -86,7 +87,7 @@ fn assert_all_seen(members: &Map<String, Value>, document: &Document) {
                     continue;
                 };
                 // Of several media types the one that says most counts, so it says no less.
-                let is_it = |child: &document::Child| {
+                let is_it = |child: &manifest::Child| {
                     child.role == role
                         && child.digest == digest
                         && (media_type.is_none() || child.class >= classify(media_type, role))

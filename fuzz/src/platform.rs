@@ -1,6 +1,6 @@
 //! Platforms: as people type them, and as documents store them.
 
-use ocirm::image::descriptor::platform_of_json;
+use ocirm::oci::descriptor::platform_of_json;
 use ocirm::value::platform::{Platform, parse_list};
 
 /// Reads a list of platforms, and the same bytes as the platform of a document.

@@ -3,8 +3,8 @@
 
 use std::collections::BTreeMap;
 
-use ocirm::image::index::{EntryEdit, Index};
-use ocirm::image::removal::Record;
+use ocirm::oci::index::{EntryEdit, Index};
+use ocirm::oci::trash_record::Record;
 
 /// Reads a record, writes it, and puts its rows into an index.json and takes them out again.
 pub fn removal(input: &[u8]) -> bool {
@@ -26,7 +26,7 @@ pub fn removal(input: &[u8]) -> bool {
     for (again, row) in again.rows.iter().zip(&record.rows) {
         assert_eq!(again.position, row.position);
         assert_eq!(again.entry.get(), row.entry.get());
-        let text = |row: &ocirm::image::removal::Row| {
+        let text = |row: &ocirm::oci::trash_record::Row| {
             let text = row.replaced_by.as_ref();
             text.map(|text| text.get().to_owned())
         };

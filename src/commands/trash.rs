@@ -9,9 +9,10 @@ use super::Session;
 use crate::commit::put_back;
 use crate::gc::{self, Garbage};
 use crate::image::Contents;
-use crate::image::removal::{self, Record};
 use crate::image::removed_parts;
 use crate::layout::{Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
+use crate::oci::trash_record;
+use crate::oci::trash_record::Record;
 use crate::plan::restore::Removed;
 use crate::report::units::size;
 use crate::value::digest::Digest;
@@ -27,7 +28,7 @@ pub(super) fn reappeared<M>(
         return Ok((trash, Vec::new()));
     }
     let contents = session.load_with(layout, &[], &trash)?;
-    let records = removal::records(&trash);
+    let records = trash_record::records(&trash);
     let named = records.iter().map(|(id, record)| (*id, record));
     let cuts = removed_parts::cuts(named, &trash, &contents.graph);
     let mut back = gc::reappeared(&contents, &trash, cuts);
@@ -71,7 +72,7 @@ pub(super) fn bytes<'d, M>(
 
 /// The removals in the trash that are understood, oldest first, with what their entries lead to.
 pub(super) fn removed<M>(layout: &Locked<M>, trash: &Trash) -> Vec<Removed> {
-    let records = removal::records(trash).into_iter();
+    let records = trash_record::records(trash).into_iter();
     records
         .map(|(id, record)| Removed {
             id: id.clone(),
@@ -96,7 +97,7 @@ fn needed<M>(
     trash: &Trash,
     apart_from: &[RemovalId],
 ) -> HashMap<Digest, RemovalId> {
-    let mut known: HashMap<&RemovalId, Record> = removal::records(trash).into_iter().collect();
+    let mut known: HashMap<&RemovalId, Record> = trash_record::records(trash).into_iter().collect();
     let is_left = |id: &RemovalId| !apart_from.contains(id);
     let removals = trash.removals().iter().filter(|one| is_left(&one.id));
     let removals: Vec<(RemovalId, Contents)> = removals

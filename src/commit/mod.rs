@@ -24,12 +24,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::gc::{self, Garbage, GarbageBlob, Goes, Live, Turn};
 use crate::image::Contents;
-use crate::image::index::{EntryEdit, Index};
 use crate::image::rewrite::NewBlob;
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit, Shared,
     Trash, Weight,
 };
+use crate::oci::index::{EntryEdit, Index};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 

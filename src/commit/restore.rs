@@ -7,10 +7,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
-use crate::image::removal::Record;
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, PutBack, RemovalId, RootEdit, Trash,
 };
+use crate::oci::trash_record::Record;
 use crate::value::digest::Digest;
 
 /// Everything that comes back.

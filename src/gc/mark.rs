@@ -4,10 +4,10 @@ use std::collections::BTreeSet;
 
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
-use crate::image::index::EntryEdit;
 use crate::image::reach::{Reach, Start};
 use crate::image::table::{Kind, RecordId};
 use crate::layout::RootEdit;
+use crate::oci::index::EntryEdit;
 use crate::plan::Plan;
 
 /// What stays, and because of whom.

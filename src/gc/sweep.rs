@@ -9,10 +9,10 @@ use jiff::Timestamp;
 use super::Live;
 use crate::error::Error;
 use crate::image::Contents;
-use crate::image::descriptor::Class;
-use crate::image::document;
 use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
+use crate::oci::descriptor::Class;
+use crate::oci::manifest;
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -494,7 +494,7 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
         let Some(bytes) = stored.read(&digest) else {
             continue;
         };
-        if let Ok(document) = document::parse(&bytes) {
+        if let Ok(document) = manifest::parse(&bytes) {
             for child in document.children {
                 if needed.insert(child.digest.clone()) && child.class > Class::Leaf {
                     stack.push(child.digest);
@@ -507,7 +507,7 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::image::index::Index;
+    use crate::oci::index::Index;
     use crate::plan::Draft;
     use crate::value::digest::Algorithm;
 

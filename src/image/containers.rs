@@ -15,7 +15,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::descriptor::platform_of_json;
+use crate::oci::descriptor::platform_of_json;
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::platform::Platform;
 use crate::value::reference::id_prefix;

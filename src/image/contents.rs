@@ -4,14 +4,14 @@ use std::collections::HashSet;
 
 use foldhash::fast::RandomState;
 
-use super::descriptor::{Class, Role};
-use super::docker_archive::{DockerArchive, Item};
-use super::document::Child;
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
-use super::index::{Entry, Index};
-use super::removal::Row;
 use super::table::{Table, is_of_tag_schema, named_subject};
 use crate::layout::{BlobError, Locked, Shared, Trash};
+use crate::oci::descriptor::{Class, Role};
+use crate::oci::docker_archive::{DockerArchive, Item};
+use crate::oci::index::{Entry, Index};
+use crate::oci::manifest::Child;
+use crate::oci::trash_record::Row;
 use crate::value::digest::Digest;
 
 /// Media types of images for one platform.

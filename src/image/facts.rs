@@ -10,12 +10,12 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::Contents;
-use super::config::{ImageConfig, Wanted};
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use super::removed_parts::Cut;
 use super::table::{Record, RecordId};
 use super::variants::{Variant, config_node, variants};
 use crate::layout::Locked;
+use crate::oci::config::{ImageConfig, Wanted};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;

@@ -19,12 +19,13 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use super::descriptor::{Class, Role, classify};
-use super::document::{self, Child, DocumentKind, EdgeNote};
-use super::index::Entry;
 use crate::error::Error;
 use crate::json::read::InvalidJson;
 use crate::layout::BlobError;
+use crate::oci::descriptor::{Class, Role, classify};
+use crate::oci::index::Entry;
+use crate::oci::manifest;
+use crate::oci::manifest::{Child, DocumentKind, EdgeNote};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -185,7 +186,7 @@ impl Wish {
         match read(&self.digest, self.size, bytes) {
             Ok(false) => Found::Missing,
             Ok(true) => {
-                let mut document = document::parse(bytes);
+                let mut document = manifest::parse(bytes);
                 if let Ok(document) = &mut document {
                     document.children.retain(is_asked);
                 }
@@ -206,7 +207,7 @@ enum Found {
     Failed(BlobError),
     Bytes {
         size: u64,
-        document: Result<document::Document, InvalidJson>,
+        document: Result<manifest::Document, InvalidJson>,
         looks_like: bool,
     },
 }
@@ -365,7 +366,7 @@ impl Graph {
     fn connect(
         &mut self,
         from: NodeId,
-        document: document::Document,
+        document: manifest::Document,
         queue: &mut VecDeque<(NodeId, Option<u64>)>,
     ) {
         let start = self.edges.len();

@@ -6,8 +6,8 @@
 use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, NodeId};
-use super::removal::Record;
 use crate::layout::{RemovalId, Trash};
+use crate::oci::trash_record::Record;
 
 /// Nodes that an image lost although its index still lists them: platforms that were removed.
 pub type Cut = HashSet<NodeId>;

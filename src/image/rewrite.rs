@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::descriptor::retargeted;
 use super::graph::{Graph, NodeId};
 use super::removed_parts::Cut;
 use crate::json::edit;
 use crate::json::edit::Fate;
 use crate::json::read::is_member;
+use crate::oci::descriptor::retargeted;
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.

@@ -23,9 +23,9 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
-use super::index::{DANGLING_PREFIX, Entry};
 use super::reach::{Arrival, Reach, Start};
 use super::removed_parts::Cuts;
+use crate::oci::index::{DANGLING_PREFIX, Entry};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::{Reference, parse_canonical};
 
@@ -776,8 +776,8 @@ impl<'a, 'b> Walk<'a, 'b> {
 #[cfg(test)]
 mod tests {
     use super::super::graph::tests::{Store, entry};
-    use super::super::index::Entry;
     use super::*;
+    use crate::oci::index::Entry;
 
     fn named(digest: &Digest, name: &str) -> Entry {
         Entry {

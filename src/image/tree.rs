@@ -7,10 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Contents;
-use super::descriptor::Role;
 use super::graph::{NodeId, NodeKind};
 use super::table::Kind;
 use super::variants::{ConfigOf, config_node};
+use crate::oci::descriptor::Role;
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

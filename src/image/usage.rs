@@ -136,8 +136,8 @@ fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
 #[cfg(test)]
 mod tests {
     use super::super::graph::tests::Store;
-    use super::super::index::Index;
     use super::*;
+    use crate::oci::index::Index;
 
     #[test]
     fn unique_bytes_are_those_that_no_other_image_has() {

@@ -3,10 +3,10 @@
 use std::collections::HashSet;
 use std::rc::Rc;
 
-use super::config::ImageConfig;
-use super::descriptor::Role;
 use super::graph::{Graph, NodeId, NodeKind};
 use super::removed_parts::Cut;
+use crate::oci::config::ImageConfig;
+use crate::oci::descriptor::Role;
 use crate::value::platform::Platform;
 
 /// One manifest of an image.

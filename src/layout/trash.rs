@@ -8,7 +8,7 @@
 //! ```
 //!
 //! A record is durable before the change that it records, so whatever happens, the trash knows at
-//! least what is gone. What a record says is [`crate::image::removal`]'s business.
+//! least what is gone. What a record says is [`crate::oci::trash_record`]'s business.
 //!
 //! No directory below is entered through a symbolic link, and nothing is removed but records and
 //! files whose names are valid digests; whatever else somebody puts there stays.

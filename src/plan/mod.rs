@@ -29,10 +29,10 @@ use in_use::Uses;
 
 use crate::image::Contents;
 use crate::image::graph::{Follow, Graph, NodeId};
-use crate::image::index::EntryEdit;
 use crate::image::reach::{Reach, Start};
 use crate::image::removed_parts::{Cut, Cuts};
 use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
+use crate::oci::index::EntryEdit;
 use crate::value::digest::Digest;
 
 /// What a command does to a layout, and says about it.
@@ -290,7 +290,7 @@ impl<'a> Draft<'a> {
             set.sort_by_key(|id| match self.states[id.index()] {
                 State::Dangling => format!(
                     "{}{}",
-                    crate::image::index::DANGLING_PREFIX,
+                    crate::oci::index::DANGLING_PREFIX,
                     self.graph().digest(target)
                 ),
                 _ => self.record(*id).key().to_owned(),
@@ -542,7 +542,7 @@ mod tests {
     use super::rmi::RmiOptions;
     use super::*;
     use crate::image::graph::tests::Store;
-    use crate::image::index::Index;
+    use crate::oci::index::Index;
 
     /// A layout in memory: names with letters for images, as in `web:1=A`. An image's letter makes
     /// its content; `A<B` says that image A was built from B.

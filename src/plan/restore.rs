@@ -9,12 +9,12 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Draft, Refusal, RefusalClass};
 use crate::image::Contents;
 use crate::image::graph::{Follow, NodeId};
-use crate::image::index::Spacing;
 use crate::image::reach::{Reach, Start};
-use crate::image::removal::{OldFile, Record, Row};
 use crate::image::removed_parts::Cuts;
 use crate::image::removed_parts::cuts;
 use crate::layout::{RemovalId, Trash};
+use crate::oci::index::Spacing;
+use crate::oci::trash_record::{OldFile, Record, Row};
 use crate::value::digest::Digest;
 use crate::words::quoted;
 

@@ -148,7 +148,7 @@ impl Draft<'_> {
         for id in records {
             let name = if self.is_dangling(*id) {
                 let digest = self.graph().digest(self.record(*id).target);
-                format!("{}{digest}", crate::image::index::DANGLING_PREFIX)
+                format!("{}{digest}", crate::oci::index::DANGLING_PREFIX)
             } else {
                 self.shown(*id)
             };

@@ -9,8 +9,8 @@ use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::image::Contents;
 use crate::image::check::{Findings, word};
-use crate::image::descriptor::Role;
 use crate::image::graph::NodeId;
+use crate::oci::descriptor::Role;
 use crate::value::digest::Digest;
 use crate::words::count;
 

@@ -5,7 +5,7 @@
 //! stands, and whatever digests it names still count as roots.
 //!
 //! What an entry *is* in the eyes of a user (an image, dangling, a referrer) is decided in
-//! [`super::table`].
+//! [`crate::snapshot::records`].
 
 use std::ops::Range;
 use std::sync::Arc;

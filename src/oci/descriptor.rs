@@ -1,7 +1,7 @@
 //! Descriptors: what all references from a document to a blob have in common, wherever they stand.
 //!
 //! What a media type says about the blob, which of several media types counts, the platform, and the
-//! text of a descriptor that is to lead elsewhere. Whole documents are read in [`super::document`]
+//! text of a descriptor that is to lead elsewhere. Whole documents are read in [`super::manifest`]
 //! and [`super::index`].
 
 use std::borrow::Cow;
