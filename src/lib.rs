@@ -50,6 +50,8 @@ pub mod layout;
 
 pub mod oci;
 
+pub mod snapshot;
+
 pub mod image;
 
 pub mod plan;

@@ -8,11 +8,11 @@ use super::{ATTEMPTS, PAUSE, Session, open_to_change};
 use crate::cli::{ChangeFormat, RestoreArgs};
 use crate::commit::{Return, Returned, bring_back};
 use crate::error::{Error, Kind};
-use crate::image::Contents;
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::restore::RestoreReport;
 use crate::report::to_stdout;
+use crate::snapshot::Contents;
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {

@@ -8,13 +8,13 @@ use jiff::Timestamp;
 use super::Session;
 use crate::commit::put_back;
 use crate::gc::{self, Garbage};
-use crate::image::Contents;
-use crate::image::removed_parts;
 use crate::layout::{Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record;
 use crate::oci::trash_record::Record;
 use crate::plan::restore::Removed;
 use crate::report::units::size;
+use crate::snapshot::Contents;
+use crate::snapshot::removed_parts;
 use crate::value::digest::Digest;
 use crate::words::count;
 

@@ -5,9 +5,9 @@ use super::trash::Disposal;
 use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;
 use crate::gc::Garbage;
-use crate::image::Contents;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
+use crate::snapshot::Contents;
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
     let (path, references) = locate(session, args.references)?;

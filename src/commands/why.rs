@@ -9,15 +9,15 @@ use super::locate::locate;
 use super::{Session, open_to_look};
 use crate::cli::{ChangeFormat, WhyArgs};
 use crate::error::{Error, Kind};
-use crate::image::Contents;
 use crate::image::check::word;
-use crate::image::graph::NodeId;
-use crate::image::table::Record;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
 use crate::report::to_stdout;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::NodeId;
+use crate::snapshot::records::Record;
 use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 

@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use crate::image::Contents;
-use crate::image::graph::{Follow, NodeId};
-use crate::image::reach::{Reach, Start};
-use crate::image::table::{Kind, RecordId};
 use crate::layout::RootEdit;
 use crate::oci::index::EntryEdit;
 use crate::plan::Plan;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::records::{Kind, RecordId};
 
 /// What stays, and because of whom.
 #[derive(Clone, Debug, Default)]

@@ -13,7 +13,7 @@
 //!
 //! Never garbage: a file whose name is no digest, a blob of an unknown algorithm, a directory that
 //! other layouts may share, and anything at all when a document could not be read
-//! ([`crate::image::graph::Graph::refuse_damage`]).
+//! ([`crate::snapshot::graph::Graph::refuse_damage`]).
 
 mod mark;
 mod sweep;

@@ -8,11 +8,11 @@ use jiff::Timestamp;
 
 use super::Live;
 use crate::error::Error;
-use crate::image::Contents;
-use crate::image::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 

@@ -3,12 +3,12 @@
 use std::collections::HashMap;
 
 use super::mark;
-use crate::image::Contents;
-use crate::image::graph::Follow;
-use crate::image::reach::{Reach, Start};
-use crate::image::removed_parts::Cuts;
 use crate::layout::{RemovalId, Trash};
 use crate::plan::Draft;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::Follow;
+use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::removed_parts::Cuts;
 use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it

@@ -3,9 +3,9 @@
 //! Missing blobs are listed and are no damage, because layouts may be sparse. Damage is a blob that
 //! is there and is not what its descriptor promises.
 
-use super::Contents;
-use super::graph::{NodeId, NodeKind};
 use crate::layout::{BlobError, Locked};
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::digest::Digest;
 
 /// What was found.

@@ -9,13 +9,13 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::Contents;
-use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
-use super::removed_parts::Cut;
-use super::table::{Record, RecordId};
-use super::variants::{Variant, config_node, variants};
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
+use crate::snapshot::platform_manifests::{Variant, config_node, variants};
+use crate::snapshot::records::{Record, RecordId};
+use crate::snapshot::removed_parts::Cut;
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;

@@ -6,12 +6,12 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::graph::{Graph, NodeId};
-use super::removed_parts::Cut;
 use crate::json::edit;
 use crate::json::edit::Fate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
+use crate::snapshot::graph::{Graph, NodeId};
+use crate::snapshot::removed_parts::Cut;
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -146,8 +146,8 @@ fn digest_of(descriptor: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::tests::{Store, entry};
     use super::*;
+    use crate::snapshot::graph::tests::{Store, entry};
 
     #[test]
     fn a_rewritten_index_lacks_the_elements_and_differs_in_nothing_else() {

@@ -6,11 +6,11 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::Contents;
-use super::graph::{NodeId, NodeKind};
-use super::table::Kind;
-use super::variants::{ConfigOf, config_node};
 use crate::oci::descriptor::Role;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{NodeId, NodeKind};
+use crate::snapshot::platform_manifests::{ConfigOf, config_node};
+use crate::snapshot::records::Kind;
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -5,9 +5,9 @@ use std::ops::Index;
 
 use foldhash::fast::RandomState;
 
-use super::Contents;
-use super::graph::NodeId;
-use super::table::RecordId;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::NodeId;
+use crate::snapshot::records::RecordId;
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -135,9 +135,9 @@ fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::tests::Store;
     use super::*;
     use crate::oci::index::Index;
+    use crate::snapshot::graph::tests::Store;
 
     #[test]
     fn unique_bytes_are_those_that_no_other_image_has() {

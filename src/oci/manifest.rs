@@ -7,7 +7,7 @@
 //! failing the rest. A digest that breaks the grammar names no file that could be swept, and is
 //! passed over too.
 //!
-//! Which blobs are documents at all is said by [`super::descriptor::classify`]; reading them is [`super::graph`]'s.
+//! Which blobs are documents at all is said by [`super::descriptor::classify`]; reading them is [`crate::snapshot`]'s.
 
 use std::sync::Arc;
 

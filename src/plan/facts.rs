@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 
 use crate::image::facts;
-use crate::image::table::RecordId;
+use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
 pub trait Facts {

@@ -8,9 +8,9 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::image::Contents;
 use crate::image::containers::Container;
-use crate::image::graph::{NodeId, NodeKind};
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::reference::Reference;
 
 /// What containers use in one layout.

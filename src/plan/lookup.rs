@@ -7,8 +7,8 @@
 use std::collections::BTreeSet;
 
 use super::{Draft, Note, Refusal, RefusalClass};
-use crate::image::graph::NodeId;
-use crate::image::table::RecordId;
+use crate::snapshot::graph::NodeId;
+use crate::snapshot::records::RecordId;
 use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
 

@@ -27,12 +27,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use in_use::Uses;
 
-use crate::image::Contents;
-use crate::image::graph::{Follow, Graph, NodeId};
-use crate::image::reach::{Reach, Start};
-use crate::image::removed_parts::{Cut, Cuts};
-use crate::image::table::{Claims, Kind, Name, Record, RecordId, Table};
 use crate::oci::index::EntryEdit;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Follow, Graph, NodeId};
+use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::records::{Claims, Kind, Name, Record, RecordId, Table};
+use crate::snapshot::removed_parts::{Cut, Cuts};
 use crate::value::digest::Digest;
 
 /// What a command does to a layout, and says about it.
@@ -541,8 +541,8 @@ impl Plan {
 mod tests {
     use super::rmi::RmiOptions;
     use super::*;
-    use crate::image::graph::tests::Store;
     use crate::oci::index::Index;
+    use crate::snapshot::graph::tests::Store;
 
     /// A layout in memory: names with letters for images, as in `web:1=A`. An image's letter makes
     /// its content; `A<B` says that image A was built from B.

@@ -7,11 +7,11 @@
 
 use super::rmi::RmiOptions;
 use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
-use crate::image::graph::NodeId;
-use crate::image::removed_parts::Cut;
 use crate::image::rewrite::remaining_parts;
-use crate::image::table::{Name, RecordId};
-use crate::image::variants::{ConfigOf, Variant, variants};
+use crate::snapshot::graph::NodeId;
+use crate::snapshot::platform_manifests::{ConfigOf, Variant, variants};
+use crate::snapshot::records::{Name, RecordId};
+use crate::snapshot::removed_parts::Cut;
 use crate::value::platform::Platform;
 use crate::words::listed;
 

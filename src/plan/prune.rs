@@ -11,7 +11,7 @@ use super::facts::Facts;
 use super::filter::Filters;
 use super::retention::Retention;
 use super::{Action, Draft, Note};
-use crate::image::table::{Kind, Record, RecordId};
+use crate::snapshot::records::{Kind, Record, RecordId};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]

@@ -7,14 +7,14 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::{Draft, Refusal, RefusalClass};
-use crate::image::Contents;
-use crate::image::graph::{Follow, NodeId};
-use crate::image::reach::{Reach, Start};
-use crate::image::removed_parts::Cuts;
-use crate::image::removed_parts::cuts;
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
 use crate::oci::trash_record::{OldFile, Record, Row};
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::removed_parts::Cuts;
+use crate::snapshot::removed_parts::cuts;
 use crate::value::digest::Digest;
 use crate::words::quoted;
 

@@ -12,8 +12,8 @@ use jiff::Timestamp;
 use super::facts::Facts;
 use super::filter::Pattern;
 use super::{Draft, KeptImage, State};
-use crate::image::graph::{Link, NodeId};
-use crate::image::table::{Kind, Name, Record, RecordId, meaning};
+use crate::snapshot::graph::{Link, NodeId};
+use crate::snapshot::records::{Kind, Name, Record, RecordId, meaning};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]

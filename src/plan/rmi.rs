@@ -8,9 +8,9 @@
 use super::same_set::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass};
 use crate::image::containers::Container;
-use crate::image::graph::{Follow, NodeId};
-use crate::image::table::{Kind, Name, RecordId};
-use crate::image::variants::ConfigOf;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::platform_manifests::ConfigOf;
+use crate::snapshot::records::{Kind, Name, RecordId};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;

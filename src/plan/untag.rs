@@ -50,7 +50,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn names_hint(&self, set: &[crate::image::table::RecordId]) -> String {
+    fn names_hint(&self, set: &[crate::snapshot::records::RecordId]) -> String {
         let names: Vec<String> = set
             .iter()
             .filter(|id| !self.is_dangling(**id))

@@ -14,12 +14,12 @@ use super::escape::{json, visible};
 use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::{Garbage, GarbageBlob, Goes, Live, Spared};
-use crate::image::Contents;
-use crate::image::graph::{Follow, NodeId};
-use crate::image::reach::{Descent, Reach, Start};
 use crate::layout::{RemovalId, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
+use crate::snapshot::Contents;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::reachability::{Descent, Reach, Start};
 use crate::value::digest::Digest;
 use crate::words::count;
 

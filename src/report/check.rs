@@ -7,10 +7,10 @@ use serde::Serialize;
 
 use super::escape::{json, visible};
 use super::units::{age, size};
-use crate::image::Contents;
 use crate::image::check::{Findings, word};
-use crate::image::graph::NodeId;
 use crate::oci::descriptor::Role;
+use crate::snapshot::Contents;
+use crate::snapshot::graph::NodeId;
 use crate::value::digest::Digest;
 use crate::words::count;
 

@@ -228,8 +228,8 @@ impl Descent {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::tests::{Store, entry};
     use super::*;
+    use crate::snapshot::graph::tests::{Store, entry};
 
     #[test]
     fn a_cut_of_one_image_does_not_hide_anything_from_another() {

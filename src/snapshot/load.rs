@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
-use super::table::{Table, is_of_tag_schema, named_subject};
+use super::records::{Table, is_of_tag_schema, named_subject};
 use crate::layout::{BlobError, Locked, Shared, Trash};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};

@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
-use super::reach::{Arrival, Reach, Start};
+use super::reachability::{Arrival, Reach, Start};
 use super::removed_parts::Cuts;
 use crate::oci::index::{DANGLING_PREFIX, Entry};
 use crate::value::digest::{Algorithm, Digest};
@@ -775,9 +775,9 @@ impl<'a, 'b> Walk<'a, 'b> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::graph::tests::{Store, entry};
     use super::*;
     use crate::oci::index::Entry;
+    use crate::snapshot::graph::tests::{Store, entry};
 
     fn named(digest: &Digest, name: &str) -> Entry {
         Entry {
