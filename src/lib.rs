@@ -52,7 +52,9 @@ pub mod oci;
 
 pub mod snapshot;
 
-pub mod image;
+pub mod inspect;
+
+pub mod containers;
 
 pub mod plan;
 

@@ -7,9 +7,23 @@
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 15] = [
-    "error", "words", "value", "json", "workers", "layout", "oci", "snapshot", "image", "plan",
-    "gc", "commit", "report", "cli", "commands",
+const STAGES: [&str; 16] = [
+    "error",
+    "words",
+    "value",
+    "json",
+    "workers",
+    "layout",
+    "oci",
+    "snapshot",
+    "inspect",
+    "containers",
+    "plan",
+    "gc",
+    "commit",
+    "report",
+    "cli",
+    "commands",
 ];
 
 fn sources(folder: &Path, found: &mut Vec<PathBuf>) {

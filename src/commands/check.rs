@@ -7,7 +7,7 @@ use super::{Session, failed, open_to_look};
 use crate::cli::{ChangeFormat, CheckArgs};
 use crate::error::Kind;
 use crate::gc;
-use crate::image::check::check;
+use crate::inspect::check::check;
 use crate::plan::Draft;
 use crate::report::check::CheckReport;
 use crate::report::console::shown;

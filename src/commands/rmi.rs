@@ -6,13 +6,14 @@ use super::locate::locate;
 use super::trash::dispose;
 use super::{Decide, Decision, Run, Session, told};
 use crate::cli::RmiArgs;
+use crate::containers::in_use::Uses;
+use crate::containers::parse::Container;
 use crate::error::Error;
 use crate::gc::{self, Garbage};
-use crate::image::containers::Container;
-use crate::image::facts::Facts;
-use crate::image::rewrite::{self, NewBlob};
+use crate::inspect::metadata::Facts;
 use crate::layout::{Locked, Shared};
-use crate::plan::in_use::Uses;
+use crate::plan::rewrite_index;
+use crate::plan::rewrite_index::NewBlob;
 use crate::plan::rmi::RmiOptions;
 use crate::plan::{Draft, Plan};
 use crate::report::change::Rewritten;
@@ -116,7 +117,7 @@ fn rewrite<M>(
     };
     let (mut new_blobs, mut rewritten) = (Vec::new(), Vec::new());
     for rewrite in plan.rewrites.clone() {
-        let blobs = rewrite::without(graph, rewrite.image, &rewrite.removed, &mut read)?;
+        let blobs = rewrite_index::without(graph, rewrite.image, &rewrite.removed, &mut read)?;
         let Some(top) = blobs.last() else {
             continue;
         };

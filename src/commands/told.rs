@@ -3,8 +3,9 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
+use crate::containers::parse;
+use crate::containers::parse::Container;
 use crate::error::{Error, Kind};
-use crate::image::containers::{self, Container};
 
 /// Reads all lists of containers. One that cannot be read or understood is an error: what it would
 /// have protected is unknown.
@@ -19,7 +20,7 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
             )
             .hint("nothing was deleted")
         })?;
-        let found = containers::parse(&bytes).map_err(|e| {
+        let found = parse::parse(&bytes).map_err(|e| {
             Error::new(Kind::Failed, format!("the containers of `{shown}`: {e}"))
                 .hint("nothing was deleted")
         })?;

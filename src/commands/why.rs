@@ -9,7 +9,7 @@ use super::locate::locate;
 use super::{Session, open_to_look};
 use crate::cli::{ChangeFormat, WhyArgs};
 use crate::error::{Error, Kind};
-use crate::image::check::word;
+use crate::inspect::check::word;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};

@@ -23,12 +23,12 @@ mod restore;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::gc::{self, Garbage, GarbageBlob, Goes, Live, Turn};
-use crate::image::rewrite::NewBlob;
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit, Shared,
     Trash, Weight,
 };
 use crate::oci::index::{EntryEdit, Index};
+use crate::plan::rewrite_index::NewBlob;
 use crate::snapshot::Contents;
 use crate::value::digest::Digest;
 use crate::workers::Workers;

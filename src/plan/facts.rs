@@ -1,11 +1,11 @@
 //! What decisions ask about images beside their names. Whoever decides is given the answers; where
-//! they come from is [`crate::image::facts`]'s business, and tests make them up.
+//! they come from is [`crate::inspect::metadata`]'s business, and tests make them up.
 
 use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::image::facts;
+use crate::inspect::metadata;
 use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
@@ -21,7 +21,7 @@ pub trait Facts {
     fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
 }
 
-impl<M> Facts for facts::Facts<'_, M> {
+impl<M> Facts for metadata::Facts<'_, M> {
     fn created(&self, record: RecordId) -> Timestamp {
         self.created(record)
     }

@@ -13,19 +13,19 @@
 
 pub mod facts;
 pub mod filter;
-pub mod in_use;
 pub mod lookup;
 mod platform;
 pub mod prune;
 pub mod restore;
 pub mod retention;
+pub mod rewrite_index;
 pub mod rmi;
 pub mod same_set;
 pub mod untag;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use in_use::Uses;
+use crate::containers::in_use::Uses;
 
 use crate::oci::index::EntryEdit;
 use crate::snapshot::Contents;

@@ -5,9 +5,9 @@
 //! attests or refers to it, and the blobs that nothing else reaches. Unlike in Docker, a manifest
 //! that another image needs stays, and the report says who needs it.
 
+use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
 use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
-use crate::image::rewrite::remaining_parts;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::platform_manifests::{ConfigOf, Variant, variants};
 use crate::snapshot::records::{Name, RecordId};

@@ -7,7 +7,7 @@
 
 use super::same_set::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass};
-use crate::image::containers::Container;
+use crate::containers::parse::Container;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::platform_manifests::ConfigOf;
 use crate::snapshot::records::{Kind, Name, RecordId};

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::escape::{json, visible};
 use super::units::{age, size};
-use crate::image::check::{Findings, word};
+use crate::inspect::check::{Findings, word};
 use crate::oci::descriptor::Role;
 use crate::snapshot::Contents;
 use crate::snapshot::graph::NodeId;

@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::image::containers::Container;
+use super::parse::Container;
 use crate::snapshot::Contents;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::reference::Reference;

@@ -1,0 +1,12 @@
+//! LOOKING: what `ls`, `why` and `check` want to know of a snapshot. Nothing here decides or changes
+//! anything.
+//!
+//! * `metadata`: age, labels and platforms of an image
+//! * `sizes`: bytes of an image, and bytes that would leave with it
+//! * `tree`: what belongs to an image
+//! * `check`: whether a layout is sound
+
+pub mod check;
+pub mod metadata;
+pub mod sizes;
+pub mod tree;
