@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::locate::locate_all;
+use super::target_layouts::locate_all;
 use super::{Session, failed, open_to_look};
 use crate::cli::{ChangeFormat, CheckArgs};
 use crate::error::Kind;

@@ -13,8 +13,8 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::locate::locate_all;
-use super::{Session, failed, load_and_list, open_to_look, told};
+use super::target_layouts::locate_all;
+use super::{Session, container_files, failed, load_and_list, open_to_look};
 use crate::cli::LsArgs;
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
@@ -54,7 +54,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
             template(text).map_err(|e| Error::usage(format!("--format: {e}")))?,
         ),
     };
-    let containers = told::containers(&args.containers)?;
+    let containers = container_files::containers(&args.containers)?;
     let (found, references) = locate_all(session, args.recursive.as_deref(), args.references)?;
     let wanted = references
         .iter()

@@ -5,13 +5,13 @@
 //! somebody else between reading and replacing it, the decision is made again.
 
 mod check;
+mod container_files;
 mod interrupt;
-mod locate;
 mod ls;
 mod prune;
 mod restore;
 mod rmi;
-mod told;
+mod target_layouts;
 mod trash;
 mod untag;
 mod why;

@@ -8,9 +8,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::locate::{Found, locate_all};
+use super::target_layouts::{Found, locate_all};
 use super::trash::dispose;
-use super::{Decide, Decision, Run, Session, failed, load_and_list, sharing, span, told};
+use super::{
+    Decide, Decision, Run, Session, container_files, failed, load_and_list, sharing, span,
+};
 use crate::cli::{ChangeFormat, PruneArgs};
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
@@ -43,7 +45,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         keep: keep.collect::<Result<_, Error>>()?,
         keep_last: args.keep_last.map(|count| count as usize),
     };
-    let containers = told::containers(&args.containers)?;
+    let containers = container_files::containers(&args.containers)?;
     let (found, _) = locate_all(session, args.recursive.as_deref(), Vec::new())?;
     let beside = match found.several {
         true => sharing(&found.layouts),

@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::locate::locate;
+use super::target_layouts::locate;
 use super::trash::removed;
 use super::{ATTEMPTS, PAUSE, Session, open_to_change};
 use crate::cli::{ChangeFormat, RestoreArgs};

@@ -2,9 +2,9 @@
 
 use anyhow::Context as _;
 
-use super::locate::locate;
+use super::target_layouts::locate;
 use super::trash::dispose;
-use super::{Decide, Decision, Run, Session, told};
+use super::{Decide, Decision, Run, Session, container_files};
 use crate::cli::RmiArgs;
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
@@ -29,7 +29,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         let parsed = platform::parse_list(text, &Platform::host());
         platforms.extend(parsed.map_err(|e| Error::usage(format!("--platform: {e}")))?);
     }
-    let containers = told::containers(&args.containers)?;
+    let containers = container_files::containers(&args.containers)?;
     let (path, references) = locate(session, args.references)?;
     let command = Rmi {
         containers,

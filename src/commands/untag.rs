@@ -1,6 +1,6 @@
 //! `ocirm untag`.
 
-use super::locate::locate;
+use super::target_layouts::locate;
 use super::trash::Disposal;
 use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::locate::locate;
+use super::target_layouts::locate;
 use super::{Session, open_to_look};
 use crate::cli::{ChangeFormat, WhyArgs};
 use crate::error::{Error, Kind};

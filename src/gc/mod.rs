@@ -15,13 +15,13 @@
 //! other layouts may share, and anything at all when a document could not be read
 //! ([`crate::snapshot::graph::Graph::refuse_damage`]).
 
+mod garbage;
 mod mark;
-mod sweep;
 mod trash;
 
-pub use mark::{Live, mark};
-pub use sweep::{
+pub use garbage::{
     Garbage, GarbageBlob, Goes, HardLinks, KeptBack, Listed, Spared, Stored, SweepOptions, Turn,
     prune, rmi,
 };
+pub use mark::{Live, mark};
 pub use trash::{needed_by_trash, reappeared};

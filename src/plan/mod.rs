@@ -1,8 +1,8 @@
 //! THE DECISION: values in, a [`Plan`] out. Nothing here reads a clock, a file or an environment.
 //!
 //! * `lookup`: which image a person means
-//! * `same_set`: which of an image's names go together
-//! * `rmi`, `platform`, `untag`, `prune`: what each command removes
+//! * `names_together`: which of an image's names go together
+//! * `rmi`, `rmi_platform`, `rewrite_index`, `untag`, `prune`: what each command removes
 //! * `in_use`: what containers speak for; `retention`: what `--keep` and `--keep-last` do
 //! * `restore`: what comes back from the trash
 //! * `filter`: what `--filter` accepts
@@ -11,16 +11,16 @@
 //! are handled, [`Draft::finish`] lets the children and referrers follow what they belong to, and
 //! makes the plan. The same plan is shown by a dry run and carried out by a real one.
 
-pub mod facts;
 pub mod filter;
 pub mod lookup;
-mod platform;
+pub mod metadata;
+pub mod names_together;
 pub mod prune;
 pub mod restore;
 pub mod retention;
 pub mod rewrite_index;
 pub mod rmi;
-pub mod same_set;
+mod rmi_platform;
 pub mod untag;
 
 use std::collections::{BTreeMap, BTreeSet};

@@ -7,8 +7,8 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
-use super::facts::Facts;
 use super::filter::Filters;
+use super::metadata::Facts;
 use super::retention::Retention;
 use super::{Action, Draft, Note};
 use crate::snapshot::records::{Kind, Record, RecordId};

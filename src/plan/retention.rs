@@ -9,8 +9,8 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::facts::Facts;
 use super::filter::Pattern;
+use super::metadata::Facts;
 use super::{Draft, KeptImage, State};
 use crate::snapshot::graph::{Link, NodeId};
 use crate::snapshot::records::{Kind, Name, Record, RecordId, meaning};

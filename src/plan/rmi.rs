@@ -5,7 +5,7 @@
 //! when it has names that do not go together. Images that Docker's classic builder left as dangling
 //! parents go with their last child.
 
-use super::same_set::{Compared, same_set};
+use super::names_together::{Compared, same_set};
 use super::{Action, Draft, Refusal, RefusalClass};
 use crate::containers::parse::Container;
 use crate::snapshot::graph::{Follow, NodeId};
