@@ -183,7 +183,7 @@ pub struct WhyArgs {
     pub references: Vec<String>,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm check`.
@@ -197,7 +197,7 @@ pub struct CheckArgs {
     pub recursive: Option<PathBuf>,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm ls`.
@@ -276,7 +276,7 @@ pub struct RmiArgs {
     pub dry_run: bool,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm untag`.
@@ -293,7 +293,7 @@ pub struct UntagArgs {
     pub dry_run: bool,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm prune`.
@@ -340,7 +340,7 @@ pub struct PruneArgs {
     pub trash_keep: String,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm restore`.
@@ -354,12 +354,12 @@ pub struct RestoreArgs {
     pub dry_run: bool,
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
-    pub format: ChangeFormat,
+    pub format: OutputFormat,
 }
 
 /// How commands print their result.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub enum ChangeFormat {
+pub enum OutputFormat {
     /// Lines for people
     Text,
     /// One JSON object

@@ -8,11 +8,11 @@ use std::fmt;
 
 /// What went wrong, as far as the exit status is concerned.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum ErrorKind {
     /// Something was not found, was refused, or failed.
     Failed,
     /// The command line cannot be understood; nothing was looked at.
-    Usage,
+    Sizes,
     /// A lock is held by somebody else for longer than we may wait.
     LockBusy,
     /// The layout is damaged, unknown or unsafe to change; nothing was deleted.
@@ -21,15 +21,15 @@ pub enum Kind {
     Interrupted(i32),
 }
 
-impl Kind {
+impl ErrorKind {
     /// The exit status of the process. These numbers are documented and stable.
     pub fn exit_status(self) -> u8 {
         match self {
-            Kind::Failed => 1,
-            Kind::Usage => 2,
-            Kind::LockBusy => 11,
-            Kind::Layout => 12,
-            Kind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
+            ErrorKind::Failed => 1,
+            ErrorKind::Sizes => 2,
+            ErrorKind::LockBusy => 11,
+            ErrorKind::Layout => 12,
+            ErrorKind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
         }
     }
 }
@@ -37,14 +37,14 @@ impl Kind {
 /// A failure with an exit status and, where there is one, a way out.
 #[derive(Debug)]
 pub struct Error {
-    kind: Kind,
+    kind: ErrorKind,
     message: String,
     hint: Option<String>,
 }
 
 impl Error {
     /// A failure of the given kind. The message says what and where, in one line.
-    pub fn new(kind: Kind, message: impl Into<String>) -> Error {
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error {
             kind,
             message: message.into(),
@@ -54,12 +54,12 @@ impl Error {
 
     /// A command line that cannot be understood.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error::new(Kind::Usage, message)
+        Error::new(ErrorKind::Sizes, message)
     }
 
     /// A layout that must not be changed, or cannot be read.
     pub fn layout(message: impl Into<String>) -> Error {
-        Error::new(Kind::Layout, message)
+        Error::new(ErrorKind::Layout, message)
     }
 
     /// Adds what the user can do about it, shown on a line of its own.
@@ -69,7 +69,7 @@ impl Error {
     }
 
     /// What went wrong, as far as the exit status is concerned.
-    pub fn kind(&self) -> Kind {
+    pub fn kind(&self) -> ErrorKind {
         self.kind
     }
 
@@ -89,18 +89,18 @@ impl std::error::Error for Error {}
 
 #[cfg(test)]
 mod tests {
-    use super::Kind;
+    use super::ErrorKind;
 
     #[test]
     fn exit_statuses_are_those_of_the_manual() {
         let statuses = [
-            Kind::Failed,
-            Kind::Usage,
-            Kind::LockBusy,
-            Kind::Layout,
-            Kind::Interrupted(15),
+            ErrorKind::Failed,
+            ErrorKind::Sizes,
+            ErrorKind::LockBusy,
+            ErrorKind::Layout,
+            ErrorKind::Interrupted(15),
         ]
-        .map(Kind::exit_status);
+        .map(ErrorKind::exit_status);
         assert_eq!(statuses, [1, 2, 11, 12, 143]);
     }
 }

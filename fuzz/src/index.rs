@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use jiff::Timestamp;
 use ocirm::oci::index::{DANGLING_PREFIX, Entry, EntryEdit, Index};
-use ocirm::oci::trash_record::Record;
+use ocirm::oci::trash_record::TrashRecord;
 use ocirm::value::digest::{Algorithm, Digest};
 
 /// Of longer lists only so many entries are edited one by one, for the sake of time.
@@ -196,8 +196,8 @@ fn undo(index: &Index, edits: &BTreeMap<usize, EntryEdit>, new: &Index) {
     if !edits.iter().all(is_planned) {
         return;
     }
-    let record = Record::new(Timestamp::UNIX_EPOCH, index, edits, &[], &[], Vec::new());
-    let Some(record) = Record::parse(&record.bytes()) else {
+    let record = TrashRecord::new(Timestamp::UNIX_EPOCH, index, edits, &[], &[], Vec::new());
+    let Some(record) = TrashRecord::parse(&record.bytes()) else {
         panic!("the record of {edits:?} cannot be read");
     };
     assert_eq!(record.rows.len(), edits.len());

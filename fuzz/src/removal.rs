@@ -4,15 +4,15 @@
 use std::collections::BTreeMap;
 
 use ocirm::oci::index::{EntryEdit, Index};
-use ocirm::oci::trash_record::Record;
+use ocirm::oci::trash_record::TrashRecord;
 
 /// Reads a record, writes it, and puts its rows into an index.json and takes them out again.
 pub fn removal(input: &[u8]) -> bool {
-    let Some(record) = Record::parse(input) else {
+    let Some(record) = TrashRecord::parse(input) else {
         return false;
     };
     let bytes = record.bytes();
-    let Some(again) = Record::parse(&bytes) else {
+    let Some(again) = TrashRecord::parse(&bytes) else {
         panic!("what was written cannot be read");
     };
     assert_eq!(again.bytes(), bytes);
@@ -26,7 +26,7 @@ pub fn removal(input: &[u8]) -> bool {
     for (again, row) in again.rows.iter().zip(&record.rows) {
         assert_eq!(again.position, row.position);
         assert_eq!(again.entry.get(), row.entry.get());
-        let text = |row: &ocirm::oci::trash_record::Row| {
+        let text = |row: &ocirm::oci::trash_record::RemovedEntry| {
             let text = row.replaced_by.as_ref();
             text.map(|text| text.get().to_owned())
         };
@@ -44,7 +44,7 @@ pub fn removal(input: &[u8]) -> bool {
 }
 
 /// All rows come to stand in a list that had none or one, whatever positions they say.
-fn put_back(record: &Record) {
+fn put_back(record: &TrashRecord) {
     let rows = record.rows.iter();
     let inserted: Vec<(usize, &str)> = rows.map(|row| (row.position, row.entry.get())).collect();
     for old in ["{\"manifests\":[]}", "{\n \"manifests\": [\n  {}\n ]\n}\n"] {

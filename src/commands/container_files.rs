@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use crate::containers::parse;
 use crate::containers::parse::Container;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// Reads all lists of containers. One that cannot be read or understood is an error: what it would
 /// have protected is unknown.
@@ -15,14 +15,17 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
         let shown = file.display();
         let bytes = read(file).map_err(|e| {
             Error::new(
-                Kind::Failed,
+                ErrorKind::Failed,
                 format!("cannot read the containers of `{shown}`: {e}"),
             )
             .hint("nothing was deleted")
         })?;
         let found = parse::parse(&bytes).map_err(|e| {
-            Error::new(Kind::Failed, format!("the containers of `{shown}`: {e}"))
-                .hint("nothing was deleted")
+            Error::new(
+                ErrorKind::Failed,
+                format!("the containers of `{shown}`: {e}"),
+            )
+            .hint("nothing was deleted")
         })?;
         all.extend(found);
     }

@@ -14,7 +14,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::error::Kind;
+use crate::error::ErrorKind;
 use crate::report::console::Console;
 
 /// What the signals' thread and the program share.
@@ -92,7 +92,7 @@ impl Interrupt {
             false => "interrupted; nothing was changed",
         });
         // The program's own thread may be waiting for something that never comes.
-        std::process::exit(Kind::Interrupted(signal).exit_status().into());
+        std::process::exit(ErrorKind::Interrupted(signal).exit_status().into());
     }
 
     /// The signal that arrived.

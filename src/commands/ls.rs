@@ -13,14 +13,14 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::target_layouts::locate_all;
+use super::target_layouts::target_layouts;
 use super::{Session, container_files, failed, load_and_list, open_to_look};
 use crate::cli::LsArgs;
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
-use crate::error::{Error, Kind};
-use crate::inspect::metadata::{Facts, Offer};
-use crate::inspect::sizes::{Usage, usage};
+use crate::error::{Error, ErrorKind};
+use crate::inspect::metadata::{ImageMetadata, PlatformManifests};
+use crate::inspect::sizes::{Sizes, sizes};
 use crate::inspect::tree::{Branch, Trees};
 use crate::layout::{Locked, Shared};
 use crate::oci::config::Wanted;
@@ -30,10 +30,10 @@ use crate::plan::prune::passes;
 use crate::report::console::shown;
 use crate::report::list::{ImageLine, ListFormat, TreeLine, ids, render, template};
 use crate::report::write_to_stdout;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, Graph, NodeId};
-use crate::snapshot::platform_manifests::Variant;
-use crate::snapshot::records::{Kind as RecordKind, Name, Record, RecordId, meaning};
+use crate::snapshot::platform_manifests::PlatformManifest;
+use crate::snapshot::records::{Name, Record, RecordId, RecordKind, meaning};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -55,7 +55,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         ),
     };
     let containers = container_files::containers(&args.containers)?;
-    let (found, references) = locate_all(session, args.recursive.as_deref(), args.references)?;
+    let (found, references) = target_layouts(session, args.recursive.as_deref(), args.references)?;
     let wanted = references
         .iter()
         .map(|text| Asked::parse(text))
@@ -81,7 +81,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let mut status = 0;
     for failure in &found.failures {
         session.console.error(&shown(failure));
-        status = Kind::Failed.exit_status();
+        status = ErrorKind::Failed.exit_status();
     }
     let mut failures = Vec::new();
     for path in &found.layouts {
@@ -134,19 +134,19 @@ impl Selection<'_> {
         if self.is_quiet() && self.filters.is_empty() && self.wanted.is_empty() {
             return self.list_ids(session, &layout, lines);
         }
-        let (stored, contents) = load_and_list(session, &layout, &[])?;
+        let (stored, snapshot) = load_and_list(session, &layout, &[])?;
         let wanted = match self.filters.need_configs() {
             true => Wanted::Labels,
             false => Wanted::Dates,
         };
-        let listing = Listing::new(&layout, &contents, stored.unwrap_or_default(), wanted);
+        let listing = Listing::new(&layout, &snapshot, stored.unwrap_or_default(), wanted);
         let status = self.list_images(session, path, &listing, lines)?;
         if self.name_layout {
             drop(listing);
         } else {
             // Giving back the memory of a large layout piece by piece takes longer than ending does.
             std::mem::forget(listing);
-            std::mem::forget(contents);
+            std::mem::forget(snapshot);
         }
         Ok(status)
     }
@@ -158,11 +158,11 @@ impl Selection<'_> {
         listing: &Listing<'_, M>,
         lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
-        let contents = listing.contents;
+        let snapshot = listing.snapshot;
         let rows = self.rows(listing)?;
-        let uses = Uses::new(contents, self.containers.map_or(&[], Vec::as_slice));
-        let config_of = |manifest| listing.facts.config_of(manifest);
-        let trees = self.tree.then(|| Trees::new(contents, &config_of));
+        let uses = Uses::new(snapshot, self.containers.map_or(&[], Vec::as_slice));
+        let config_of = |manifest| listing.metadata.config_of(manifest);
+        let trees = self.tree.then(|| Trees::new(snapshot, &config_of));
         let trees_of: RefCell<HashMap<NodeId, Rc<[TreeLine]>>> = RefCell::default();
         let tree = |image: NodeId| -> Option<Rc<[TreeLine]>> {
             let trees = trees.as_ref()?;
@@ -178,7 +178,7 @@ impl Selection<'_> {
             .then(|| path.display().to_string().as_str().into());
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
         let line = |row: &Row| {
-            let target = contents.table.record(row.id).target;
+            let target = snapshot.table.record(row.id).target;
             let users = uses.of_image(target).len() + uses.mounted(target).len();
             ImageLine {
                 layout: layout.clone(),
@@ -187,13 +187,13 @@ impl Selection<'_> {
                 ..listing.line(row, has_parts)
             }
         };
-        let status = warn(session, &contents.graph);
+        let status = warn(session, &snapshot.graph);
         let made = rows.iter().map(&line);
         match lines {
             Some(lines) => lines.extend(made),
             None if self.is_quiet() => {
-                let target = |row: &Row| contents.table.record(row.id).target;
-                let digests = rows.iter().map(|row| contents.graph.digest(target(row)));
+                let target = |row: &Row| snapshot.table.record(row.id).target;
+                let digests = rows.iter().map(|row| snapshot.graph.digest(target(row)));
                 print(|out| ids(digests, self.full, out))?;
             }
             None => print(|out| render(made, self.format, self.full, self.now, out))?,
@@ -203,18 +203,18 @@ impl Selection<'_> {
 
     /// What is listed, in the order in which it is.
     fn rows<M>(&self, listing: &Listing<'_, M>) -> anyhow::Result<Vec<Row>> {
-        let contents = listing.contents;
+        let snapshot = listing.snapshot;
         let bounds = Bounds::find(listing, &self.filters)?;
         let dangling = self.filters.dangling;
-        let records = contents.table.records();
+        let records = snapshot.table.records();
         let mut rows = Vec::with_capacity(records.len());
         rows.extend(
             records
                 .filter(|(_, record)| self.all || !record.kind.is_dependent())
                 .filter(|(id, record)| {
-                    is_wanted(record, &contents.graph, &self.wanted)
+                    is_wanted(record, &snapshot.graph, &self.wanted)
                         && dangling.is_none_or(|d| d == (record.kind == RecordKind::Dangling))
-                        && passes(*id, record, &self.filters, &listing.facts)
+                        && passes(*id, record, &self.filters, &listing.metadata)
                         && bounds.admit(listing, *id)
                 })
                 .map(|(id, _)| match self.is_quiet() {
@@ -227,8 +227,8 @@ impl Selection<'_> {
             // Names are only made for those that nothing else tells apart.
             for same in rows.chunk_by_mut(|a, b| a.created == b.created) {
                 same.sort_by_cached_key(|row| {
-                    let record = contents.table.record(row.id);
-                    (name(record), contents.graph.digest(record.target))
+                    let record = snapshot.table.record(row.id);
+                    (name(record), snapshot.graph.digest(record.target))
                 });
             }
         }
@@ -243,27 +243,27 @@ impl Selection<'_> {
         lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
         let mut progress = session.console.progress("reading manifests");
-        let contents = Contents::load_kinds(layout, &mut |done| progress.update(done, None))?;
+        let snapshot = Snapshot::load_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
         let kind = |position: usize| {
-            let id = contents.table.of_entry(position);
-            id.map_or(RecordKind::Named, |id| contents.table.record(id).kind)
+            let id = snapshot.table.of_entry(position);
+            id.map_or(RecordKind::Named, |id| snapshot.table.record(id).kind)
         };
-        let entries = contents.index.entries().iter().enumerate();
+        let entries = snapshot.index.entries().iter().enumerate();
         let listed = entries.filter_map(|(position, entry)| {
             let kind = kind(position);
             let is_listed = self.all || !kind.is_dependent();
             let digest = entry.digest.as_ref().filter(|_| is_listed)?;
             Some((digest, kind))
         });
-        let status = warn(session, &contents.graph);
+        let status = warn(session, &snapshot.graph);
         match lines {
             Some(lines) => {
                 lines.extend(listed.map(|(digest, kind)| ImageLine::id(digest, kind.word())));
             }
             None => print(|out| ids(listed.map(|(digest, _)| digest), self.full, out))?,
         }
-        std::mem::forget(contents);
+        std::mem::forget(snapshot);
         Ok(status)
     }
 }
@@ -305,13 +305,13 @@ struct Bounds {
 impl Bounds {
     fn find<M>(listing: &Listing<'_, M>, filters: &Filters) -> anyhow::Result<Bounds> {
         let date = |text: &String| {
-            let mut draft = Draft::new(listing.contents);
+            let mut draft = Draft::new(listing.snapshot);
             let found = draft
                 .look_up(text)
-                .map_err(|refusal| Error::new(Kind::Failed, refusal.message))?;
-            listing.facts.built(found.set[0]).ok_or_else(|| {
+                .map_err(|refusal| Error::new(ErrorKind::Failed, refusal.message))?;
+            listing.metadata.built(found.set[0]).ok_or_else(|| {
                 Error::new(
-                    Kind::Failed,
+                    ErrorKind::Failed,
                     format!("`{text}` has no date to compare with"),
                 )
             })
@@ -327,7 +327,7 @@ impl Bounds {
             return true;
         }
         // Docker compares what the configs say, and an image without a date never passes.
-        listing.facts.built(id).is_some_and(|built| {
+        listing.metadata.built(id).is_some_and(|built| {
             self.before.iter().all(|bound| built < *bound)
                 && self.since.iter().all(|bound| built > *bound)
         })
@@ -365,13 +365,13 @@ struct PlatformLists {
     of_one: HashMap<Platform, usize, RandomState>,
     /// Those of images that offer several. Names of one image share its offer, which is held so that
     /// no other comes to be in the same place.
-    of_several: HashMap<*const Offer, (Rc<Offer>, usize), RandomState>,
+    of_several: HashMap<*const PlatformManifests, (Rc<PlatformManifests>, usize), RandomState>,
 }
 
 struct Listing<'a, M> {
-    contents: &'a Contents,
-    facts: Facts<'a, M>,
-    usage: Usage,
+    snapshot: &'a Snapshot,
+    metadata: ImageMetadata<'a, M>,
+    sizes: Sizes,
     present: Vec<bool>,
     /// What needs something that cannot be trusted.
     damaged: HashSet<NodeId>,
@@ -382,25 +382,25 @@ impl<'a, M> Listing<'a, M> {
     /// `stored` are the blobs that are there. A list that is not complete only shows less as present.
     fn new(
         layout: &'a Locked<M>,
-        contents: &'a Contents,
+        snapshot: &'a Snapshot,
         stored: Vec<Digest>,
         wanted: Wanted,
     ) -> Self {
-        let graph = &contents.graph;
+        let graph = &snapshot.graph;
         let mut listing = Listing {
             platforms: RefCell::default(),
-            contents,
-            facts: Facts::new(layout, contents),
-            usage: Usage::default(),
+            snapshot,
+            metadata: ImageMetadata::new(layout, snapshot),
+            sizes: Sizes::default(),
             present: vec![false; graph.len()],
             damaged: HashSet::new(),
         };
         let present = &mut listing.present;
-        listing.facts.read_configs(wanted, || {
+        listing.metadata.read_configs(wanted, || {
             for node in stored.into_iter().filter_map(|digest| graph.find(&digest)) {
                 present[node.index()] = true;
             }
-            listing.usage = usage(contents, present);
+            listing.sizes = sizes(snapshot, present);
             if let damage @ [_, ..] = graph.damage() {
                 let nodes = damage.iter().map(|damage| damage.node);
                 listing.damaged = graph.above(nodes, Follow::Needed);
@@ -410,19 +410,19 @@ impl<'a, M> Listing<'a, M> {
     }
 
     fn row(&self, id: RecordId) -> Row {
-        let offer = self.facts.offer(id);
+        let offer = self.metadata.offer(id);
         Row {
             id,
-            created: self.facts.created_with(id, &offer),
+            created: self.metadata.created_with(id, &offer),
             platforms: Some(self.platforms(&offer)),
         }
     }
 
     /// `has_parts`: whether the parts of the name are shown.
     fn line(&self, row: &Row, has_parts: bool) -> ImageLine {
-        let graph = &self.contents.graph;
-        let record = self.contents.table.record(row.id);
-        let usage = self.usage[&record.target];
+        let graph = &self.snapshot.graph;
+        let record = self.snapshot.table.record(row.id);
+        let sizes = self.sizes[&record.target];
         let platforms = self.platforms.borrow();
         let platforms = row
             .platforms
@@ -445,7 +445,7 @@ impl<'a, M> Listing<'a, M> {
             },
             Name::Dangling => (None, None),
         };
-        let entry = &self.contents.index.entries()[record.entries[0]];
+        let entry = &self.snapshot.index.entries()[record.entries[0]];
         ImageLine {
             layout: None,
             containers: None,
@@ -463,31 +463,35 @@ impl<'a, M> Listing<'a, M> {
             platforms,
             missing_platforms,
             created: row.created,
-            size: usage.size,
-            unique: usage.unique,
-            missing_blobs: usage.missing,
+            size: sizes.size,
+            unique: sizes.unique,
+            missing_blobs: sizes.missing,
             damaged: self.damaged.contains(&record.target),
         }
     }
 
     /// The number of the platforms that an image lists.
-    fn platforms(&self, offer: &Rc<Offer>) -> usize {
+    fn platforms(&self, offer: &Rc<PlatformManifests>) -> usize {
         let mut known = self.platforms.borrow_mut();
-        if let [only] = &*offer.variants
+        if let [only] = &*offer.platform_manifests
             && let Some(platform) = only.platform.as_ref().filter(|_| only.is_present)
         {
             if let Some(number) = known.of_one.get(platform) {
                 return *number;
             }
-            let (number, _) = known.lists.insert_full(platforms(&offer.variants));
+            let (number, _) = known
+                .lists
+                .insert_full(platforms(&offer.platform_manifests));
             known.of_one.insert(platform.clone(), number);
             return number;
         }
         if let Some((_, number)) = known.of_several.get(&Rc::as_ptr(offer)) {
             return *number;
         }
-        let (number, _) = known.lists.insert_full(platforms(&offer.variants));
-        if offer.variants.len() > 1 {
+        let (number, _) = known
+            .lists
+            .insert_full(platforms(&offer.platform_manifests));
+        if offer.platform_manifests.len() > 1 {
             let held = (offer.clone(), number);
             known.of_several.insert(Rc::as_ptr(offer), held);
         }
@@ -495,7 +499,7 @@ impl<'a, M> Listing<'a, M> {
     }
 
     fn tree(&self, branches: &[Branch]) -> Vec<TreeLine> {
-        let graph = &self.contents.graph;
+        let graph = &self.snapshot.graph;
         let branch = |branch: &Branch| TreeLine {
             role: branch.role,
             platform: branch.platform.clone(),
@@ -524,9 +528,9 @@ fn name(record: &Record) -> Option<Cow<'_, str>> {
 }
 
 /// The platforms of an image, and those of them that are missing.
-fn platforms(variants: &[Variant]) -> Platforms {
+fn platforms(platform_manifests: &[PlatformManifest]) -> Platforms {
     let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
-    for variant in variants {
+    for variant in platform_manifests {
         if let Some(platform) = variant.platform.as_ref().filter(|p| !p.is_unknown())
             && *platform != Platform::default()
         {
@@ -557,6 +561,6 @@ fn warn(session: &Session, graph: &Graph) -> u8 {
     }
     match graph.damage() {
         [] => 0,
-        _ => Kind::Layout.exit_status(),
+        _ => ErrorKind::Layout.exit_status(),
     }
 }

@@ -26,19 +26,19 @@ use interrupt::Interrupt;
 use jiff::Timestamp;
 use trash::Disposal;
 
-use crate::cli::{ChangeFormat, Cli, Color, Command, Common};
+use crate::cli::{Cli, Color, Command, Common, OutputFormat};
 use crate::commit::{Change, Committed, Outcome, Watch, commit};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gc::{Garbage, Live};
 use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RemovalId, Shared, Trash};
-use crate::oci::trash_record::Record;
+use crate::oci::trash_record::TrashRecord;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::reclaimed;
-use crate::report::change::{Facts, Report, Rewritten};
+use crate::report::change::{Report, ReportInput, Rewritten};
 use crate::report::console::{Console, shown};
 use crate::report::to_stdout;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::value::digest::Digest;
 use crate::value::time::parse_duration;
 use crate::words::count;
@@ -87,7 +87,7 @@ fn failed(console: Console, error: &anyhow::Error) -> u8 {
     if let Some(hint) = known.and_then(Error::hint_text) {
         console.hint(&shown(hint));
     }
-    known.map_or(Kind::Failed, Error::kind).exit_status()
+    known.map_or(ErrorKind::Failed, Error::kind).exit_status()
 }
 
 /// The common options, understood.
@@ -135,7 +135,7 @@ impl Session {
         })
     }
 
-    fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Contents> {
+    fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Snapshot> {
         self.load_with(layout, also, &Trash::default())
     }
 
@@ -145,14 +145,14 @@ impl Session {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
         trash: &Trash,
-    ) -> anyhow::Result<Contents> {
+    ) -> anyhow::Result<Snapshot> {
         let mut progress = self.console.progress("reading manifests");
         let mut load =
-            || Contents::load_with(layout, also, trash, &mut |done| progress.update(done, None));
+            || Snapshot::load_with(layout, also, trash, &mut |done| progress.update(done, None));
         for _ in 0..DAMAGE_RETRIES {
-            let contents = load()?;
-            if contents.graph.damage().is_empty() {
-                return Ok(contents);
+            let snapshot = load()?;
+            if snapshot.graph.damage().is_empty() {
+                return Ok(snapshot);
             }
             // Some tools write manifests in place under their final names.
             std::thread::sleep(DAMAGE_PAUSE);
@@ -171,18 +171,18 @@ fn load_and_list<M>(
     session: &Session,
     layout: &Locked<M>,
     also: &[Locked<Shared>],
-) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Contents)> {
+) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Snapshot)> {
     let list = || {
         let mut blobs = Vec::new();
         layout.list_blobs(|digest| blobs.push(digest))?;
         anyhow::Ok(blobs)
     };
-    let (listed, contents) = std::thread::scope(|scope| {
+    let (listed, snapshot) = std::thread::scope(|scope| {
         match std::thread::Builder::new().spawn_scoped(scope, list) {
             Ok(listing) => {
-                let contents = session.load(layout, also);
+                let snapshot = session.load(layout, also);
                 match listing.join() {
-                    Ok(listed) => (listed, contents),
+                    Ok(listed) => (listed, snapshot),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
@@ -190,7 +190,7 @@ fn load_and_list<M>(
             Err(_) => (list(), session.load(layout, also)),
         }
     });
-    Ok((listed, contents?))
+    Ok((listed, snapshot?))
 }
 
 /// Opens a layout to look at it. What index.json leads to and lies in the trash comes back first.
@@ -234,7 +234,7 @@ fn span(option: &str, text: &str) -> anyhow::Result<Duration> {
 
 /// Everything that a changing command decided.
 struct Decision {
-    contents: Contents,
+    snapshot: Snapshot,
     plan: Plan,
     /// `None` when no blob is in question.
     live: Option<Live>,
@@ -247,11 +247,11 @@ struct Decision {
 
 impl Decision {
     fn change<'a>(&'a self, also: &'a [Locked<Shared>]) -> Change<'a> {
-        let graph = &self.contents.graph;
+        let graph = &self.snapshot.graph;
         let beside = match &self.live {
             Some(live) => live.beside.clone(),
             None => self
-                .contents
+                .snapshot
                 .archive
                 .edited(&self.plan.names_gone, &Default::default()),
         };
@@ -260,18 +260,18 @@ impl Decision {
             (graph.digest(*image).clone(), lost.collect())
         });
         let cuts: Vec<(Digest, Vec<Digest>)> = cuts.collect();
-        let (index, edits) = (&self.contents.index, &self.plan.edits);
+        let (index, edits) = (&self.snapshot.index, &self.plan.edits);
         let anything = !self.plan.is_empty() || !self.garbage.blobs.is_empty();
         let trash = (self.disposal.into_trash && anything).then(|| {
             let now = Timestamp::now();
             let documents = self.garbage.blobs.iter();
             let documents = documents.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string());
-            let record = Record::new(now, index, edits, &cuts, &beside, documents.collect());
+            let record = TrashRecord::new(now, index, edits, &cuts, &beside, documents.collect());
             (RemovalId::new(now), record.bytes())
         });
         Change {
-            old: &self.contents,
+            old: &self.snapshot,
             new_index: index.edited(edits),
             beside,
             garbage: &self.garbage,
@@ -285,8 +285,8 @@ impl Decision {
     }
 
     fn report<'a>(&'a self, outcome: Option<&'a Outcome>, grace: Option<&'a str>) -> Report<'a> {
-        Report::new(&Facts {
-            contents: &self.contents,
+        Report::new(&ReportInput {
+            snapshot: &self.snapshot,
             plan: &self.plan,
             live: self.live.as_ref(),
             garbage: &self.garbage,
@@ -310,7 +310,7 @@ impl Decision {
             .any(|refusal| !forgiven(refusal.class));
         let failed = report.errors.len() > self.plan.refusals.len();
         if refused || failed {
-            Kind::Failed.exit_status()
+            ErrorKind::Failed.exit_status()
         } else {
             0
         }
@@ -331,7 +331,7 @@ trait Decide {
 /// How a changing command is to be run and its result to be printed.
 struct Run<'a> {
     dry_run: bool,
-    format: ChangeFormat,
+    format: OutputFormat,
     /// What is not there is as good as removed.
     lenient: bool,
     /// The grace period as the user gave it, for `prune`.
@@ -409,7 +409,7 @@ impl Run<'_> {
         let report = decision.report(outcome, self.grace);
         let decided = decision.exit_status(&report, self.lenient);
         let status = match session.interrupt.signal() {
-            Some(signal) => Kind::Interrupted(signal).exit_status(),
+            Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
             None => decided,
         };
         (report, status)
@@ -449,7 +449,7 @@ impl Run<'_> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
         let mut text = self.text(session, path, &report);
-        if self.grace.is_some() && self.format == ChangeFormat::Text {
+        if self.grace.is_some() && self.format == OutputFormat::Text {
             text.push_str(&reclaimed(report.freed_bytes));
         }
         let printed = to_stdout(&text);
@@ -465,8 +465,8 @@ impl Run<'_> {
 
     fn text(&self, session: &Session, path: &Path, report: &Report<'_>) -> String {
         match self.format {
-            ChangeFormat::Json => report.json(path),
-            ChangeFormat::Text => report.text(session.console.is_verbose()),
+            OutputFormat::Json => report.json(path),
+            OutputFormat::Text => report.text(session.console.is_verbose()),
         }
     }
 }
@@ -497,14 +497,14 @@ fn carry_out(
         }
         session.interrupt.nothing_changed();
         if let Some(signal) = session.interrupt.signal() {
-            let kind = Kind::Interrupted(signal);
+            let kind = ErrorKind::Interrupted(signal);
             return Err(Error::new(kind, "interrupted; nothing was changed").into());
         }
         // A program that writes in a loop leaves a gap sooner or later.
         std::thread::sleep(PAUSE * attempt);
     }
     Err(Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         "index.json was changed by another program each time it was to be replaced",
     )
     .hint("nothing was changed; try again when that program is done")

@@ -8,17 +8,17 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::target_layouts::{Found, locate_all};
+use super::target_layouts::{TargetLayouts, target_layouts};
 use super::trash::dispose;
 use super::{
     Decide, Decision, Run, Session, container_files, failed, load_and_list, sharing, span,
 };
-use crate::cli::{ChangeFormat, PruneArgs};
+use crate::cli::{OutputFormat, PruneArgs};
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::gc::{self, HardLinks, Live, SweepOptions};
-use crate::inspect::metadata::Facts;
+use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, RemovalId, Shared};
 use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::prune::PruneOptions;
@@ -46,7 +46,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         keep_last: args.keep_last.map(|count| count as usize),
     };
     let containers = container_files::containers(&args.containers)?;
-    let (found, _) = locate_all(session, args.recursive.as_deref(), Vec::new())?;
+    let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
     let beside = match found.several {
         true => sharing(&found.layouts),
         false => HashMap::new(),
@@ -117,18 +117,23 @@ struct Prune {
 
 impl Prune {
     /// Prunes several layouts. One that fails does not stop the others.
-    fn run_all(&self, session: &Session, found: &Found, run: &Run<'_>) -> anyhow::Result<u8> {
+    fn run_all(
+        &self,
+        session: &Session,
+        found: &TargetLayouts,
+        run: &Run<'_>,
+    ) -> anyhow::Result<u8> {
         let console = session.console;
         let mut status = 0;
         let mut freed: u64 = 0;
         for failure in &found.failures {
             console.error(&shown(failure));
-            status = Kind::Failed.exit_status();
+            status = ErrorKind::Failed.exit_status();
         }
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
                 console.error("interrupted; the layouts that follow were not looked at");
-                status = Kind::Interrupted(signal).exit_status();
+                status = ErrorKind::Interrupted(signal).exit_status();
                 break;
             }
             match run.run(session, path, self) {
@@ -137,12 +142,12 @@ impl Prune {
                     self.links.replace(self.links_after.take());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
-                    if run.format == ChangeFormat::Text {
+                    if run.format == OutputFormat::Text {
                         session.interrupt.say_at_the_end(reclaimed(freed));
                     }
                     let mut text = run.text(session, path, &report);
                     let head = format!("Layout: {}\n", shown(&path.display().to_string()));
-                    if run.format == ChangeFormat::Text && !text.is_empty() {
+                    if run.format == OutputFormat::Text && !text.is_empty() {
                         text.insert_str(0, &head);
                     }
                     to_stdout(&text).context("cannot write to standard output")?;
@@ -157,8 +162,8 @@ impl Prune {
             }
         }
         match run.format {
-            ChangeFormat::Text => to_stdout(&reclaimed(freed))?,
-            ChangeFormat::Json => console.say(reclaimed(freed).trim_end()),
+            OutputFormat::Text => to_stdout(&reclaimed(freed))?,
+            OutputFormat::Json => console.say(reclaimed(freed).trim_end()),
         }
         Ok(status)
     }
@@ -168,7 +173,7 @@ impl Prune {
     fn confirm(
         &self,
         session: &Session,
-        found: &Found,
+        found: &TargetLayouts,
         run: &Run<'_>,
     ) -> anyhow::Result<Option<Confirmed>> {
         let console = session.console;
@@ -196,7 +201,7 @@ impl Prune {
                 seen.removals.extend(removals.map(|(id, _)| id.clone()));
                 let entries = decision.plan.edits.keys();
                 seen.entries
-                    .extend(entries.map(|at| decision.contents.index.entry_text(*at).to_owned()));
+                    .extend(entries.map(|at| decision.snapshot.index.entry_text(*at).to_owned()));
                 let digests = decision.garbage.blobs.iter();
                 seen.blobs.extend(digests.map(|blob| blob.digest.clone()));
             }
@@ -244,18 +249,18 @@ impl Decide for Prune {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let (listed, contents) = load_and_list(session, layout, also)?;
-        contents.graph.refuse_damage()?;
+        let (listed, snapshot) = load_and_list(session, layout, also)?;
+        snapshot.graph.refuse_damage()?;
         let listed = listed?;
-        let uses = Uses::new(&contents, &self.containers);
+        let uses = Uses::new(&snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
         let confirmed = self
             .confirmed
             .as_ref()
             .map(|all| all.get(layout.path()).unwrap_or(&nothing));
         let (mut plan, mut live) = (Plan::default(), Live::default());
-        let listed = gc::Listed::new(&contents.graph, layout, listed, || {
-            let mut draft = Draft::with_uses(&contents, &uses);
+        let listed = gc::Listed::new(&snapshot.graph, layout, listed, || {
+            let mut draft = Draft::with_uses(&snapshot, &uses);
             draft.prune(
                 &PruneOptions {
                     all: self.all,
@@ -264,14 +269,14 @@ impl Decide for Prune {
                     confirmed: confirmed.map(|c| &c.entries),
                     retention: &self.retention,
                 },
-                &Facts::new(layout, &contents),
+                &ImageMetadata::new(layout, &snapshot),
             );
             plan = draft.finish();
-            live = gc::mark(&contents, &plan);
+            live = gc::mark(&snapshot, &plan);
         });
         let mut links = self.links.borrow().clone();
         let mut garbage = gc::prune(
-            &contents,
+            &snapshot,
             &live,
             listed,
             layout,
@@ -291,7 +296,7 @@ impl Decide for Prune {
                 .retain(|(id, _)| confirmed.removals.contains(id));
         }
         Ok(Decision {
-            contents,
+            snapshot,
             plan,
             live: Some(live),
             garbage,

@@ -2,21 +2,21 @@
 
 use anyhow::Context as _;
 
-use super::target_layouts::locate;
+use super::target_layouts::target_layout;
 use super::trash::removed;
 use super::{ATTEMPTS, PAUSE, Session, open_to_change};
-use crate::cli::{ChangeFormat, RestoreArgs};
+use crate::cli::{OutputFormat, RestoreArgs};
 use crate::commit::{Return, Returned, bring_back};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::restore::RestoreReport;
 use crate::report::to_stdout;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
-    let (path, references) = locate(session, args.references)?;
+    let (path, references) = target_layout(session, args.references)?;
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
         let decision = Decision::new(session, &layout, &references)?;
@@ -25,21 +25,21 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
         carry_out(session, &path, &references)?
     };
     let text = match args.format {
-        ChangeFormat::Json => report.json(),
-        ChangeFormat::Text => report.text(session.console.is_verbose()),
+        OutputFormat::Json => report.json(),
+        OutputFormat::Text => report.text(session.console.is_verbose()),
     };
     let printed = to_stdout(&text);
     report.talk(session.console);
     printed.context("cannot write to standard output")?;
     Ok(match session.interrupt.signal() {
-        Some(signal) => Kind::Interrupted(signal).exit_status(),
+        Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
         None if report.errors.is_empty() => 0,
-        None => Kind::Failed.exit_status(),
+        None => ErrorKind::Failed.exit_status(),
     })
 }
 
 struct Decision {
-    current: Contents,
+    current: Snapshot,
     trash: Trash,
     restoration: Restoration,
     files: Vec<RootEdit>,
@@ -171,7 +171,7 @@ fn carry_out(
         std::thread::sleep(PAUSE * attempt);
     }
     Err(Error::new(
-        Kind::Failed,
+        ErrorKind::Failed,
         "index.json was changed by another program each time it was to be replaced",
     )
     .hint("the blobs are back and index.json is as it was; try again when that program is done")

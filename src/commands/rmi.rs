@@ -2,7 +2,7 @@
 
 use anyhow::Context as _;
 
-use super::target_layouts::locate;
+use super::target_layouts::target_layout;
 use super::trash::dispose;
 use super::{Decide, Decision, Run, Session, container_files};
 use crate::cli::RmiArgs;
@@ -10,14 +10,14 @@ use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
 use crate::error::Error;
 use crate::gc::{self, Garbage};
-use crate::inspect::metadata::Facts;
+use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, Shared};
 use crate::plan::rewrite_index;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::rmi::RmiOptions;
 use crate::plan::{Draft, Plan};
 use crate::report::change::Rewritten;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::MAX_DOCUMENT_BYTES;
 use crate::value::digest::Digest;
 use crate::value::platform;
@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         platforms.extend(parsed.map_err(|e| Error::usage(format!("--platform: {e}")))?);
     }
     let containers = container_files::containers(&args.containers)?;
-    let (path, references) = locate(session, args.references)?;
+    let (path, references) = target_layout(session, args.references)?;
     let command = Rmi {
         containers,
         references,
@@ -68,23 +68,23 @@ impl Decide for Rmi {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let contents = session.load(layout, also)?;
-        contents.graph.refuse_damage()?;
-        let facts = Facts::new(layout, &contents);
-        let uses = Uses::new(&contents, &self.containers);
-        let mut draft = Draft::with_uses(&contents, &uses);
+        let snapshot = session.load(layout, also)?;
+        snapshot.graph.refuse_damage()?;
+        let metadata = ImageMetadata::new(layout, &snapshot);
+        let uses = Uses::new(&snapshot, &self.containers);
+        let mut draft = Draft::with_uses(&snapshot, &uses);
         for reference in &self.references {
             draft.rmi(reference, &self.options, &|manifest| {
-                facts.config_of(manifest)
+                metadata.config_of(manifest)
             });
         }
         let mut plan = draft.finish();
-        let (new_blobs, rewritten) = rewrite(layout, &contents, &mut plan)?;
-        let live = gc::mark(&contents, &plan);
+        let (new_blobs, rewritten) = rewrite(layout, &snapshot, &mut plan)?;
+        let live = gc::mark(&snapshot, &plan);
         let mut garbage = if plan.is_empty() {
             Garbage::default()
         } else {
-            gc::rmi(&contents, &live, layout)?
+            gc::rmi(&snapshot, &live, layout)?
         };
         // A new index can be one that the layout had and that nothing else needs.
         garbage
@@ -92,7 +92,7 @@ impl Decide for Rmi {
             .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
         let disposal = dispose(layout, also, &mut garbage, self.trash, None)?;
         Ok(Decision {
-            contents,
+            snapshot,
             plan,
             live: Some(live),
             garbage,
@@ -106,10 +106,10 @@ impl Decide for Rmi {
 /// Makes the new indexes of a plan and points their names to them.
 fn rewrite<M>(
     layout: &Locked<M>,
-    contents: &Contents,
+    snapshot: &Snapshot,
     plan: &mut Plan,
 ) -> anyhow::Result<(Vec<NewBlob>, Vec<Rewritten>)> {
-    let graph = &contents.graph;
+    let graph = &snapshot.graph;
     let mut read = |digest: &Digest| {
         layout
             .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
@@ -122,11 +122,11 @@ fn rewrite<M>(
             continue;
         };
         rewritten.push(Rewritten {
-            name: contents.table.record(rewrite.record).shown(graph),
+            name: snapshot.table.record(rewrite.record).shown(graph),
             from: graph.digest(rewrite.image).clone(),
             to: top.digest.clone(),
         });
-        plan.retarget(contents, &rewrite, &top.digest, top.bytes.len() as u64);
+        plan.retarget(snapshot, &rewrite, &top.digest, top.bytes.len() as u64);
         new_blobs.extend(blobs);
     }
     Ok((new_blobs, rewritten))

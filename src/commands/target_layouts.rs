@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Session;
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::layout::discover;
 use crate::value::digest::Digest;
 
@@ -13,13 +13,13 @@ const VARIABLE: &str = "OCIRM_LAYOUT";
 
 /// All layouts that `ls`, `prune` or `check` are about, and the references without what named one.
 /// The second value tells what could not be looked into.
-pub(super) fn locate_all(
+pub(super) fn target_layouts(
     session: &Session,
     recursive: Option<&Path>,
     references: Vec<String>,
-) -> anyhow::Result<(Found, Vec<String>)> {
+) -> anyhow::Result<(TargetLayouts, Vec<String>)> {
     let named = !session.layouts.is_empty();
-    let mut found = Found {
+    let mut found = TargetLayouts {
         layouts: session.layouts.clone(),
         failures: Vec::new(),
         several: session.layouts.len() > 1 || recursive.is_some(),
@@ -28,7 +28,7 @@ pub(super) fn locate_all(
         let (below, failures) = discover(dir);
         if below.is_empty() {
             return Err(Error::new(
-                Kind::Failed,
+                ErrorKind::Failed,
                 match failures.first() {
                     Some(failure) => format!("cannot look for layouts: {failure}"),
                     None => format!("there is no layout below `{}`", dir.display()),
@@ -52,15 +52,15 @@ pub(super) fn locate_all(
         });
         return Ok((found, references));
     }
-    let (path, references) = locate(session, references)?;
+    let (path, references) = target_layout(session, references)?;
     if !named {
         found.layouts = vec![path];
     }
     Ok((found, references))
 }
 
-/// What [`locate_all`] finds.
-pub(super) struct Found {
+/// What [`target_layouts`] finds.
+pub(super) struct TargetLayouts {
     pub(super) layouts: Vec<PathBuf>,
     pub(super) failures: Vec<String>,
     /// Whether there may be more than one, so that output says which it is about.
@@ -68,7 +68,7 @@ pub(super) struct Found {
 }
 
 /// The layout, and the references without what named it.
-pub(super) fn locate(
+pub(super) fn target_layout(
     session: &Session,
     references: Vec<String>,
 ) -> anyhow::Result<(PathBuf, Vec<String>)> {

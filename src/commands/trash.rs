@@ -10,10 +10,10 @@ use crate::commit::put_back;
 use crate::gc::{self, Garbage};
 use crate::layout::{Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record;
-use crate::oci::trash_record::Record;
+use crate::oci::trash_record::TrashRecord;
 use crate::plan::restore::Removed;
 use crate::report::units::size;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::removed_parts;
 use crate::value::digest::Digest;
 use crate::words::count;
@@ -27,11 +27,11 @@ pub(super) fn reappeared<M>(
     if trash.blobs().next().is_none() {
         return Ok((trash, Vec::new()));
     }
-    let contents = session.load_with(layout, &[], &trash)?;
+    let snapshot = session.load_with(layout, &[], &trash)?;
     let records = trash_record::records(&trash);
     let named = records.iter().map(|(id, record)| (*id, record));
-    let cuts = removed_parts::cuts(named, &trash, &contents.graph);
-    let mut back = gc::reappeared(&contents, &trash, cuts);
+    let cuts = removed_parts::cuts(named, &trash, &snapshot.graph);
+    let mut back = gc::reappeared(&snapshot, &trash, cuts);
     back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
     Ok((trash, back))
 }
@@ -76,7 +76,7 @@ pub(super) fn removed<M>(layout: &Locked<M>, trash: &Trash) -> Vec<Removed> {
     records
         .map(|(id, record)| Removed {
             id: id.clone(),
-            contents: Contents::of_removal(layout, trash, &record.rows, &[]),
+            snapshot: Snapshot::of_removal(layout, trash, &record.rows, &[]),
             blobs: blobs_of(trash, id),
             record,
         })
@@ -97,21 +97,22 @@ fn needed<M>(
     trash: &Trash,
     apart_from: &[RemovalId],
 ) -> HashMap<Digest, RemovalId> {
-    let mut known: HashMap<&RemovalId, Record> = trash_record::records(trash).into_iter().collect();
+    let mut known: HashMap<&RemovalId, TrashRecord> =
+        trash_record::records(trash).into_iter().collect();
     let is_left = |id: &RemovalId| !apart_from.contains(id);
     let removals = trash.removals().iter().filter(|one| is_left(&one.id));
-    let removals: Vec<(RemovalId, Contents)> = removals
+    let removals: Vec<(RemovalId, Snapshot)> = removals
         .map(|one| {
-            let contents = match known.remove(&one.id) {
+            let snapshot = match known.remove(&one.id) {
                 Some(record) => {
                     let documents = record.documents.iter();
                     let documents: Vec<Digest> =
                         documents.filter_map(|text| text.parse().ok()).collect();
-                    Contents::of_removal(layout, trash, &record.rows, &documents)
+                    Snapshot::of_removal(layout, trash, &record.rows, &documents)
                 }
-                None => Contents::of_removal(layout, trash, &[], &one.blobs),
+                None => Snapshot::of_removal(layout, trash, &[], &one.blobs),
             };
-            (one.id.clone(), contents)
+            (one.id.clone(), snapshot)
         })
         .collect();
     gc::needed_by_trash(removals.iter())

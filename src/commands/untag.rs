@@ -1,16 +1,16 @@
 //! `ocirm untag`.
 
-use super::target_layouts::locate;
+use super::target_layouts::target_layout;
 use super::trash::Disposal;
 use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;
 use crate::gc::Garbage;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
-    let (path, references) = locate(session, args.references)?;
+    let (path, references) = target_layout(session, args.references)?;
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
@@ -35,14 +35,14 @@ impl Decide for Untag {
         _: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         // No blob is in question, so none is read: a name can be taken from a damaged layout.
-        let contents = Contents::load_names(layout)?;
-        let mut draft = Draft::new(&contents);
+        let snapshot = Snapshot::load_names(layout)?;
+        let mut draft = Draft::new(&snapshot);
         for reference in &self.references {
             draft.untag(reference);
         }
         let plan = draft.finish();
         Ok(Decision {
-            contents,
+            snapshot,
             plan,
             live: None,
             garbage: Garbage::default(),

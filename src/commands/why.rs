@@ -5,33 +5,33 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::target_layouts::locate;
+use super::target_layouts::target_layout;
 use super::{Session, open_to_look};
-use crate::cli::{ChangeFormat, WhyArgs};
-use crate::error::{Error, Kind};
+use crate::cli::{OutputFormat, WhyArgs};
+use crate::error::{Error, ErrorKind};
 use crate::inspect::check::word;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
 use crate::report::to_stdout;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::Record;
 use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
-    let (path, references) = locate(session, args.references)?;
+    let (path, references) = target_layout(session, args.references)?;
     let layout = open_to_look(session, &path)?;
-    let contents = session.load(&layout, &[])?;
+    let snapshot = session.load(&layout, &[])?;
     let mut status = 0;
     for text in &references {
-        match explain(&layout, &contents, text) {
+        match explain(&layout, &snapshot, text) {
             Ok(report) => {
                 let text = match args.format {
-                    ChangeFormat::Json => report.json(),
-                    ChangeFormat::Text => {
+                    OutputFormat::Json => report.json(),
+                    OutputFormat::Text => {
                         report.text(session.console.is_verbose(), Timestamp::now())
                     }
                 };
@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
             Err(error) => status = super::failed(session.console, &error),
         }
     }
-    if let Err(damage) = contents.graph.refuse_damage() {
+    if let Err(damage) = snapshot.graph.refuse_damage() {
         session.console.error(&shown(&format!("{damage}")));
         session.console.hint(
             "what the damaged blob leads to is unknown, so there may be more ways than shown",
@@ -50,8 +50,8 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     Ok(status)
 }
 
-fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::Result<WhyReport> {
-    let graph = &contents.graph;
+fn explain(layout: &Locked<Shared>, snapshot: &Snapshot, text: &str) -> anyhow::Result<WhyReport> {
+    let graph = &snapshot.graph;
     let digest = match parse_argument(text) {
         Ok(Argument::Digest(digest)) => Some(digest),
         _ => text.parse::<Digest>().ok(),
@@ -59,8 +59,8 @@ fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::
     let node = match &digest {
         Some(digest) => graph.find(digest),
         None => {
-            let found = Draft::new(contents).look_up(text).map_err(|refusal| {
-                let error = Error::new(Kind::Failed, refusal.message);
+            let found = Draft::new(snapshot).look_up(text).map_err(|refusal| {
+                let error = Error::new(ErrorKind::Failed, refusal.message);
                 match refusal.hint {
                     Some(hint) => error.hint(hint),
                     None => error.hint("why takes a name or the full digest of any blob"),
@@ -73,35 +73,35 @@ fn explain(layout: &Locked<Shared>, contents: &Contents, text: &str) -> anyhow::
         (Some(node), _) => graph.digest(node).clone(),
         (None, Some(digest)) => digest,
         (None, None) => {
-            return Err(Error::new(Kind::Failed, format!("No such image: {text}")).into());
+            return Err(Error::new(ErrorKind::Failed, format!("No such image: {text}")).into());
         }
     };
     let stat = layout.stat_blob(&digest)?;
     if node.is_none() && stat.is_none() {
         let message = format!("the layout has no blob {digest}, and nothing leads to one");
-        return Err(Error::new(Kind::Failed, message).into());
+        return Err(Error::new(ErrorKind::Failed, message).into());
     }
     Ok(WhyReport {
-        kind: node.map_or("blob", |node| word(contents, node)),
+        kind: node.map_or("blob", |node| word(snapshot, node)),
         size: stat.map(|stat| stat.size),
         present: matches!(layout.measure_blob(&digest, None), Ok(Some(()))),
         changed: stat.map(|stat| stat.changed),
-        ways: node.map_or_else(Vec::new, |node| ways(contents, node)),
+        ways: node.map_or_else(Vec::new, |node| ways(snapshot, node)),
         digest,
     })
 }
 
 /// For each entry that leads to a blob the shortest way there.
-fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
-    let graph = &contents.graph;
+fn ways(snapshot: &Snapshot, node: NodeId) -> Vec<Way> {
+    let graph = &snapshot.graph;
     let next = graph.ways_to(node);
     let step = |node: NodeId, how| Step {
         digest: graph.digest(node).clone(),
-        kind: word(contents, node),
+        kind: word(snapshot, node),
         how,
     };
     let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
-    let mut ways: Vec<Way> = contents
+    let mut ways: Vec<Way> = snapshot
         .table
         .records()
         .filter(|(_, record)| record.target == node || next.contains_key(&record.target))
@@ -119,14 +119,14 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
                 kind: record.kind.word(),
                 belongs_to: owners
                     .entry(record.subject.unwrap_or(record.target))
-                    .or_insert_with(|| owner(contents, record))
+                    .or_insert_with(|| owner(snapshot, record))
                     .clone()
                     .filter(|_| record.kind.is_dependent()),
                 steps,
             }
         })
         .collect();
-    for (position, entry) in contents.index.entries().iter().enumerate() {
+    for (position, entry) in snapshot.index.entries().iter().enumerate() {
         let named = entry.more_digests.iter().filter_map(|d| graph.find(d));
         for target in named.filter(|target| *target == node || next.contains_key(target)) {
             ways.push(Way {
@@ -138,7 +138,7 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
         }
     }
     ways.sort_by(|a, b| (a.steps.len(), &a.entry).cmp(&(b.steps.len(), &b.entry)));
-    if contents.archive_blobs.iter().flatten().any(|n| *n == node) {
+    if snapshot.archive_blobs.iter().flatten().any(|n| *n == node) {
         ways.push(Way {
             entry: "manifest.json".to_owned(),
             kind: "manifest.json",
@@ -150,14 +150,14 @@ fn ways(contents: &Contents, node: NodeId) -> Vec<Way> {
 }
 
 /// The image that a child or referrer lives and dies with: the first that holds its subject, or it.
-fn owner(contents: &Contents, record: &Record) -> Option<String> {
+fn owner(snapshot: &Snapshot, record: &Record) -> Option<String> {
     if !record.kind.is_dependent() {
         return None;
     }
-    let graph = &contents.graph;
+    let graph = &snapshot.graph;
     let held = record.subject.unwrap_or(record.target);
     let next = graph.ways_to(held);
-    contents
+    snapshot
         .table
         .records()
         .find(|(_, owner)| {

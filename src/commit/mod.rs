@@ -22,14 +22,14 @@ mod restore;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use crate::gc::{self, Garbage, GarbageBlob, Goes, Live, Turn};
+use crate::gc::{self, DeletionRank, Destination, Garbage, GarbageBlob, Live};
 use crate::layout::{
-    Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, PutBack, RemovalId, RootEdit, Shared,
-    Trash, Weight,
+    Exclusive, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob, RootEdit,
+    Shared, Trash, Weight,
 };
 use crate::oci::index::{EntryEdit, Index};
 use crate::plan::rewrite_index::NewBlob;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -43,7 +43,7 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub struct Change<'a> {
     /// The layout when the plan was made.
-    pub old: &'a Contents,
+    pub old: &'a Snapshot,
     /// index.json from now on; `None`: it stays.
     pub new_index: Option<String>,
     /// The files of an unpacked `docker save` that change with it.
@@ -81,12 +81,12 @@ impl std::fmt::Debug for Watch<'_> {
 impl Change<'_> {
     fn uses_trash(&self) -> bool {
         let mut blobs = self.garbage.blobs.iter();
-        self.trash.is_some() || blobs.any(|blob| blob.goes != Goes::Away)
+        self.trash.is_some() || blobs.any(|blob| blob.destination != Destination::Away)
     }
 
     /// What the entries that go or change are called, of those with one of these texts.
     fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
-        let Contents {
+        let Snapshot {
             table,
             graph,
             index,
@@ -215,13 +215,13 @@ impl Places {
         &mut self,
         layout: &Locked<Exclusive>,
         digest: &Digest,
-        goes: &Goes,
+        destination: &Destination,
     ) -> std::io::Result<bool> {
-        let removal = match (goes, &mut self.own) {
-            (Goes::Away, _) => return layout.remove_blob(digest),
-            (Goes::ToTrash, Some(own)) => own,
-            (Goes::ToTrash, None) => return Err(std::io::Error::other("there is no trash")),
-            (Goes::ToRemoval(id), _) => {
+        let removal = match (destination, &mut self.own) {
+            (Destination::Away, _) => return layout.remove_blob(digest),
+            (Destination::ToTrash, Some(own)) => own,
+            (Destination::ToTrash, None) => return Err(std::io::Error::other("there is no trash")),
+            (Destination::ToRemoval(id), _) => {
                 if !self.earlier.contains_key(id) {
                     let open = layout.open_removal(id).map_err(std::io::Error::other)?;
                     self.earlier.insert(RemovalId::clone(id), open);
@@ -249,11 +249,11 @@ fn sweep(
     let workers = Workers::for_unlinking();
     let mut stamp = None;
     // The turn of a document that could not be unlinked: what comes later may be what it needs.
-    let mut stays: Option<Turn> = None;
+    let mut stays: Option<DeletionRank> = None;
     let mut needed: Option<Needed> = None;
     let mut start = 0;
     // What needs others is away before they are touched, so they are not in one batch.
-    for batch in blobs.chunk_by(|a, b| a.turn == b.turn) {
+    for batch in blobs.chunk_by(|a, b| a.rank == b.rank) {
         for batch in batch.chunks(BATCH) {
             let numbers = start..start + batch.len();
             start = numbers.end;
@@ -293,7 +293,7 @@ fn sweep(
                     .is_some_and(|now| now.contains(&blob.digest))
                 {
                     outcome.needed_again += 1;
-                } else if stays.is_some_and(|turn| turn < blob.turn) {
+                } else if stays.is_some_and(|rank| rank < blob.rank) {
                     outcome.left += 1;
                 } else {
                     going.push(number);
@@ -307,7 +307,7 @@ fn sweep(
                     Some(Err(error)) => {
                         let blob = &blobs[number];
                         if blob.kind.is_document() {
-                            stays.get_or_insert(blob.turn);
+                            stays.get_or_insert(blob.rank);
                         }
                         outcome
                             .failed
@@ -337,19 +337,22 @@ fn send(
     let unlink = |number: &usize, _: &mut Vec<u8>| {
         (!(watch.stop)()).then(|| layout.remove_blob(&blobs[*number].digest))
     };
-    if going.iter().all(|number| blobs[*number].goes == Goes::Away) {
+    if going
+        .iter()
+        .all(|number| blobs[*number].destination == Destination::Away)
+    {
         return workers.map(going, &unlink, || ());
     }
     let send = |number: &usize| {
         let blob = &blobs[*number];
-        (!(watch.stop)()).then(|| places.send(layout, &blob.digest, &blob.goes))
+        (!(watch.stop)()).then(|| places.send(layout, &blob.digest, &blob.destination))
     };
     going.iter().map(send).collect()
 }
 
 /// What index.json leads to now.
 struct Needed {
-    contents: Contents,
+    snapshot: Snapshot,
     live: Live,
 }
 
@@ -360,10 +363,10 @@ impl Needed {
             true => layout.trash()?,
             false => Trash::default(),
         };
-        let contents = Contents::load_with(layout, change.also, &trash, &mut |_| ())?;
-        contents.graph.refuse_damage()?;
-        let mut plan = Draft::new(&contents).finish();
-        let node = |digest: &Digest| contents.graph.find(digest);
+        let snapshot = Snapshot::load_with(layout, change.also, &trash, &mut |_| ())?;
+        snapshot.graph.refuse_damage()?;
+        let mut plan = Draft::new(&snapshot).finish();
+        let node = |digest: &Digest| snapshot.graph.find(digest);
         plan.cuts = change
             .cuts
             .iter()
@@ -371,12 +374,12 @@ impl Needed {
                 Some((node(image)?, lost.iter().filter_map(node).collect()))
             })
             .collect();
-        let live = gc::mark(&contents, &plan);
-        Ok(Needed { contents, live })
+        let live = gc::mark(&snapshot, &plan);
+        Ok(Needed { snapshot, live })
     }
 
     fn contains(&self, digest: &Digest) -> bool {
-        let node = self.contents.graph.find(digest);
+        let node = self.snapshot.graph.find(digest);
         node.is_some_and(|node| self.live.contains(node))
     }
 }
@@ -414,14 +417,14 @@ fn check(
             return false;
         }
     };
-    let Needed { contents, live } = needed;
+    let Needed { snapshot, live } = needed;
     let trash = match change.uses_trash() {
         true => layout.trash().unwrap_or_default(),
         false => Trash::default(),
     };
     let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
     for (blob, gone) in change.garbage.blobs.iter().zip(&mut outcome.gone) {
-        let node = contents.graph.find(&blob.digest);
+        let node = snapshot.graph.find(&blob.digest);
         let Some(node) = node.filter(|node| *gone && live.contains(*node)) else {
             continue;
         };
@@ -429,15 +432,15 @@ fn check(
             // Whoever needs it wrote it anew.
             continue;
         }
-        let returned = blob.goes != Goes::Away
+        let returned = blob.destination != Destination::Away
             && matches!(
-                layout.put_back(&trash, &blob.digest),
-                Ok(PutBack::Done | PutBack::WasThere)
+                layout.restore_blob(&trash, &blob.digest),
+                Ok(RestoredBlob::Done | RestoredBlob::WasThere)
             );
         *gone = !returned;
         if let Some(id) = live.holder(node) {
             let names = if returned { &mut back } else { &mut broken };
-            names.insert(contents.table.record(id).shown(&contents.graph));
+            names.insert(snapshot.table.record(id).shown(&snapshot.graph));
         }
     }
     if !back.is_empty()

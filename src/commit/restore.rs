@@ -8,9 +8,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use anyhow::Context as _;
 
 use crate::layout::{
-    Exclusive, IndexWrite, LockOptions, Locked, PutBack, RemovalId, RootEdit, Trash,
+    Exclusive, IndexWrite, LockOptions, Locked, RemovalId, RestoredBlob, RootEdit, Trash,
 };
-use crate::oci::trash_record::Record;
+use crate::oci::trash_record::TrashRecord;
 use crate::value::digest::Digest;
 
 /// Everything that comes back.
@@ -27,7 +27,7 @@ pub struct Return<'a> {
     /// Blobs that come back.
     pub blobs: &'a BTreeSet<Digest>,
     /// What is left of records.
-    pub records: &'a BTreeMap<RemovalId, Record>,
+    pub records: &'a BTreeMap<RemovalId, TrashRecord>,
 }
 
 /// What became of it.
@@ -51,9 +51,9 @@ pub fn put_back<'d>(
     let mut back = Vec::new();
     for digest in blobs {
         let moved = layout
-            .put_back(trash, digest)
+            .restore_blob(trash, digest)
             .with_context(|| format!("cannot bring back the blob {digest}"))?;
-        if moved == PutBack::Done {
+        if moved == RestoredBlob::Done {
             back.push(digest);
         }
     }

@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::parse::Container;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::reference::Reference;
 
@@ -32,23 +32,23 @@ impl<'a> Uses<'a> {
     }
 
     /// Finds the images of the containers.
-    pub fn new(contents: &Contents, containers: &'a [Container]) -> Uses<'a> {
+    pub fn new(snapshot: &Snapshot, containers: &'a [Container]) -> Uses<'a> {
         let mut uses = Uses::none();
         if containers.is_empty() {
             return uses;
         }
-        let found = uses.match_ids(contents, containers);
+        let found = uses.match_ids(snapshot, containers);
         for (number, container) in containers.iter().enumerate() {
             if let Some(text) = &container.reference {
                 uses.add_names(text);
                 if !found.contains(&number) {
-                    for image in named(contents, text) {
+                    for image in named(snapshot, text) {
                         uses.images.entry(image).or_default().push(container);
                     }
                 }
             }
             for mount in &container.mounts {
-                for image in named(contents, mount) {
+                for image in named(snapshot, mount) {
                     uses.mounted.entry(image).or_default().push(container);
                 }
             }
@@ -57,8 +57,8 @@ impl<'a> Uses<'a> {
     }
 
     /// Matches by digests; the answer says which containers were found.
-    fn match_ids(&mut self, contents: &Contents, containers: &'a [Container]) -> HashSet<usize> {
-        let graph = &contents.graph;
+    fn match_ids(&mut self, snapshot: &Snapshot, containers: &'a [Container]) -> HashSet<usize> {
+        let graph = &snapshot.graph;
         let mut wanted: HashMap<NodeId, Vec<usize>> = HashMap::new();
         let mut prefixes = Vec::new();
         for (number, container) in containers.iter().enumerate() {
@@ -70,7 +70,7 @@ impl<'a> Uses<'a> {
             }
         }
         let mut found = HashSet::new();
-        let targets: HashSet<NodeId> = contents.table.records().map(|(_, r)| r.target).collect();
+        let targets: HashSet<NodeId> = snapshot.table.records().map(|(_, r)| r.target).collect();
         for target in targets {
             let mut users = HashSet::new();
             for node in graph.needed_below(target) {
@@ -139,18 +139,18 @@ impl<'a> Uses<'a> {
 }
 
 /// The images that a reference or a digest means, if any does.
-fn named(contents: &Contents, text: &str) -> Vec<NodeId> {
-    let table = &contents.table;
-    if let Some(node) = text.parse().ok().and_then(|d| contents.graph.find(&d)) {
+fn named(snapshot: &Snapshot, text: &str) -> Vec<NodeId> {
+    let table = &snapshot.table;
+    if let Some(node) = text.parse().ok().and_then(|d| snapshot.graph.find(&d)) {
         return vec![node];
     }
-    let exact = table.of_text(contents.index.entries(), text);
+    let exact = table.of_text(snapshot.index.entries(), text);
     let records = match Reference::parse(text) {
         _ if !exact.is_empty() => exact,
         Ok(reference) => {
             let reference = reference.with_default_tag();
             let by_key = table.of_key(&reference.to_string());
-            let digest = reference.digest().and_then(|d| contents.graph.find(d));
+            let digest = reference.digest().and_then(|d| snapshot.graph.find(d));
             match digest {
                 Some(node) if by_key.is_empty() => return vec![node],
                 _ => by_key,

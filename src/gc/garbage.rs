@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -55,24 +55,24 @@ pub struct GarbageBlob {
     /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash.
     pub frees: u64,
     /// Where it goes.
-    pub goes: Goes,
+    pub destination: Destination,
     /// When it goes.
-    pub turn: Turn,
+    pub rank: DeletionRank,
 }
 
 /// When garbage goes: lower turns first. What has the same turn goes in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct Turn(u32);
+pub struct DeletionRank(u32);
 
-impl Turn {
-    const FIRST: Turn = Turn(0);
+impl DeletionRank {
+    const FIRST: DeletionRank = DeletionRank(0);
     /// That of what needs nothing, as far as anybody knows.
-    const CONTENT: Turn = Turn(u32::MAX);
+    const CONTENT: DeletionRank = DeletionRank(u32::MAX);
 }
 
 /// Where garbage goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Goes {
+pub enum Destination {
     /// Nowhere: it is unlinked.
     #[default]
     Away,
@@ -84,7 +84,7 @@ pub enum Goes {
 
 /// Garbage that stays this time because of its age.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Spared {
+pub struct TooYoung {
     /// How many blobs.
     pub blobs: u64,
     /// How many bytes.
@@ -93,7 +93,7 @@ pub struct Spared {
 
 /// Garbage that stays because it may not be this layout's to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct KeptBack {
+pub struct MaybeShared {
     /// Why.
     pub reason: String,
     /// How many blobs.
@@ -109,9 +109,9 @@ pub struct Garbage {
     /// garbage and never half an image.
     pub blobs: Vec<GarbageBlob>,
     /// Too young.
-    pub spared: Spared,
+    pub too_young: TooYoung,
     /// Not ours, perhaps.
-    pub kept_back: Vec<KeptBack>,
+    pub maybe_shared: Vec<MaybeShared>,
 }
 
 impl Garbage {
@@ -131,9 +131,11 @@ impl Garbage {
         is_there: &dyn Fn(&Digest) -> bool,
     ) {
         for blob in &mut self.blobs {
-            blob.goes = match needed.get(&blob.digest) {
-                _ if all => Goes::ToTrash,
-                Some(removal) if !is_there(&blob.digest) => Goes::ToRemoval(removal.clone().into()),
+            blob.destination = match needed.get(&blob.digest) {
+                _ if all => Destination::ToTrash,
+                Some(removal) if !is_there(&blob.digest) => {
+                    Destination::ToRemoval(removal.clone().into())
+                }
                 _ => continue,
             };
             blob.frees = 0;
@@ -148,13 +150,13 @@ impl Garbage {
             stat,
         } = blob;
         if let Some(Refusal(reason)) = stored.refusal(&digest) {
-            let known = self.kept_back.iter_mut().find(|k| k.reason == *reason);
+            let known = self.maybe_shared.iter_mut().find(|k| k.reason == *reason);
             match known {
                 Some(known) => {
                     known.blobs += 1;
                     known.bytes = known.bytes.saturating_add(stat.size);
                 }
-                None => self.kept_back.push(KeptBack {
+                None => self.maybe_shared.push(MaybeShared {
                     reason: reason.clone(),
                     blobs: 1,
                     bytes: stat.size,
@@ -168,21 +170,21 @@ impl Garbage {
             kind,
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
-            goes: Goes::Away,
-            turn: match kind.is_document() {
-                true => Turn::FIRST,
-                false => Turn::CONTENT,
+            destination: Destination::Away,
+            rank: match kind.is_document() {
+                true => DeletionRank::FIRST,
+                false => DeletionRank::CONTENT,
             },
         });
     }
 
     fn spare(&mut self, stat: &BlobStat) {
-        self.spared.blobs += 1;
-        self.spared.bytes = self.spared.bytes.saturating_add(stat.size);
+        self.too_young.blobs += 1;
+        self.too_young.bytes = self.too_young.bytes.saturating_add(stat.size);
     }
 
     /// Puts the blobs into the order of deletion, that of their turns.
-    fn finish(mut self, contents: &Contents, links: &HardLinks) -> Garbage {
+    fn finish(mut self, snapshot: &Snapshot, links: &HardLinks) -> Garbage {
         let last: HashSet<&Digest> = links
             .0
             .values()
@@ -196,18 +198,18 @@ impl Garbage {
                 }
             }
         }
-        self.take_turns(&contents.graph);
+        self.assign_ranks(&snapshot.graph);
         self
     }
 
     /// Gives each document a turn after those of the documents that lead to it or are about it: an
     /// interruption would leave these without what they need, or where nobody finds them again.
-    fn take_turns(&mut self, graph: &Graph) {
+    fn assign_ranks(&mut self, graph: &Graph) {
         const NOBODY: u32 = u32::MAX;
         // For each node the number of the blob, if it is a document that goes.
         let mut numbers = vec![NOBODY; graph.len()];
         for (number, blob) in (0..NOBODY).zip(&self.blobs) {
-            if let Some(node) = blob.node.filter(|_| blob.turn == Turn::FIRST) {
+            if let Some(node) = blob.node.filter(|_| blob.rank == DeletionRank::FIRST) {
                 numbers[node.index()] = number;
             }
         }
@@ -233,12 +235,12 @@ impl Garbage {
         }
         let is_free = |number: &u32| waits_for[*number as usize] == 0;
         let mut now: Vec<u32> = documents().filter(is_free).collect();
-        let mut turns: Vec<Option<Turn>> = vec![None; self.blobs.len()];
-        let mut turn = Turn::FIRST;
+        let mut ranks: Vec<Option<DeletionRank>> = vec![None; self.blobs.len()];
+        let mut rank = DeletionRank::FIRST;
         while !now.is_empty() {
             let mut next = Vec::new();
             for number in now {
-                turns[number as usize] = Some(turn);
+                ranks[number as usize] = Some(rank);
                 for later in after(number) {
                     let waits_for = &mut waits_for[later as usize];
                     *waits_for -= 1;
@@ -248,15 +250,15 @@ impl Garbage {
                 }
             }
             now = next;
-            turn.0 += 1;
+            rank.0 += 1;
         }
-        for (blob, own) in self.blobs.iter_mut().zip(turns) {
-            if blob.turn == Turn::FIRST {
+        for (blob, own) in self.blobs.iter_mut().zip(ranks) {
+            if blob.rank == DeletionRank::FIRST {
                 // Only an index that lies makes documents wait for each other.
-                blob.turn = own.unwrap_or(turn);
+                blob.rank = own.unwrap_or(rank);
             }
         }
-        let order = |blob: &GarbageBlob| (blob.turn, blob.kind == NodeKind::Manifest);
+        let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
         self.blobs.sort_by_key(order);
     }
 }
@@ -401,16 +403,16 @@ impl Share {
 ///
 /// # Errors
 /// A blob that cannot be looked at.
-pub fn rmi(contents: &Contents, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
+pub fn rmi(snapshot: &Snapshot, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
     let mut links = HardLinks::default();
-    let graph = &contents.graph;
+    let graph = &snapshot.graph;
     let lost: Vec<_> = graph.ids().filter(|node| !live.contains(*node)).collect();
     look_at(graph, stored, &lost, &mut |blob| {
         links.count(&blob.digest, &blob.stat);
         garbage.add(stored, blob);
     })?;
-    Ok(garbage.finish(contents, &links))
+    Ok(garbage.finish(snapshot, &links))
 }
 
 /// What `prune` was told about blobs.
@@ -433,14 +435,14 @@ pub struct SweepOptions<'a> {
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
 /// look like garbage; or a blob that cannot be looked at.
 pub fn prune(
-    contents: &Contents,
+    snapshot: &Snapshot,
     live: &Live,
     listed: Listed,
     stored: &impl Stored,
     options: &SweepOptions<'_>,
     links: &mut HardLinks,
 ) -> anyhow::Result<Garbage> {
-    if !listed.is_empty && !contents.index.leads_anywhere() && !options.all {
+    if !listed.is_empty && !snapshot.index.leads_anywhere() && !options.all {
         return Err(Error::layout(
             "index.json has no entries that lead anywhere, so every blob would look like garbage",
         )
@@ -475,7 +477,7 @@ pub fn prune(
             garbage.add(stored, blob);
         }
     };
-    look_at(&contents.graph, stored, &lost, &mut take)?;
+    look_at(&snapshot.graph, stored, &lost, &mut take)?;
     for (digest, stat) in stray {
         take(Candidate {
             digest,
@@ -484,7 +486,7 @@ pub fn prune(
             stat,
         });
     }
-    Ok(garbage.finish(contents, links))
+    Ok(garbage.finish(snapshot, links))
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.
@@ -532,7 +534,7 @@ mod tests {
             digest
         }
 
-        fn contents(&self, index: &str) -> Contents {
+        fn snapshot(&self, index: &str) -> Snapshot {
             let index = Index::parse(index.as_bytes().to_vec()).unwrap();
             let graph = Graph::walk(
                 index.entries(),
@@ -544,7 +546,7 @@ mod tests {
                 },
                 &mut |_| (),
             );
-            Contents::new(index, graph, Default::default())
+            Snapshot::new(index, graph, Default::default())
         }
     }
 
@@ -577,12 +579,12 @@ mod tests {
     }
 
     fn swept(disk: &Disk, index: &str, options: &SweepOptions<'_>) -> anyhow::Result<Garbage> {
-        let contents = disk.contents(index);
-        let plan = Draft::new(&contents).finish();
-        let live = mark_(&contents, &plan);
-        let listed = Listed::new(&contents.graph, disk, disk.list(), || ());
+        let snapshot = disk.snapshot(index);
+        let plan = Draft::new(&snapshot).finish();
+        let live = mark_(&snapshot, &plan);
+        let listed = Listed::new(&snapshot.graph, disk, disk.list(), || ());
         prune(
-            &contents,
+            &snapshot,
             &live,
             listed,
             disk,
@@ -591,8 +593,8 @@ mod tests {
         )
     }
 
-    fn mark_(contents: &Contents, plan: &crate::plan::Plan) -> Live {
-        super::super::mark(contents, plan)
+    fn mark_(snapshot: &Snapshot, plan: &crate::plan::Plan) -> Live {
+        super::super::mark(snapshot, plan)
     }
 
     fn manifest(layer: &Digest) -> String {
@@ -615,7 +617,7 @@ mod tests {
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         let digests: Vec<_> = garbage.blobs.iter().map(|b| b.digest.clone()).collect();
         assert_eq!(digests, [old]);
-        assert_eq!(garbage.spared, Spared { blobs: 1, bytes: 5 });
+        assert_eq!(garbage.too_young, TooYoung { blobs: 1, bytes: 5 });
         assert!(disk.0.contains_key(&young));
         assert_eq!(garbage.freed_bytes(), 3);
     }
@@ -629,7 +631,7 @@ mod tests {
         disk.put(&manifest(&layer), 30);
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         assert!(garbage.blobs.is_empty());
-        assert_eq!(garbage.spared.blobs, 2);
+        assert_eq!(garbage.too_young.blobs, 2);
     }
 
     #[test]
@@ -671,7 +673,7 @@ mod tests {
         disk.1 = Some(Refusal("shared".into()));
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         assert!(garbage.blobs.is_empty());
-        assert_eq!(garbage.kept_back[0].blobs, 1);
+        assert_eq!(garbage.maybe_shared[0].blobs, 1);
     }
 
     #[test]
@@ -708,8 +710,8 @@ mod tests {
             .iter()
             .map(|d| format!(r#"{{"digest":"{d}"}}"#))
             .collect();
-        let contents = disk.contents(&format!(r#"{{"manifests":[{}]}}"#, rows.join(",")));
-        let graph = &contents.graph;
+        let snapshot = disk.snapshot(&format!(r#"{{"manifests":[{}]}}"#, rows.join(",")));
+        let graph = &snapshot.graph;
         let mut garbage = Garbage::default();
         for digest in disk.list() {
             let stat = disk.stat(&digest).unwrap().unwrap();
@@ -725,20 +727,20 @@ mod tests {
                 },
             );
         }
-        let garbage = garbage.finish(&contents, &HardLinks::default());
+        let garbage = garbage.finish(&snapshot, &HardLinks::default());
         let blobs = garbage.blobs.iter();
-        let turns: HashMap<NodeId, Turn> = blobs
-            .filter_map(|blob| Some((blob.node?, blob.turn)))
+        let ranks: HashMap<NodeId, DeletionRank> = blobs
+            .filter_map(|blob| Some((blob.node?, blob.rank)))
             .collect();
-        assert!(garbage.blobs.is_sorted_by_key(|blob| blob.turn));
+        assert!(garbage.blobs.is_sorted_by_key(|blob| blob.rank));
         let mut pairs: Vec<(NodeId, NodeId)> = graph.attested().collect();
         assert_eq!(pairs.len(), 1);
         for node in graph.ids() {
             pairs.extend(graph.links(node).map(|link| (node, link.to)));
         }
-        let is_there = |pair: &&(NodeId, NodeId)| turns.contains_key(&pair.1);
+        let is_there = |pair: &&(NodeId, NodeId)| ranks.contains_key(&pair.1);
         for (first, then) in pairs.iter().filter(is_there) {
-            assert!(turns[first] < turns[then]);
+            assert!(ranks[first] < ranks[then]);
         }
     }
 }

@@ -5,10 +5,10 @@ use std::collections::BTreeSet;
 use crate::layout::RootEdit;
 use crate::oci::index::EntryEdit;
 use crate::plan::Plan;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::reachability::{Reach, Start};
-use crate::snapshot::records::{Kind, RecordId};
+use crate::snapshot::reachability::{Reachability, Start};
+use crate::snapshot::records::{RecordId, RecordKind};
 
 /// What stays, and because of whom.
 #[derive(Clone, Debug, Default)]
@@ -41,22 +41,22 @@ impl Live {
 }
 
 /// Marks everything that stays under the plan.
-pub fn mark(contents: &Contents, plan: &Plan) -> Live {
-    let graph = &contents.graph;
+pub fn mark(snapshot: &Snapshot, plan: &Plan) -> Live {
+    let graph = &snapshot.graph;
     let mut holders = vec![None; graph.len()];
-    let mut reach = Reach::with_cuts(graph, &plan.cuts);
-    for (id, record) in contents.table.records() {
+    let mut reach = Reachability::with_cuts(graph, &plan.cuts);
+    for (id, record) in snapshot.table.records() {
         // Parts of other images are held by those, without what they lost.
-        if plan.kept[id.index()] && record.kind != Kind::Child {
-            let start = plan.start(contents, id);
+        if plan.kept[id.index()] && record.kind != RecordKind::Child {
+            let start = plan.start(snapshot, id);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 holders[node.index()].get_or_insert(Holder::Record(id));
             });
         }
     }
     // What odd entries and other layouts lead to, they need whole.
-    let mut whole = Reach::new(graph);
-    for (position, entry) in contents.index.entries().iter().enumerate() {
+    let mut whole = Reachability::new(graph);
+    for (position, entry) in snapshot.index.entries().iter().enumerate() {
         if plan.edits.get(&position) == Some(&EntryEdit::Remove) {
             continue;
         }
@@ -71,7 +71,7 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
             );
         }
     }
-    for node in &contents.foreign {
+    for node in &snapshot.sharer_roots {
         whole.walk(
             graph,
             Start::Image(*node),
@@ -84,7 +84,7 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
     // An image of manifest.json goes with the last entry that led to its config. One that no
     // entry ever led to is an image that only `docker load` knows, and stays.
     let mut dropped = BTreeSet::new();
-    for (number, item) in contents.archive.items().iter().enumerate() {
+    for (number, item) in snapshot.archive.items().iter().enumerate() {
         let config = item.config.as_ref().and_then(|digest| graph.find(digest));
         let lost = config
             .is_some_and(|config| graph.has_parent(config) && holders[config.index()].is_none());
@@ -93,7 +93,7 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
             continue;
         }
     }
-    for (number, blobs) in contents.archive_blobs.iter().enumerate() {
+    for (number, blobs) in snapshot.archive_blobs.iter().enumerate() {
         if !dropped.contains(&number) {
             for node in blobs {
                 holders[node.index()].get_or_insert(Holder::Other);
@@ -102,6 +102,6 @@ pub fn mark(contents: &Contents, plan: &Plan) -> Live {
     }
     Live {
         holders,
-        beside: contents.archive.edited(&plan.names_gone, &dropped),
+        beside: snapshot.archive.edited(&plan.names_gone, &dropped),
     }
 }

@@ -5,21 +5,21 @@ use std::collections::HashMap;
 use super::mark;
 use crate::layout::{RemovalId, Trash};
 use crate::plan::Draft;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::Follow;
-use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::reachability::{Reachability, Start};
 use crate::snapshot::removed_parts::Cuts;
 use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it
 /// back after, or wrote an entry that counts on a blob which was there a moment ago. What images
-/// lost on purpose (`cuts`) is not among them. `contents` are those with the trash.
-pub fn reappeared(contents: &Contents, trash: &Trash, cuts: Cuts) -> Vec<Digest> {
-    let mut plan = Draft::new(contents).finish();
+/// lost on purpose (`cuts`) is not among them. `snapshot` is the one with the trash.
+pub fn reappeared(snapshot: &Snapshot, trash: &Trash, cuts: Cuts) -> Vec<Digest> {
+    let mut plan = Draft::new(snapshot).finish();
     plan.cuts = cuts;
-    let live = mark(contents, &plan);
+    let live = mark(snapshot, &plan);
     let is_live = |digest: &&Digest| {
-        let node = contents.graph.find(digest);
+        let node = snapshot.graph.find(digest);
         node.is_some_and(|node| live.contains(node))
     };
     let mut found: Vec<Digest> = trash.blobs().filter(is_live).cloned().collect();
@@ -31,14 +31,14 @@ pub fn reappeared(contents: &Contents, trash: &Trash, cuts: Cuts) -> Vec<Digest>
 /// needs each: they must not be deleted as long as that can be restored. `removals` are in the order
 /// of time, each with what it leads to.
 pub fn needed_by_trash<'r>(
-    removals: impl DoubleEndedIterator<Item = &'r (RemovalId, Contents)>,
+    removals: impl DoubleEndedIterator<Item = &'r (RemovalId, Snapshot)>,
 ) -> HashMap<Digest, RemovalId> {
     let mut needed = HashMap::new();
-    for (id, contents) in removals.rev() {
-        let graph = &contents.graph;
-        let mut reach = Reach::new(graph);
-        let records = contents.table.records().map(|(_, record)| record.target);
-        for start in records.chain(contents.foreign.iter().copied()) {
+    for (id, snapshot) in removals.rev() {
+        let graph = &snapshot.graph;
+        let mut reach = Reachability::new(graph);
+        let records = snapshot.table.records().map(|(_, record)| record.target);
+        for start in records.chain(snapshot.sharer_roots.iter().copied()) {
             let start = Start::Image(start);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 let digest = graph.digest(node).clone();

@@ -4,7 +4,7 @@
 //! is there and is not what its descriptor promises.
 
 use crate::layout::{BlobError, Locked};
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::digest::Digest;
 
@@ -48,13 +48,13 @@ impl Findings {
 /// A directory that cannot be listed.
 pub fn check<M>(
     layout: &Locked<M>,
-    contents: &Contents,
+    snapshot: &Snapshot,
     digests: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Findings> {
-    let graph = &contents.graph;
+    let graph = &snapshot.graph;
     let mut findings = Findings::default();
-    for (position, entry) in contents.index.entries().iter().enumerate() {
+    for (position, entry) in snapshot.index.entries().iter().enumerate() {
         if entry.digest.is_none() {
             findings.odd_entries.push(position);
         }
@@ -123,9 +123,9 @@ fn is_temporary(path: &str) -> bool {
 }
 
 /// The words for a kind of blob whose kind nobody said.
-pub fn word(contents: &Contents, node: NodeId) -> &'static str {
-    match contents.graph.kind(node) {
-        NodeKind::Blob if contents.graph.is_unread_document(node) => "manifest",
+pub fn word(snapshot: &Snapshot, node: NodeId) -> &'static str {
+    match snapshot.graph.kind(node) {
+        NodeKind::Blob if snapshot.graph.is_unread_document(node) => "manifest",
         kind => kind.word(),
     }
 }

@@ -11,9 +11,9 @@ use jiff::Timestamp;
 
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
-use crate::snapshot::platform_manifests::{Variant, config_node, variants};
+use crate::snapshot::platform_manifests::{PlatformManifest, config_node, platform_manifests};
 use crate::snapshot::records::{Record, RecordId};
 use crate::snapshot::removed_parts::Cut;
 use crate::value::digest::Digest;
@@ -21,15 +21,15 @@ use crate::value::platform::Platform;
 use crate::workers::Workers;
 
 /// By image, and the platform that its entry declares.
-type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<Offer>, RandomState>;
+type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<PlatformManifests>, RandomState>;
 
 /// How many configs are read at a time. What they say shrinks when it is kept.
 const CONFIGS_AT_ONCE: usize = 4096;
 
 /// Answers questions about images of one layout; configs are read once.
-pub struct Facts<'a, M> {
+pub struct ImageMetadata<'a, M> {
     layout: &'a Locked<M>,
-    contents: &'a Contents,
+    snapshot: &'a Snapshot,
     host: Platform,
     configs: RefCell<Configs>,
     offers: RefCell<Offers<'a>>,
@@ -83,19 +83,19 @@ impl Configs {
 
 /// What an image offers. Names of one image share it.
 #[derive(Debug)]
-pub struct Offer {
+pub struct PlatformManifests {
     /// Its manifests, those too that are missing.
-    pub variants: Vec<Variant>,
+    pub platform_manifests: Vec<PlatformManifest>,
     /// Which of those that are there runs on this machine, else the first.
     preferred: Option<NodeId>,
 }
 
-impl<'a, M> Facts<'a, M> {
+impl<'a, M> ImageMetadata<'a, M> {
     /// Nothing is read yet.
-    pub fn new(layout: &'a Locked<M>, contents: &'a Contents) -> Facts<'a, M> {
-        Facts {
+    pub fn new(layout: &'a Locked<M>, snapshot: &'a Snapshot) -> ImageMetadata<'a, M> {
+        ImageMetadata {
             layout,
-            contents,
+            snapshot,
             host: Platform::host(),
             configs: RefCell::default(),
             offers: RefCell::default(),
@@ -106,7 +106,7 @@ impl<'a, M> Facts<'a, M> {
     /// Reads the configs of all images at once, which is faster than one after the other. This
     /// thread does `meanwhile` first, and helps then.
     pub fn read_configs(&self, wanted: Wanted, meanwhile: impl FnOnce()) {
-        let (layout, graph) = (self.layout, &self.contents.graph);
+        let (layout, graph) = (self.layout, &self.snapshot.graph);
         let mut configs = self.configs.borrow_mut();
         let mut nodes: Vec<NodeId> = graph
             .ids()
@@ -138,43 +138,43 @@ impl<'a, M> Facts<'a, M> {
 
     /// The config of a manifest's image.
     pub fn config_of(&self, manifest: NodeId) -> Option<Rc<ImageConfig>> {
-        let node = config_node(&self.contents.graph, manifest)?;
+        let node = config_node(&self.snapshot.graph, manifest)?;
         let mut configs = self.configs.borrow_mut();
         if let Some(known) = configs.known.get(&node) {
             return known.clone();
         }
-        let (layout, graph) = (self.layout, &self.contents.graph);
+        let (layout, graph) = (self.layout, &self.snapshot.graph);
         let config = load_config(layout, graph, node, Wanted::Labels, &mut Vec::new());
         configs.add(node, config);
         configs.known.get(&node)?.clone()
     }
 
     fn record(&self, id: RecordId) -> &'a Record {
-        self.contents.table.record(id)
+        self.snapshot.table.record(id)
     }
 
     /// What an image offers.
-    pub fn offer(&self, id: RecordId) -> Rc<Offer> {
+    pub fn offer(&self, id: RecordId) -> Rc<PlatformManifests> {
         let record = self.record(id);
         let declared = record
             .entries
             .iter()
-            .find_map(|at| self.contents.index.entries()[*at].platform.as_deref());
+            .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
         // That of a single manifest is quickly made again, and there may be a million.
-        let is_kept = self.contents.graph.kind(record.target) == NodeKind::Index;
+        let is_kept = self.snapshot.graph.kind(record.target) == NodeKind::Index;
         if is_kept && let Some(known) = self.offers.borrow().get(&(record.target, declared)) {
             return known.clone();
         }
-        let variants = variants(
-            &self.contents.graph,
+        let platform_manifests = platform_manifests(
+            &self.snapshot.graph,
             record.target,
             declared,
             &Cut::default(),
             &|manifest| self.config_of(manifest),
         );
-        let offer = Rc::new(Offer {
-            preferred: self.preferred(&variants),
-            variants,
+        let offer = Rc::new(PlatformManifests {
+            preferred: self.preferred(&platform_manifests),
+            platform_manifests,
         });
         if is_kept {
             let mut known = self.offers.borrow_mut();
@@ -183,12 +183,13 @@ impl<'a, M> Facts<'a, M> {
         offer
     }
 
-    fn preferred(&self, variants: &[Variant]) -> Option<NodeId> {
-        let mut images = variants
+    fn preferred(&self, platform_manifests: &[PlatformManifest]) -> Option<NodeId> {
+        let mut images = platform_manifests
             .iter()
             .filter(|v| v.is_present && !v.is_attestation);
         let first = images.next()?;
-        let runs_here = |v: &&Variant| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
+        let runs_here =
+            |v: &&PlatformManifest| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
         // Where there is no choice nothing has to be compared.
         let Some(second) = images.next() else {
             return Some(first.manifest);
@@ -203,7 +204,7 @@ impl<'a, M> Facts<'a, M> {
         self.built_of(&self.offer(id))
     }
 
-    fn built_of(&self, offer: &Offer) -> Option<Timestamp> {
+    fn built_of(&self, offer: &PlatformManifests) -> Option<Timestamp> {
         self.config_of(offer.preferred?)?
             .created
             .filter(|created| *created > Timestamp::UNIX_EPOCH)
@@ -216,8 +217,8 @@ impl<'a, M> Facts<'a, M> {
             .unwrap_or_else(|| self.arrived(id))
     }
 
-    /// [`Facts::created`], of an image whose offer is known.
-    pub fn created_with(&self, id: RecordId, offer: &Offer) -> Timestamp {
+    /// [`ImageMetadata::created`], of an image whose offer is known.
+    pub fn created_with(&self, id: RecordId, offer: &PlatformManifests) -> Timestamp {
         self.declared(id)
             .or_else(|| self.built_of(offer))
             .unwrap_or_else(|| self.arrived(id))
@@ -226,7 +227,7 @@ impl<'a, M> Facts<'a, M> {
     /// When an entry says that the image was made.
     fn declared(&self, id: RecordId) -> Option<Timestamp> {
         let mut entries = self.record(id).entries.iter();
-        let created = |at: &usize| self.contents.index.entries()[*at].created;
+        let created = |at: &usize| self.snapshot.index.entries()[*at].created;
         entries
             .find_map(created)
             .filter(|created| *created > Timestamp::UNIX_EPOCH)
@@ -237,13 +238,13 @@ impl<'a, M> Facts<'a, M> {
     pub fn arrived(&self, id: RecordId) -> Timestamp {
         let target = self.record(id).target;
         let known = self.arrivals.borrow().get(&target).copied();
-        known.unwrap_or_else(|| arrival(self.layout, self.contents.graph.digest(target)))
+        known.unwrap_or_else(|| arrival(self.layout, self.snapshot.graph.digest(target)))
     }
 
-    /// Finds out at once when these came into the layout; see [`Facts::arrived`].
+    /// Finds out at once when these came into the layout; see [`ImageMetadata::arrived`].
     pub fn read_arrivals(&self, ids: &[RecordId]) {
         let targets: Vec<NodeId> = ids.iter().map(|id| self.record(*id).target).collect();
-        let (layout, graph) = (self.layout, &self.contents.graph);
+        let (layout, graph) = (self.layout, &self.snapshot.graph);
         let read = Workers::for_reading().map(
             &targets,
             &|target, _| arrival(layout, graph.digest(*target)),
@@ -256,7 +257,7 @@ impl<'a, M> Facts<'a, M> {
     /// The labels of each config of the image that is there.
     pub fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
         self.offer(id)
-            .variants
+            .platform_manifests
             .iter()
             .filter(|variant| variant.is_present && !variant.is_attestation)
             .filter_map(|variant| Some(self.config_of(variant.manifest)?.labels.clone()))

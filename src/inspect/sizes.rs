@@ -1,17 +1,17 @@
-//! Usage: how many bytes an image has, and how many would leave with it.
+//! Sizes: how many bytes an image has, and how many would leave with it.
 
 use std::collections::HashMap;
 use std::ops::Index;
 
 use foldhash::fast::RandomState;
 
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::RecordId;
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImageUsage {
+pub struct ImageSizes {
     /// Bytes of its blobs that are present, each once.
     pub size: u64,
     /// Bytes that `rmi` would free: those of no other image, those of its signatures included.
@@ -22,17 +22,17 @@ pub struct ImageUsage {
 
 /// The usage of each image of a table.
 #[derive(Debug, Default)]
-pub struct Usage {
+pub struct Sizes {
     /// For each node the number of the image that it is; 0 for all others.
     numbers: Vec<u32>,
     /// By number.
-    images: Vec<ImageUsage>,
+    images: Vec<ImageSizes>,
 }
 
-impl Index<&NodeId> for Usage {
-    type Output = ImageUsage;
+impl Index<&NodeId> for Sizes {
+    type Output = ImageSizes;
 
-    fn index(&self, image: &NodeId) -> &ImageUsage {
+    fn index(&self, image: &NodeId) -> &ImageSizes {
         &self.images[self.numbers[image.index()] as usize]
     }
 }
@@ -44,20 +44,20 @@ const NOBODY: Owner = 0;
 const SEVERAL: Owner = u32::MAX;
 
 /// The usage of each image of the table. `present` says for each node whether the layout has it.
-pub fn usage(contents: &Contents, present: &[bool]) -> Usage {
-    let graph = &contents.graph;
+pub fn sizes(snapshot: &Snapshot, present: &[bool]) -> Sizes {
+    let graph = &snapshot.graph;
     let mut numbers = vec![NOBODY; graph.len()];
     // The first is nobody's.
     let mut roots: Vec<Option<NodeId>> = vec![None];
-    for (_, record) in contents.table.records() {
+    for (_, record) in snapshot.table.records() {
         let number = &mut numbers[record.target.index()];
         if *number == NOBODY {
             *number = u32::try_from(roots.len()).unwrap_or(SEVERAL);
             roots.push(Some(record.target));
         }
     }
-    let mut images = vec![ImageUsage::default(); roots.len()];
-    let owners = owners(contents, &numbers);
+    let mut images = vec![ImageSizes::default(); roots.len()];
+    let owners = owners(snapshot, &numbers);
     for node in graph.ids() {
         let owner = owners[node.index()];
         if owner != NOBODY && owner != SEVERAL && present[node.index()] {
@@ -85,15 +85,15 @@ pub fn usage(contents: &Contents, present: &[bool]) -> Usage {
             stack.extend(graph.links(node).filter(|l| l.is_needed()).map(|l| l.to));
         }
     }
-    Usage { numbers, images }
+    Sizes { numbers, images }
 }
 
 /// Colours every node with the number of the image it belongs to. A node changes its colour at most
 /// twice, from nobody's to one image's to several's, so the cost is that of the graph.
-fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
-    let graph = &contents.graph;
+fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
+    let graph = &snapshot.graph;
     let mut followers: HashMap<NodeId, Vec<RecordId>, RandomState> = HashMap::default();
-    for (id, record) in contents.table.records() {
+    for (id, record) in snapshot.table.records() {
         if record.kind.is_dependent()
             && let Some(subject) = record.subject
         {
@@ -102,7 +102,7 @@ fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
     }
     let mut owners = vec![NOBODY; graph.len()];
     let mut stack = Vec::new();
-    for (_, record) in contents.table.records() {
+    for (_, record) in snapshot.table.records() {
         if record.kind.is_dependent() {
             continue;
         }
@@ -118,11 +118,11 @@ fn owners(contents: &Contents, numbers: &[u32]) -> Vec<Owner> {
             }
             stack.extend(graph.links(node).map(|link| (link.to, now)));
             for id in followers.get(&node).into_iter().flatten() {
-                stack.push((contents.table.record(*id).target, now));
+                stack.push((snapshot.table.record(*id).target, now));
             }
         }
     }
-    for blobs in &contents.archive_blobs {
+    for blobs in &snapshot.archive_blobs {
         for node in blobs {
             // An image that manifest.json lists too goes with its names in both.
             if owners[node.index()] == NOBODY {
@@ -154,11 +154,11 @@ mod tests {
         )
         .unwrap();
         let graph = store.graph(index.entries());
-        let contents = Contents::new(index, graph, Default::default());
+        let snapshot = Snapshot::new(index, graph, Default::default());
         // Layers have no size in their descriptors here, so only documents count.
-        let usage = usage(&contents, &vec![true; contents.graph.len()]);
+        let sizes = sizes(&snapshot, &vec![true; snapshot.graph.len()]);
         let bytes = |digest| store.0[digest].len() as u64;
-        let of = |digest| usage[&contents.graph.find(digest).unwrap()];
+        let of = |digest| sizes[&snapshot.graph.find(digest).unwrap()];
         assert_eq!(of(&one).size, bytes(&one));
         assert_eq!(of(&one).unique, bytes(&one));
         assert_eq!(of(&two).unique, bytes(&two) + bytes(&signature));

@@ -7,10 +7,10 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::snapshot::platform_manifests::{ConfigOf, config_node};
-use crate::snapshot::records::Kind;
+use crate::snapshot::records::RecordKind;
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ struct Shown {
 
 /// What refers to what in one layout; made once for all images.
 pub struct Trees<'a> {
-    contents: &'a Contents,
+    snapshot: &'a Snapshot,
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
     listed_attestations: HashSet<NodeId>,
@@ -50,12 +50,14 @@ pub struct Trees<'a> {
 
 impl<'a> Trees<'a> {
     /// Finds all referrers.
-    pub fn new(contents: &'a Contents, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
-        let graph = &contents.graph;
+    pub fn new(snapshot: &'a Snapshot, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
+        let graph = &snapshot.graph;
         let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut known = HashSet::new();
-        let records = contents.table.records().filter_map(|(_, record)| {
-            let subject = record.subject.filter(|_| record.kind == Kind::Referrer)?;
+        let records = snapshot.table.records().filter_map(|(_, record)| {
+            let subject = record
+                .subject
+                .filter(|_| record.kind == RecordKind::Referrer)?;
             Some((subject, record.target))
         });
         let documents = graph
@@ -74,7 +76,7 @@ impl<'a> Trees<'a> {
             .map(|link| link.to)
             .collect();
         Trees {
-            contents,
+            snapshot,
             config_of,
             referrers,
             listed_attestations,
@@ -90,7 +92,7 @@ impl<'a> Trees<'a> {
     }
 
     fn below(&self, node: NodeId, shown: &mut Shown) -> Vec<Branch> {
-        let graph = &self.contents.graph;
+        let graph = &self.snapshot.graph;
         let mut branches = Vec::new();
         // Attestations stand below what they are about, if the same index lists that.
         let listed: HashSet<NodeId> = graph.links(node).map(|link| link.to).collect();
@@ -144,7 +146,7 @@ impl<'a> Trees<'a> {
     }
 
     fn branch(&self, node: NodeId, declared: Option<String>, shown: &mut Shown) -> Branch {
-        let graph = &self.contents.graph;
+        let graph = &self.snapshot.graph;
         let kind = graph.kind(node);
         let platform = declared.or_else(|| {
             let config = (self.config_of)(node)?;
@@ -156,11 +158,11 @@ impl<'a> Trees<'a> {
             other => other.word(),
         };
         let mut names: Vec<String> = self
-            .contents
+            .snapshot
             .table
             .of_target(node)
             .iter()
-            .map(|id| self.contents.table.record(*id))
+            .map(|id| self.snapshot.table.record(*id))
             .filter(|record| !record.is_dangling())
             .map(|record| record.shown(graph))
             .collect();

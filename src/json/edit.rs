@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::read::{Json, Kind};
+use super::read::{Json, ValueKind};
 
 /// One member of an object or one element of an array, as ranges of the text.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,11 +47,11 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
     };
     // What was read to its end before is so again.
     let _ = match json.kind() {
-        Ok(Kind::Object) => json.object(|json, key| {
+        Ok(ValueKind::Object) => json.object(|json, key| {
             let key = json.range_of(key);
             part(json, key)
         }),
-        Ok(Kind::List) => json.list(|json| part(json, 0..0)),
+        Ok(ValueKind::List) => json.list(|json| part(json, 0..0)),
         _ => Ok(()),
     };
     found

@@ -47,7 +47,7 @@ type Read<T> = Result<T, Unexpected>;
 
 /// What a value is, as its first byte tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum ValueKind {
     Object,
     List,
     Text,
@@ -94,13 +94,13 @@ impl<'a> Json<'a> {
 
     /// What the next value is. Whether it is all that, only reading it shows.
     #[inline]
-    pub(crate) fn kind(&mut self) -> Read<Kind> {
+    pub(crate) fn kind(&mut self) -> Read<ValueKind> {
         Ok(match self.peek() {
-            Some(b'{') => Kind::Object,
-            Some(b'[') => Kind::List,
-            Some(b'"') => Kind::Text,
-            Some(b'n') => Kind::Null,
-            Some(_) => Kind::Scalar,
+            Some(b'{') => ValueKind::Object,
+            Some(b'[') => ValueKind::List,
+            Some(b'"') => ValueKind::Text,
+            Some(b'n') => ValueKind::Null,
+            Some(_) => ValueKind::Scalar,
             None => return self.unexpected("it ends too early"),
         })
     }
@@ -163,7 +163,7 @@ impl<'a> Json<'a> {
     /// The elements of a list, `None` for those that are no texts; of any other value none.
     pub(crate) fn texts(&mut self) -> Read<Vec<Option<String>>> {
         let mut texts = Vec::new();
-        if self.kind()? != Kind::List {
+        if self.kind()? != ValueKind::List {
             return self.other().map(|_| texts);
         }
         self.list(|json| {
@@ -202,7 +202,7 @@ impl<'a> Json<'a> {
 
     /// Passes over a value that is asked for and may be of another type.
     pub(crate) fn other(&mut self) -> Read<Range<usize>> {
-        let is_scalar = self.kind()? == Kind::Scalar;
+        let is_scalar = self.kind()? == ValueKind::Scalar;
         let value = self.skip()?;
         if is_scalar
             && self.is_careful

@@ -32,7 +32,7 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
 use super::{Layout, TEMPORARY};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// How often a lock that somebody else holds is tried again.
 const RETRY: Duration = Duration::from_millis(10);
@@ -365,7 +365,7 @@ impl Wait {
     fn into_error(self, shown: &str) -> anyhow::Error {
         match self {
             Wait::TimedOut { shown, after } => Error::new(
-                Kind::LockBusy,
+                ErrorKind::LockBusy,
                 format!(
                     "{shown} is in use by another process, and still was after {}",
                     seconds(after)
@@ -374,13 +374,13 @@ impl Wait {
             .hint("try again later, or wait longer with --lock-timeout 5m")
             .into(),
             Wait::Unsupported(e) => Error::new(
-                Kind::Failed,
+                ErrorKind::Failed,
                 format!("the file system cannot lock {shown}: {e}"),
             )
             .hint("when nothing else uses the layout, --no-lock goes on without a lock")
             .into(),
             Wait::Interrupted(signal) => {
-                let kind = Kind::Interrupted(signal);
+                let kind = ErrorKind::Interrupted(signal);
                 Error::new(kind, "interrupted; nothing was changed").into()
             }
             Wait::Failed(e) => anyhow::Error::new(e).context(format!("cannot lock {shown}")),

@@ -42,7 +42,7 @@ pub use blobs::{Ages, BlobError, BlobStat, Refusal};
 pub use discover::discover;
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
-pub use trash::{OpenRemoval, PutBack, RecordFile, Removal, RemovalId, TRASH, Trash, Weight};
+pub use trash::{OpenRemoval, RecordFile, Removal, RemovalId, RestoredBlob, TRASH, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub const TORN: Duration = Duration::from_millis(1000);

@@ -27,7 +27,7 @@ use rustix::io::Errno;
 use super::blobs::open_regular;
 use super::replace::sync_directory;
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TEMPORARY};
-use crate::error::{Error, Kind};
+use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The directory in the layout's root.
@@ -160,7 +160,7 @@ pub struct Weight {
 
 /// What became of a blob that was to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PutBack {
+pub enum RestoredBlob {
     /// It is in the layout again.
     Done,
     /// The layout has one already; the trash keeps its own.
@@ -536,9 +536,9 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; the blob is in the trash then.
-    pub fn put_back(&self, trash: &Trash, digest: &Digest) -> io::Result<PutBack> {
+    pub fn restore_blob(&self, trash: &Trash, digest: &Digest) -> io::Result<RestoredBlob> {
         let Some(from) = self.trashed_dir(trash, digest)? else {
-            return Ok(PutBack::Missing);
+            return Ok(RestoredBlob::Missing);
         };
         let name = digest.file_name();
         let name = name.as_ref();
@@ -561,9 +561,9 @@ impl Locked<Exclusive> {
             result => result,
         };
         match moved {
-            Ok(()) => Ok(PutBack::Done),
-            Err(Errno::EXIST) => Ok(PutBack::WasThere),
-            Err(Errno::NOENT) => Ok(PutBack::Missing),
+            Ok(()) => Ok(RestoredBlob::Done),
+            Err(Errno::EXIST) => Ok(RestoredBlob::WasThere),
+            Err(Errno::NOENT) => Ok(RestoredBlob::Missing),
             Err(e) => Err(e.into()),
         }
     }
@@ -606,7 +606,8 @@ impl Locked<Exclusive> {
             remove_directories(&self.layout, id);
             Ok(())
         };
-        let emptied = empty().map_err(|e| Error::new(Kind::Failed, io::Error::from(e).to_string()));
+        let emptied =
+            empty().map_err(|e| Error::new(ErrorKind::Failed, io::Error::from(e).to_string()));
         emptied.with_context(context)
     }
 }

@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::descriptor::platform_member;
-use crate::json::read::{Json, Kind, Unexpected};
+use crate::json::read::{Json, Unexpected, ValueKind};
 use crate::value::platform::Platform;
 
 /// What an image's config says.
@@ -80,7 +80,7 @@ fn read_labels(
     json: &mut Json<'_>,
     labels: &mut BTreeMap<String, String>,
 ) -> Result<(), Unexpected> {
-    if json.kind()? != Kind::Object {
+    if json.kind()? != ValueKind::Object {
         return json.skip().map(|_| ());
     }
     json.object(|json, key| {

@@ -10,7 +10,7 @@ use oci_spec::image::MediaType;
 
 use crate::json::edit;
 use crate::json::edit::Fate;
-use crate::json::read::{Json, Kind, Text, Unexpected, is_member};
+use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -166,7 +166,7 @@ pub fn platform_of_json(text: &[u8]) -> Option<Platform> {
 /// Reads the `platform` of an entry. One that is no object says nothing.
 pub(super) fn read_platform(json: &mut Json<'_>) -> Result<Platform, Unexpected> {
     let mut platform = Platform::default();
-    if json.kind()? == Kind::Object {
+    if json.kind()? == ValueKind::Object {
         json.object(|json, key| platform_member(&mut platform, json, key))?;
     } else {
         json.other()?;

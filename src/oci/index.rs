@@ -15,7 +15,7 @@ use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
 use crate::error::Error;
 use crate::json::edit;
 use crate::json::edit::Fate;
-use crate::json::read::{Json, Kind, Text, Unexpected, is_member};
+use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
@@ -170,10 +170,10 @@ impl Index {
             }
             let start = json.position();
             match json.kind()? {
-                Kind::Null => {
+                ValueKind::Null => {
                     json.skip()?;
                 }
-                Kind::List => json.list(|json| {
+                ValueKind::List => json.list(|json| {
                     if index.entries.len() == MAX_ENTRIES {
                         has_too_many = true;
                         return json.unexpected("it is too long");
@@ -354,7 +354,7 @@ impl<'a> EntryReader<'a> {
         let mut entry = Entry::default();
         let mut more_digests = Vec::new();
         let mut media_type = StrongestMediaType::default();
-        if json.kind()? == Kind::Object {
+        if json.kind()? == ValueKind::Object {
             json.object(|json, key| {
                 if key.is_member("mediaType") {
                     media_type.see(json.unicode()?, Role::Entry);
@@ -369,7 +369,7 @@ impl<'a> EntryReader<'a> {
                     entry.size = json.whole_number()?;
                 } else if key.is_member("platform") {
                     entry.platform = Some(Box::new(read_platform(json)?));
-                } else if key.is_member("annotations") && json.kind()? == Kind::Object {
+                } else if key.is_member("annotations") && json.kind()? == ValueKind::Object {
                     json.object(|json, name| annotate(&mut entry, json, name))?;
                 } else {
                     json.skip()?;

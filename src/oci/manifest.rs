@@ -14,7 +14,7 @@ use std::sync::Arc;
 use super::descriptor::{
     Class, Role, StrongestMediaType, classify, is_image_config, is_layer, read_platform,
 };
-use crate::json::read::{InvalidJson, Json, Kind, Text, Unexpected};
+use crate::json::read::{InvalidJson, Json, Text, Unexpected, ValueKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -135,11 +135,11 @@ fn descriptors(
     children: &mut Vec<Child>,
 ) -> Result<Shape, Unexpected> {
     match json.kind()? {
-        Kind::Object => {
+        ValueKind::Object => {
             descriptor(json, role, children)?;
             Ok(Shape::Descriptor)
         }
-        Kind::List => {
+        ValueKind::List => {
             let mut shape = Shape::List;
             json.list(|json| {
                 let element = descriptors(json, role, children)?;
@@ -150,8 +150,8 @@ fn descriptors(
             })?;
             Ok(shape)
         }
-        Kind::Null => json.skip().map(|_| Shape::Null),
-        Kind::Text | Kind::Scalar => json.skip().map(|_| Shape::Odd),
+        ValueKind::Null => json.skip().map(|_| Shape::Null),
+        ValueKind::Text | ValueKind::Scalar => json.skip().map(|_| Shape::Odd),
     }
 }
 
@@ -207,7 +207,7 @@ fn descriptor(
 
 /// Reads BuildKit's two annotations on attestation manifests.
 fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpected> {
-    if json.kind()? != Kind::Object {
+    if json.kind()? != ValueKind::Object {
         // A text as well: nobody reads it.
         return json.other().map(|_| ());
     }

@@ -18,12 +18,12 @@ const VERSION: u32 = 1;
 
 /// What one run took away.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Record {
+pub struct TrashRecord {
     version: u32,
     /// When.
     pub removed: Timestamp,
     /// Entries of index.json, in their order.
-    pub rows: Vec<Row>,
+    pub rows: Vec<RemovedEntry>,
     /// How index.json separated its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Spacing>,
@@ -40,7 +40,7 @@ pub struct Record {
 
 /// An entry of index.json that went.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Row {
+pub struct RemovedEntry {
     /// Where it stood, counted from 0.
     pub position: usize,
     /// Its text.
@@ -82,7 +82,7 @@ impl OldFile {
     }
 }
 
-impl Record {
+impl TrashRecord {
     /// The record of a change of index.json, of other files, and of images that lose parts.
     pub fn new(
         removed: Timestamp,
@@ -91,18 +91,18 @@ impl Record {
         cuts: &[(Digest, Vec<Digest>)],
         files: &[RootEdit],
         documents: Vec<String>,
-    ) -> Record {
+    ) -> TrashRecord {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
         let rows = edits.iter().filter_map(|(position, edit)| {
             let new = index.edited_entry(*position, edit);
-            Some(Row {
+            Some(RemovedEntry {
                 position: *position,
                 entry: raw(index.entry_text(*position))?,
                 replaced_by: new.as_deref().and_then(raw),
             })
         });
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
-        Record {
+        TrashRecord {
             version: VERSION,
             removed,
             rows: rows.collect(),
@@ -127,8 +127,8 @@ impl Record {
     }
 
     /// Reads the bytes of a record; `None` if it is none that is understood.
-    pub fn parse(bytes: &[u8]) -> Option<Record> {
-        let mut record: Record = serde_json::from_slice(bytes).ok()?;
+    pub fn parse(bytes: &[u8]) -> Option<TrashRecord> {
+        let mut record: TrashRecord = serde_json::from_slice(bytes).ok()?;
         // It becomes part of index.json, and files can be edited.
         record.spacing = record.spacing.filter(Spacing::is_blank);
         (record.version == VERSION).then_some(record)
@@ -149,10 +149,10 @@ impl Record {
 }
 
 /// The records of a trash that are understood, oldest first.
-pub fn records(trash: &Trash) -> Vec<(&RemovalId, Record)> {
+pub fn records(trash: &Trash) -> Vec<(&RemovalId, TrashRecord)> {
     let removals = trash.removals().iter();
     removals
-        .filter_map(|removal| Some((&removal.id, Record::parse(removal.record.bytes()?)?)))
+        .filter_map(|removal| Some((&removal.id, TrashRecord::parse(removal.record.bytes()?)?)))
         .collect()
 }
 
@@ -165,8 +165,8 @@ mod tests {
         let entry = "{ \"digest\" : \"sha256:0\",\n\t\"x\":1e999, \"x\":\"\\ud800\" }";
         let index = Index::parse(format!("{{\"manifests\":[{entry}]}}").into_bytes()).unwrap();
         let edits = BTreeMap::from([(0, EntryEdit::Remove)]);
-        let record = Record::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[], Vec::new());
-        let read = Record::parse(&record.bytes()).unwrap();
+        let record = TrashRecord::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[], Vec::new());
+        let read = TrashRecord::parse(&record.bytes()).unwrap();
         assert_eq!(read.rows[0].entry.get(), entry);
         assert_eq!(read.rows[0].position, 0);
         assert!(read.rows[0].replaced_by.is_none());
@@ -175,8 +175,9 @@ mod tests {
     #[test]
     fn records_of_other_versions_are_not_understood() {
         assert!(
-            Record::parse(br#"{"version":2,"removed":"2026-01-01T00:00:00Z","rows":[]}"#).is_none()
+            TrashRecord::parse(br#"{"version":2,"removed":"2026-01-01T00:00:00Z","rows":[]}"#)
+                .is_none()
         );
-        assert!(Record::parse(b"").is_none());
+        assert!(TrashRecord::parse(b"").is_none());
     }
 }

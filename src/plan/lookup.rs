@@ -112,7 +112,7 @@ impl Draft<'_> {
     fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
         let entries: Vec<usize> = self
             .table()
-            .entries_with_tag(self.contents.index.entries(), argument)
+            .entries_with_tag(self.snapshot.index.entries(), argument)
             .iter()
             .copied()
             .filter(|position| {
@@ -132,7 +132,7 @@ impl Draft<'_> {
     }
 
     fn of_text(&self, text: &str) -> Vec<RecordId> {
-        let entries = self.contents.index.entries();
+        let entries = self.snapshot.index.entries();
         self.table().of_text(entries, text)
     }
 

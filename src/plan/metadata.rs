@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::inspect::metadata;
+use crate::inspect::metadata::ImageMetadata;
 use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
-pub trait Facts {
-    /// When the image was made; see [`facts::Facts::created`].
+pub trait Metadata {
+    /// When the image was made; see [`ImageMetadata::created`].
     fn created(&self, record: RecordId) -> Timestamp;
-    /// Told of which records [`Facts::arrived`] will be asked, for finding out many at once is
+    /// Told of which records [`Metadata::arrived`] will be asked, for finding out many at once is
     /// faster.
     fn expect_arrivals(&self, _: &[RecordId]) {}
     /// When the image came into the layout.
@@ -21,7 +21,7 @@ pub trait Facts {
     fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
 }
 
-impl<M> Facts for metadata::Facts<'_, M> {
+impl<M> Metadata for ImageMetadata<'_, M> {
     fn created(&self, record: RecordId) -> Timestamp {
         self.created(record)
     }

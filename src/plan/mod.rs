@@ -28,10 +28,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use crate::containers::in_use::Uses;
 
 use crate::oci::index::EntryEdit;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, Graph, NodeId};
-use crate::snapshot::reachability::{Reach, Start};
-use crate::snapshot::records::{Claims, Kind, Name, Record, RecordId, Table};
+use crate::snapshot::reachability::{Reachability, Start};
+use crate::snapshot::records::{Claims, Name, Record, RecordId, RecordKind, Table};
 use crate::snapshot::removed_parts::{Cut, Cuts};
 use crate::value::digest::Digest;
 
@@ -180,7 +180,7 @@ pub enum Note {
 
 /// What became of a record so far.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum Standing {
     Present,
     /// It lost its name and is dangling now.
     Dangling,
@@ -200,9 +200,9 @@ struct PlatformCut {
 
 /// The image table, as the arguments so far left it.
 pub struct Draft<'a> {
-    contents: &'a Contents,
+    snapshot: &'a Snapshot,
     uses: &'a Uses<'a>,
-    states: Vec<State>,
+    states: Vec<Standing>,
     actions: Vec<Action>,
     refusals: Vec<Refusal>,
     notes: Vec<Note>,
@@ -213,19 +213,19 @@ pub struct Draft<'a> {
 
 impl<'a> Draft<'a> {
     /// Nothing is decided yet.
-    pub fn new(contents: &'a Contents) -> Draft<'a> {
+    pub fn new(snapshot: &'a Snapshot) -> Draft<'a> {
         const NONE: &Uses<'static> = &Uses::none();
-        Draft::with_uses(contents, NONE)
+        Draft::with_uses(snapshot, NONE)
     }
 
     /// [`Draft::new`], beside containers that use images.
-    pub fn with_uses(contents: &'a Contents, uses: &'a Uses<'a>) -> Draft<'a> {
+    pub fn with_uses(snapshot: &'a Snapshot, uses: &'a Uses<'a>) -> Draft<'a> {
         Draft {
-            contents,
+            snapshot,
             uses,
             kept_images: Vec::new(),
             rewrites: Vec::new(),
-            states: vec![State::Present; contents.table.records().len()],
+            states: vec![Standing::Present; snapshot.table.records().len()],
             actions: Vec::new(),
             refusals: Vec::new(),
             notes: Vec::new(),
@@ -234,11 +234,11 @@ impl<'a> Draft<'a> {
     }
 
     fn table(&self) -> &'a Table {
-        &self.contents.table
+        &self.snapshot.table
     }
 
     fn graph(&self) -> &'a Graph {
-        &self.contents.graph
+        &self.snapshot.graph
     }
 
     fn record(&self, id: RecordId) -> &'a Record {
@@ -246,17 +246,17 @@ impl<'a> Draft<'a> {
     }
 
     fn is_present(&self, id: RecordId) -> bool {
-        self.states[id.index()] != State::Gone
+        self.states[id.index()] != Standing::Gone
     }
 
     fn is_dangling(&self, id: RecordId) -> bool {
-        self.record(id).is_dangling() || self.states[id.index()] == State::Dangling
+        self.record(id).is_dangling() || self.states[id.index()] == Standing::Dangling
     }
 
     /// The name that a record has by now.
     fn name(&self, id: RecordId) -> &'a Name {
         match self.states[id.index()] {
-            State::Dangling => &Name::Dangling,
+            Standing::Dangling => &Name::Dangling,
             _ => &self.record(id).name,
         }
     }
@@ -285,10 +285,10 @@ impl<'a> Draft<'a> {
         // The table has them in name order. One that became dangling sorts where its new name does.
         if set
             .iter()
-            .any(|id| self.states[id.index()] == State::Dangling)
+            .any(|id| self.states[id.index()] == Standing::Dangling)
         {
             set.sort_by_key(|id| match self.states[id.index()] {
-                State::Dangling => format!(
+                Standing::Dangling => format!(
                     "{}{}",
                     crate::oci::index::DANGLING_PREFIX,
                     self.graph().digest(target)
@@ -305,7 +305,7 @@ impl<'a> Draft<'a> {
     }
 
     fn remove(&mut self, id: RecordId) {
-        self.states[id.index()] = State::Gone;
+        self.states[id.index()] = Standing::Gone;
     }
 
     /// Takes a record's name away and leaves its image dangling, unless it already is.
@@ -315,7 +315,11 @@ impl<'a> Draft<'a> {
             .set_of(target)
             .into_iter()
             .any(|other| other != id && self.is_dangling(other));
-        self.states[id.index()] = if exists { State::Gone } else { State::Dangling };
+        self.states[id.index()] = if exists {
+            Standing::Gone
+        } else {
+            Standing::Dangling
+        };
     }
 
     fn refuse(&mut self, refusal: Refusal) {
@@ -348,15 +352,15 @@ impl<'a> Draft<'a> {
             let states = &self.states;
             let kept = claims
                 .settle(
-                    &|id| states[id.index()] != State::Gone,
-                    &|id| start(self.contents, id, &self.rewrites),
+                    &|id| states[id.index()] != Standing::Gone,
+                    &|id| start(self.snapshot, id, &self.rewrites),
                     &cuts,
                 )
                 .kept;
             if self.platform_cuts.is_empty() {
                 break (kept, cuts);
             }
-            let held = held(self.contents, &kept, &cuts, &self.rewrites);
+            let held = held(self.snapshot, &kept, &cuts, &self.rewrites);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
                 .into_iter()
                 .partition(|cut| held[cut.manifest.index()]);
@@ -389,9 +393,9 @@ impl<'a> Draft<'a> {
             rewrites: self.rewrites,
             ..Plan::default()
         };
-        for (id, record) in self.contents.table.records() {
+        for (id, record) in self.snapshot.table.records() {
             let (first, rest) = match (plan.kept[id.index()], self.states[id.index()]) {
-                (true, State::Dangling) => (EntryEdit::Dangle, EntryEdit::Remove),
+                (true, Standing::Dangling) => (EntryEdit::Dangle, EntryEdit::Remove),
                 (true, _) => continue,
                 (false, _) => (EntryEdit::Remove, EntryEdit::Remove),
             };
@@ -403,8 +407,8 @@ impl<'a> Draft<'a> {
                 plan.names_gone.insert(record.key().to_owned());
             }
         }
-        for (id, record) in self.contents.table.records() {
-            if plan.kept[id.index()] && self.states[id.index()] == State::Present {
+        for (id, record) in self.snapshot.table.records() {
+            if plan.kept[id.index()] && self.states[id.index()] == Standing::Present {
                 plan.names_gone.remove(record.key());
             }
         }
@@ -457,11 +461,11 @@ impl<'a> Draft<'a> {
     /// Referrers that go because what they refer to goes are images of their own: they are named.
     fn report_followers(&mut self, kept: &[bool]) {
         let mut followers: Vec<(&str, RecordId)> = self
-            .contents
+            .snapshot
             .table
             .records()
             .filter(|(id, record)| {
-                !kept[id.index()] && self.is_present(*id) && record.kind == Kind::Referrer
+                !kept[id.index()] && self.is_present(*id) && record.kind == RecordKind::Referrer
             })
             .map(|(id, record)| (record.key(), id))
             .collect();
@@ -477,22 +481,22 @@ impl<'a> Draft<'a> {
 }
 
 /// Where a record's image begins.
-fn start<'s>(contents: &Contents, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
+fn start<'s>(snapshot: &Snapshot, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
     match rewrites.iter().find(|rewrite| rewrite.record == id) {
         Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => Start::Image(contents.table.record(id).target),
+        None => Start::Image(snapshot.table.record(id).target),
     }
 }
 
 impl Plan {
     /// Where a record's image begins under this plan.
-    pub fn start(&self, contents: &Contents, id: RecordId) -> Start<'_> {
-        start(contents, id, &self.rewrites)
+    pub fn start(&self, snapshot: &Snapshot, id: RecordId) -> Start<'_> {
+        start(snapshot, id, &self.rewrites)
     }
 
     /// Points the entries of a rewritten name to the new index.
-    pub fn retarget(&mut self, contents: &Contents, rewrite: &Rewrite, digest: &Digest, size: u64) {
-        for position in &contents.table.record(rewrite.record).entries {
+    pub fn retarget(&mut self, snapshot: &Snapshot, rewrite: &Rewrite, digest: &Digest, size: u64) {
+        for position in &snapshot.table.record(rewrite.record).entries {
             let edit = EntryEdit::Retarget(digest.clone(), size);
             self.edits.insert(*position, edit);
         }
@@ -500,24 +504,24 @@ impl Plan {
 }
 
 /// For each node whether anything that is left holds it: a record, an odd entry, another layout.
-fn held(contents: &Contents, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -> Vec<bool> {
-    let graph = &contents.graph;
+fn held(snapshot: &Snapshot, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -> Vec<bool> {
+    let graph = &snapshot.graph;
     let mut held = vec![false; graph.len()];
-    let mut reach = Reach::with_cuts(graph, cuts);
-    for (id, record) in contents.table.records() {
+    let mut reach = Reachability::with_cuts(graph, cuts);
+    for (id, record) in snapshot.table.records() {
         // Parts of other images are held by those.
-        if kept[id.index()] && record.kind != Kind::Child {
-            let start = start(contents, id, rewrites);
+        if kept[id.index()] && record.kind != RecordKind::Child {
+            let start = start(snapshot, id, rewrites);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
                 held[node.index()] = true;
             });
         }
     }
-    let odd = contents.index.entries().iter();
+    let odd = snapshot.index.entries().iter();
     let odd = odd.flat_map(|entry| &entry.more_digests);
     let others = odd.filter_map(|digest| graph.find(digest));
-    let mut whole = Reach::new(graph);
-    for node in others.chain(contents.foreign.iter().copied()) {
+    let mut whole = Reachability::new(graph);
+    for node in others.chain(snapshot.sharer_roots.iter().copied()) {
         whole.walk(
             graph,
             Start::Image(node),
@@ -546,7 +550,7 @@ mod tests {
 
     /// A layout in memory: names with letters for images, as in `web:1=A`. An image's letter makes
     /// its content; `A<B` says that image A was built from B.
-    fn contents(rows: &str) -> (Store, Contents) {
+    fn snapshot(rows: &str) -> (Store, Snapshot) {
         let mut store = Store::default();
         let mut entries = Vec::new();
         for row in rows.split_whitespace() {
@@ -569,7 +573,7 @@ mod tests {
         let text = format!(r#"{{"manifests":[{}]}}"#, entries.join(","));
         let index = Index::parse(text.into_bytes()).unwrap();
         let graph = store.graph(index.entries());
-        (store, Contents::new(index, graph, Default::default()))
+        (store, Snapshot::new(index, graph, Default::default()))
     }
 
     fn docker(row: &str) -> String {
@@ -582,8 +586,8 @@ mod tests {
     /// What is done, and what is left: `-name` untagged, `!` an image deleted, `?class` refused.
     fn outcome(rows: &str, arguments: &[&str], options: &RmiOptions) -> (String, usize) {
         let rows: Vec<String> = rows.split_whitespace().map(docker).collect();
-        let (store, contents) = contents(&rows.join(" "));
-        let mut draft = Draft::new(&contents);
+        let (store, snapshot) = snapshot(&rows.join(" "));
+        let mut draft = Draft::new(&snapshot);
         for argument in arguments {
             let mut argument = (*argument).to_owned();
             for letter in ["A", "B"] {
@@ -604,7 +608,7 @@ mod tests {
             })
             .collect();
         done.extend(plan.refusals.iter().map(|r| format!("?{:?}", r.class)));
-        let left = contents.index.entries().len()
+        let left = snapshot.index.entries().len()
             - plan
                 .edits
                 .values()
@@ -697,8 +701,8 @@ mod tests {
             ("web:1=A", vec!["ghost"], vec![]),
         ] {
             let rows: Vec<String> = rows.split_whitespace().map(docker).collect();
-            let (_, contents) = contents(&rows.join(" "));
-            let mut draft = Draft::new(&contents);
+            let (_, snapshot) = snapshot(&rows.join(" "));
+            let mut draft = Draft::new(&snapshot);
             for argument in &arguments {
                 draft.untag(argument);
             }

@@ -47,7 +47,7 @@ fn place(name: &Name) -> Option<(Repository<'_>, Option<&str>)> {
 }
 
 /// The places in `set`, which is in name order, of the names that go together with `compared`.
-pub fn same_set(set: &[&Name], compared: Compared<'_>) -> Vec<usize> {
+pub fn names_together(set: &[&Name], compared: Compared<'_>) -> Vec<usize> {
     let mut current = match compared {
         Compared::Reference(reference) => Some((Repository::Docker(reference), reference.tag())),
         Compared::Tag(tag) => Some((Repository::Own, Some(tag))),
@@ -151,7 +151,7 @@ mod tests {
                 Some(Name::Tag(tag)) => Compared::Tag(tag),
                 Some(other) => Compared::Only(set.iter().position(|name| name == other).unwrap()),
             };
-            let found: Vec<&Name> = same_set(&names, compared)
+            let found: Vec<&Name> = names_together(&names, compared)
                 .into_iter()
                 .map(|n| &set[n])
                 .collect();

@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::filter::Filters;
-use super::metadata::Facts;
+use super::metadata::Metadata;
 use super::retention::Retention;
 use super::{Action, Draft, Note};
-use crate::snapshot::records::{Kind, Record, RecordId};
+use crate::snapshot::records::{Record, RecordId, RecordKind};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]
@@ -30,20 +30,20 @@ pub struct PruneOptions<'a> {
 
 impl Draft<'_> {
     /// Removes what the options say.
-    pub fn prune(&mut self, options: &PruneOptions<'_>, facts: &dyn Facts) {
+    pub fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         for (id, record) in self.table().records() {
             match record.kind {
-                Kind::Dangling => {}
-                Kind::Named | Kind::Unnamed if options.all => {}
-                Kind::Unnamed => {
+                RecordKind::Dangling => {}
+                RecordKind::Named | RecordKind::Unnamed if options.all => {}
+                RecordKind::Unnamed => {
                     nameless += 1;
                     continue;
                 }
-                Kind::Named | Kind::Child | Kind::Referrer => continue,
+                RecordKind::Named | RecordKind::Child | RecordKind::Referrer => continue,
             }
-            if passes(id, record, options.filters, facts) {
+            if passes(id, record, options.filters, metadata) {
                 passed.push(id);
             }
         }
@@ -52,12 +52,12 @@ impl Draft<'_> {
             record.is_dangling() && !record.explicit
         };
         let doubtful: Vec<RecordId> = passed.iter().copied().filter(may_be_a_push).collect();
-        facts.expect_arrivals(&doubtful);
+        metadata.expect_arrivals(&doubtful);
         let mut candidates: Vec<(&str, RecordId)> = Vec::with_capacity(passed.len());
         let mut young = 0;
         for id in passed {
             let record = self.record(id);
-            if may_be_a_push(&id) && facts.arrived(id) > options.spare_after {
+            if may_be_a_push(&id) && metadata.arrived(id) > options.spare_after {
                 young += 1;
                 continue;
             }
@@ -65,14 +65,14 @@ impl Draft<'_> {
                 && !record
                     .entries
                     .iter()
-                    .all(|at| confirmed.contains(self.contents.index.entry_text(*at)))
+                    .all(|at| confirmed.contains(self.snapshot.index.entry_text(*at)))
             {
                 continue;
             }
             candidates.push((record.key(), id));
         }
         candidates.sort();
-        let candidates = self.retain(candidates, options.retention, facts);
+        let candidates = self.retain(candidates, options.retention, metadata);
         for (_, id) in candidates {
             self.actions.push(Action::Untagged(self.shown(id)));
             self.actions
@@ -89,8 +89,8 @@ impl Draft<'_> {
 }
 
 /// Whether a record passes all filters that look at single images.
-pub fn passes(id: RecordId, record: &Record, filters: &Filters, facts: &dyn Facts) -> bool {
+pub fn passes(id: RecordId, record: &Record, filters: &Filters, metadata: &dyn Metadata) -> bool {
     filters.pass_name(&record.name, record.key())
-        && (!filters.need_dates() || filters.pass_date(facts.created(id)))
-        && (!filters.need_configs() || filters.pass_labels(&facts.labels(id)))
+        && (!filters.need_dates() || filters.pass_date(metadata.created(id)))
+        && (!filters.need_configs() || filters.pass_labels(&metadata.labels(id)))
 }

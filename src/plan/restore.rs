@@ -9,10 +9,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use super::{Draft, Refusal, RefusalClass};
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
-use crate::oci::trash_record::{OldFile, Record, Row};
-use crate::snapshot::Contents;
+use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::reachability::{Reach, Start};
+use crate::snapshot::reachability::{Reachability, Start};
 use crate::snapshot::removed_parts::Cuts;
 use crate::snapshot::removed_parts::cuts;
 use crate::value::digest::Digest;
@@ -24,9 +24,9 @@ pub struct Removed {
     /// Its name.
     pub id: RemovalId,
     /// What it took away.
-    pub record: Record,
+    pub record: TrashRecord,
     /// What the entries that it took away lead to.
-    pub contents: Contents,
+    pub snapshot: Snapshot,
     /// The blobs that lie with it.
     pub blobs: HashSet<Digest>,
 }
@@ -45,7 +45,7 @@ pub struct Restoration {
     /// Files beside index.json whose old text comes back, latest change first.
     pub files: Vec<OldFile>,
     /// What is left of records, by removal.
-    pub records: BTreeMap<RemovalId, Record>,
+    pub records: BTreeMap<RemovalId, TrashRecord>,
     /// Entries that come back although their manifests are nowhere, as some had none before.
     pub missing: Vec<(String, Digest)>,
     /// Arguments that were not done.
@@ -60,7 +60,7 @@ impl Restoration {
 }
 
 struct Choice<'a> {
-    current: &'a Contents,
+    current: &'a Snapshot,
     trash: &'a Trash,
     /// Oldest first.
     removals: &'a [Removed],
@@ -77,7 +77,7 @@ struct Choice<'a> {
 /// `current` are the contents of the layout as if the trash were part of it, `removals` are in the
 /// order of time, and `is_stored` tells whether the layout has a blob.
 pub fn restore(
-    current: &Contents,
+    current: &Snapshot,
     trash: &Trash,
     removals: &[Removed],
     arguments: &[String],
@@ -119,20 +119,20 @@ impl Choice<'_> {
     fn add(&mut self, argument: &str) -> Result<(), Refusal> {
         // The latest removal is the one that is undone.
         for (number, removed) in self.removals.iter().enumerate().rev() {
-            let mut draft = Draft::new(&removed.contents);
+            let mut draft = Draft::new(&removed.snapshot);
             let found = match draft.look_up(argument) {
                 Ok(found) => found,
                 Err(refusal) if refusal.class == RefusalClass::NotFound => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let table = &removed.contents.table;
+            let table = &removed.snapshot.table;
             let records = match found.matched {
                 Some(id) => vec![id],
                 None => found.set,
             };
             let rows = records.iter().flat_map(|id| &table.record(*id).entries);
             self.rows.extend(rows.map(|row| (number, *row)));
-            let belongings = belongings(&removed.contents, &[found.target]);
+            let belongings = belongings(&removed.snapshot, &[found.target]);
             self.rows
                 .extend(belongings.into_iter().map(|row| (number, row)));
             return Ok(());
@@ -166,7 +166,7 @@ impl Choice<'_> {
     fn lost_earlier(&self) -> Vec<Cuts> {
         let removals = self.removals.iter().enumerate();
         let lost = removals.map(|(number, removed)| {
-            let graph = &removed.contents.graph;
+            let graph = &removed.snapshot.graph;
             let earlier = self.removals[..number].iter().map(|r| (&r.id, &r.record));
             let mut cuts = cuts(earlier, self.trash, graph);
             cuts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
@@ -186,13 +186,13 @@ impl Choice<'_> {
         let lost = self.lost_earlier();
         // The latest removal is undone first, so positions mean what they meant then.
         for (number, removed) in self.removals.iter().enumerate().rev() {
-            let graph = &removed.contents.graph;
-            let mut reach = Reach::with_cuts(graph, &lost[number]);
+            let graph = &removed.snapshot.graph;
+            let mut reach = Reachability::with_cuts(graph, &lost[number]);
             let chosen = self.rows.range((number, 0)..(number + 1, 0));
             let (parts, images): (Vec<usize>, Vec<usize>) =
                 chosen.map(|(_, row)| *row).partition(|row| {
-                    let id = removed.contents.table.of_entry(*row);
-                    id.is_some_and(|id| removed.contents.table.record(id).kind.is_dependent())
+                    let id = removed.snapshot.table.of_entry(*row);
+                    id.is_some_and(|id| removed.snapshot.table.record(id).kind.is_dependent())
                 });
             let mut refused = Vec::new();
             let mut accepted = Vec::new();
@@ -203,9 +203,9 @@ impl Choice<'_> {
                 }
             }
             // What belongs to an image that stays in the trash stays there with it.
-            let mut left = belongings(&removed.contents, &targets(removed, &refused));
+            let mut left = belongings(&removed.snapshot, &targets(removed, &refused));
             let taken: Vec<NodeId> = accepted.iter().map(|(_, target)| *target).collect();
-            let taken = belongings(&removed.contents, &taken);
+            let taken = belongings(&removed.snapshot, &taken);
             left.retain(|row| !taken.contains(row));
             for row in parts {
                 if left.contains(&row) {
@@ -224,7 +224,7 @@ impl Choice<'_> {
                     &mut |_, _| (),
                 );
             }
-            let mut stays = Reach::new(graph);
+            let mut stays = Reachability::new(graph);
             if everything {
                 for target in targets(removed, &refused) {
                     stays.walk(
@@ -255,7 +255,7 @@ impl Choice<'_> {
     /// What images of index.json lost and get back.
     fn give_back_parts(&self, restoration: &mut Restoration) {
         let graph = &self.current.graph;
-        let mut reach = Reach::new(graph);
+        let mut reach = Reachability::new(graph);
         for image in self.whole.iter().filter_map(|digest| graph.find(digest)) {
             reach.walk(
                 graph,
@@ -301,7 +301,7 @@ impl Choice<'_> {
 }
 
 fn targets(removed: &Removed, rows: &[usize]) -> Vec<NodeId> {
-    let table = &removed.contents.table;
+    let table = &removed.snapshot.table;
     let ids = rows.iter().filter_map(|row| table.of_entry(*row));
     ids.map(|id| table.record(id).target).collect()
 }
@@ -326,7 +326,7 @@ struct Listed<'a> {
 }
 
 impl<'a> List<'a> {
-    fn new(current: &'a Contents) -> List<'a> {
+    fn new(current: &'a Snapshot) -> List<'a> {
         let mut list = List {
             entries: Vec::new(),
             order: Vec::new(),
@@ -371,11 +371,11 @@ impl<'a> List<'a> {
         row: usize,
         restoration: &mut Restoration,
     ) -> Option<NodeId> {
-        let graph = &removed.contents.graph;
-        let table = &removed.contents.table;
+        let graph = &removed.snapshot.graph;
+        let table = &removed.snapshot.table;
         let record = table.record(table.of_entry(row)?);
         let digest = graph.digest(record.target);
-        let Row {
+        let RemovedEntry {
             entry,
             position,
             replaced_by,
@@ -468,14 +468,14 @@ impl<'a> List<'a> {
 }
 
 /// The rows of a removal that went with images because they belong to them.
-fn belongings(contents: &Contents, images: &[NodeId]) -> HashSet<usize> {
-    let graph = &contents.graph;
-    let mut reach = Reach::new(graph);
+fn belongings(snapshot: &Snapshot, images: &[NodeId]) -> HashSet<usize> {
+    let graph = &snapshot.graph;
+    let mut reach = Reachability::new(graph);
     for image in images {
         reach.walk(graph, Start::Image(*image), Follow::Needed, &mut |_, _| ());
     }
     let mut rows = HashSet::new();
-    let mut todo: Vec<_> = contents
+    let mut todo: Vec<_> = snapshot
         .table
         .records()
         .filter(|(_, record)| record.kind.is_dependent())

@@ -10,10 +10,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::filter::Pattern;
-use super::metadata::Facts;
-use super::{Draft, KeptImage, State};
+use super::metadata::Metadata;
+use super::{Draft, KeptImage, Standing};
 use crate::snapshot::graph::{Link, NodeId};
-use crate::snapshot::records::{Kind, Name, Record, RecordId, meaning};
+use crate::snapshot::records::{Name, Record, RecordId, RecordKind, meaning};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -30,18 +30,18 @@ impl Draft<'_> {
         &mut self,
         candidates: Vec<(&'c str, RecordId)>,
         retention: &Retention,
-        facts: &dyn Facts,
+        metadata: &dyn Metadata,
     ) -> Vec<(&'c str, RecordId)> {
         let protected = self.kept_with_dependents(retention);
         let newest = match retention.keep_last {
-            Some(count) => self.newest(count, facts),
+            Some(count) => self.newest(count, metadata),
             None => HashMap::new(),
         };
         // How many records of each image are left when its candidates are gone through in order:
         // of an image in use, the last one stays.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
         for (id, record) in self.table().records() {
-            let counts = self.states[id.index()] != State::Gone && !record.kind.is_dependent();
+            let counts = self.states[id.index()] != Standing::Gone && !record.kind.is_dependent();
             left[record.target.index()] += usize::from(counts);
         }
         let mut going = Vec::with_capacity(candidates.len());
@@ -145,7 +145,7 @@ impl Draft<'_> {
 
     /// The newest images of each repository, and why they stay: newest by the date that `ls`
     /// shows, then by arrival, then by digest. Images are counted, not tags.
-    fn newest(&self, count: usize, facts: &dyn Facts) -> HashMap<NodeId, String> {
+    fn newest(&self, count: usize, metadata: &dyn Metadata) -> HashMap<NodeId, String> {
         let mut repositories: BTreeMap<String, Vec<(Timestamp, Timestamp, NodeId)>> =
             BTreeMap::new();
         let mut seen = HashSet::new();
@@ -157,15 +157,15 @@ impl Draft<'_> {
                     Some(reference) => reference.repository(),
                     None => text.clone(),
                 },
-                Name::Dangling if record.kind == Kind::Unnamed => String::new(),
+                Name::Dangling if record.kind == RecordKind::Unnamed => String::new(),
                 Name::Dangling => continue,
             };
             if record.kind.is_dependent() || !seen.insert((repository.clone(), record.target)) {
                 continue;
             }
             repositories.entry(repository).or_default().push((
-                facts.created(id),
-                facts.arrived(id),
+                metadata.created(id),
+                metadata.arrived(id),
                 record.target,
             ));
         }

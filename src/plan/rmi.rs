@@ -5,12 +5,12 @@
 //! when it has names that do not go together. Images that Docker's classic builder left as dangling
 //! parents go with their last child.
 
-use super::names_together::{Compared, same_set};
+use super::names_together::{Compared, names_together};
 use super::{Action, Draft, Refusal, RefusalClass};
 use crate::containers::parse::Container;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::platform_manifests::ConfigOf;
-use crate::snapshot::records::{Kind, Name, RecordId};
+use crate::snapshot::records::{Name, RecordId, RecordKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -63,7 +63,7 @@ impl Draft<'_> {
                 ),
             },
         };
-        let same: Vec<RecordId> = same_set(&names, compared)
+        let same: Vec<RecordId> = names_together(&names, compared)
             .into_iter()
             .map(|place| found.set[place])
             .collect();
@@ -281,7 +281,7 @@ impl Draft<'_> {
 
     fn refuse_part_of_another(&self, id: RecordId) -> Result<(), Refusal> {
         let record = self.record(id);
-        if record.kind != Kind::Child {
+        if record.kind != RecordKind::Child {
             return Ok(());
         }
         let above = self.graph().ancestors(record.target, Follow::Needed);

@@ -9,7 +9,7 @@ use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
 use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
 use crate::snapshot::graph::NodeId;
-use crate::snapshot::platform_manifests::{ConfigOf, Variant, variants};
+use crate::snapshot::platform_manifests::{ConfigOf, PlatformManifest, platform_manifests};
 use crate::snapshot::records::{Name, RecordId};
 use crate::snapshot::removed_parts::Cut;
 use crate::value::platform::Platform;
@@ -50,7 +50,7 @@ impl Draft<'_> {
         let mut actions = Vec::new();
         let mut gone: Vec<Platform> = Vec::new();
         for platform in &options.platforms {
-            let offered = self.variants(set, &removed, config_of);
+            let offered = self.platform_manifests(set, &removed, config_of);
             let Some(best) = self.best(image, &offered, platform, options) else {
                 // It went with a platform that the same manifest stood for.
                 if gone.iter().any(|gone| platform.matches(gone)) {
@@ -105,7 +105,7 @@ impl Draft<'_> {
             };
             self.platform_cuts.push(cut);
         }
-        let mut left = self.variants(set, &removed, config_of);
+        let mut left = self.platform_manifests(set, &removed, config_of);
         left.retain(|variant| variant.is_present && !variant.is_attestation);
         if removed_any && left.is_empty() {
             // Nothing that runs anywhere is left: that is removing the image.
@@ -196,10 +196,10 @@ impl Draft<'_> {
     fn best<'v>(
         &self,
         image: NodeId,
-        offered: &'v [Variant],
+        offered: &'v [PlatformManifest],
         platform: &Platform,
         options: &RmiOptions,
-    ) -> Option<&'v Variant> {
+    ) -> Option<&'v PlatformManifest> {
         let graph = self.graph();
         best(offered, platform, |variant| variant.is_present).or_else(|| {
             best(offered, platform, |variant| {
@@ -214,15 +214,20 @@ impl Draft<'_> {
     }
 
     /// The manifests that the image lists and that no earlier argument removed.
-    fn variants(&self, set: &[RecordId], removed: &Cut, config_of: &ConfigOf<'_>) -> Vec<Variant> {
+    fn platform_manifests(
+        &self,
+        set: &[RecordId],
+        removed: &Cut,
+        config_of: &ConfigOf<'_>,
+    ) -> Vec<PlatformManifest> {
         let image = self.record(set[0]).target;
         let mut cut = self.cut_of(image);
         cut.extend(removed);
         let declared = set
             .iter()
             .flat_map(|id| &self.record(*id).entries)
-            .find_map(|at| self.contents.index.entries()[*at].platform.as_deref());
-        variants(self.graph(), image, declared, &cut, config_of)
+            .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
+        platform_manifests(self.graph(), image, declared, &cut, config_of)
     }
 
     /// What, within the image, attests or refers to the manifest, at any depth.
@@ -261,13 +266,13 @@ impl Draft<'_> {
 
 /// The one that matches best: more features first, then the order of the image.
 fn best<'a>(
-    variants: &'a [Variant],
+    platform_manifests: &'a [PlatformManifest],
     asked: &Platform,
-    counts: impl Fn(&Variant) -> bool,
-) -> Option<&'a Variant> {
-    let features = |c: &Variant| c.platform.as_ref().map_or(0, |p| p.os_features.len());
-    let mut best: Option<&Variant> = None;
-    for variant in variants {
+    counts: impl Fn(&PlatformManifest) -> bool,
+) -> Option<&'a PlatformManifest> {
+    let features = |c: &PlatformManifest| c.platform.as_ref().map_or(0, |p| p.os_features.len());
+    let mut best: Option<&PlatformManifest> = None;
+    for variant in platform_manifests {
         let matches = variant
             .platform
             .as_ref()
@@ -280,8 +285,8 @@ fn best<'a>(
     best
 }
 
-fn present(variants: &[Variant]) -> String {
-    let platforms: Vec<String> = variants
+fn present(platform_manifests: &[PlatformManifest]) -> String {
+    let platforms: Vec<String> = platform_manifests
         .iter()
         .filter(|variant| variant.is_present && !variant.is_attestation)
         .filter_map(|variant| Some(variant.platform.as_ref()?.to_string()))

@@ -13,13 +13,13 @@ use super::console::Console;
 use super::escape::{json, visible};
 use super::units::size;
 use crate::commit::Outcome;
-use crate::gc::{Garbage, GarbageBlob, Goes, Live, Spared};
+use crate::gc::{Destination, Garbage, GarbageBlob, Live, TooYoung};
 use crate::layout::{RemovalId, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::reachability::{Descent, Reach, Start};
+use crate::snapshot::reachability::{Descent, Reachability, Start};
 use crate::value::digest::Digest;
 use crate::words::count;
 
@@ -205,9 +205,9 @@ const LINE_LENGTH: usize = 96;
 
 /// What a report is made from.
 #[derive(Clone, Copy)]
-pub struct Facts<'a> {
+pub struct ReportInput<'a> {
     /// The layout as it was.
-    pub contents: &'a Contents,
+    pub snapshot: &'a Snapshot,
     /// What the command decided.
     pub plan: &'a Plan,
     /// What stays; `None` when no blob was in question.
@@ -237,26 +237,29 @@ pub fn reclaimed(bytes: u64) -> String {
 
 impl<'a> Report<'a> {
     /// Puts a report together.
-    pub fn new(facts: &Facts<'a>) -> Report<'a> {
-        let deleted = Deleted::new(facts.garbage, facts.outcome);
-        let lines = lines(facts, deleted);
-        let kept = kept(facts);
+    pub fn new(input: &ReportInput<'a>) -> Report<'a> {
+        let deleted = Deleted::new(input.garbage, input.outcome);
+        let lines = lines(input, deleted);
+        let kept = kept(input);
         let edits = |kind: EntryEdit| {
-            let edits = facts.plan.edits.values();
+            let edits = input.plan.edits.values();
             edits.filter(|edit| **edit == kind).count()
         };
-        let Spared { blobs, bytes } = facts.garbage.spared;
-        let emptied = emptied(facts);
+        let TooYoung { blobs, bytes } = input.garbage.too_young;
+        let emptied = emptied(input);
         let mut trashed = SparedBlobs::default();
-        for blob in deleted.iter().filter(|blob| blob.goes != Goes::Away) {
+        for blob in deleted
+            .iter()
+            .filter(|blob| blob.destination != Destination::Away)
+        {
             trashed.blobs += 1;
             trashed.bytes = trashed.bytes.saturating_add(blob.size);
         }
         let mut report = Report {
-            to_trash: facts.into_trash,
+            to_trash: input.into_trash,
             emptied,
             trashed,
-            dry_run: facts.outcome.is_none(),
+            dry_run: input.outcome.is_none(),
             untagged: lines
                 .iter()
                 .filter_map(|line| match line {
@@ -268,33 +271,33 @@ impl<'a> Report<'a> {
             freed_bytes: deleted
                 .iter()
                 .fold(emptied.bytes, |sum, blob| sum.saturating_add(blob.frees)),
-            kept_images: facts
+            kept_images: input
                 .plan
                 .kept_images
                 .iter()
                 .map(|kept| KeptImage {
                     name: &kept.name,
-                    digest: facts.contents.graph.digest(kept.image),
+                    digest: input.snapshot.graph.digest(kept.image),
                     reason: &kept.reason,
                 })
                 .collect(),
-            rewritten: facts.rewritten,
+            rewritten: input.rewritten,
             spared: SparedBlobs { blobs, bytes },
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
-            errors: errors(facts),
-            warnings: warnings(facts),
+            errors: errors(input),
+            warnings: warnings(input),
             kept_bytes: kept
                 .iter()
                 .fold(0, |sum: u64, blob| sum.saturating_add(blob.size)),
-            notes: notes(facts),
+            notes: notes(input),
             kept,
             lines,
         };
         if let Some(Outcome {
             needed_again: n @ 1..,
             ..
-        }) = facts.outcome
+        }) = input.outcome
         {
             report.notes.push(format!(
                 "Left {}: another program began to need them meanwhile.",
@@ -496,15 +499,15 @@ impl<'a> Report<'a> {
     }
 }
 
-fn emptied(facts: &Facts<'_>) -> EmptiedTrash {
+fn emptied(input: &ReportInput<'_>) -> EmptiedTrash {
     let mut emptied = EmptiedTrash::default();
-    if let Some(outcome) = facts.outcome {
+    if let Some(outcome) = input.outcome {
         let done = outcome.emptied;
         emptied.removals = done.removals;
         (emptied.blobs, emptied.bytes) = (done.weight.blobs, done.weight.bytes);
         return emptied;
     }
-    for (_, weight) in facts.expired {
+    for (_, weight) in input.expired {
         emptied.removals += 1;
         emptied.blobs += weight.blobs;
         emptied.bytes = emptied.bytes.saturating_add(weight.bytes);
@@ -521,10 +524,10 @@ struct Going {
 }
 
 impl Going {
-    fn new(facts: &Facts<'_>, deleted: Deleted<'_>) -> Going {
-        let nodes = facts.contents.graph.len();
+    fn new(input: &ReportInput<'_>, deleted: Deleted<'_>) -> Going {
+        let nodes = input.snapshot.graph.len();
         let (mut listed, mut gone) = (vec![false; nodes], vec![false; nodes]);
-        for node in facts.garbage.blobs.iter().filter_map(|blob| blob.node) {
+        for node in input.garbage.blobs.iter().filter_map(|blob| blob.node) {
             listed[node.index()] = true;
         }
         for node in deleted.iter().filter_map(|blob| blob.node) {
@@ -537,23 +540,23 @@ impl Going {
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
 /// twice; one that the layout did not have goes with its name. Of several names that lead to a
 /// document, it goes with the last.
-fn lines<'a>(facts: &Facts<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
-    let graph = &facts.contents.graph;
-    let Going { listed, gone } = Going::new(facts, deleted);
-    let stays = |node: NodeId| facts.live.is_none_or(|live| live.contains(node));
+fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
+    let graph = &input.snapshot.graph;
+    let Going { listed, gone } = Going::new(input, deleted);
+    let stays = |node: NodeId| input.live.is_none_or(|live| live.contains(node));
     let mut said = vec![false; graph.len()];
     let is_first =
         |said: &mut [bool], node: NodeId| !std::mem::replace(&mut said[node.index()], true);
     let mut descent = Descent::new(graph);
     // From the last to the first.
     let mut lines: Vec<Line<'a>> = Vec::new();
-    for action in facts.plan.actions.iter().rev() {
+    for action in input.plan.actions.iter().rev() {
         let own = lines.len();
         match action {
             Action::Untagged(name) => lines.push(Line::Untagged(name)),
             Action::Deleted(node) => {
                 let was_missing =
-                    !listed[node.index()] && !stays(*node) && facts.garbage.kept_back.is_empty();
+                    !listed[node.index()] && !stays(*node) && input.garbage.maybe_shared.is_empty();
                 if (gone[node.index()] || was_missing) && is_first(&mut said, *node) {
                     lines.push(Line::Deleted(graph.digest(*node)));
                 }
@@ -576,13 +579,13 @@ fn lines<'a>(facts: &Facts<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
 }
 
 /// What the removed images had and something else still needs.
-fn kept<'a>(facts: &Facts<'a>) -> Vec<KeptBlob<'a>> {
-    let Some(live) = facts.live else {
+fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
+    let Some(live) = input.live else {
         return Vec::new();
     };
-    let (contents, plan) = (facts.contents, facts.plan);
-    let graph = &contents.graph;
-    let mut reach = Reach::new(graph);
+    let (snapshot, plan) = (input.snapshot, input.plan);
+    let graph = &snapshot.graph;
+    let mut reach = Reachability::new(graph);
     let mut seen = vec![false; graph.len()];
     let mut kept = Vec::new();
     for action in &plan.actions {
@@ -599,7 +602,7 @@ fn kept<'a>(facts: &Facts<'a>) -> Vec<KeptBlob<'a>> {
                     digest: graph.digest(node),
                     kind: graph.kind(node).word(),
                     size: graph.size(node),
-                    needed_by: holder_of(contents, plan, live, node),
+                    needed_by: holder_of(snapshot, plan, live, node),
                 });
             }
         });
@@ -608,18 +611,18 @@ fn kept<'a>(facts: &Facts<'a>) -> Vec<KeptBlob<'a>> {
 }
 
 /// Who needs a blob.
-fn holder_of(contents: &Contents, plan: &Plan, live: &Live, node: NodeId) -> String {
+fn holder_of(snapshot: &Snapshot, plan: &Plan, live: &Live, node: NodeId) -> String {
     let Some(id) = live.holder(node) else {
         return "manifest.json or another layout".to_owned();
     };
-    let record = contents.table.record(id);
+    let record = snapshot.table.record(id);
     let dangles = record
         .entries
         .iter()
         .any(|at| plan.edits.get(at) == Some(&EntryEdit::Dangle));
     match dangles {
         true => "an image that stays as a dangling one".to_owned(),
-        false => record.shown(&contents.graph),
+        false => record.shown(&snapshot.graph),
     }
 }
 
@@ -647,8 +650,8 @@ pub(super) fn refused(refusal: &Refusal) -> ReportedError {
     }
 }
 
-fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
-    let mut errors: Vec<ReportedError> = facts.plan.refusals.iter().map(refused).collect();
+fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
+    let mut errors: Vec<ReportedError> = input.plan.refusals.iter().map(refused).collect();
     let mut failed = |message: String, hint: Option<&str>| {
         errors.push(ReportedError {
             class: "failed",
@@ -656,7 +659,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             hint: hint.map(str::to_owned),
         });
     };
-    for kept in &facts.garbage.kept_back {
+    for kept in &input.garbage.maybe_shared {
         failed(
             format!(
                 "{} ({}) kept: {}",
@@ -667,7 +670,7 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
             None,
         );
     }
-    let Some(outcome) = facts.outcome else {
+    let Some(outcome) = input.outcome else {
         return errors;
     };
     let mut causes: BTreeMap<&str, Vec<&Digest>> = BTreeMap::new();
@@ -743,10 +746,10 @@ fn errors(facts: &Facts<'_>) -> Vec<ReportedError> {
     errors
 }
 
-fn warnings(facts: &Facts<'_>) -> Vec<String> {
+fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     let mut warnings = Vec::new();
-    let odd = facts
-        .contents
+    let odd = input
+        .snapshot
         .index
         .entries()
         .iter()
@@ -758,13 +761,13 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
             count(odd, "entry", "entries")
         ));
     }
-    if facts.waiting > 0 {
+    if input.waiting > 0 {
         warnings.push(format!(
             "index.json leads to {} in the trash, which a real run brings back first",
-            count(facts.waiting, "blob", "blobs")
+            count(input.waiting, "blob", "blobs")
         ));
     }
-    for note in &facts.plan.notes {
+    for note in &input.plan.notes {
         match note {
             Note::DigestIgnored { argument, found } => warnings.push(format!(
                 "`{argument}` names an image whose digest is {found}; the name counted"
@@ -775,13 +778,13 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
                 holders,
             } => warnings.push(format!(
                 "platform {platform} is kept ({}): {} {} it",
-                facts.contents.graph.digest(*manifest),
+                input.snapshot.graph.digest(*manifest),
                 crate::words::listed(holders, 8),
                 if holders.len() == 1 { "needs" } else { "need" }
             )),
             Note::Rewritten { image, old } => warnings.push(format!(
                 "{image} has a new index; signatures of the old one ({}) do not cover it",
-                facts.contents.graph.digest(*old)
+                input.snapshot.graph.digest(*old)
             )),
             Note::Sparse { image, .. } => warnings.push(format!(
                 "{image} is sparse now: its index still lists what was removed, and tools that copy \
@@ -793,10 +796,10 @@ fn warnings(facts: &Facts<'_>) -> Vec<String> {
     warnings
 }
 
-fn notes(facts: &Facts<'_>) -> Vec<String> {
+fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let mut notes = Vec::new();
-    let grace = facts.grace.unwrap_or("the grace period");
-    for note in &facts.plan.notes {
+    let grace = input.grace.unwrap_or("the grace period");
+    for note in &input.plan.notes {
         match note {
             Note::NamelessLeft { images } => notes.push(format!(
                 "Left {} without a name: no image of this layout has one, so they are not dangling; \
@@ -811,13 +814,13 @@ fn notes(facts: &Facts<'_>) -> Vec<String> {
             _ => {}
         }
     }
-    if facts.needed_by_others > 0 {
+    if input.needed_by_others > 0 {
         notes.push(format!(
             "Left {} that the trash of a layout sharing the blobs needs.",
-            count(facts.needed_by_others, "blob", "blobs")
+            count(input.needed_by_others, "blob", "blobs")
         ));
     }
-    let Spared { blobs, bytes } = facts.garbage.spared;
+    let TooYoung { blobs, bytes } = input.garbage.too_young;
     if blobs > 0 {
         notes.push(format!(
             "Left {} ({}) that nothing needs, younger than {grace} or needed by such; use --grace \

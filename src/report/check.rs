@@ -9,7 +9,7 @@ use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::inspect::check::{Findings, word};
 use crate::oci::descriptor::Role;
-use crate::snapshot::Contents;
+use crate::snapshot::Snapshot;
 use crate::snapshot::graph::NodeId;
 use crate::value::digest::Digest;
 use crate::words::count;
@@ -70,20 +70,20 @@ impl CheckReport {
     /// Puts a report together. `needed_by` says who needs a blob.
     pub fn new(
         layout: &Path,
-        contents: &Contents,
+        snapshot: &Snapshot,
         findings: Findings,
         needed_by: &dyn Fn(NodeId) -> Option<String>,
     ) -> CheckReport {
         let blob = |node: NodeId, reason: Option<String>| CheckedBlob {
-            digest: contents.graph.digest(node).clone(),
-            kind: word(contents, node),
+            digest: snapshot.graph.digest(node).clone(),
+            kind: word(snapshot, node),
             needed_by: needed_by(node),
             reason,
         };
         CheckReport {
             layout: layout.display().to_string(),
             sound: !findings.is_damaged(),
-            entries: contents.index.entries().len(),
+            entries: snapshot.index.entries().len(),
             present: findings.present,
             present_bytes: findings.present_bytes,
             missing: findings.missing.iter().map(|n| blob(*n, None)).collect(),

@@ -90,7 +90,7 @@ impl NodeKind {
 
 /// What the walk found out about a blob's file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
+enum ReadState {
     /// Nothing asked for it: a leaf, present or not.
     Unread,
     /// A document or something that might have been one; read and verified.
@@ -104,7 +104,7 @@ enum State {
 #[derive(Clone, Debug)]
 struct Node {
     kind: NodeKind,
-    state: State,
+    state: ReadState,
     /// How much the most demanding descriptor so far wanted it read.
     wanted: Class,
     /// How much it was read for.
@@ -169,40 +169,40 @@ const MOST_RESERVED: usize = 1 << 21;
 const BATCH_BYTES: u64 = 8 << 20;
 
 /// A blob that is to be read.
-struct Wish {
+struct ToRead {
     node: NodeId,
     digest: Digest,
     class: Class,
     size: Option<u64>,
 }
 
-impl Wish {
+impl ToRead {
     fn read(
         &self,
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
-    ) -> Found {
+    ) -> ReadOutcome {
         match read(&self.digest, self.size, bytes) {
-            Ok(false) => Found::Missing,
+            Ok(false) => ReadOutcome::Missing,
             Ok(true) => {
                 let mut document = manifest::parse(bytes);
                 if let Ok(document) = &mut document {
                     document.children.retain(is_asked);
                 }
-                Found::Bytes {
+                ReadOutcome::Bytes {
                     size: bytes.len() as u64,
                     document,
                     looks_like: looks_like(bytes),
                 }
             }
-            Err(error) => Found::Failed(error),
+            Err(error) => ReadOutcome::Failed(error),
         }
     }
 }
 
 /// What reading it gave.
-enum Found {
+enum ReadOutcome {
     Missing,
     Failed(BlobError),
     Bytes {
@@ -256,7 +256,7 @@ impl Graph {
         }
         let workers = Workers::for_reading();
         let mut count = 0;
-        let mut before: Vec<(Wish, Found)> = Vec::new();
+        let mut before: Vec<(ToRead, ReadOutcome)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -276,7 +276,7 @@ impl Graph {
             // What was read before is put into the graph while this is being read.
             let found = workers.map(
                 &batch,
-                &|wish: &Wish, bytes| wish.read(read, is_asked, bytes),
+                &|wish: &ToRead, bytes| wish.read(read, is_asked, bytes),
                 || {
                     for (wish, found) in before.drain(..) {
                         count += 1;
@@ -291,12 +291,12 @@ impl Graph {
     }
 
     /// Notes that a node is read now, and says what is to be read, if anything.
-    fn serve(&mut self, id: NodeId, size: Option<u64>) -> Option<Wish> {
+    fn serve(&mut self, id: NodeId, size: Option<u64>) -> Option<ToRead> {
         let node = self.node_mut(id);
         node.served = node.wanted;
-        let is_known = node.state == State::Read && node.kind.is_document();
+        let is_known = node.state == ReadState::Read && node.kind.is_document();
         let class = node.wanted;
-        (!is_known).then(|| Wish {
+        (!is_known).then(|| ToRead {
             node: id,
             digest: self.digests[id.index()].clone(),
             class,
@@ -305,11 +305,16 @@ impl Graph {
     }
 
     /// Puts into the graph what was found of a blob.
-    fn take_in(&mut self, wish: &Wish, found: Found, queue: &mut VecDeque<(NodeId, Option<u64>)>) {
+    fn take_in(
+        &mut self,
+        wish: &ToRead,
+        found: ReadOutcome,
+        queue: &mut VecDeque<(NodeId, Option<u64>)>,
+    ) {
         let (id, class) = (wish.node, wish.class);
         let state = match found {
-            Found::Missing => State::Missing,
-            Found::Bytes {
+            ReadOutcome::Missing => ReadState::Missing,
+            ReadOutcome::Bytes {
                 size,
                 document,
                 looks_like,
@@ -321,7 +326,7 @@ impl Graph {
                             .to_owned(),
                         unreadable: false,
                     });
-                    State::Damaged
+                    ReadState::Damaged
                 }
                 Ok(document) if class == Class::Document || document.has_references => {
                     self.node_mut(id).kind = match document.kind {
@@ -330,9 +335,9 @@ impl Graph {
                     };
                     self.node_mut(id).size = size;
                     self.connect(id, document, queue);
-                    State::Read
+                    ReadState::Read
                 }
-                Ok(_) => State::Read,
+                Ok(_) => ReadState::Read,
                 // What stands where manifests stand and begins like one may be one to another tool.
                 Err(e) if class == Class::Document || looks_like && class == Class::Probably => {
                     self.damage.push(Damage {
@@ -340,24 +345,24 @@ impl Graph {
                         reason: format!("it is no manifest that can be understood: {e}"),
                         unreadable: false,
                     });
-                    State::Damaged
+                    ReadState::Damaged
                 }
-                Err(_) => State::Read,
+                Err(_) => ReadState::Read,
             },
             // What is too large for a document and does not begin like one is none.
-            Found::Failed(BlobError::TooLarge { first, .. })
+            ReadOutcome::Failed(BlobError::TooLarge { first, .. })
                 if class < Class::Document && !self::looks_like(&first) =>
             {
-                State::Read
+                ReadState::Read
             }
-            Found::Failed(_) if class == Class::Perhaps => State::Read,
-            Found::Failed(error) => {
+            ReadOutcome::Failed(_) if class == Class::Perhaps => ReadState::Read,
+            ReadOutcome::Failed(error) => {
                 self.damage.push(Damage {
                     node: id,
                     unreadable: matches!(error, BlobError::Io(_)),
                     reason: error.to_string(),
                 });
-                State::Damaged
+                ReadState::Damaged
             }
         };
         self.node_mut(id).state = state;
@@ -421,7 +426,7 @@ impl Graph {
         }
         self.nodes.push(Node {
             kind: NodeKind::Blob,
-            state: State::Unread,
+            state: ReadState::Unread,
             wanted: Class::Leaf,
             served: Class::Leaf,
             has_parent: false,
@@ -486,12 +491,12 @@ impl Graph {
     /// Whether it is a document that was read.
     pub fn is_present_document(&self, id: NodeId) -> bool {
         let node = self.node(id);
-        node.state == State::Read && node.kind.is_document()
+        node.state == ReadState::Read && node.kind.is_document()
     }
 
     /// Whether the walk wanted to read it and it is not there.
     pub fn is_missing_document(&self, id: NodeId) -> bool {
-        self.node(id).state == State::Missing
+        self.node(id).state == ReadState::Missing
     }
 
     /// Whether some document lists it.
@@ -534,7 +539,7 @@ impl Graph {
 
     /// Whether it should have been read and could not be, because it is missing or damaged.
     pub fn is_unread_document(&self, id: NodeId) -> bool {
-        matches!(self.node(id).state, State::Missing | State::Damaged)
+        matches!(self.node(id).state, ReadState::Missing | ReadState::Damaged)
     }
 
     /// Everything reachable over edges that are needed, the start first, each node once, in the

@@ -11,7 +11,7 @@ use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};
 use crate::oci::index::{Entry, Index};
 use crate::oci::manifest::Child;
-use crate::oci::trash_record::Row;
+use crate::oci::trash_record::RemovedEntry;
 use crate::value::digest::Digest;
 
 /// Media types of images for one platform.
@@ -22,7 +22,7 @@ const IMAGE_MANIFESTS: [&str; 2] = [
 
 /// index.json, what it leads to, and what it means.
 #[derive(Clone, Debug)]
-pub struct Contents {
+pub struct Snapshot {
     /// The document.
     pub index: Index,
     /// All blobs that it and the archive lead to.
@@ -34,10 +34,10 @@ pub struct Contents {
     /// For each image of the archive the blobs that it names.
     pub archive_blobs: Vec<Vec<NodeId>>,
     /// What entries of other layouts that share the blobs lead to.
-    pub foreign: Vec<NodeId>,
+    pub sharer_roots: Vec<NodeId>,
 }
 
-impl Contents {
+impl Snapshot {
     /// Reads all of it. `also` are layouts that share the blobs of this one, and may have none of
     /// their own. `progress` is told the number of manifests read so far.
     ///
@@ -48,20 +48,20 @@ impl Contents {
         layout: &Locked<M>,
         also: &[Locked<Shared>],
         progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Contents> {
-        Contents::load_with(layout, also, &Trash::default(), progress)
+    ) -> anyhow::Result<Snapshot> {
+        Snapshot::load_with(layout, also, &Trash::default(), progress)
     }
 
-    /// [`Contents::load`], as if everything in the trash were still in the layout.
+    /// [`Snapshot::load`], as if everything in the trash were still in the layout.
     ///
     /// # Errors
-    /// As [`Contents::load`].
+    /// As [`Snapshot::load`].
     pub fn load_with<M>(
         layout: &Locked<M>,
         also: &[Locked<Shared>],
         trash: &Trash,
         progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Contents> {
+    ) -> anyhow::Result<Snapshot> {
         let index = Index::load(layout)?;
         let mut others: Vec<Entry> = Vec::new();
         for other in also {
@@ -94,14 +94,14 @@ impl Contents {
         let roots = index.entries().iter().chain(&others);
         let graph = Graph::walk(roots, &read, progress);
         let archive = DockerArchive::load(layout)?;
-        let foreign = others
+        let sharer_roots = others
             .iter()
             .flat_map(|entry| entry.digest.iter().chain(&entry.more_digests))
             .filter_map(|digest| graph.find(digest))
             .collect();
-        Ok(Contents {
-            foreign,
-            ..Contents::new(index, graph, archive)
+        Ok(Snapshot {
+            sharer_roots,
+            ..Snapshot::new(index, graph, archive)
         })
     }
 
@@ -113,11 +113,11 @@ impl Contents {
     /// like an image then.
     ///
     /// # Errors
-    /// As [`Contents::load`].
+    /// As [`Snapshot::load`].
     pub fn load_kinds<M>(
         layout: &Locked<M>,
         progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Contents> {
+    ) -> anyhow::Result<Snapshot> {
         let index = Index::load(layout)?;
         let entries = index.entries();
         let is_asked = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
@@ -142,7 +142,7 @@ impl Contents {
         };
         if !entries.iter().any(|entry| is_asked(&entry)) {
             let archive = DockerArchive::default();
-            return Ok(Contents::new(index, Graph::default(), archive));
+            return Ok(Snapshot::new(index, Graph::default(), archive));
         }
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
             layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
@@ -169,24 +169,24 @@ impl Contents {
             graph = Graph::walk_some(entries, &read, &is_part, progress);
             table = Table::new(entries, &graph);
         }
-        Ok(Contents {
+        Ok(Snapshot {
             index,
             graph,
             table,
             archive: DockerArchive::default(),
             archive_blobs: Vec::new(),
-            foreign: Vec::new(),
+            sharer_roots: Vec::new(),
         })
     }
 
     /// What entries of a removal in the trash lead to, as if index.json had these and no others;
-    /// `documents` lead to something, too, and are `foreign`.
+    /// `documents` lead to something, too, and are `sharer_roots`.
     pub fn of_removal<M>(
         layout: &Locked<M>,
         trash: &Trash,
-        rows: &[Row],
+        rows: &[RemovedEntry],
         documents: &[Digest],
-    ) -> Contents {
+    ) -> Snapshot {
         let rows: Vec<&str> = rows.iter().map(|row| row.entry.get()).collect();
         let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
         // Every row is JSON, so the list is one.
@@ -201,39 +201,39 @@ impl Contents {
             })
             .collect();
         let graph = Graph::walk(index.entries().iter().chain(&others), &read, &mut |_| ());
-        let foreign = documents.iter().filter_map(|digest| graph.find(digest));
-        Contents {
-            foreign: foreign.collect(),
-            ..Contents::new(index, graph, DockerArchive::default())
+        let sharer_roots = documents.iter().filter_map(|digest| graph.find(digest));
+        Snapshot {
+            sharer_roots: sharer_roots.collect(),
+            ..Snapshot::new(index, graph, DockerArchive::default())
         }
     }
 
     /// Reads index.json and the archive, but no blob: enough to find names, not to delete.
     ///
     /// # Errors
-    /// As [`Contents::load`].
-    pub fn load_names<M>(layout: &Locked<M>) -> anyhow::Result<Contents> {
+    /// As [`Snapshot::load`].
+    pub fn load_names<M>(layout: &Locked<M>) -> anyhow::Result<Snapshot> {
         let index = Index::load(layout)?;
         let graph = Graph::walk(index.entries(), &|_, _, _| Ok(false), &mut |_| ());
         let archive = DockerArchive::load(layout)?;
-        Ok(Contents::new(index, graph, archive))
+        Ok(Snapshot::new(index, graph, archive))
     }
 
     /// Puts together what was read.
-    pub fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> Contents {
+    pub fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> Snapshot {
         let archive_blobs = archive
             .items()
             .iter()
             .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
             .collect();
         let table = Table::new(index.entries(), &graph);
-        Contents {
+        Snapshot {
             index,
             graph,
             table,
             archive,
             archive_blobs,
-            foreign: Vec::new(),
+            sharer_roots: Vec::new(),
         }
     }
 }

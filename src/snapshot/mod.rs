@@ -15,4 +15,4 @@ pub mod reachability;
 pub mod records;
 pub mod removed_parts;
 
-pub use load::Contents;
+pub use load::Snapshot;

@@ -11,7 +11,7 @@ use crate::value::platform::Platform;
 
 /// One manifest of an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Variant {
+pub struct PlatformManifest {
     /// The manifest.
     pub manifest: NodeId,
     /// What it runs on, as the index says, or else its config. `None`: nobody says.
@@ -29,13 +29,13 @@ pub type ConfigOf<'a> = dyn Fn(NodeId) -> Option<Rc<ImageConfig>> + 'a;
 ///
 /// `declared` is the platform that the entry of index.json says; nodes of `cut` are passed over;
 /// `config_of` is asked about manifests of which no index says the platform.
-pub fn variants(
+pub fn platform_manifests(
     graph: &Graph,
     image: NodeId,
     declared: Option<&Platform>,
     cut: &Cut,
     config_of: &ConfigOf<'_>,
-) -> Vec<Variant> {
+) -> Vec<PlatformManifest> {
     let mut found = Vec::new();
     // A manifest may be listed for several platforms, and is a variant for each.
     let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::new();
@@ -76,7 +76,7 @@ pub fn variants(
             let is_about_another = graph
                 .subject(node)
                 .is_some_and(|subject| subject != image && graph.has_parent(subject));
-            found.push(Variant {
+            found.push(PlatformManifest {
                 manifest: node,
                 platform,
                 is_attestation: is_attestation || is_about_another,

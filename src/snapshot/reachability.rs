@@ -1,6 +1,6 @@
-//! Reach: which nodes of a graph some starting points lead to.
+//! Reachability: which nodes of a graph some starting points lead to.
 //!
-//! One [`Reach`] collects what many walks find, and each walk costs only what it adds, so a
+//! One [`Reachability`] collects what many walks find, and each walk costs only what it adds, so a
 //! hundred thousand images that share most of what they have are not walked a hundred thousand
 //! times.
 
@@ -31,7 +31,7 @@ pub enum Arrival {
 
 /// See the module.
 #[derive(Clone, Debug)]
-pub struct Reach<'c> {
+pub struct Reachability<'c> {
     cuts: Option<&'c Cuts>,
     /// For each node the ways in which it was reached, a bit each, and which edges were followed
     /// from here by walks without a cut: see [`followed`].
@@ -69,10 +69,10 @@ fn exhausted(follow: Follow) -> u8 {
     }
 }
 
-impl<'c> Reach<'c> {
+impl<'c> Reachability<'c> {
     /// Nothing is reached yet.
-    pub fn new(graph: &Graph) -> Reach<'c> {
-        Reach {
+    pub fn new(graph: &Graph) -> Reachability<'c> {
+        Reachability {
             cuts: None,
             nodes: vec![0; graph.len()],
             cut_walked: HashSet::new(),
@@ -83,10 +83,10 @@ impl<'c> Reach<'c> {
     /// Nothing is reached yet, and images lost something. What an image lost is passed over when
     /// a walk starts at the image, or comes to it because something refers to it; another image
     /// that lists this one needs all of it.
-    pub fn with_cuts(graph: &Graph, cuts: &'c Cuts) -> Reach<'c> {
-        Reach {
+    pub fn with_cuts(graph: &Graph, cuts: &'c Cuts) -> Reachability<'c> {
+        Reachability {
             cuts: (!cuts.is_empty()).then_some(cuts),
-            ..Reach::new(graph)
+            ..Reachability::new(graph)
         }
     }
 
@@ -243,7 +243,7 @@ mod tests {
         let graph = store.graph(&[entry(&one), entry(&two)]);
         let node = |digest| graph.find(digest).unwrap();
         let cuts = Cuts::from([(node(&one), Cut::from([node(&child)]))]);
-        let mut reach = Reach::with_cuts(&graph, &cuts);
+        let mut reach = Reachability::with_cuts(&graph, &cuts);
         reach.walk(
             &graph,
             Start::Image(node(&one)),
@@ -270,7 +270,7 @@ mod tests {
         let graph = store.graph(&[entry(&signature), entry(&around)]);
         let node = |digest| graph.find(digest).unwrap();
         let cuts = Cuts::from([(node(&image), Cut::from([node(&b)]))]);
-        let mut reach = Reach::with_cuts(&graph, &cuts);
+        let mut reach = Reachability::with_cuts(&graph, &cuts);
         reach.walk(
             &graph,
             Start::Image(node(&signature)),
@@ -294,7 +294,7 @@ mod tests {
         let signature = store.manifest(&["s"], Some(&image));
         let graph = store.graph(&[entry(&signature)]);
         let node = |digest| graph.find(digest).unwrap();
-        let mut reach = Reach::new(&graph);
+        let mut reach = Reachability::new(&graph);
         reach.walk(
             &graph,
             Start::Image(node(&signature)),

@@ -23,7 +23,7 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
-use super::reachability::{Arrival, Reach, Start};
+use super::reachability::{Arrival, Reachability, Start};
 use super::removed_parts::Cuts;
 use crate::oci::index::{DANGLING_PREFIX, Entry};
 use crate::value::digest::{Algorithm, Digest};
@@ -60,7 +60,7 @@ impl RecordId {
 
 /// What a record is to a user; see the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Kind {
+pub enum RecordKind {
     /// It has a name.
     Named,
     /// It has none, and nothing claims it.
@@ -73,21 +73,21 @@ pub enum Kind {
     Referrer,
 }
 
-impl Kind {
+impl RecordKind {
     /// The word for it in reports.
     pub fn word(self) -> &'static str {
         match self {
-            Kind::Named => "named",
-            Kind::Dangling => "dangling",
-            Kind::Unnamed => "unnamed",
-            Kind::Child => "child",
-            Kind::Referrer => "referrer",
+            RecordKind::Named => "named",
+            RecordKind::Dangling => "dangling",
+            RecordKind::Unnamed => "unnamed",
+            RecordKind::Child => "child",
+            RecordKind::Referrer => "referrer",
         }
     }
 
     /// Whether it lives and dies with another image.
     pub fn is_dependent(self) -> bool {
-        matches!(self, Kind::Child | Kind::Referrer)
+        matches!(self, RecordKind::Child | RecordKind::Referrer)
     }
 }
 
@@ -146,7 +146,7 @@ pub struct Record {
     /// purpose.
     pub explicit: bool,
     /// What it is.
-    pub kind: Kind,
+    pub kind: RecordKind,
     /// The image it was built from, if Docker's classic builder said so.
     pub parent: Option<Box<Digest>>,
     /// What it refers to, if it is or could be a referrer.
@@ -294,7 +294,7 @@ impl Table {
                 target,
                 entries: Positions(OneOrMore::One(position)),
                 explicit: false,
-                kind: Kind::Named,
+                kind: RecordKind::Named,
                 parent: None,
                 subject: None,
             });
@@ -383,11 +383,11 @@ impl Table {
             let how = claimed.as_ref().and_then(|claimed| claimed.how[number]);
             record.kind = match (&record.name, how) {
                 // A signature that an index of signatures lists as well is a signature.
-                (_, Some(_)) if record.subject.is_some() => Kind::Referrer,
-                (_, Some(_)) => Kind::Child,
-                (Name::Dangling, _) if record.explicit || !self.nameless => Kind::Dangling,
-                (Name::Dangling, _) => Kind::Unnamed,
-                _ => Kind::Named,
+                (_, Some(_)) if record.subject.is_some() => RecordKind::Referrer,
+                (_, Some(_)) => RecordKind::Child,
+                (Name::Dangling, _) if record.explicit || !self.nameless => RecordKind::Dangling,
+                (Name::Dangling, _) => RecordKind::Unnamed,
+                _ => RecordKind::Named,
             };
         }
     }
@@ -655,7 +655,7 @@ impl<'a> Claims<'a> {
             .map(|(id, _)| id)
             .filter(|id| !walk.settled.kept[id.index()])
             .collect();
-        let mut held = Reach::new(self.graph);
+        let mut held = Reachability::new(self.graph);
         for id in &orphans {
             let target = self.table.record(*id).target;
             let start = Start::Image(target);
@@ -719,7 +719,7 @@ struct Walk<'a, 'b> {
     claims: &'b Claims<'a>,
     left: &'b dyn Fn(RecordId) -> bool,
     start: &'b dyn Fn(RecordId) -> Start<'a>,
-    reach: Reach<'b>,
+    reach: Reachability<'b>,
     settled: Settled,
 }
 
@@ -734,7 +734,7 @@ impl<'a, 'b> Walk<'a, 'b> {
             claims,
             left,
             start,
-            reach: Reach::with_cuts(claims.graph, cuts),
+            reach: Reachability::with_cuts(claims.graph, cuts),
             settled: Settled {
                 kept: vec![false; claims.claimable.len()],
                 how: vec![None; claims.claimable.len()],
@@ -786,7 +786,7 @@ mod tests {
         }
     }
 
-    fn kinds(store: &Store, entries: &[Entry]) -> Vec<Kind> {
+    fn kinds(store: &Store, entries: &[Entry]) -> Vec<RecordKind> {
         let graph = store.graph(entries);
         let table = Table::new(entries, &graph);
         (0..entries.len())
@@ -808,23 +808,23 @@ mod tests {
         ] {
             assert_eq!(
                 kinds(&store, &[named(&a, name), entry(&b)]),
-                [Kind::Named, Kind::Dangling],
+                [RecordKind::Named, RecordKind::Dangling],
                 "{name}"
             );
         }
         let signature = format!("sha256-{}.sig", a.encoded());
         assert_eq!(
             kinds(&store, &[named(&a, &signature), entry(&b)])[1],
-            Kind::Unnamed
+            RecordKind::Unnamed
         );
         assert_eq!(
             kinds(&store, &[entry(&a), entry(&b)]),
-            [Kind::Unnamed, Kind::Unnamed]
+            [RecordKind::Unnamed, RecordKind::Unnamed]
         );
         let untagged = named(&a, &format!("{DANGLING_PREFIX}{a}"));
         assert_eq!(
             kinds(&store, &[untagged, entry(&b)]),
-            [Kind::Dangling, Kind::Unnamed]
+            [RecordKind::Dangling, RecordKind::Unnamed]
         );
     }
 
@@ -895,12 +895,12 @@ mod tests {
                 ]
             ),
             [
-                Kind::Referrer,
-                Kind::Child,
-                Kind::Referrer,
-                Kind::Named,
-                Kind::Referrer,
-                Kind::Named
+                RecordKind::Referrer,
+                RecordKind::Child,
+                RecordKind::Referrer,
+                RecordKind::Named,
+                RecordKind::Referrer,
+                RecordKind::Named
             ]
         );
     }
@@ -924,12 +924,17 @@ mod tests {
                     named(&image, "v1")
                 ]
             ),
-            [Kind::Referrer, Kind::Dangling, Kind::Dangling, Kind::Named]
+            [
+                RecordKind::Referrer,
+                RecordKind::Dangling,
+                RecordKind::Dangling,
+                RecordKind::Named
+            ]
         );
         let schema = format!("sha256-{}.sig", gone.encoded());
         assert_eq!(
             kinds(&store, &[named(&first, &schema), named(&image, "v1")]),
-            [Kind::Named, Kind::Named]
+            [RecordKind::Named, RecordKind::Named]
         );
     }
 
@@ -941,7 +946,7 @@ mod tests {
         let other = store.manifest(&["t"], Some(&subject));
         assert_eq!(
             kinds(&store, &[named(&kept, "v1"), entry(&other)]),
-            [Kind::Named, Kind::Referrer]
+            [RecordKind::Named, RecordKind::Referrer]
         );
     }
 

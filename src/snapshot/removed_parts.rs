@@ -7,7 +7,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::graph::{Graph, NodeId};
 use crate::layout::{RemovalId, Trash};
-use crate::oci::trash_record::Record;
+use crate::oci::trash_record::TrashRecord;
 
 /// Nodes that an image lost although its index still lists them: platforms that were removed.
 pub type Cut = HashSet<NodeId>;
@@ -18,7 +18,7 @@ pub type Cuts = HashMap<NodeId, Cut>;
 /// What images lost, by what some records say, as far as it did not come again: what lies in a later
 /// removal than the one that took it from its image was there again until then.
 pub fn cuts<'r>(
-    records: impl IntoIterator<Item = (&'r RemovalId, &'r Record)>,
+    records: impl IntoIterator<Item = (&'r RemovalId, &'r TrashRecord)>,
     trash: &Trash,
     graph: &Graph,
 ) -> Cuts {

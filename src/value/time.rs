@@ -38,7 +38,7 @@ const MAX_UNIX_FRACTION_DIGITS: usize = 20;
 
 /// Why a text is no duration, or no value for `until`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum InvalidMoment {
+pub enum InvalidTime {
     /// The text is no duration.
     #[error(
         "invalid duration `{}`: expected numbers with units (ns, us, ms, s, m, h, d, w), as in \
@@ -78,13 +78,13 @@ fn shown(text: &str) -> String {
 /// # Errors
 ///
 /// When the text is no duration, a blank included, or a longer one than can be counted.
-pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidMoment> {
+pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidTime> {
     duration(text, &UNITS)
 }
 
-fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, InvalidMoment> {
-    let invalid = || InvalidMoment::Duration(text.to_owned());
-    let out_of_range = || InvalidMoment::DurationRange(text.to_owned());
+fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, InvalidTime> {
+    let invalid = || InvalidTime::Duration(text.to_owned());
+    let out_of_range = || InvalidTime::DurationRange(text.to_owned());
 
     let (is_negative, unsigned) = match text.strip_prefix('-') {
         Some(rest) => (true, rest),
@@ -169,19 +169,15 @@ fn split_digits(text: &str) -> (&str, &str) {
 ///
 /// When it is none of them, or a moment before the year -9999 or after 9999. Blanks are not
 /// skipped.
-pub fn parse_until(
-    text: &str,
-    now: Timestamp,
-    zone: &TimeZone,
-) -> Result<Timestamp, InvalidMoment> {
-    let invalid = || InvalidMoment::Until(text.to_owned());
-    let out_of_range = || InvalidMoment::UntilRange(text.to_owned());
+pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
+    let invalid = || InvalidTime::Until(text.to_owned());
+    let out_of_range = || InvalidTime::UntilRange(text.to_owned());
     if text != "0" {
         match duration(text, &UNITS[..DOCKER_UNITS]) {
             // Docker counts nanoseconds in 64 bits.
             Ok(back) if i64::try_from(back.as_nanos()).is_err() => return Err(out_of_range()),
             Ok(back) => return now.checked_sub(back).map_err(|_| out_of_range()),
-            Err(InvalidMoment::DurationRange(_)) => return Err(out_of_range()),
+            Err(InvalidTime::DurationRange(_)) => return Err(out_of_range()),
             Err(_) => {}
         }
     }
@@ -346,7 +342,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse_duration(text),
-                Err(InvalidMoment::Duration(text.to_owned())),
+                Err(InvalidTime::Duration(text.to_owned())),
                 "{text}"
             );
         }
@@ -360,7 +356,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse_duration(&text),
-                Err(InvalidMoment::DurationRange(text.clone())),
+                Err(InvalidTime::DurationRange(text.clone())),
                 "{text}"
             );
         }
@@ -488,7 +484,7 @@ mod tests {
             "10000-01-01",
         ] {
             let error = parse_until(text, now(), &east()).unwrap_err();
-            assert_eq!(error, InvalidMoment::Until(text.to_owned()));
+            assert_eq!(error, InvalidTime::Until(text.to_owned()));
         }
         let message = parse_until("soon\u{1b}", now(), &east())
             .unwrap_err()
@@ -521,7 +517,7 @@ mod tests {
         ] {
             assert_eq!(
                 parse_until(&text, now(), &east()),
-                Err(InvalidMoment::UntilRange(text.clone())),
+                Err(InvalidTime::UntilRange(text.clone())),
                 "{text}"
             );
         }
