@@ -18,7 +18,7 @@ pub fn removal(input: &[u8]) -> bool {
     assert_eq!(again.bytes(), bytes);
     assert_eq!(again.removed, record.removed);
     assert_eq!(again.is_empty(), record.is_empty());
-    assert_eq!(again.cuts, record.cuts);
+    assert_eq!(again.removed_parts, record.removed_parts);
     assert_eq!(again.files, record.files);
     assert_eq!(again.spacing, record.spacing);
     assert_eq!(again.documents, record.documents);

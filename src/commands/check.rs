@@ -31,7 +31,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
             let live = gc::mark(&snapshot, &Draft::new(&snapshot).finish());
             let name = |node| {
                 let id = live.holder(node)?;
-                Some(snapshot.table.record(id).shown(&snapshot.graph))
+                Some(snapshot.records.record(id).shown(&snapshot.graph))
             };
             Ok(CheckReport::new(path, &snapshot, findings, &name))
         });

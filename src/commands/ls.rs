@@ -178,7 +178,7 @@ impl Selection<'_> {
             .then(|| path.display().to_string().as_str().into());
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
         let line = |row: &Row| {
-            let target = snapshot.table.record(row.id).target;
+            let target = snapshot.records.record(row.id).target;
             let users = uses.of_image(target).len() + uses.mounted(target).len();
             ImageLine {
                 layout: layout.clone(),
@@ -192,7 +192,7 @@ impl Selection<'_> {
         match lines {
             Some(lines) => lines.extend(made),
             None if self.is_quiet() => {
-                let target = |row: &Row| snapshot.table.record(row.id).target;
+                let target = |row: &Row| snapshot.records.record(row.id).target;
                 let digests = rows.iter().map(|row| snapshot.graph.digest(target(row)));
                 print(|out| ids(digests, self.full, out))?;
             }
@@ -206,7 +206,7 @@ impl Selection<'_> {
         let snapshot = listing.snapshot;
         let bounds = Bounds::find(listing, &self.filters)?;
         let dangling = self.filters.dangling;
-        let records = snapshot.table.records();
+        let records = snapshot.records.iter();
         let mut rows = Vec::with_capacity(records.len());
         rows.extend(
             records
@@ -227,7 +227,7 @@ impl Selection<'_> {
             // Names are only made for those that nothing else tells apart.
             for same in rows.chunk_by_mut(|a, b| a.created == b.created) {
                 same.sort_by_cached_key(|row| {
-                    let record = snapshot.table.record(row.id);
+                    let record = snapshot.records.record(row.id);
                     (name(record), snapshot.graph.digest(record.target))
                 });
             }
@@ -246,8 +246,8 @@ impl Selection<'_> {
         let snapshot = Snapshot::load_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
         let kind = |position: usize| {
-            let id = snapshot.table.of_entry(position);
-            id.map_or(RecordKind::Named, |id| snapshot.table.record(id).kind)
+            let id = snapshot.records.of_entry(position);
+            id.map_or(RecordKind::Named, |id| snapshot.records.record(id).kind)
         };
         let entries = snapshot.index.entries().iter().enumerate();
         let listed = entries.filter_map(|(position, entry)| {
@@ -421,7 +421,7 @@ impl<'a, M> Listing<'a, M> {
     /// `has_parts`: whether the parts of the name are shown.
     fn line(&self, row: &Row, has_parts: bool) -> ImageLine {
         let graph = &self.snapshot.graph;
-        let record = self.snapshot.table.record(row.id);
+        let record = self.snapshot.records.record(row.id);
         let sizes = self.sizes[&record.target];
         let platforms = self.platforms.borrow();
         let platforms = row

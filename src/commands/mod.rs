@@ -135,20 +135,23 @@ impl Session {
         })
     }
 
-    fn load<M>(&self, layout: &Locked<M>, also: &[Locked<Shared>]) -> anyhow::Result<Snapshot> {
-        self.load_with(layout, also, &Trash::default())
+    fn load<M>(&self, layout: &Locked<M>, sharers: &[Locked<Shared>]) -> anyhow::Result<Snapshot> {
+        self.load_with(layout, sharers, &Trash::default())
     }
 
     /// [`Session::load`], as if the trash were part of the layout.
     fn load_with<M>(
         &self,
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
         trash: &Trash,
     ) -> anyhow::Result<Snapshot> {
         let mut progress = self.console.progress("reading manifests");
-        let mut load =
-            || Snapshot::load_with(layout, also, trash, &mut |done| progress.update(done, None));
+        let mut load = || {
+            Snapshot::load_with(layout, sharers, trash, &mut |done| {
+                progress.update(done, None)
+            })
+        };
         for _ in 0..DAMAGE_RETRIES {
             let snapshot = load()?;
             if snapshot.graph.damage().is_empty() {
@@ -170,7 +173,7 @@ impl Session {
 fn load_and_list<M>(
     session: &Session,
     layout: &Locked<M>,
-    also: &[Locked<Shared>],
+    sharers: &[Locked<Shared>],
 ) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Snapshot)> {
     let list = || {
         let mut blobs = Vec::new();
@@ -180,14 +183,14 @@ fn load_and_list<M>(
     let (listed, snapshot) = std::thread::scope(|scope| {
         match std::thread::Builder::new().spawn_scoped(scope, list) {
             Ok(listing) => {
-                let snapshot = session.load(layout, also);
+                let snapshot = session.load(layout, sharers);
                 match listing.join() {
                     Ok(listed) => (listed, snapshot),
                     Err(panic) => std::panic::resume_unwind(panic),
                 }
             }
             // A thread that cannot be had is one less.
-            Err(_) => (list(), session.load(layout, also)),
+            Err(_) => (list(), session.load(layout, sharers)),
         }
     });
     Ok((listed, snapshot?))
@@ -217,7 +220,7 @@ fn open_to_look(session: &Session, path: &Path) -> anyhow::Result<Locked<Shared>
 fn open_to_change(session: &Session, path: &Path) -> anyhow::Result<Locked<Exclusive>> {
     let layout = session.open(path)?;
     let layout = session.locking(|options| layout.lock_exclusive(options))?;
-    trash::heal(session, &layout)?;
+    trash::restore_reappeared(session, &layout)?;
     Ok(layout)
 }
 
@@ -246,20 +249,20 @@ struct Decision {
 }
 
 impl Decision {
-    fn change<'a>(&'a self, also: &'a [Locked<Shared>]) -> Change<'a> {
+    fn change<'a>(&'a self, sharers: &'a [Locked<Shared>]) -> Change<'a> {
         let graph = &self.snapshot.graph;
-        let beside = match &self.live {
-            Some(live) => live.beside.clone(),
+        let root_edits = match &self.live {
+            Some(live) => live.root_edits.clone(),
             None => self
                 .snapshot
                 .archive
                 .edited(&self.plan.names_gone, &Default::default()),
         };
-        let cuts = self.plan.cuts.iter().map(|(image, lost)| {
+        let removed_parts = self.plan.removed_parts.iter().map(|(image, lost)| {
             let lost = lost.iter().map(|node| graph.digest(*node).clone());
             (graph.digest(*image).clone(), lost.collect())
         });
-        let cuts: Vec<(Digest, Vec<Digest>)> = cuts.collect();
+        let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
         let (index, edits) = (&self.snapshot.index, &self.plan.edits);
         let anything = !self.plan.is_empty() || !self.garbage.blobs.is_empty();
         let trash = (self.disposal.into_trash && anything).then(|| {
@@ -267,17 +270,24 @@ impl Decision {
             let documents = self.garbage.blobs.iter();
             let documents = documents.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string());
-            let record = TrashRecord::new(now, index, edits, &cuts, &beside, documents.collect());
+            let record = TrashRecord::new(
+                now,
+                index,
+                edits,
+                &removed_parts,
+                &root_edits,
+                documents.collect(),
+            );
             (RemovalId::new(now), record.bytes())
         });
         Change {
             old: &self.snapshot,
             new_index: index.edited(edits),
-            beside,
+            root_edits,
             garbage: &self.garbage,
             new_blobs: &self.new_blobs,
-            also,
-            cuts,
+            sharers,
+            removed_parts,
             trash,
             edits,
             expired: &self.disposal.expired,
@@ -296,7 +306,7 @@ impl Decision {
             into_trash: self.disposal.into_trash,
             expired: &self.disposal.expired,
             waiting: self.disposal.waiting,
-            needed_by_others: self.disposal.needed_by_others,
+            needed_by_sharers: self.disposal.needed_by_sharers,
         })
     }
 
@@ -318,13 +328,13 @@ impl Decision {
 }
 
 /// A changing command: how it decides. It is told nothing about the kind of the lock, so it cannot
-/// change anything. `also` are layouts that share the blobs of this one.
+/// change anything. `sharers` are layouts that share the blobs of this one.
 trait Decide {
     fn decide<M>(
         &self,
         session: &Session,
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision>;
 }
 
@@ -337,7 +347,7 @@ struct Run<'a> {
     /// The grace period as the user gave it, for `prune`.
     grace: Option<&'a str>,
     /// Layouts that share the blobs.
-    also: &'a [PathBuf],
+    sharers: &'a [PathBuf],
     /// The program ends after it.
     is_last: bool,
     /// For layouts of this run the others whose blobs are the same directories.
@@ -346,7 +356,7 @@ struct Run<'a> {
 
 /// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
 /// may lead from one to the other.
-fn sharing(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
+fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
     let mut by_directory: HashMap<(u64, u64), Vec<&PathBuf>> = HashMap::new();
     for path in layouts {
         // One that cannot be opened is reported when it is its turn.
@@ -354,11 +364,11 @@ fn sharing(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
             by_directory.entry(directory).or_default().push(path);
         }
     }
-    let mut sharing: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    let mut sharers_of_each: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
     for group in by_directory.values().filter(|group| group.len() > 1) {
         for path in group {
             let others = group.iter().filter(|other| *other != path);
-            let known = sharing.entry((*path).clone()).or_default();
+            let known = sharers_of_each.entry((*path).clone()).or_default();
             for other in others {
                 if !known.contains(other) {
                     known.push((*other).clone());
@@ -366,7 +376,7 @@ fn sharing(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
             }
         }
     }
-    sharing
+    sharers_of_each
 }
 
 impl Run<'_> {
@@ -377,13 +387,13 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<(Decision, Option<Outcome>)> {
-        let also = self.open_also(session, path)?;
+        let sharers = self.open_sharers(session, path)?;
         if self.dry_run {
             let mut layout = session.open_shared(path)?;
-            if !self.also.is_empty() {
+            if !self.sharers.is_empty() {
                 layout.all_sharers_are_known();
             }
-            let mut decision = command.decide(session, &layout, &also)?;
+            let mut decision = command.decide(session, &layout, &sharers)?;
             decision.disposal.waiting = trash::reappeared(session, &layout)?.1.len();
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
@@ -391,10 +401,10 @@ impl Run<'_> {
             Ok((decision, None))
         } else {
             let mut layout = open_to_change(session, path)?;
-            if !self.also.is_empty() {
+            if !self.sharers.is_empty() {
                 layout.all_sharers_are_known();
             }
-            let (decision, outcome) = carry_out(session, layout, &also, command)?;
+            let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
             Ok((decision, Some(outcome)))
         }
     }
@@ -417,26 +427,26 @@ impl Run<'_> {
 
     /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
     /// user named, and those of the same run whose blobs turn out to be the same directories.
-    fn open_also(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
+    fn open_sharers(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
         let beside = self.beside.and_then(|beside| beside.get(path));
         let beside = beside.map_or(&[][..], Vec::as_slice);
-        if self.also.is_empty() && beside.is_empty() {
+        if self.sharers.is_empty() && beside.is_empty() {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
         let found = self
-            .also
+            .sharers
             .iter()
             .chain(beside)
             .map(|path| Layout::open(path));
         let found: Vec<Layout> = found.collect::<anyhow::Result<_>>()?;
-        let mut also = Vec::new();
+        let mut sharers = Vec::new();
         for other in found {
             if !own.is_same(&other) {
-                also.push(session.locking(|options| other.lock_shared(options))?);
+                sharers.push(session.locking(|options| other.lock_shared(options))?);
             }
         }
-        Ok(also)
+        Ok(sharers)
     }
 
     /// [`Run::run`], and says what happened.
@@ -474,13 +484,13 @@ impl Run<'_> {
 fn carry_out(
     session: &Session,
     mut layout: Locked<Exclusive>,
-    also: &[Locked<Shared>],
+    sharers: &[Locked<Shared>],
     command: &impl Decide,
 ) -> anyhow::Result<(Decision, Outcome)> {
     for attempt in 1..=ATTEMPTS {
-        let decision = command.decide(session, &layout, also)?;
+        let decision = command.decide(session, &layout, sharers)?;
         let mut progress = session.console.progress("deleting blobs");
-        let change = decision.change(also);
+        let change = decision.change(sharers);
         session.interrupt.begin_change();
         let committed = session.locking(|options| {
             let mut progress = |done, total| progress.update(done as u64, Some(total as u64));

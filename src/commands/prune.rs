@@ -11,7 +11,7 @@ use jiff::tz::TimeZone;
 use super::target_layouts::{TargetLayouts, target_layouts};
 use super::trash::dispose;
 use super::{
-    Decide, Decision, Run, Session, container_files, failed, load_and_list, sharing, span,
+    Decide, Decision, Run, Session, container_files, failed, load_and_list, sharers_of_each, span,
 };
 use crate::cli::{OutputFormat, PruneArgs};
 use crate::containers::in_use::Uses;
@@ -48,7 +48,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let containers = container_files::containers(&args.containers)?;
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
     let beside = match found.several {
-        true => sharing(&found.layouts),
+        true => sharers_of_each(&found.layouts),
         false => HashMap::new(),
     };
     let run = Run {
@@ -56,7 +56,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         format: args.format,
         lenient: false,
         grace: Some(&args.grace),
-        also: &args.also_roots,
+        sharers: &args.also_roots,
         is_last: !found.several,
         beside: Some(&beside),
     };
@@ -233,12 +233,12 @@ impl Prune {
         path: &Path,
         run: &Run<'_>,
     ) -> anyhow::Result<Decision> {
-        let also = run.open_also(session, path)?;
+        let sharers = run.open_sharers(session, path)?;
         let mut layout = session.open_shared(path)?;
-        if !run.also.is_empty() {
+        if !run.sharers.is_empty() {
             layout.all_sharers_are_known();
         }
-        self.decide(session, &layout, &also)
+        self.decide(session, &layout, &sharers)
     }
 }
 
@@ -247,9 +247,9 @@ impl Decide for Prune {
         &self,
         session: &Session,
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let (listed, snapshot) = load_and_list(session, layout, also)?;
+        let (listed, snapshot) = load_and_list(session, layout, sharers)?;
         snapshot.graph.refuse_damage()?;
         let listed = listed?;
         let uses = Uses::new(&snapshot, &self.containers);
@@ -289,7 +289,7 @@ impl Decide for Prune {
         )?;
         self.links_after.replace(links);
         let keep = Some(self.trash_before);
-        let mut disposal = dispose(layout, also, &mut garbage, self.trash, keep)?;
+        let mut disposal = dispose(layout, sharers, &mut garbage, self.trash, keep)?;
         if let Some(confirmed) = confirmed {
             disposal
                 .expired

@@ -6,7 +6,7 @@ use super::target_layouts::target_layout;
 use super::trash::removed;
 use super::{ATTEMPTS, PAUSE, Session, open_to_change};
 use crate::cli::{OutputFormat, RestoreArgs};
-use crate::commit::{Return, Returned, bring_back};
+use crate::commit::{self, Restore, Restored};
 use crate::error::{Error, ErrorKind};
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
@@ -150,20 +150,20 @@ fn carry_out(
             return Ok(report);
         }
         session.interrupt.begin_change();
-        let change = Return {
+        let change = Restore {
             old_index: decision.current.index.bytes(),
             new_index: decision.new_index(),
-            beside: &decision.files,
+            root_edits: &decision.files,
             trash: &decision.trash,
             blobs: &decision.restoration.blobs,
             records: &decision.restoration.records,
         };
-        match session.locking(|options| bring_back(layout, &change, options))? {
-            Returned::IndexChanged(again) => {
+        match session.locking(|options| commit::restore(layout, &change, options))? {
+            Restored::IndexChanged(again) => {
                 session.interrupt.reported();
                 layout = again;
             }
-            Returned::Done(failures) => {
+            Restored::Done(failures) => {
                 report.failed(failures);
                 return Ok(report);
             }

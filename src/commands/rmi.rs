@@ -47,7 +47,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         format: args.format,
         lenient: args.force || args.ignore,
         grace: None,
-        also: &args.also_roots,
+        sharers: &args.also_roots,
         is_last: true,
         beside: None,
     };
@@ -66,9 +66,9 @@ impl Decide for Rmi {
         &self,
         session: &Session,
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let snapshot = session.load(layout, also)?;
+        let snapshot = session.load(layout, sharers)?;
         snapshot.graph.refuse_damage()?;
         let metadata = ImageMetadata::new(layout, &snapshot);
         let uses = Uses::new(&snapshot, &self.containers);
@@ -90,7 +90,7 @@ impl Decide for Rmi {
         garbage
             .blobs
             .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
-        let disposal = dispose(layout, also, &mut garbage, self.trash, None)?;
+        let disposal = dispose(layout, sharers, &mut garbage, self.trash, None)?;
         Ok(Decision {
             snapshot,
             plan,
@@ -122,7 +122,7 @@ fn rewrite<M>(
             continue;
         };
         rewritten.push(Rewritten {
-            name: snapshot.table.record(rewrite.record).shown(graph),
+            name: snapshot.records.record(rewrite.record).shown(graph),
             from: graph.digest(rewrite.image).clone(),
             to: top.digest.clone(),
         });

@@ -6,7 +6,7 @@ use std::collections::{HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::Session;
-use crate::commit::put_back;
+use crate::commit::restore_blobs;
 use crate::gc::{self, Garbage};
 use crate::layout::{Exclusive, Locked, RecordFile, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record;
@@ -30,19 +30,22 @@ pub(super) fn reappeared<M>(
     let snapshot = session.load_with(layout, &[], &trash)?;
     let records = trash_record::records(&trash);
     let named = records.iter().map(|(id, record)| (*id, record));
-    let cuts = removed_parts::cuts(named, &trash, &snapshot.graph);
-    let mut back = gc::reappeared(&snapshot, &trash, cuts);
+    let removed_parts = removed_parts::removed_parts(named, &trash, &snapshot.graph);
+    let mut back = gc::reappeared(&snapshot, &trash, removed_parts);
     back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
     Ok((trash, back))
 }
 
 /// Brings them back, and clears away removals that a killed run left without anything in them.
-pub(super) fn heal(session: &Session, layout: &Locked<Exclusive>) -> anyhow::Result<()> {
+pub(super) fn restore_reappeared(
+    session: &Session,
+    layout: &Locked<Exclusive>,
+) -> anyhow::Result<()> {
     let (trash, back) = reappeared(session, layout)?;
     if !back.is_empty() {
         session.interrupt.begin_change();
         let bytes = bytes(layout, &trash, &back);
-        let came = put_back(layout, &trash, &back)?;
+        let came = restore_blobs(layout, &trash, &back)?;
         session.console.say(&format!(
             "Brought {} ({}) back from the trash: index.json leads to them again.",
             count(came.len(), "blob", "blobs"),
@@ -128,7 +131,7 @@ pub(super) struct Disposal {
     /// How many blobs a real run brings back before it begins.
     pub(super) waiting: usize,
     /// How much of the garbage stays because the trash of a layout that shares it needs it.
-    pub(super) needed_by_others: usize,
+    pub(super) needed_by_sharers: usize,
 }
 
 /// Sends garbage where it belongs: to the trash if that was asked for, or if something in there
@@ -136,13 +139,13 @@ pub(super) struct Disposal {
 /// `expire` are deleted for good, unless a later one needs what lies with them.
 pub(super) fn dispose<M>(
     layout: &Locked<M>,
-    also: &[Locked<Shared>],
+    sharers: &[Locked<Shared>],
     garbage: &mut Garbage,
     into_trash: bool,
     expire: Option<Timestamp>,
 ) -> anyhow::Result<Disposal> {
     let all = garbage.blobs.len();
-    for other in also {
+    for other in sharers {
         let trash = other.trash()?;
         if !trash.is_empty() {
             let needed = needed(other, &trash, &[]);
@@ -154,7 +157,7 @@ pub(super) fn dispose<M>(
     let trash = layout.trash()?;
     let mut disposal = Disposal {
         into_trash,
-        needed_by_others: all - garbage.blobs.len(),
+        needed_by_sharers: all - garbage.blobs.len(),
         ..Disposal::default()
     };
     let old = trash.removals().iter();

@@ -16,7 +16,7 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
         format: args.format,
         lenient: args.ignore,
         grace: None,
-        also: &[],
+        sharers: &[],
         is_last: true,
         beside: None,
     };

@@ -102,8 +102,8 @@ fn ways(snapshot: &Snapshot, node: NodeId) -> Vec<Way> {
     };
     let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
     let mut ways: Vec<Way> = snapshot
-        .table
-        .records()
+        .records
+        .iter()
         .filter(|(_, record)| record.target == node || next.contains_key(&record.target))
         .map(|(_, record)| {
             let mut steps = vec![step(record.target, None)];
@@ -158,8 +158,8 @@ fn owner(snapshot: &Snapshot, record: &Record) -> Option<String> {
     let held = record.subject.unwrap_or(record.target);
     let next = graph.ways_to(held);
     snapshot
-        .table
-        .records()
+        .records
+        .iter()
         .find(|(_, owner)| {
             !owner.kind.is_dependent() && (owner.target == held || next.contains_key(&owner.target))
         })

@@ -34,7 +34,7 @@ use crate::value::digest::Digest;
 use crate::workers::Workers;
 
 use crate::plan::Draft;
-pub use restore::{Return, Returned, bring_back, put_back};
+pub use restore::{Restore, Restored, restore, restore_blobs};
 
 /// How many blobs are unlinked between two looks at index.json.
 const BATCH: usize = 256;
@@ -47,15 +47,15 @@ pub struct Change<'a> {
     /// index.json from now on; `None`: it stays.
     pub new_index: Option<String>,
     /// The files of an unpacked `docker save` that change with it.
-    pub beside: Vec<RootEdit>,
+    pub root_edits: Vec<RootEdit>,
     /// The blobs to unlink.
     pub garbage: &'a Garbage,
     /// Blobs that the new index.json leads to and that do not exist yet.
     pub new_blobs: &'a [NewBlob],
     /// Layouts that share the blobs; what they need stays.
-    pub also: &'a [Locked<Shared>],
+    pub sharers: &'a [Locked<Shared>],
     /// Manifests that images lose although their indexes go on listing them, by image.
-    pub cuts: Vec<(Digest, Vec<Digest>)>,
+    pub removed_parts: Vec<(Digest, Vec<Digest>)>,
     /// The removal in the trash that takes what this change removes, and its record.
     pub trash: Option<(RemovalId, Vec<u8>)>,
     /// What happens to entries of index.json.
@@ -87,7 +87,7 @@ impl Change<'_> {
     /// What the entries that go or change are called, of those with one of these texts.
     fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
         let Snapshot {
-            table,
+            records,
             graph,
             index,
             ..
@@ -95,7 +95,7 @@ impl Change<'_> {
         let positions = self.edits.keys();
         positions
             .filter(|position| texts.contains(index.entry_text(**position)))
-            .filter_map(|position| Some(table.record(table.of_entry(*position)?).shown(graph)))
+            .filter_map(|position| Some(records.record(records.of_entry(*position)?).shown(graph)))
             .collect()
     }
 }
@@ -125,7 +125,7 @@ pub struct Outcome {
     /// Names of index.json that lead to blobs that this run deleted.
     pub broken: Vec<String>,
     /// Names of index.json that lead to blobs that this run moved to the trash; they are back.
-    pub brought_back: Vec<String>,
+    pub reappeared: Vec<String>,
     /// Entries that this run took away and that are there again, with their blobs.
     pub written_back: Vec<String>,
     /// Why it could not be found out whether there are any.
@@ -167,7 +167,7 @@ pub fn commit(
     }
     let old = change.old.index.bytes();
     let new = change.new_index.as_deref().map(str::as_bytes);
-    let written = layout.replace_index(old, new, &change.beside, options);
+    let written = layout.replace_index(old, new, &change.root_edits, options);
     // A failure can come after the new index.json is in place, and then the record must stay.
     let is_unchanged = match &written {
         Ok(written) => *written == IndexWrite::ChangedMeanwhile,
@@ -262,13 +262,13 @@ fn sweep(
                 return;
             }
             (watch.progress)(numbers.start, blobs.len());
-            let also = change.also.iter().map(Locked::index_stamp);
-            let found: Vec<_> = also.chain([layout.index_stamp()]).collect();
+            let sharers = change.sharers.iter().map(Locked::index_stamp);
+            let found: Vec<_> = sharers.chain([layout.index_stamp()]).collect();
             // The first look compares contents, for the index may have changed since it was
             // written; of other layouts nobody knows what they were, so they are read again. Later
             // looks compare with that moment.
             let changed = match stamp.replace(found.clone()) {
-                None if change.also.is_empty() => {
+                None if change.sharers.is_empty() => {
                     layout.read_index().map_or(true, |bytes| bytes != index)
                 }
                 None => true,
@@ -363,12 +363,12 @@ impl Needed {
             true => layout.trash()?,
             false => Trash::default(),
         };
-        let snapshot = Snapshot::load_with(layout, change.also, &trash, &mut |_| ())?;
+        let snapshot = Snapshot::load_with(layout, change.sharers, &trash, &mut |_| ())?;
         snapshot.graph.refuse_damage()?;
         let mut plan = Draft::new(&snapshot).finish();
         let node = |digest: &Digest| snapshot.graph.find(digest);
-        plan.cuts = change
-            .cuts
+        plan.removed_parts = change
+            .removed_parts
             .iter()
             .filter_map(|(image, lost)| {
                 Some((node(image)?, lost.iter().filter_map(node).collect()))
@@ -440,7 +440,7 @@ fn check(
         *gone = !returned;
         if let Some(id) = live.holder(node) {
             let names = if returned { &mut back } else { &mut broken };
-            names.insert(snapshot.table.record(id).shown(&snapshot.graph));
+            names.insert(snapshot.records.record(id).shown(&snapshot.graph));
         }
     }
     if !back.is_empty()
@@ -451,6 +451,6 @@ fn check(
     let named: HashSet<&String> = broken.iter().chain(&back).collect();
     outcome.written_back.retain(|name| !named.contains(name));
     outcome.broken = broken.into_iter().collect();
-    outcome.brought_back = back.into_iter().collect();
+    outcome.reappeared = back.into_iter().collect();
     is_ours
 }

@@ -15,13 +15,13 @@ use crate::value::digest::Digest;
 
 /// Everything that comes back.
 #[derive(Debug)]
-pub struct Return<'a> {
+pub struct Restore<'a> {
     /// index.json when it was decided.
     pub old_index: &'a [u8],
     /// index.json from now on; `None`: it stays.
     pub new_index: Option<String>,
     /// Other files that change with it.
-    pub beside: &'a [RootEdit],
+    pub root_edits: &'a [RootEdit],
     /// The trash that the blobs lie in.
     pub trash: &'a Trash,
     /// Blobs that come back.
@@ -32,7 +32,7 @@ pub struct Return<'a> {
 
 /// What became of it.
 #[derive(Debug)]
-pub enum Returned {
+pub enum Restored {
     /// Somebody changed index.json first. The blobs are back; decide again.
     IndexChanged(Locked<Exclusive>),
     /// Done, apart from records that could not be written.
@@ -43,7 +43,7 @@ pub enum Returned {
 ///
 /// # Errors
 /// One that could not be moved; those before it are back.
-pub fn put_back<'d>(
+pub fn restore_blobs<'d>(
     layout: &Locked<Exclusive>,
     trash: &Trash,
     blobs: impl IntoIterator<Item = &'d Digest>,
@@ -70,17 +70,17 @@ pub fn put_back<'d>(
 /// # Errors
 /// A blob that could not be moved, or index.json that could not be replaced. Blobs that are back
 /// already stay; nothing is lost, and the same command finishes the work.
-pub fn bring_back(
+pub fn restore(
     layout: Locked<Exclusive>,
-    change: &Return<'_>,
+    change: &Restore<'_>,
     options: &LockOptions<'_>,
-) -> anyhow::Result<Returned> {
+) -> anyhow::Result<Restored> {
     layout.refuse_odd_index()?;
-    put_back(&layout, change.trash, change.blobs)?;
+    restore_blobs(&layout, change.trash, change.blobs)?;
     let new = change.new_index.as_deref().map(str::as_bytes);
-    let written = layout.replace_index(change.old_index, new, change.beside, options)?;
+    let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     if written == IndexWrite::ChangedMeanwhile {
-        return Ok(Returned::IndexChanged(layout));
+        return Ok(Restored::IndexChanged(layout));
     }
     let mut failures = Vec::new();
     for (id, record) in change.records {
@@ -97,5 +97,5 @@ pub fn bring_back(
             failures.push(format!("{error:#}"));
         }
     }
-    Ok(Returned::Done(failures))
+    Ok(Restored::Done(failures))
 }

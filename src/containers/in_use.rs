@@ -70,7 +70,7 @@ impl<'a> Uses<'a> {
             }
         }
         let mut found = HashSet::new();
-        let targets: HashSet<NodeId> = snapshot.table.records().map(|(_, r)| r.target).collect();
+        let targets: HashSet<NodeId> = snapshot.records.iter().map(|(_, r)| r.target).collect();
         for target in targets {
             let mut users = HashSet::new();
             for node in graph.needed_below(target) {
@@ -140,16 +140,16 @@ impl<'a> Uses<'a> {
 
 /// The images that a reference or a digest means, if any does.
 fn named(snapshot: &Snapshot, text: &str) -> Vec<NodeId> {
-    let table = &snapshot.table;
+    let records = &snapshot.records;
     if let Some(node) = text.parse().ok().and_then(|d| snapshot.graph.find(&d)) {
         return vec![node];
     }
-    let exact = table.of_text(snapshot.index.entries(), text);
-    let records = match Reference::parse(text) {
+    let exact = records.of_text(snapshot.index.entries(), text);
+    let meant = match Reference::parse(text) {
         _ if !exact.is_empty() => exact,
         Ok(reference) => {
             let reference = reference.with_default_tag();
-            let by_key = table.of_key(&reference.to_string());
+            let by_key = records.of_key(&reference.to_string());
             let digest = reference.digest().and_then(|d| snapshot.graph.find(d));
             match digest {
                 Some(node) if by_key.is_empty() => return vec![node],
@@ -158,5 +158,5 @@ fn named(snapshot: &Snapshot, text: &str) -> Vec<NodeId> {
         }
         Err(_) => exact,
     };
-    records.iter().map(|id| table.record(*id).target).collect()
+    meant.iter().map(|id| records.record(*id).target).collect()
 }

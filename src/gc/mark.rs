@@ -15,7 +15,7 @@ use crate::snapshot::records::{RecordId, RecordKind};
 pub struct Live {
     holders: Vec<Option<Holder>>,
     /// Changes to the files of an unpacked `docker save` that go with the plan.
-    pub beside: Vec<RootEdit>,
+    pub root_edits: Vec<RootEdit>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,8 +44,8 @@ impl Live {
 pub fn mark(snapshot: &Snapshot, plan: &Plan) -> Live {
     let graph = &snapshot.graph;
     let mut holders = vec![None; graph.len()];
-    let mut reach = Reachability::with_cuts(graph, &plan.cuts);
-    for (id, record) in snapshot.table.records() {
+    let mut reach = Reachability::without(graph, &plan.removed_parts);
+    for (id, record) in snapshot.records.iter() {
         // Parts of other images are held by those, without what they lost.
         if plan.kept[id.index()] && record.kind != RecordKind::Child {
             let start = plan.start(snapshot, id);
@@ -102,6 +102,6 @@ pub fn mark(snapshot: &Snapshot, plan: &Plan) -> Live {
     }
     Live {
         holders,
-        beside: snapshot.archive.edited(&plan.names_gone, &dropped),
+        root_edits: snapshot.archive.edited(&plan.names_gone, &dropped),
     }
 }

@@ -8,15 +8,15 @@ use crate::plan::Draft;
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::Follow;
 use crate::snapshot::reachability::{Reachability, Start};
-use crate::snapshot::removed_parts::Cuts;
+use crate::snapshot::removed_parts::RemovedParts;
 use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it
 /// back after, or wrote an entry that counts on a blob which was there a moment ago. What images
-/// lost on purpose (`cuts`) is not among them. `snapshot` is the one with the trash.
-pub fn reappeared(snapshot: &Snapshot, trash: &Trash, cuts: Cuts) -> Vec<Digest> {
+/// lost on purpose (`removed_parts`) is not among them. `snapshot` is the one with the trash.
+pub fn reappeared(snapshot: &Snapshot, trash: &Trash, removed_parts: RemovedParts) -> Vec<Digest> {
     let mut plan = Draft::new(snapshot).finish();
-    plan.cuts = cuts;
+    plan.removed_parts = removed_parts;
     let live = mark(snapshot, &plan);
     let is_live = |digest: &&Digest| {
         let node = snapshot.graph.find(digest);
@@ -37,7 +37,7 @@ pub fn needed_by_trash<'r>(
     for (id, snapshot) in removals.rev() {
         let graph = &snapshot.graph;
         let mut reach = Reachability::new(graph);
-        let records = snapshot.table.records().map(|(_, record)| record.target);
+        let records = snapshot.records.iter().map(|(_, record)| record.target);
         for start in records.chain(snapshot.sharer_roots.iter().copied()) {
             let start = Start::Image(start);
             reach.walk(graph, start, Follow::Subjects, &mut |node, _| {

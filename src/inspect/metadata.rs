@@ -15,7 +15,7 @@ use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::snapshot::platform_manifests::{PlatformManifest, config_node, platform_manifests};
 use crate::snapshot::records::{Record, RecordId};
-use crate::snapshot::removed_parts::Cut;
+use crate::snapshot::removed_parts::Parts;
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;
@@ -150,7 +150,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     fn record(&self, id: RecordId) -> &'a Record {
-        self.snapshot.table.record(id)
+        self.snapshot.records.record(id)
     }
 
     /// What an image offers.
@@ -169,7 +169,7 @@ impl<'a, M> ImageMetadata<'a, M> {
             &self.snapshot.graph,
             record.target,
             declared,
-            &Cut::default(),
+            &Parts::default(),
             &|manifest| self.config_of(manifest),
         );
         let offer = Rc::new(PlatformManifests {

@@ -49,7 +49,7 @@ pub fn sizes(snapshot: &Snapshot, present: &[bool]) -> Sizes {
     let mut numbers = vec![NOBODY; graph.len()];
     // The first is nobody's.
     let mut roots: Vec<Option<NodeId>> = vec![None];
-    for (_, record) in snapshot.table.records() {
+    for (_, record) in snapshot.records.iter() {
         let number = &mut numbers[record.target.index()];
         if *number == NOBODY {
             *number = u32::try_from(roots.len()).unwrap_or(SEVERAL);
@@ -93,7 +93,7 @@ pub fn sizes(snapshot: &Snapshot, present: &[bool]) -> Sizes {
 fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
     let graph = &snapshot.graph;
     let mut followers: HashMap<NodeId, Vec<RecordId>, RandomState> = HashMap::default();
-    for (id, record) in snapshot.table.records() {
+    for (id, record) in snapshot.records.iter() {
         if record.kind.is_dependent()
             && let Some(subject) = record.subject
         {
@@ -102,7 +102,7 @@ fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
     }
     let mut owners = vec![NOBODY; graph.len()];
     let mut stack = Vec::new();
-    for (_, record) in snapshot.table.records() {
+    for (_, record) in snapshot.records.iter() {
         if record.kind.is_dependent() {
             continue;
         }
@@ -118,7 +118,7 @@ fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
             }
             stack.extend(graph.links(node).map(|link| (link.to, now)));
             for id in followers.get(&node).into_iter().flatten() {
-                stack.push((snapshot.table.record(*id).target, now));
+                stack.push((snapshot.records.record(*id).target, now));
             }
         }
     }

@@ -54,7 +54,7 @@ impl<'a> Trees<'a> {
         let graph = &snapshot.graph;
         let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut known = HashSet::new();
-        let records = snapshot.table.records().filter_map(|(_, record)| {
+        let records = snapshot.records.iter().filter_map(|(_, record)| {
             let subject = record
                 .subject
                 .filter(|_| record.kind == RecordKind::Referrer)?;
@@ -159,10 +159,10 @@ impl<'a> Trees<'a> {
         };
         let mut names: Vec<String> = self
             .snapshot
-            .table
+            .records
             .of_target(node)
             .iter()
-            .map(|id| self.snapshot.table.record(*id))
+            .map(|id| self.snapshot.records.record(*id))
             .filter(|record| !record.is_dangling())
             .map(|record| record.shown(graph))
             .collect();

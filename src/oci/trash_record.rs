@@ -28,8 +28,8 @@ pub struct TrashRecord {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Spacing>,
     /// Manifests that images lost although their indexes go on listing them.
-    #[serde(default)]
-    pub cuts: Vec<Lost>,
+    #[serde(default, rename = "cuts")]
+    pub removed_parts: Vec<RemovedPartsOf>,
     /// Other files of the layout that changed.
     #[serde(default)]
     pub files: Vec<OldFile>,
@@ -52,7 +52,7 @@ pub struct RemovedEntry {
 
 /// What an image lost.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Lost {
+pub struct RemovedPartsOf {
     /// The digest of its index.
     pub image: String,
     /// The digests of the manifests.
@@ -88,7 +88,7 @@ impl TrashRecord {
         removed: Timestamp,
         index: &Index,
         edits: &BTreeMap<usize, EntryEdit>,
-        cuts: &[(Digest, Vec<Digest>)],
+        removed_parts: &[(Digest, Vec<Digest>)],
         files: &[RootEdit],
         documents: Vec<String>,
     ) -> TrashRecord {
@@ -107,9 +107,9 @@ impl TrashRecord {
             removed,
             rows: rows.collect(),
             spacing: Some(index.spacing()),
-            cuts: cuts
+            removed_parts: removed_parts
                 .iter()
-                .map(|(image, lost)| Lost {
+                .map(|(image, lost)| RemovedPartsOf {
                     image: image.to_string(),
                     manifests: lost.iter().map(Digest::to_string).collect(),
                 })
@@ -144,7 +144,7 @@ impl TrashRecord {
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.cuts.is_empty() && self.files.is_empty()
+        self.rows.is_empty() && self.removed_parts.is_empty() && self.files.is_empty()
     }
 }
 

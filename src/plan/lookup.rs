@@ -77,7 +77,7 @@ impl Draft<'_> {
 
     fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Refusal> {
         let reference = reference.with_default_tag();
-        let named = self.alive(&self.table().of_key(&reference.to_string()));
+        let named = self.alive(&self.records().of_key(&reference.to_string()));
         if let Some(prefix) = id_prefix(argument) {
             let by_prefix = self.with_id_prefix(prefix);
             let mut hits = named.clone();
@@ -111,18 +111,18 @@ impl Draft<'_> {
     /// The bare tag of exactly one entry whose full name is another.
     fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
         let entries: Vec<usize> = self
-            .table()
+            .records()
             .entries_with_tag(self.snapshot.index.entries(), argument)
             .iter()
             .copied()
             .filter(|position| {
-                let id = self.table().of_entry(*position);
+                let id = self.records().of_entry(*position);
                 id.is_some_and(|id| self.is_present(id) && !self.is_dangling(id))
             })
             .collect();
         let records: Vec<RecordId> = entries
             .iter()
-            .filter_map(|position| self.table().of_entry(*position))
+            .filter_map(|position| self.records().of_entry(*position))
             .collect();
         match entries.len() {
             0 => None,
@@ -133,7 +133,7 @@ impl Draft<'_> {
 
     fn of_text(&self, text: &str) -> Vec<RecordId> {
         let entries = self.snapshot.index.entries();
-        self.table().of_text(entries, text)
+        self.records().of_text(entries, text)
     }
 
     fn alive(&self, ids: &[RecordId]) -> Vec<RecordId> {
@@ -147,7 +147,7 @@ impl Draft<'_> {
 
     /// The records whose image has a sha256 ID that begins so.
     fn with_id_prefix(&self, prefix: &str) -> Vec<RecordId> {
-        self.table()
+        self.records()
             .with_id_prefix(self.graph(), prefix)
             .iter()
             .copied()

@@ -31,8 +31,8 @@ use crate::oci::index::EntryEdit;
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, Graph, NodeId};
 use crate::snapshot::reachability::{Reachability, Start};
-use crate::snapshot::records::{Claims, Name, Record, RecordId, RecordKind, Table};
-use crate::snapshot::removed_parts::{Cut, Cuts};
+use crate::snapshot::records::{Claims, Name, Record, RecordId, RecordKind, Records};
+use crate::snapshot::removed_parts::{Parts, RemovedParts};
 use crate::value::digest::Digest;
 
 /// What a command does to a layout, and says about it.
@@ -45,7 +45,7 @@ pub struct Plan {
     /// Records that stay, by their number.
     pub kept: Vec<bool>,
     /// Manifests that images lose although their indexes still list them, by image.
-    pub cuts: Cuts,
+    pub removed_parts: RemovedParts,
     /// Full names that nothing carries any more.
     pub names_gone: BTreeSet<String>,
     /// Arguments, or parts of them, that were not done.
@@ -67,7 +67,7 @@ pub struct Rewrite {
     /// The image it led to.
     pub image: NodeId,
     /// What the new index lacks.
-    pub removed: Cut,
+    pub removed: Parts,
     /// What it keeps of the old one.
     pub parts: Vec<NodeId>,
 }
@@ -188,12 +188,12 @@ enum Standing {
 }
 
 /// A platform that an image loses: one manifest, and what says something about it.
-struct PlatformCut {
+struct RemovedPlatform {
     image: NodeId,
     manifest: NodeId,
     platform: String,
     /// Its attestations, in the order of the index.
-    also: Vec<NodeId>,
+    attestations: Vec<NodeId>,
     /// Where its lines stand among the actions.
     action: usize,
 }
@@ -206,7 +206,7 @@ pub struct Draft<'a> {
     actions: Vec<Action>,
     refusals: Vec<Refusal>,
     notes: Vec<Note>,
-    platform_cuts: Vec<PlatformCut>,
+    removed_platforms: Vec<RemovedPlatform>,
     kept_images: Vec<KeptImage>,
     rewrites: Vec<Rewrite>,
 }
@@ -225,16 +225,16 @@ impl<'a> Draft<'a> {
             uses,
             kept_images: Vec::new(),
             rewrites: Vec::new(),
-            states: vec![Standing::Present; snapshot.table.records().len()],
+            states: vec![Standing::Present; snapshot.records.iter().len()],
             actions: Vec::new(),
             refusals: Vec::new(),
             notes: Vec::new(),
-            platform_cuts: Vec::new(),
+            removed_platforms: Vec::new(),
         }
     }
 
-    fn table(&self) -> &'a Table {
-        &self.snapshot.table
+    fn records(&self) -> &'a Records {
+        &self.snapshot.records
     }
 
     fn graph(&self) -> &'a Graph {
@@ -242,7 +242,7 @@ impl<'a> Draft<'a> {
     }
 
     fn record(&self, id: RecordId) -> &'a Record {
-        self.table().record(id)
+        self.records().record(id)
     }
 
     fn is_present(&self, id: RecordId) -> bool {
@@ -270,7 +270,7 @@ impl<'a> Draft<'a> {
     /// another image counts only when there is nothing else.
     fn set_of(&self, target: NodeId) -> Vec<RecordId> {
         let present: Vec<RecordId> = self
-            .table()
+            .records()
             .of_target(target)
             .iter()
             .copied()
@@ -327,56 +327,61 @@ impl<'a> Draft<'a> {
     }
 
     /// What an image lost so far.
-    fn cut_of(&self, image: NodeId) -> Cut {
-        let own = self.platform_cuts.iter().filter(|cut| cut.image == image);
-        own.flat_map(|cut| std::iter::once(cut.manifest).chain(cut.also.iter().copied()))
-            .collect()
+    fn parts_removed_of(&self, image: NodeId) -> Parts {
+        let own = self
+            .removed_platforms
+            .iter()
+            .filter(|removed| removed.image == image);
+        own.flat_map(|removed| {
+            std::iter::once(removed.manifest).chain(removed.attestations.iter().copied())
+        })
+        .collect()
     }
 
-    fn cuts(&self) -> Cuts {
-        let mut cuts = Cuts::new();
-        for cut in &self.platform_cuts {
-            let set = cuts.entry(cut.image).or_default();
-            set.insert(cut.manifest);
-            set.extend(&cut.also);
+    fn removed_parts(&self) -> RemovedParts {
+        let mut removed_parts = RemovedParts::new();
+        for removed in &self.removed_platforms {
+            let set = removed_parts.entry(removed.image).or_default();
+            set.insert(removed.manifest);
+            set.extend(&removed.attestations);
         }
-        cuts
+        removed_parts
     }
 
     /// Lets children and referrers follow, takes back platforms that others need, and makes the
     /// plan.
     pub fn finish(mut self) -> Plan {
-        let claims = Claims::new(self.table(), self.graph());
-        let (kept, cuts) = loop {
-            let cuts = self.cuts();
+        let claims = Claims::new(self.records(), self.graph());
+        let (kept, removed_parts) = loop {
+            let removed_parts = self.removed_parts();
             let states = &self.states;
             let kept = claims
                 .settle(
                     &|id| states[id.index()] != Standing::Gone,
                     &|id| start(self.snapshot, id, &self.rewrites),
-                    &cuts,
+                    &removed_parts,
                 )
                 .kept;
-            if self.platform_cuts.is_empty() {
-                break (kept, cuts);
+            if self.removed_platforms.is_empty() {
+                break (kept, removed_parts);
             }
-            let held = held(self.snapshot, &kept, &cuts, &self.rewrites);
-            let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.platform_cuts)
+            let held = held(self.snapshot, &kept, &removed_parts, &self.rewrites);
+            let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed_platforms)
                 .into_iter()
-                .partition(|cut| held[cut.manifest.index()]);
-            self.platform_cuts = gone;
+                .partition(|removed| held[removed.manifest.index()]);
+            self.removed_platforms = gone;
             if needed.is_empty() {
-                break (kept, cuts);
+                break (kept, removed_parts);
             }
             // Taking one back can make another one needed, so everything is looked at again.
             let mut known: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
-            for cut in needed {
+            for removed in needed {
                 let holders = known
-                    .entry(cut.manifest)
-                    .or_insert_with(|| self.needed_by(cut.manifest, &kept, &cuts));
+                    .entry(removed.manifest)
+                    .or_insert_with(|| self.needed_by(removed.manifest, &kept, &removed_parts));
                 self.notes.push(Note::PlatformKept {
-                    platform: cut.platform,
-                    manifest: cut.manifest,
+                    platform: removed.platform,
+                    manifest: removed.manifest,
                     holders: holders.clone(),
                 });
             }
@@ -385,7 +390,7 @@ impl<'a> Draft<'a> {
         self.report_followers(&kept);
         let mut plan = Plan {
             kept,
-            cuts,
+            removed_parts,
             actions: self.actions,
             refusals: self.refusals,
             notes: self.notes,
@@ -393,7 +398,7 @@ impl<'a> Draft<'a> {
             rewrites: self.rewrites,
             ..Plan::default()
         };
-        for (id, record) in self.snapshot.table.records() {
+        for (id, record) in self.snapshot.records.iter() {
             let (first, rest) = match (plan.kept[id.index()], self.states[id.index()]) {
                 (true, Standing::Dangling) => (EntryEdit::Dangle, EntryEdit::Remove),
                 (true, _) => continue,
@@ -407,7 +412,7 @@ impl<'a> Draft<'a> {
                 plan.names_gone.insert(record.key().to_owned());
             }
         }
-        for (id, record) in self.snapshot.table.records() {
+        for (id, record) in self.snapshot.records.iter() {
             if plan.kept[id.index()] && self.states[id.index()] == Standing::Present {
                 plan.names_gone.remove(record.key());
             }
@@ -416,13 +421,18 @@ impl<'a> Draft<'a> {
     }
 
     /// The records that need a manifest, apart from those that lose it. Another layout may, too.
-    fn needed_by(&self, manifest: NodeId, kept: &[bool], cuts: &Cuts) -> Vec<String> {
+    fn needed_by(
+        &self,
+        manifest: NodeId,
+        kept: &[bool],
+        removed_parts: &RemovedParts,
+    ) -> Vec<String> {
         let above = self.graph().ancestors(manifest, Follow::Subjects);
         let names: BTreeSet<String> = self
-            .table()
             .records()
+            .iter()
             .filter(|(id, record)| {
-                let lost = cuts.get(&record.target);
+                let lost = removed_parts.get(&record.target);
                 kept[id.index()]
                     && !record.kind.is_dependent()
                     && above.contains(&record.target)
@@ -439,12 +449,12 @@ impl<'a> Draft<'a> {
     /// Puts the lines of removed platforms where their arguments stood.
     fn report_platforms(&mut self) {
         let mut images = BTreeMap::new();
-        for cut in self.platform_cuts.iter().rev() {
-            let lines = std::iter::once(cut.manifest)
-                .chain(cut.also.iter().copied())
+        for removed in self.removed_platforms.iter().rev() {
+            let lines = std::iter::once(removed.manifest)
+                .chain(removed.attestations.iter().copied())
                 .map(Action::Deleted);
-            self.actions.splice(cut.action..cut.action, lines);
-            images.entry(cut.image).or_insert(());
+            self.actions.splice(removed.action..removed.action, lines);
+            images.entry(removed.image).or_insert(());
         }
         for image in images.into_keys() {
             let name = self
@@ -462,8 +472,8 @@ impl<'a> Draft<'a> {
     fn report_followers(&mut self, kept: &[bool]) {
         let mut followers: Vec<(&str, RecordId)> = self
             .snapshot
-            .table
-            .records()
+            .records
+            .iter()
             .filter(|(id, record)| {
                 !kept[id.index()] && self.is_present(*id) && record.kind == RecordKind::Referrer
             })
@@ -484,7 +494,7 @@ impl<'a> Draft<'a> {
 fn start<'s>(snapshot: &Snapshot, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
     match rewrites.iter().find(|rewrite| rewrite.record == id) {
         Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => Start::Image(snapshot.table.record(id).target),
+        None => Start::Image(snapshot.records.record(id).target),
     }
 }
 
@@ -496,7 +506,7 @@ impl Plan {
 
     /// Points the entries of a rewritten name to the new index.
     pub fn retarget(&mut self, snapshot: &Snapshot, rewrite: &Rewrite, digest: &Digest, size: u64) {
-        for position in &snapshot.table.record(rewrite.record).entries {
+        for position in &snapshot.records.record(rewrite.record).entries {
             let edit = EntryEdit::Retarget(digest.clone(), size);
             self.edits.insert(*position, edit);
         }
@@ -504,11 +514,16 @@ impl Plan {
 }
 
 /// For each node whether anything that is left holds it: a record, an odd entry, another layout.
-fn held(snapshot: &Snapshot, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -> Vec<bool> {
+fn held(
+    snapshot: &Snapshot,
+    kept: &[bool],
+    removed_parts: &RemovedParts,
+    rewrites: &[Rewrite],
+) -> Vec<bool> {
     let graph = &snapshot.graph;
     let mut held = vec![false; graph.len()];
-    let mut reach = Reachability::with_cuts(graph, cuts);
-    for (id, record) in snapshot.table.records() {
+    let mut reach = Reachability::without(graph, removed_parts);
+    for (id, record) in snapshot.records.iter() {
         // Parts of other images are held by those.
         if kept[id.index()] && record.kind != RecordKind::Child {
             let start = start(snapshot, id, rewrites);
@@ -537,7 +552,7 @@ fn held(snapshot: &Snapshot, kept: &[bool], cuts: &Cuts, rewrites: &[Rewrite]) -
 impl Plan {
     /// Whether nothing changes: no entry, and no platform of any image.
     pub fn is_empty(&self) -> bool {
-        self.edits.is_empty() && self.cuts.is_empty() && self.rewrites.is_empty()
+        self.edits.is_empty() && self.removed_parts.is_empty() && self.rewrites.is_empty()
     }
 }
 

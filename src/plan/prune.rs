@@ -33,7 +33,7 @@ impl Draft<'_> {
     pub fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
-        for (id, record) in self.table().records() {
+        for (id, record) in self.records().iter() {
             match record.kind {
                 RecordKind::Dangling => {}
                 RecordKind::Named | RecordKind::Unnamed if options.all => {}

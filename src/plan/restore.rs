@@ -13,8 +13,8 @@ use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::reachability::{Reachability, Start};
-use crate::snapshot::removed_parts::Cuts;
-use crate::snapshot::removed_parts::cuts;
+use crate::snapshot::removed_parts::RemovedParts;
+use crate::snapshot::removed_parts::removed_parts;
 use crate::value::digest::Digest;
 use crate::words::quoted;
 
@@ -110,7 +110,7 @@ impl Choice<'_> {
         for (number, removed) in self.removals.iter().enumerate() {
             self.rows
                 .extend((0..removed.record.rows.len()).map(|row| (number, row)));
-            let images = removed.record.cuts.iter();
+            let images = removed.record.removed_parts.iter();
             self.whole
                 .extend(images.filter_map(|lost| lost.image.parse().ok()));
         }
@@ -125,12 +125,14 @@ impl Choice<'_> {
                 Err(refusal) if refusal.class == RefusalClass::NotFound => continue,
                 Err(refusal) => return Err(refusal),
             };
-            let table = &removed.snapshot.table;
-            let records = match found.matched {
+            let records = &removed.snapshot.records;
+            let found_records = match found.matched {
                 Some(id) => vec![id],
                 None => found.set,
             };
-            let rows = records.iter().flat_map(|id| &table.record(*id).entries);
+            let rows = found_records
+                .iter()
+                .flat_map(|id| &records.record(*id).entries);
             self.rows.extend(rows.map(|row| (number, *row)));
             let belongings = belongings(&removed.snapshot, &[found.target]);
             self.rows
@@ -141,7 +143,7 @@ impl Choice<'_> {
             let digest = self.current.graph.digest(found.target);
             let text = digest.to_string();
             let lost_something = |removed: &Removed| {
-                let mut images = removed.record.cuts.iter();
+                let mut images = removed.record.removed_parts.iter();
                 images.any(|lost| lost.image == text)
             };
             if self.removals.iter().any(lost_something) {
@@ -163,14 +165,14 @@ impl Choice<'_> {
     }
 
     /// For each removal what its images had lost before they went: that stays lost.
-    fn lost_earlier(&self) -> Vec<Cuts> {
+    fn lost_earlier(&self) -> Vec<RemovedParts> {
         let removals = self.removals.iter().enumerate();
         let lost = removals.map(|(number, removed)| {
             let graph = &removed.snapshot.graph;
             let earlier = self.removals[..number].iter().map(|r| (&r.id, &r.record));
-            let mut cuts = cuts(earlier, self.trash, graph);
-            cuts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
-            cuts
+            let mut removed_parts = removed_parts(earlier, self.trash, graph);
+            removed_parts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
+            removed_parts
         });
         lost.collect()
     }
@@ -187,12 +189,12 @@ impl Choice<'_> {
         // The latest removal is undone first, so positions mean what they meant then.
         for (number, removed) in self.removals.iter().enumerate().rev() {
             let graph = &removed.snapshot.graph;
-            let mut reach = Reachability::with_cuts(graph, &lost[number]);
+            let mut reach = Reachability::without(graph, &lost[number]);
             let chosen = self.rows.range((number, 0)..(number + 1, 0));
             let (parts, images): (Vec<usize>, Vec<usize>) =
                 chosen.map(|(_, row)| *row).partition(|row| {
-                    let id = removed.snapshot.table.of_entry(*row);
-                    id.is_some_and(|id| removed.snapshot.table.record(id).kind.is_dependent())
+                    let id = removed.snapshot.records.of_entry(*row);
+                    id.is_some_and(|id| removed.snapshot.records.record(id).kind.is_dependent())
                 });
             let mut refused = Vec::new();
             let mut accepted = Vec::new();
@@ -284,7 +286,7 @@ impl Choice<'_> {
                 row += 1;
                 !done.contains(&(number, row - 1))
             });
-            left.cuts.retain(|lost| {
+            left.removed_parts.retain(|lost| {
                 let image = lost.image.parse();
                 image.is_ok_and(|image: Digest| !self.whole.contains(&image))
             });
@@ -293,7 +295,10 @@ impl Choice<'_> {
             if left.rows.is_empty() && (touched || everything) {
                 restoration.files.append(&mut left.files);
             }
-            if touched || everything || left.cuts.len() < removed.record.cuts.len() {
+            if touched
+                || everything
+                || left.removed_parts.len() < removed.record.removed_parts.len()
+            {
                 restoration.records.insert(removed.id.clone(), left);
             }
         }
@@ -301,9 +306,9 @@ impl Choice<'_> {
 }
 
 fn targets(removed: &Removed, rows: &[usize]) -> Vec<NodeId> {
-    let table = &removed.snapshot.table;
-    let ids = rows.iter().filter_map(|row| table.of_entry(*row));
-    ids.map(|id| table.record(id).target).collect()
+    let records = &removed.snapshot.records;
+    let ids = rows.iter().filter_map(|row| records.of_entry(*row));
+    ids.map(|id| records.record(id).target).collect()
 }
 
 /// The entries of index.json while things come back to it.
@@ -336,8 +341,8 @@ impl<'a> List<'a> {
             is_changed: false,
         };
         for position in 0..current.index.entries().len() {
-            let record = current.table.of_entry(position);
-            let record = record.map(|id| current.table.record(id));
+            let record = current.records.of_entry(position);
+            let record = record.map(|id| current.records.record(id));
             let number = list.push(Listed {
                 text: current.index.entry_text(position),
                 name: record
@@ -372,8 +377,8 @@ impl<'a> List<'a> {
         restoration: &mut Restoration,
     ) -> Option<NodeId> {
         let graph = &removed.snapshot.graph;
-        let table = &removed.snapshot.table;
-        let record = table.record(table.of_entry(row)?);
+        let records = &removed.snapshot.records;
+        let record = records.record(records.of_entry(row)?);
         let digest = graph.digest(record.target);
         let RemovedEntry {
             entry,
@@ -476,8 +481,8 @@ fn belongings(snapshot: &Snapshot, images: &[NodeId]) -> HashSet<usize> {
     }
     let mut rows = HashSet::new();
     let mut todo: Vec<_> = snapshot
-        .table
-        .records()
+        .records
+        .iter()
         .filter(|(_, record)| record.kind.is_dependent())
         .map(|(_, record)| record)
         .collect();

@@ -40,7 +40,7 @@ impl Draft<'_> {
         // How many records of each image are left when its candidates are gone through in order:
         // of an image in use, the last one stays.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
-        for (id, record) in self.table().records() {
+        for (id, record) in self.records().iter() {
             let counts = self.states[id.index()] != Standing::Gone && !record.kind.is_dependent();
             left[record.target.index()] += usize::from(counts);
         }
@@ -77,7 +77,7 @@ impl Draft<'_> {
             return protected;
         }
         let above = LazyCell::new(|| self.documents_above());
-        for (_, record) in self.table().records() {
+        for (_, record) in self.records().iter() {
             if !record.kind.is_dependent() {
                 continue;
             }
@@ -93,7 +93,7 @@ impl Draft<'_> {
                 }
                 protected.insert(node, reason.clone());
                 held.extend(above.get(&node).into_iter().flatten());
-                for id in self.table().of_target(node) {
+                for id in self.records().of_target(node) {
                     held.extend(self.record(*id).subject);
                 }
             }
@@ -149,7 +149,7 @@ impl Draft<'_> {
         let mut repositories: BTreeMap<String, Vec<(Timestamp, Timestamp, NodeId)>> =
             BTreeMap::new();
         let mut seen = HashSet::new();
-        for (id, record) in self.table().records() {
+        for (id, record) in self.records().iter() {
             let repository = match &record.name {
                 Name::Reference(reference) => reference.repository(),
                 Name::Tag(_) => String::new(),

@@ -11,7 +11,7 @@ use crate::json::edit::Fate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
 use crate::snapshot::graph::{Graph, NodeId};
-use crate::snapshot::removed_parts::Cut;
+use crate::snapshot::removed_parts::Parts;
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -25,7 +25,7 @@ pub struct NewBlob {
 
 /// The indexes of an image that list any of `removed`, or list such an index: the image's own
 /// first, each before those that it lists.
-pub fn affected(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeId> {
+pub fn affected(graph: &Graph, image: NodeId, removed: &Parts) -> Vec<NodeId> {
     let mut lists: HashSet<NodeId> = HashSet::new();
     let below = graph.needed_below(image);
     // Going backwards, most indexes come after what they list; repeating settles the rest.
@@ -50,7 +50,7 @@ pub fn affected(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeId> {
 }
 
 /// What an image needs once it is rewritten, apart from the new indexes.
-pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeId> {
+pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Parts) -> Vec<NodeId> {
     let affected = affected(graph, image, removed);
     let mut parts = Vec::new();
     for node in &affected {
@@ -71,7 +71,7 @@ pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Cut) -> Vec<NodeI
 pub fn without(
     graph: &Graph,
     image: NodeId,
-    removed: &Cut,
+    removed: &Parts,
     read: &mut dyn FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
 ) -> anyhow::Result<Vec<NewBlob>> {
     let gone: Vec<String> = removed
@@ -164,7 +164,7 @@ mod tests {
         let outer = store.put(outer_text.clone());
         let graph = store.graph(&[entry(&outer)]);
         let node = |digest| graph.find(digest).unwrap();
-        let removed = Cut::from([node(&b)]);
+        let removed = Parts::from([node(&b)]);
         let new = without(&graph, node(&outer), &removed, &mut |digest| {
             Ok(store.0[digest].clone())
         })

@@ -222,7 +222,7 @@ impl Draft<'_> {
 
     fn has_children(&self, target: NodeId) -> bool {
         let digest = self.graph().digest(target);
-        self.table()
+        self.records()
             .with_parent()
             .iter()
             .any(|id| self.is_present(*id) && self.record(*id).parent.as_deref() == Some(digest))
@@ -286,8 +286,8 @@ impl Draft<'_> {
         }
         let above = self.graph().ancestors(record.target, Follow::Needed);
         let owners: Vec<String> = self
-            .table()
             .records()
+            .iter()
             .filter(|(id, owner)| {
                 self.is_present(*id)
                     && !owner.kind.is_dependent()

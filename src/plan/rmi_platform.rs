@@ -7,11 +7,11 @@
 
 use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
-use super::{Action, Draft, Note, PlatformCut, Refusal, RefusalClass, Rewrite};
+use super::{Action, Draft, Note, Refusal, RefusalClass, RemovedPlatform, Rewrite};
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::platform_manifests::{ConfigOf, PlatformManifest, platform_manifests};
 use crate::snapshot::records::{Name, RecordId};
-use crate::snapshot::removed_parts::Cut;
+use crate::snapshot::removed_parts::Parts;
 use crate::value::platform::Platform;
 use crate::words::listed;
 
@@ -46,7 +46,7 @@ impl Draft<'_> {
             .hint("use --force to remove it from all of them"));
         }
         let mut removed_any = false;
-        let mut removed = Cut::default();
+        let mut removed = Parts::default();
         let mut actions = Vec::new();
         let mut gone: Vec<Platform> = Vec::new();
         for platform in &options.platforms {
@@ -90,26 +90,31 @@ impl Draft<'_> {
             let same = offered.iter().filter(|other| other.manifest == manifest);
             gone.extend(same.skip(1).filter_map(|other| other.platform.clone()));
             if rewritten.is_some() {
-                let also = self.attestations(image, manifest);
+                let attestations = self.attestations(image, manifest);
                 removed.insert(manifest);
-                removed.extend(&also);
-                actions.extend(std::iter::once(manifest).chain(also).map(Action::Deleted));
+                removed.extend(&attestations);
+                actions.extend(
+                    std::iter::once(manifest)
+                        .chain(attestations)
+                        .map(Action::Deleted),
+                );
                 continue;
             }
-            let cut = PlatformCut {
+            let removed = RemovedPlatform {
                 image,
                 manifest,
                 platform: platform.to_string(),
-                also: self.attestations(image, manifest),
+                attestations: self.attestations(image, manifest),
                 action: self.actions.len(),
             };
-            self.platform_cuts.push(cut);
+            self.removed_platforms.push(removed);
         }
         let mut left = self.platform_manifests(set, &removed, config_of);
         left.retain(|variant| variant.is_present && !variant.is_attestation);
         if removed_any && left.is_empty() {
             // Nothing that runs anywhere is left: that is removing the image.
-            self.platform_cuts.retain(|cut| cut.image != image);
+            self.removed_platforms
+                .retain(|removed| removed.image != image);
             self.remove_whole(set, rewritten, options)?;
         } else if let Some(record) = rewritten.filter(|_| removed_any) {
             actions.push(Action::Deleted(image));
@@ -217,24 +222,24 @@ impl Draft<'_> {
     fn platform_manifests(
         &self,
         set: &[RecordId],
-        removed: &Cut,
+        removed: &Parts,
         config_of: &ConfigOf<'_>,
     ) -> Vec<PlatformManifest> {
         let image = self.record(set[0]).target;
-        let mut cut = self.cut_of(image);
-        cut.extend(removed);
+        let mut gone = self.parts_removed_of(image);
+        gone.extend(removed);
         let declared = set
             .iter()
             .flat_map(|id| &self.record(*id).entries)
             .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
-        platform_manifests(self.graph(), image, declared, &cut, config_of)
+        platform_manifests(self.graph(), image, declared, &gone, config_of)
     }
 
     /// What, within the image, attests or refers to the manifest, at any depth.
     fn attestations(&self, image: NodeId, manifest: NodeId) -> Vec<NodeId> {
         let graph = self.graph();
         let below = graph.needed_below(image);
-        let mut about: Cut = Cut::from([manifest]);
+        let mut about: Parts = Parts::from([manifest]);
         let mut found = Vec::new();
         loop {
             let before = found.len();

@@ -227,7 +227,7 @@ pub struct ReportInput<'a> {
     /// How many blobs a real run brings back from the trash before it begins.
     pub waiting: usize,
     /// How much garbage stays because the trash of a layout that shares it needs it.
-    pub needed_by_others: usize,
+    pub needed_by_sharers: usize,
 }
 
 /// Docker's last line of a prune.
@@ -615,7 +615,7 @@ fn holder_of(snapshot: &Snapshot, plan: &Plan, live: &Live, node: NodeId) -> Str
     let Some(id) = live.holder(node) else {
         return "manifest.json or another layout".to_owned();
     };
-    let record = snapshot.table.record(id);
+    let record = snapshot.records.record(id);
     let dangles = record
         .entries
         .iter()
@@ -708,12 +708,12 @@ fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
     for reason in &outcome.not_emptied {
         failed(reason.clone(), Some("the next prune tries again"));
     }
-    if !outcome.brought_back.is_empty() {
+    if !outcome.reappeared.is_empty() {
         failed(
             format!(
                 "another program wrote an old index.json back: the names of {} are there again, \
                  and their blobs are back from the trash",
-                crate::words::listed(&outcome.brought_back, 8)
+                crate::words::listed(&outcome.reappeared, 8)
             ),
             Some("remove these images again"),
         );
@@ -814,10 +814,10 @@ fn notes(input: &ReportInput<'_>) -> Vec<String> {
             _ => {}
         }
     }
-    if input.needed_by_others > 0 {
+    if input.needed_by_sharers > 0 {
         notes.push(format!(
             "Left {} that the trash of a layout sharing the blobs needs.",
-            count(input.needed_by_others, "blob", "blobs")
+            count(input.needed_by_sharers, "blob", "blobs")
         ));
     }
     let TooYoung { blobs, bytes } = input.garbage.too_young;

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use foldhash::fast::RandomState;
 
 use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
-use super::records::{Table, is_of_tag_schema, named_subject};
+use super::records::{Records, is_of_tag_schema, named_subject};
 use crate::layout::{BlobError, Locked, Shared, Trash};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};
@@ -28,7 +28,7 @@ pub struct Snapshot {
     /// All blobs that it and the archive lead to.
     pub graph: Graph,
     /// What its entries are.
-    pub table: Table,
+    pub records: Records,
     /// The files of an unpacked `docker save`.
     pub archive: DockerArchive,
     /// For each image of the archive the blobs that it names.
@@ -38,7 +38,7 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Reads all of it. `also` are layouts that share the blobs of this one, and may have none of
+    /// Reads all of it. `sharers` are layouts that share the blobs of this one, and may have none of
     /// their own. `progress` is told the number of manifests read so far.
     ///
     /// # Errors
@@ -46,10 +46,10 @@ impl Snapshot {
     /// here; see [`Graph::refuse_damage`].
     pub fn load<M>(
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
         progress: &mut dyn FnMut(u64),
     ) -> anyhow::Result<Snapshot> {
-        Snapshot::load_with(layout, also, &Trash::default(), progress)
+        Snapshot::load_with(layout, sharers, &Trash::default(), progress)
     }
 
     /// [`Snapshot::load`], as if everything in the trash were still in the layout.
@@ -58,13 +58,13 @@ impl Snapshot {
     /// As [`Snapshot::load`].
     pub fn load_with<M>(
         layout: &Locked<M>,
-        also: &[Locked<Shared>],
+        sharers: &[Locked<Shared>],
         trash: &Trash,
         progress: &mut dyn FnMut(u64),
     ) -> anyhow::Result<Snapshot> {
         let index = Index::load(layout)?;
         let mut others: Vec<Entry> = Vec::new();
-        for other in also {
+        for other in sharers {
             others.extend_from_slice(Index::load(other)?.entries());
             let archive = DockerArchive::load(other)?;
             others.extend(
@@ -84,7 +84,7 @@ impl Snapshot {
             if read(layout, trash, digest, size, bytes)? {
                 return Ok(true);
             }
-            for other in also {
+            for other in sharers {
                 if other.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)? {
                     return Ok(true);
                 }
@@ -163,16 +163,16 @@ impl Snapshot {
             .iter()
             .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
         let mut graph = Graph::walk_some(few, &read, &is_part, progress);
-        let mut table = Table::new(entries, &graph);
+        let mut records = Records::new(entries, &graph);
         // What waits in vain for something that leads to it may find it below a manifest with a name.
-        if table.has_orphans(&graph) {
+        if records.has_orphans(&graph) {
             graph = Graph::walk_some(entries, &read, &is_part, progress);
-            table = Table::new(entries, &graph);
+            records = Records::new(entries, &graph);
         }
         Ok(Snapshot {
             index,
             graph,
-            table,
+            records,
             archive: DockerArchive::default(),
             archive_blobs: Vec::new(),
             sharer_roots: Vec::new(),
@@ -226,11 +226,11 @@ impl Snapshot {
             .iter()
             .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
             .collect();
-        let table = Table::new(index.entries(), &graph);
+        let records = Records::new(index.entries(), &graph);
         Snapshot {
             index,
             graph,
-            table,
+            records,
             archive,
             archive_blobs,
             sharer_roots: Vec::new(),

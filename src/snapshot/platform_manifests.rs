@@ -4,7 +4,7 @@ use std::collections::HashSet;
 use std::rc::Rc;
 
 use super::graph::{Graph, NodeId, NodeKind};
-use super::removed_parts::Cut;
+use super::removed_parts::Parts;
 use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Role;
 use crate::value::platform::Platform;
@@ -27,13 +27,13 @@ pub type ConfigOf<'a> = dyn Fn(NodeId) -> Option<Rc<ImageConfig>> + 'a;
 
 /// The manifests of an image, through nested indexes, in the order in which they are listed.
 ///
-/// `declared` is the platform that the entry of index.json says; nodes of `cut` are passed over;
+/// `declared` is the platform that the entry of index.json says; nodes of `removed` are passed over;
 /// `config_of` is asked about manifests of which no index says the platform.
 pub fn platform_manifests(
     graph: &Graph,
     image: NodeId,
     declared: Option<&Platform>,
-    cut: &Cut,
+    removed: &Parts,
     config_of: &ConfigOf<'_>,
 ) -> Vec<PlatformManifest> {
     let mut found = Vec::new();
@@ -41,7 +41,7 @@ pub fn platform_manifests(
     let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::new();
     let mut stack = vec![(image, declared, false)];
     while let Some((node, declared, is_attestation)) = stack.pop() {
-        if cut.contains(&node) {
+        if removed.contains(&node) {
             continue;
         }
         let is_present = graph.is_present_document(node);

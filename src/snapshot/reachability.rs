@@ -7,7 +7,7 @@
 use std::collections::HashSet;
 
 use super::graph::{Follow, Graph, NodeId};
-use super::removed_parts::{Cut, Cuts};
+use super::removed_parts::{Parts, RemovedParts};
 
 /// Where a walk starts.
 #[derive(Clone, Copy, Debug)]
@@ -32,12 +32,12 @@ pub enum Arrival {
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Reachability<'c> {
-    cuts: Option<&'c Cuts>,
+    removed_parts: Option<&'c RemovedParts>,
     /// For each node the ways in which it was reached, a bit each, and which edges were followed
-    /// from here by walks without a cut: see [`followed`].
+    /// from here by walks that left nothing out: see [`followed`].
     nodes: Vec<u8>,
     /// Images that were walked from without what they lost.
-    cut_walked: HashSet<NodeId>,
+    walked_without: HashSet<NodeId>,
     /// Empty between two walks. There are as many walks as images, and most are short.
     room: Room<'c>,
 }
@@ -45,7 +45,7 @@ pub struct Reachability<'c> {
 /// What a walk has before it.
 #[derive(Clone, Debug, Default)]
 struct Room<'c> {
-    todo: Vec<(NodeId, Option<&'c Cut>)>,
+    todo: Vec<(NodeId, Option<&'c Parts>)>,
     stack: Vec<NodeId>,
 }
 
@@ -73,9 +73,9 @@ impl<'c> Reachability<'c> {
     /// Nothing is reached yet.
     pub fn new(graph: &Graph) -> Reachability<'c> {
         Reachability {
-            cuts: None,
+            removed_parts: None,
             nodes: vec![0; graph.len()],
-            cut_walked: HashSet::new(),
+            walked_without: HashSet::new(),
             room: Room::default(),
         }
     }
@@ -83,9 +83,9 @@ impl<'c> Reachability<'c> {
     /// Nothing is reached yet, and images lost something. What an image lost is passed over when
     /// a walk starts at the image, or comes to it because something refers to it; another image
     /// that lists this one needs all of it.
-    pub fn with_cuts(graph: &Graph, cuts: &'c Cuts) -> Reachability<'c> {
+    pub fn without(graph: &Graph, removed_parts: &'c RemovedParts) -> Reachability<'c> {
         Reachability {
-            cuts: (!cuts.is_empty()).then_some(cuts),
+            removed_parts: (!removed_parts.is_empty()).then_some(removed_parts),
             ..Reachability::new(graph)
         }
     }
@@ -107,7 +107,7 @@ impl<'c> Reachability<'c> {
         match start {
             Start::Image(image) => {
                 self.arrive(image, Arrival::Start, each);
-                room.todo.push((image, self.cut_of(image)));
+                room.todo.push((image, self.removed_of(image)));
             }
             Start::Parts(parts) => {
                 for part in parts {
@@ -116,10 +116,10 @@ impl<'c> Reachability<'c> {
                 }
             }
         }
-        while let Some((node, cut)) = room.todo.pop() {
-            match cut {
-                Some(cut) if self.cut_walked.insert(node) => {
-                    self.walk_on(graph, node, follow, Some(cut), &mut room, each);
+        while let Some((node, removed)) = room.todo.pop() {
+            match removed {
+                Some(removed) if self.walked_without.insert(node) => {
+                    self.walk_on(graph, node, follow, Some(removed), &mut room, each);
                 }
                 Some(_) => {}
                 None => self.walk_on(graph, node, follow, None, &mut room, each),
@@ -128,8 +128,8 @@ impl<'c> Reachability<'c> {
         self.room = room;
     }
 
-    fn cut_of(&self, image: NodeId) -> Option<&'c Cut> {
-        self.cuts?.get(&image)
+    fn removed_of(&self, image: NodeId) -> Option<&'c Parts> {
+        self.removed_parts?.get(&image)
     }
 
     fn arrive(&mut self, node: NodeId, how: Arrival, each: &mut dyn FnMut(NodeId, Arrival)) {
@@ -146,7 +146,7 @@ impl<'c> Reachability<'c> {
         graph: &Graph,
         start: NodeId,
         follow: Follow,
-        cut: Option<&'c Cut>,
+        removed: Option<&'c Parts>,
         room: &mut Room<'c>,
         each: &mut dyn FnMut(NodeId, Arrival),
     ) {
@@ -157,23 +157,23 @@ impl<'c> Reachability<'c> {
             if *known & exhausted(follow) != 0 {
                 continue;
             }
-            match cut {
+            match removed {
                 None => *known |= followed(follow),
-                // A walk with a cut remembers nothing that would keep another one out.
+                // A walk that leaves parts out remembers nothing that would keep another one out.
                 Some(_) if own.insert(node) => {}
                 Some(_) => continue,
             }
             for link in graph.links(node) {
                 if link.is_needed() {
-                    if cut.is_none_or(|cut| !cut.contains(&link.to)) {
+                    if removed.is_none_or(|removed| !removed.contains(&link.to)) {
                         self.arrive(link.to, Arrival::Needed, each);
                         room.stack.push(link.to);
                     }
                 } else if follow == Follow::Subjects {
                     self.arrive(link.to, Arrival::Referred, each);
-                    match self.cut_of(link.to) {
+                    match self.removed_of(link.to) {
                         None => room.stack.push(link.to),
-                        cut => room.todo.push((link.to, cut)),
+                        removed => room.todo.push((link.to, removed)),
                     }
                 }
             }
@@ -242,8 +242,8 @@ mod tests {
         });
         let graph = store.graph(&[entry(&one), entry(&two)]);
         let node = |digest| graph.find(digest).unwrap();
-        let cuts = Cuts::from([(node(&one), Cut::from([node(&child)]))]);
-        let mut reach = Reachability::with_cuts(&graph, &cuts);
+        let removed_parts = RemovedParts::from([(node(&one), Parts::from([node(&child)]))]);
+        let mut reach = Reachability::without(&graph, &removed_parts);
         reach.walk(
             &graph,
             Start::Image(node(&one)),
@@ -269,8 +269,8 @@ mod tests {
         let around = store.index(&[&image]);
         let graph = store.graph(&[entry(&signature), entry(&around)]);
         let node = |digest| graph.find(digest).unwrap();
-        let cuts = Cuts::from([(node(&image), Cut::from([node(&b)]))]);
-        let mut reach = Reachability::with_cuts(&graph, &cuts);
+        let removed_parts = RemovedParts::from([(node(&image), Parts::from([node(&b)]))]);
+        let mut reach = Reachability::without(&graph, &removed_parts);
         reach.walk(
             &graph,
             Start::Image(node(&signature)),

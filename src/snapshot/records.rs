@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use super::graph::{Follow, Graph, NodeId};
 use super::reachability::{Arrival, Reachability, Start};
-use super::removed_parts::Cuts;
+use super::removed_parts::RemovedParts;
 use crate::oci::index::{DANGLING_PREFIX, Entry};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::{Reference, parse_canonical};
@@ -43,7 +43,7 @@ pub enum Name {
     Dangling,
 }
 
-/// Identifies a record of a [`Table`].
+/// Identifies a record of a [`Records`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RecordId(u32);
 
@@ -181,7 +181,7 @@ impl Record {
 
 /// All records of a layout.
 #[derive(Clone, Debug, Default)]
-pub struct Table {
+pub struct Records {
     records: Vec<Record>,
     /// No entry has a name that a person chose.
     nameless: bool,
@@ -247,68 +247,36 @@ impl Lookup {
     }
 }
 
-impl Table {
-    /// Makes the table from the entries of index.json and the graph that they lead to.
-    pub fn new(entries: &[Entry], graph: &Graph) -> Table {
-        let mut table = Table {
-            of_entry: vec![NO_RECORD; entries.len()],
-            ..Table::default()
+impl Records {
+    /// Makes the records of the entries of index.json, from the graph that they lead to. What kind
+    /// each is, is found out then: see [`super::claims`].
+    pub fn new(entries: &[Entry], graph: &Graph) -> Records {
+        let (all, of_entry) = one_for_each(entries, graph);
+        let mut made = Records {
+            of_entry,
+            ..Records::default()
         };
-        // A walk numbers what entries lead to first, in their order, so the next node is mostly the
-        // next number, and comparing two digests is cheaper than looking one up among a million.
-        let mut numbered = graph.ids().peekable();
-        let mut find = |digest: &Digest| {
-            let next = numbered.next_if(|node| graph.digest(*node) == digest);
-            next.or_else(|| graph.find(digest))
-        };
-        let mut text = String::new();
-        // A record for each entry first.
-        let most = entries
-            .iter()
-            .filter(|entry| entry.digest.is_some())
-            .count();
-        let mut records: Vec<Record> = Vec::with_capacity(most.min(graph.len()));
+        made.unite(all);
         for (position, entry) in entries.iter().enumerate() {
-            let Some(digest) = &entry.digest else {
-                continue;
-            };
-            let Some(target) = find(digest) else {
-                continue;
-            };
-            table.of_entry[position] = RecordId::new(records.len());
-            let name = name_of(entry, digest);
-            let dangling_key = match (&name, entry.name()) {
-                (Name::Dangling, Some(written)) => written.into(),
-                (Name::Dangling, None) => {
-                    text.clear();
-                    text.push_str(DANGLING_PREFIX);
-                    // Writing to a String cannot fail.
-                    let _ = write!(text, "{digest}");
-                    text.as_str().into()
-                }
-                _ => Box::default(),
-            };
-            records.push(Record {
-                name,
-                dangling_key,
-                target,
-                entries: Positions(OneOrMore::One(position)),
-                explicit: false,
-                kind: RecordKind::Named,
-                parent: None,
-                subject: None,
-            });
+            if let Some(id) = made.of_entry(position) {
+                made.join(id, position, entry, graph);
+            }
         }
-        // Entries of one image and one name are one record. They stand together in this order, and
-        // records are numbered in the order of their first entries.
-        let mut sorted: Vec<RecordId> = (0..records.len()).map(RecordId::new).collect();
+        made.assign_kinds(graph);
+        made
+    }
+
+    /// Entries of one image and one name are one record: keeps the first of each, and numbers them in
+    /// the order of their first entries.
+    fn unite(&mut self, mut all: Vec<Record>) {
+        let mut sorted: Vec<RecordId> = (0..all.len()).map(RecordId::new).collect();
         let identity = |id: RecordId| {
-            let record = &records[id.index()];
+            let record = &all[id.index()];
             (record.target, record.key())
         };
+        // Those that are one stand together in this order.
         sorted.sort_by(|a, b| identity(*a).cmp(&identity(*b)));
-        let all = sorted.len();
-        let mut first_of: Vec<RecordId> = (0..all).map(RecordId::new).collect();
+        let mut first_of: Vec<RecordId> = (0..all.len()).map(RecordId::new).collect();
         sorted.dedup_by(|later, first| {
             let is_same = identity(*later) == identity(*first);
             if is_same {
@@ -316,11 +284,11 @@ impl Table {
             }
             is_same
         });
-        if sorted.len() < all {
+        if sorted.len() < all.len() {
             let mut number = 0;
             let mut is_first = first_of.iter().enumerate().map(|(n, id)| n == id.index());
-            records.retain(|_| is_first.next().unwrap_or(true));
-            for n in 0..all {
+            all.retain(|_| is_first.next().unwrap_or(true));
+            for n in 0..first_of.len() {
                 let first = first_of[n].index();
                 first_of[n] = match first == n {
                     true => RecordId::new(number),
@@ -328,22 +296,14 @@ impl Table {
                 };
                 number += usize::from(first == n);
             }
-            for id in sorted.iter_mut().chain(&mut table.of_entry) {
+            for id in sorted.iter_mut().chain(&mut self.of_entry) {
                 if let Some(new) = first_of.get(id.index()) {
                     *id = *new;
                 }
             }
         }
-        drop(first_of);
-        table.by_target = sorted;
-        table.records = records;
-        for (position, entry) in entries.iter().enumerate() {
-            if let Some(id) = table.of_entry(position) {
-                table.join(id, position, entry, graph);
-            }
-        }
-        table.assign_kinds(graph);
-        table
+        self.by_target = sorted;
+        self.records = all;
     }
 
     /// Takes into a record what one of its entries says. They come in their order.
@@ -393,7 +353,7 @@ impl Table {
     }
 
     /// All records, in the order of their first entries.
-    pub fn records(&self) -> impl ExactSizeIterator<Item = (RecordId, &Record)> {
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = (RecordId, &Record)> {
         self.records
             .iter()
             .enumerate()
@@ -444,7 +404,7 @@ impl Table {
         let sorted = self.by_id.get_or_init(|| {
             let sha256 = |record: &Record| graph.digest(record.target).algorithm_name() == "sha256";
             let mut ids: Vec<RecordId> = self
-                .records()
+                .iter()
                 .filter(|(_, record)| sha256(record))
                 .map(|(id, _)| id)
                 .collect();
@@ -491,6 +451,56 @@ impl Table {
     pub fn is_nameless(&self) -> bool {
         self.nameless
     }
+}
+
+/// A record for each entry with a usable digest, and for each entry the number of its record.
+fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>) {
+    let mut of_entry = vec![NO_RECORD; entries.len()];
+    // A walk numbers what entries lead to first, in their order, so the next node is mostly the
+    // next number, and comparing two digests is cheaper than looking one up among a million.
+    let mut numbered = graph.ids().peekable();
+    let mut find = |digest: &Digest| {
+        let next = numbered.next_if(|node| graph.digest(*node) == digest);
+        next.or_else(|| graph.find(digest))
+    };
+    let mut text = String::new();
+    let most = entries
+        .iter()
+        .filter(|entry| entry.digest.is_some())
+        .count();
+    let mut records: Vec<Record> = Vec::with_capacity(most.min(graph.len()));
+    for (position, entry) in entries.iter().enumerate() {
+        let Some(digest) = &entry.digest else {
+            continue;
+        };
+        let Some(target) = find(digest) else {
+            continue;
+        };
+        of_entry[position] = RecordId::new(records.len());
+        let name = name_of(entry, digest);
+        let dangling_key = match (&name, entry.name()) {
+            (Name::Dangling, Some(written)) => written.into(),
+            (Name::Dangling, None) => {
+                text.clear();
+                text.push_str(DANGLING_PREFIX);
+                // Writing to a String cannot fail.
+                let _ = write!(text, "{digest}");
+                text.as_str().into()
+            }
+            _ => Box::default(),
+        };
+        records.push(Record {
+            name,
+            dangling_key,
+            target,
+            entries: Positions(OneOrMore::One(position)),
+            explicit: false,
+            kind: RecordKind::Named,
+            parent: None,
+            subject: None,
+        });
+    }
+    (records, of_entry)
 }
 
 /// The record name of an entry. containerd's annotation is taken as it stands; the reference name
@@ -586,7 +596,7 @@ pub enum Claim {
 /// that are left.
 #[derive(Debug)]
 pub struct Claims<'a> {
-    table: &'a Table,
+    records: &'a Records,
     graph: &'a Graph,
     /// Records that something may claim, by what has to be reached for it.
     waiting: Waiting,
@@ -607,10 +617,10 @@ pub struct Settled {
 
 impl<'a> Claims<'a> {
     /// Finds out who may be claimed.
-    pub fn new(table: &'a Table, graph: &'a Graph) -> Claims<'a> {
+    pub fn new(records: &'a Records, graph: &'a Graph) -> Claims<'a> {
         let mut waiting = Waiting::default();
-        let mut claimable = vec![false; table.records.len()];
-        for (id, record) in table.records() {
+        let mut claimable = vec![false; records.records.len()];
+        for (id, record) in records.iter() {
             if may_be_part(record, graph) {
                 let claim = (id, Claim::Part);
                 waiting.entry(record.target).or_default().push(claim);
@@ -623,7 +633,7 @@ impl<'a> Claims<'a> {
             }
         }
         Claims {
-            table,
+            records,
             graph,
             waiting,
             claimable,
@@ -641,28 +651,28 @@ impl<'a> Claims<'a> {
     /// something that nobody leads to is an orphan: orphans whose subject no other orphan holds
     /// stand alone too, and claim the rest.
     fn classify(&self) -> Settled {
-        let whole = |id| Start::Image(self.table.record(id).target);
-        let none = Cuts::new();
+        let whole = |id| Start::Image(self.records.record(id).target);
+        let none = RemovedParts::new();
         let mut walk = Walk::new(self, &|_| true, &whole, &none);
-        for (id, _) in self.table.records() {
+        for (id, _) in self.records.iter() {
             if !self.claimable[id.index()] {
                 walk.keep(id, Follow::Subjects);
             }
         }
         let orphans: Vec<RecordId> = self
-            .table
-            .records()
+            .records
+            .iter()
             .map(|(id, _)| id)
             .filter(|id| !walk.settled.kept[id.index()])
             .collect();
         let mut held = Reachability::new(self.graph);
         for id in &orphans {
-            let target = self.table.record(*id).target;
+            let target = self.records.record(*id).target;
             let start = Start::Image(target);
             held.walk(self.graph, start, Follow::Needed, &mut |_, _| ());
         }
         for id in &orphans {
-            let record = self.table.record(*id);
+            let record = self.records.record(*id);
             let subject_is_held = record.subject.is_some_and(|subject| held.contains(subject));
             if !subject_is_held && !may_be_part(record, self.graph) {
                 walk.keep(*id, Follow::Needed);
@@ -676,17 +686,17 @@ impl<'a> Claims<'a> {
     }
 
     /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
-    /// and what they claim at any depth. `start` says where the image of a record begins, `cuts`
+    /// and what they claim at any depth. `start` says where the image of a record begins, `removed_parts`
     /// what images lost.
     pub fn settle(
         &self,
         left: &dyn Fn(RecordId) -> bool,
         start: &dyn Fn(RecordId) -> Start<'a>,
-        cuts: &Cuts,
+        removed_parts: &RemovedParts,
     ) -> Settled {
         if self.is_empty() {
             // Nobody has to find out what anybody leads to.
-            let records = self.table.records();
+            let records = self.records.iter();
             return Settled {
                 kept: records
                     .map(|(id, record)| !record.kind.is_dependent() && left(id))
@@ -694,11 +704,11 @@ impl<'a> Claims<'a> {
                 how: vec![None; self.claimable.len()],
             };
         }
-        let mut walk = Walk::new(self, left, start, cuts);
+        let mut walk = Walk::new(self, left, start, removed_parts);
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
-            for (id, record) in self.table.records() {
+            for (id, record) in self.records.iter() {
                 if !record.kind.is_dependent()
                     && self.claimable[id.index()] == claimable
                     && left(id)
@@ -728,13 +738,13 @@ impl<'a, 'b> Walk<'a, 'b> {
         claims: &'b Claims<'a>,
         left: &'b dyn Fn(RecordId) -> bool,
         start: &'b dyn Fn(RecordId) -> Start<'a>,
-        cuts: &'b Cuts,
+        removed_parts: &'b RemovedParts,
     ) -> Self {
         Walk {
             claims,
             left,
             start,
-            reach: Reachability::with_cuts(claims.graph, cuts),
+            reach: Reachability::without(claims.graph, removed_parts),
             settled: Settled {
                 kept: vec![false; claims.claimable.len()],
                 how: vec![None; claims.claimable.len()],
@@ -788,9 +798,9 @@ mod tests {
 
     fn kinds(store: &Store, entries: &[Entry]) -> Vec<RecordKind> {
         let graph = store.graph(entries);
-        let table = Table::new(entries, &graph);
+        let records = Records::new(entries, &graph);
         (0..entries.len())
-            .map(|n| table.record(table.of_entry(n).unwrap()).kind)
+            .map(|n| records.record(records.of_entry(n).unwrap()).kind)
             .collect()
     }
 
@@ -848,9 +858,9 @@ mod tests {
             named(&a, "2"),
         ];
         let graph = store.graph(&entries);
-        let table = Table::new(&entries, &graph);
-        let found: Vec<(&str, &[usize])> = table
-            .records()
+        let records = Records::new(&entries, &graph);
+        let found: Vec<(&str, &[usize])> = records
+            .iter()
             .map(|(_, record)| (record.key(), &*record.entries))
             .collect();
         let dangling = format!("{DANGLING_PREFIX}{a}");
@@ -861,15 +871,15 @@ mod tests {
             (&dangling, &[5, 7]),
         ];
         assert_eq!(found, expected);
-        let of_entry = |position| table.of_entry(position).map(RecordId::index);
+        let of_entry = |position| records.of_entry(position).map(RecordId::index);
         let of_entries: Vec<_> = (0..=entries.len()).map(of_entry).collect();
         let expected = [0, 1, 2, 9, 0, 3, 1, 3, 0, 9].map(|n| Some(n).filter(|n| *n < 9));
         assert_eq!(of_entries, expected);
         let node = |digest| graph.find(digest).unwrap();
-        assert_eq!(table.of_target(node(&a)), [2, 0, 3].map(RecordId));
-        assert_eq!(table.of_target(node(&b)), [RecordId(1)]);
-        assert_eq!(table.with_parent(), [RecordId(0), RecordId(1)]);
-        assert!(!table.record(RecordId(3)).explicit);
+        assert_eq!(records.of_target(node(&a)), [2, 0, 3].map(RecordId));
+        assert_eq!(records.of_target(node(&b)), [RecordId(1)]);
+        assert_eq!(records.with_parent(), [RecordId(0), RecordId(1)]);
+        assert!(!records.record(RecordId(3)).explicit);
     }
 
     #[test]
@@ -970,8 +980,8 @@ mod tests {
         ] {
             let entries = [entry];
             let graph = store.graph(&entries);
-            let table = Table::new(&entries, &graph);
-            assert_eq!(table.record(RecordId(0)).key(), key);
+            let records = Records::new(&entries, &graph);
+            assert_eq!(records.record(RecordId(0)).key(), key);
         }
     }
 
@@ -991,10 +1001,10 @@ mod tests {
             entry(&signature),
         ];
         let graph = store.graph(&entries);
-        let table = Table::new(&entries, &graph);
-        let claims = Claims::new(&table, &graph);
-        let whole = |id| Start::Image(table.record(id).target);
-        let none = Cuts::new();
+        let records = Records::new(&entries, &graph);
+        let claims = Claims::new(&records, &graph);
+        let whole = |id| Start::Image(records.record(id).target);
+        let none = RemovedParts::new();
         let kept = |gone: &[usize]| {
             claims
                 .settle(&|id| !gone.contains(&id.index()), &whole, &none)

@@ -10,22 +10,22 @@ use crate::layout::{RemovalId, Trash};
 use crate::oci::trash_record::TrashRecord;
 
 /// Nodes that an image lost although its index still lists them: platforms that were removed.
-pub type Cut = HashSet<NodeId>;
+pub type Parts = HashSet<NodeId>;
 
 /// What images lost, by image.
-pub type Cuts = HashMap<NodeId, Cut>;
+pub type RemovedParts = HashMap<NodeId, Parts>;
 
 /// What images lost, by what some records say, as far as it did not come again: what lies in a later
 /// removal than the one that took it from its image was there again until then.
-pub fn cuts<'r>(
+pub fn removed_parts<'r>(
     records: impl IntoIterator<Item = (&'r RemovalId, &'r TrashRecord)>,
     trash: &Trash,
     graph: &Graph,
-) -> Cuts {
+) -> RemovedParts {
     let find = |text: &String| graph.find(&text.parse().ok()?);
-    let mut cuts: Cuts = HashMap::new();
+    let mut removed_parts: RemovedParts = HashMap::new();
     for (id, record) in records {
-        for lost in &record.cuts {
+        for lost in &record.removed_parts {
             let Some(image) = find(&lost.image) else {
                 continue;
             };
@@ -34,8 +34,8 @@ pub fn cuts<'r>(
                 let place = trash.place(graph.digest(*node));
                 place.is_none_or(|place| place <= id)
             });
-            cuts.entry(image).or_default().extend(still_lost);
+            removed_parts.entry(image).or_default().extend(still_lost);
         }
     }
-    cuts
+    removed_parts
 }
