@@ -11,8 +11,17 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
+use std::rc::Rc;
+use std::sync::Arc;
 
+use ocirm::gc::mark;
+use ocirm::layout::{Layout, LockOptions, Locked, Shared};
+use ocirm::oci::config::ImageConfig;
+use ocirm::plan::Draft;
+use ocirm::plan::rmi::RmiOptions;
+use ocirm::snapshot::Snapshot;
 use ocirm::value::digest::{Algorithm, Digest};
+use ocirm::value::platform::Platform;
 use proptest::prelude::*;
 
 /// One document of a random layout: what it lists, by number among the earlier ones.
@@ -37,7 +46,7 @@ struct Row {
 fn documents() -> impl Strategy<Value = Vec<Document>> {
     let document = (
         prop::collection::vec(0_u8..6, 0..3),
-        prop::collection::vec(any::<prop::sample::Index>(), 0..3),
+        prop::collection::vec(any::<prop::sample::Index>(), 0..4),
         prop::option::weighted(0.2, any::<prop::sample::Index>()),
         any::<bool>(),
     )
@@ -442,6 +451,48 @@ proptest! {
         }
         prop_assert_eq!(rows_of(root), rows_of(&smaller.root));
         prop_assert_eq!(stored(root), stored(&smaller.root));
+    }
+}
+
+/// A layout, locked without waiting and without a lock: nobody else has it.
+fn opened(root: &Path) -> Locked<Shared> {
+    let options = LockOptions {
+        enabled: false,
+        timeout: std::time::Duration::ZERO,
+        waiting: &|_| (),
+        stop: &|| None,
+    };
+    Layout::open(root).unwrap().lock_shared(&options).unwrap()
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 1024, ..ProptestConfig::default() })]
+
+    /// Planning asks what is still held before it takes a platform away, marking asks it before
+    /// anything is deleted: their answers are the same for every blob.
+    #[test]
+    fn planning_and_marking_hold_the_same_blobs(
+        documents in documents(), mut rows in rows(), names in prop::collection::vec((0_u8..5, prop::bool::weighted(0.8)), 1..4),
+    ) {
+        // Where many names lead everywhere, nothing can be taken away.
+        rows.truncate(2);
+        let ground = build(&documents, &rows, 0);
+        let snapshot = Snapshot::load(&opened(&ground.root), &[], &mut |_| ()).unwrap();
+        let mut draft = Draft::new(&snapshot);
+        let platform = Platform::parse("linux/amd64", &Platform::host()).unwrap();
+        let config = ImageConfig { platform: Arc::new(platform.clone()), ..ImageConfig::default() };
+        let config = Rc::new(config);
+        for (name, of_platform) in names {
+            let platforms = if of_platform { vec![platform.clone()] } else { Vec::new() };
+            let options = RmiOptions { force: true, platforms, ..RmiOptions::default() };
+            draft.rmi(&format!("n{name}"), &options, &|_| Some(config.clone()));
+        }
+        let plan = draft.finish();
+        let held = plan.held(&snapshot);
+        let live = mark(&snapshot, &plan);
+        for node in snapshot.graph.ids() {
+            prop_assert_eq!(held[node.index()], live.contains(node), "{}", snapshot.graph.digest(node));
+        }
     }
 }
 

@@ -513,6 +513,14 @@ impl Plan {
     }
 }
 
+impl Plan {
+    /// For each node whether anything that this plan leaves holds it, as the planning sees it.
+    #[doc(hidden)]
+    pub fn held(&self, snapshot: &Snapshot) -> Vec<bool> {
+        held(snapshot, &self.kept, &self.removed_parts, &self.rewrites)
+    }
+}
+
 /// For each node whether anything that is left holds it: a record, an odd entry, another layout.
 fn held(
     snapshot: &Snapshot,
