@@ -1,6 +1,6 @@
 //! References: whatever is understood is printed so that it is understood the same.
 
-use ocirm::snapshot::records::meaning;
+use ocirm::snapshot::names::meaning;
 use ocirm::value::reference::{Argument, Reference, id_prefix, parse_argument, parse_canonical};
 
 /// Reads an argument and writes it in all its forms.

@@ -2,16 +2,18 @@
 
 use anyhow::Context as _;
 
+use super::failed;
+use super::session::Session;
 use super::target_layouts::target_layouts;
-use super::{Session, failed, open_to_look};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
-use crate::gc;
 use crate::inspect::check::check;
-use crate::plan::Draft;
+use crate::layout::Trash;
 use crate::report::check::CheckReport;
 use crate::report::console::shown;
 use crate::report::to_stdout;
+use crate::snapshot::holders::Holders;
+use crate::snapshot::removed_parts::RemovedParts;
 
 pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
@@ -21,16 +23,16 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         status = ErrorKind::Failed.exit_status();
     }
     for path in &found.layouts {
-        let report = open_to_look(session, path).and_then(|layout| {
-            let snapshot = session.load(&layout, &[])?;
+        let report = session.open_to_look(path).and_then(|layout| {
+            let snapshot = session.read(&layout, &[], &Trash::default())?;
             let mut progress = session.console.progress("checking blobs");
             let findings = check(&layout, &snapshot, args.digests, &mut |done, total| {
                 progress.update(done, Some(total));
             })?;
             drop(progress);
-            let live = gc::mark(&snapshot, &Draft::new(&snapshot).finish());
+            let holders = Holders::of_all(&snapshot, &RemovedParts::new());
             let name = |node| {
-                let id = live.holder(node)?;
+                let id = holders.record(node)?;
                 Some(snapshot.records.record(id).shown(&snapshot.graph))
             };
             Ok(CheckReport::new(path, &snapshot, findings, &name))

@@ -19,22 +19,31 @@ use crate::report::console::Console;
 
 /// What the signals' thread and the program share.
 #[derive(Debug, Default)]
-struct State {
-    phase: Mutex<Phase>,
+struct Shared {
+    state: Mutex<State>,
     /// The signal that arrived; 0 for none.
     signal: AtomicI32,
 }
 
 #[derive(Debug, Default)]
-struct Phase {
-    /// Something is being changed at this moment, or was and has not been reported.
-    changing: bool,
-    /// Something was changed before.
-    changed: bool,
-    /// A question stands on the terminal, and waits for an answer on the same line.
-    asking: bool,
+struct State {
+    phase: Phase,
+    /// A change was made before, and reported.
+    has_reported: bool,
     /// What standard output still has to say about it.
     farewell: String,
+}
+
+/// What the program does at this moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Phase {
+    /// It reads, or waits for a lock.
+    #[default]
+    Looking,
+    /// A question stands on the terminal, and waits for an answer on the same line.
+    Asking,
+    /// Something is being changed, or was and has not been reported.
+    Changing,
 }
 
 /// How long standard output may take for its last words. Nobody may be reading them.
@@ -42,7 +51,7 @@ const FAREWELL: Duration = Duration::from_millis(300);
 
 /// See the module.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Interrupt(Arc<State>);
+pub(super) struct Interrupt(Arc<Shared>);
 
 impl Interrupt {
     /// Begins to listen. Where that is impossible, a signal ends the program as always, which
@@ -71,15 +80,14 @@ impl Interrupt {
 
     fn arrived(&self, signal: i32, console: Console) {
         self.0.signal.store(signal, Ordering::SeqCst);
-        let phase = self.0.phase.lock().unwrap_or_else(PoisonError::into_inner);
-        if phase.changing {
-            return;
+        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        match state.phase {
+            Phase::Changing => return,
+            Phase::Asking => console.say(""),
+            Phase::Looking => {}
         }
-        if phase.asking {
-            console.say("");
-        }
-        if !phase.farewell.is_empty() {
-            let text = phase.farewell.clone();
+        if !state.farewell.is_empty() {
+            let text = state.farewell.clone();
             let (done, wait) = std::sync::mpsc::channel();
             let _ = std::thread::Builder::new().spawn(move || {
                 let _ = crate::report::to_stdout(&text);
@@ -87,7 +95,7 @@ impl Interrupt {
             });
             let _ = wait.recv_timeout(FAREWELL);
         }
-        console.error(match phase.changed {
+        console.error(match state.has_reported {
             true => "interrupted; what is said above was done",
             false => "interrupted; nothing was changed",
         });
@@ -106,37 +114,37 @@ impl Interrupt {
     /// From now on something is being changed: a signal does not end the program, which has to look
     /// for it.
     pub(super) fn begin_change(&self) {
-        self.phase(|phase| phase.changing = true);
+        self.set(|state| state.phase = Phase::Changing);
     }
 
     /// Nothing was changed after all.
     pub(super) fn nothing_changed(&self) {
-        self.phase(|phase| phase.changing = false);
+        self.set(|state| state.phase = Phase::Looking);
     }
 
     /// What was changed has been reported.
     pub(super) fn reported(&self) {
-        self.phase(|phase| {
-            phase.changed |= phase.changing;
-            phase.changing = false;
+        self.set(|state| {
+            state.has_reported |= state.phase == Phase::Changing;
+            state.phase = Phase::Looking;
         });
     }
 
     /// Calls `ask`, which waits for an answer.
     pub(super) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
-        self.phase(|phase| phase.asking = true);
+        self.set(|state| state.phase = Phase::Asking);
         let answer = ask();
-        self.phase(|phase| phase.asking = false);
+        self.set(|state| state.phase = Phase::Looking);
         answer
     }
 
     /// What standard output has to say at the end, should the end come early.
     pub(super) fn say_at_the_end(&self, text: String) {
-        self.phase(|phase| phase.farewell = text);
+        self.set(|state| state.farewell = text);
     }
 
-    fn phase(&self, change: impl FnOnce(&mut Phase)) {
-        change(&mut self.0.phase.lock().unwrap_or_else(PoisonError::into_inner));
+    fn set(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 

@@ -13,8 +13,9 @@ use indexmap::IndexSet;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::session::Session;
 use super::target_layouts::target_layouts;
-use super::{Session, container_files, failed, load_and_list, open_to_look};
+use super::{container_files, failed};
 use crate::cli::LsArgs;
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
@@ -30,10 +31,11 @@ use crate::plan::prune::passes;
 use crate::report::console::shown;
 use crate::report::list::{ImageLine, ListFormat, TreeLine, ids, render, template};
 use crate::report::write_to_stdout;
-use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Follow, Graph, NodeId};
+use crate::snapshot::names::{Name, meaning};
 use crate::snapshot::platform_manifests::PlatformManifest;
-use crate::snapshot::records::{Name, Record, RecordId, RecordKind, meaning};
+use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::snapshot::{Snapshot, View};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -130,11 +132,11 @@ impl Selection<'_> {
         path: &Path,
         lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
-        let layout = open_to_look(session, path)?;
+        let layout = session.open_to_look(path)?;
         if self.is_quiet() && self.filters.is_empty() && self.wanted.is_empty() {
             return self.list_ids(session, &layout, lines);
         }
-        let (stored, snapshot) = load_and_list(session, &layout, &[])?;
+        let (stored, snapshot) = session.read_and_list(&layout, &[])?;
         let wanted = match self.filters.need_configs() {
             true => Wanted::Labels,
             false => Wanted::Dates,
@@ -243,7 +245,7 @@ impl Selection<'_> {
         lines: Option<&mut Vec<ImageLine>>,
     ) -> anyhow::Result<u8> {
         let mut progress = session.console.progress("reading manifests");
-        let snapshot = Snapshot::load_kinds(layout, &mut |done| progress.update(done, None))?;
+        let snapshot = Snapshot::read_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
         let kind = |position: usize| {
             let id = snapshot.records.of_entry(position);
@@ -369,7 +371,7 @@ struct PlatformLists {
 }
 
 struct Listing<'a, M> {
-    snapshot: &'a Snapshot,
+    snapshot: &'a View,
     metadata: ImageMetadata<'a, M>,
     sizes: Sizes,
     present: Vec<bool>,
@@ -380,12 +382,7 @@ struct Listing<'a, M> {
 
 impl<'a, M> Listing<'a, M> {
     /// `stored` are the blobs that are there. A list that is not complete only shows less as present.
-    fn new(
-        layout: &'a Locked<M>,
-        snapshot: &'a Snapshot,
-        stored: Vec<Digest>,
-        wanted: Wanted,
-    ) -> Self {
+    fn new(layout: &'a Locked<M>, snapshot: &'a View, stored: Vec<Digest>, wanted: Wanted) -> Self {
         let graph = &snapshot.graph;
         let mut listing = Listing {
             platforms: RefCell::default(),

@@ -1,6 +1,5 @@
 //! `ocirm prune`.
 
-use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
@@ -8,16 +7,15 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::change::{Decide, Decision, Run, sharers_of_each};
+use super::session::{Session, span};
 use super::target_layouts::{TargetLayouts, target_layouts};
-use super::trash::dispose;
-use super::{
-    Decide, Decision, Run, Session, container_files, failed, load_and_list, sharers_of_each, span,
-};
+use super::{container_files, failed};
 use crate::cli::{OutputFormat, PruneArgs};
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
 use crate::error::{Error, ErrorKind};
-use crate::gc::{self, HardLinks, Live, SweepOptions};
+use crate::gc::{self, HardLinks, Live, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, RemovalId, Shared};
 use crate::plan::filter::{FilterUse, Filters, Pattern};
@@ -69,8 +67,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         trash: args.trash,
         trash_before: now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
         confirmed: None,
-        links: RefCell::default(),
-        links_after: RefCell::default(),
+        hard_links: HardLinks::default(),
     };
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
@@ -110,15 +107,13 @@ struct Prune {
     trash_before: Timestamp,
     confirmed: Option<Confirmed>,
     /// The names of files that went in layouts before this one.
-    links: RefCell<HardLinks>,
-    /// The same after this one, should it be done as decided.
-    links_after: RefCell<HardLinks>,
+    hard_links: HardLinks,
 }
 
 impl Prune {
     /// Prunes several layouts. One that fails does not stop the others.
     fn run_all(
-        &self,
+        mut self,
         session: &Session,
         found: &TargetLayouts,
         run: &Run<'_>,
@@ -136,10 +131,10 @@ impl Prune {
                 status = ErrorKind::Interrupted(signal).exit_status();
                 break;
             }
-            match run.run(session, path, self) {
-                Ok((decision, outcome)) => {
+            match run.run(session, path, &self) {
+                Ok((mut decision, outcome)) => {
+                    self.hard_links = std::mem::take(&mut decision.hard_links);
                     let (report, one) = run.report(session, &decision, outcome.as_ref());
-                    self.links.replace(self.links_after.take());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
                     if run.format == OutputFormat::Text {
@@ -171,7 +166,7 @@ impl Prune {
     /// Shows what would go and asks. No lock is held while somebody thinks about the answer; what
     /// is deleted afterwards is decided anew, and is at most what was shown.
     fn confirm(
-        &self,
+        &mut self,
         session: &Session,
         found: &TargetLayouts,
         run: &Run<'_>,
@@ -181,13 +176,13 @@ impl Prune {
         let (mut blobs, mut freed) = (0, 0_u64);
         for path in &found.layouts {
             let decided = self.decide_unlocked(session, path, run);
-            let decision = match decided {
+            let mut decision = match decided {
                 Ok(decision) => decision,
                 // It fails again, and is reported, when it is its turn.
                 Err(_) if found.several => continue,
                 Err(error) => return Err(error),
             };
-            self.links.replace(self.links_after.take());
+            self.hard_links = std::mem::take(&mut decision.hard_links);
             let report = decision.report(None, run.grace);
             let mut seen = ConfirmedLayout::default();
             if !report.is_empty() {
@@ -197,17 +192,17 @@ impl Prune {
                 console.say(report.text(console.is_verbose()).trim_end());
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
-                let removals = decision.disposal.expired.iter();
+                let removals = decision.trash.expired.iter();
                 seen.removals.extend(removals.map(|(id, _)| id.clone()));
                 let entries = decision.plan.edits.keys();
                 seen.entries
-                    .extend(entries.map(|at| decision.snapshot.index.entry_text(*at).to_owned()));
+                    .extend(entries.map(|at| decision.view.index.entry_text(*at).to_owned()));
                 let digests = decision.garbage.blobs.iter();
                 seen.blobs.extend(digests.map(|blob| blob.digest.clone()));
             }
             confirmed.insert(path.clone(), seen);
         }
-        self.links.take();
+        self.hard_links = HardLinks::default();
         let nothing = |seen: &ConfirmedLayout| {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
@@ -249,8 +244,8 @@ impl Decide for Prune {
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let (listed, snapshot) = load_and_list(session, layout, sharers)?;
-        snapshot.graph.refuse_damage()?;
+        let (listed, snapshot) = session.read_and_list(layout, sharers)?;
+        let trusted = snapshot.trusted()?;
         let listed = listed?;
         let uses = Uses::new(&snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
@@ -272,11 +267,11 @@ impl Decide for Prune {
                 &ImageMetadata::new(layout, &snapshot),
             );
             plan = draft.finish();
-            live = gc::mark(&snapshot, &plan);
+            live = gc::mark(trusted, &plan);
         });
-        let mut links = self.links.borrow().clone();
+        let mut hard_links = self.hard_links.clone();
         let mut garbage = gc::prune(
-            &snapshot,
+            trusted,
             &live,
             listed,
             layout,
@@ -285,24 +280,25 @@ impl Decide for Prune {
                 spare_after: self.spare_after,
                 confirmed: confirmed.map(|c| &c.blobs),
             },
-            &mut links,
+            &mut hard_links,
         )?;
-        self.links_after.replace(links);
-        let keep = Some(self.trash_before);
-        let mut disposal = dispose(layout, sharers, &mut garbage, self.trash, keep)?;
+        let options = TrashOptions {
+            moves_there: self.trash,
+            expire_before: Some(self.trash_before),
+        };
+        let mut trash = TrashUse::decide(layout, sharers, &mut garbage, options)?;
         if let Some(confirmed) = confirmed {
-            disposal
+            trash
                 .expired
                 .retain(|(id, _)| confirmed.removals.contains(id));
         }
         Ok(Decision {
-            snapshot,
+            view: snapshot.into_view(),
             plan,
             live: Some(live),
             garbage,
-            new_blobs: Vec::new(),
-            rewritten: Vec::new(),
-            disposal,
+            trash,
+            hard_links,
         })
     }
 }

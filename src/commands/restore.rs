@@ -1,18 +1,20 @@
 //! `ocirm restore`.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 
+use super::session::Session;
 use super::target_layouts::target_layout;
-use super::trash::removed;
-use super::{ATTEMPTS, PAUSE, Session, open_to_change};
 use crate::cli::{OutputFormat, RestoreArgs};
-use crate::commit::{self, Restore, Restored};
-use crate::error::{Error, ErrorKind};
+use crate::commit::{self, Attempt, Restore, Restored};
+use crate::error::ErrorKind;
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::restore::RestoreReport;
 use crate::report::to_stdout;
-use crate::snapshot::Snapshot;
+use crate::snapshot::trashed::removals;
+use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
@@ -39,7 +41,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
 }
 
 struct Decision {
-    current: Snapshot,
+    current: Snapshot<Whole>,
     trash: Trash,
     restoration: Restoration,
     files: Vec<RootEdit>,
@@ -53,8 +55,8 @@ impl Decision {
         references: &[String],
     ) -> anyhow::Result<Decision> {
         let trash = layout.trash()?;
-        let current = session.load_with(layout, &[], &trash)?;
-        let removals = removed(layout, &trash);
+        let current = session.read(layout, &[], &trash)?;
+        let removals = removals(layout, &trash);
         let is_stored = |digest: &Digest| matches!(layout.stat_blob(digest), Ok(Some(_)));
         let restoration = restore(&current, &trash, &removals, references, &is_stored);
         let missing = restoration.missing.iter();
@@ -139,17 +141,19 @@ fn undone_files<M>(
 
 fn carry_out(
     session: &Session,
-    path: &std::path::Path,
+    path: &Path,
     references: &[String],
 ) -> anyhow::Result<RestoreReport> {
-    let mut layout = open_to_change(session, path)?;
-    for attempt in 1..=ATTEMPTS {
+    let layout = session.open_to_change(path)?;
+    let hint =
+        "the blobs are back and index.json is as it was; try again when that program is done";
+    let stop = || session.interrupt.signal().is_some();
+    commit::repeat(layout, hint, &mut |layout| {
         let decision = Decision::new(session, &layout, references)?;
         let mut report = decision.report(&layout, false, Vec::new());
         if decision.restoration.is_empty() {
-            return Ok(report);
+            return Ok(Attempt::Done(report));
         }
-        session.interrupt.begin_change();
         let change = Restore {
             old_index: decision.current.index.bytes(),
             new_index: decision.new_index(),
@@ -158,22 +162,20 @@ fn carry_out(
             blobs: &decision.restoration.blobs,
             records: &decision.restoration.records,
         };
-        match session.locking(|options| commit::restore(layout, &change, options))? {
-            Restored::IndexChanged(again) => {
-                session.interrupt.reported();
-                layout = again;
-            }
-            Restored::Done(failures) => {
+        // From here to the report: between two attempts blobs are back that no entry leads to.
+        session.interrupt.begin_change();
+        let attempt =
+            session.locking(|options| commit::restore(layout, &change, options, &stop))?;
+        Ok(match attempt {
+            Attempt::IndexChanged(layout) => Attempt::IndexChanged(layout),
+            Attempt::Done(Restored::Done(failures)) => {
                 report.failed(failures);
-                return Ok(report);
+                Attempt::Done(report)
             }
-        }
-        std::thread::sleep(PAUSE * attempt);
-    }
-    Err(Error::new(
-        ErrorKind::Failed,
-        "index.json was changed by another program each time it was to be replaced",
-    )
-    .hint("the blobs are back and index.json is as it was; try again when that program is done")
-    .into())
+            Attempt::Done(Restored::Stopped { back, left }) => {
+                report.stopped(back, left);
+                Attempt::Done(report)
+            }
+        })
+    })
 }

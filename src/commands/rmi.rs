@@ -2,24 +2,20 @@
 
 use anyhow::Context as _;
 
+use super::change::{Decide, Decision, Run};
+use super::container_files;
+use super::session::Session;
 use super::target_layouts::target_layout;
-use super::trash::dispose;
-use super::{Decide, Decision, Run, Session, container_files};
 use crate::cli::RmiArgs;
 use crate::containers::in_use::Uses;
 use crate::containers::parse::Container;
 use crate::error::Error;
-use crate::gc::{self, Garbage};
+use crate::gc::{self, Garbage, HardLinks, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
-use crate::layout::{Locked, Shared};
-use crate::plan::rewrite_index;
-use crate::plan::rewrite_index::NewBlob;
+use crate::layout::{Locked, Shared, Trash};
+use crate::plan::Draft;
 use crate::plan::rmi::RmiOptions;
-use crate::plan::{Draft, Plan};
-use crate::report::change::Rewritten;
-use crate::snapshot::Snapshot;
-use crate::snapshot::graph::MAX_DOCUMENT_BYTES;
-use crate::value::digest::Digest;
+use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
 use crate::value::platform;
 use crate::value::platform::Platform;
 
@@ -68,8 +64,8 @@ impl Decide for Rmi {
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let snapshot = session.load(layout, sharers)?;
-        snapshot.graph.refuse_damage()?;
+        let snapshot = session.read(layout, sharers, &Trash::default())?;
+        let trusted = snapshot.trusted()?;
         let metadata = ImageMetadata::new(layout, &snapshot);
         let uses = Uses::new(&snapshot, &self.containers);
         let mut draft = Draft::with_uses(&snapshot, &uses);
@@ -78,56 +74,32 @@ impl Decide for Rmi {
                 metadata.config_of(manifest)
             });
         }
-        let mut plan = draft.finish();
-        let (new_blobs, rewritten) = rewrite(layout, &snapshot, &mut plan)?;
-        let live = gc::mark(&snapshot, &plan);
-        let mut garbage = if plan.is_empty() {
-            Garbage::default()
-        } else {
-            gc::rmi(&snapshot, &live, layout)?
+        let plan = draft.finish_with(&mut |digest| {
+            layout
+                .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
+                .with_context(|| format!("the index {digest} is gone"))
+        })?;
+        let live = gc::mark(trusted, &plan);
+        let mut garbage = match plan.is_empty() {
+            true => Garbage::default(),
+            false => gc::rmi(trusted, &live, layout)?,
         };
         // A new index can be one that the layout had and that nothing else needs.
         garbage
             .blobs
-            .retain(|blob| !new_blobs.iter().any(|new| new.digest == blob.digest));
-        let disposal = dispose(layout, sharers, &mut garbage, self.trash, None)?;
+            .retain(|blob| !plan.new_blobs().any(|new| new.digest == blob.digest));
+        let options = TrashOptions {
+            moves_there: self.trash,
+            expire_before: None,
+        };
+        let trash = TrashUse::decide(layout, sharers, &mut garbage, options)?;
         Ok(Decision {
-            snapshot,
+            view: snapshot.into_view(),
             plan,
             live: Some(live),
             garbage,
-            new_blobs,
-            rewritten,
-            disposal,
+            trash,
+            hard_links: HardLinks::default(),
         })
     }
-}
-
-/// Makes the new indexes of a plan and points their names to them.
-fn rewrite<M>(
-    layout: &Locked<M>,
-    snapshot: &Snapshot,
-    plan: &mut Plan,
-) -> anyhow::Result<(Vec<NewBlob>, Vec<Rewritten>)> {
-    let graph = &snapshot.graph;
-    let mut read = |digest: &Digest| {
-        layout
-            .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
-            .with_context(|| format!("the index {digest} is gone"))
-    };
-    let (mut new_blobs, mut rewritten) = (Vec::new(), Vec::new());
-    for rewrite in plan.rewrites.clone() {
-        let blobs = rewrite_index::without(graph, rewrite.image, &rewrite.removed, &mut read)?;
-        let Some(top) = blobs.last() else {
-            continue;
-        };
-        rewritten.push(Rewritten {
-            name: snapshot.records.record(rewrite.record).shown(graph),
-            from: graph.digest(rewrite.image).clone(),
-            to: top.digest.clone(),
-        });
-        plan.retarget(snapshot, &rewrite, &top.digest, top.bytes.len() as u64);
-        new_blobs.extend(blobs);
-    }
-    Ok((new_blobs, rewritten))
 }

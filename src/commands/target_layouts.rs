@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::Session;
+use super::session::Session;
 use crate::error::{Error, ErrorKind};
 use crate::layout::discover;
 use crate::value::digest::Digest;

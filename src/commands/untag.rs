@@ -1,10 +1,10 @@
 //! `ocirm untag`.
 
+use super::change::{Decide, Decision, Run};
+use super::session::Session;
 use super::target_layouts::target_layout;
-use super::trash::Disposal;
-use super::{Decide, Decision, Run, Session};
 use crate::cli::UntagArgs;
-use crate::gc::Garbage;
+use crate::gc::{Garbage, HardLinks, TrashUse};
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::snapshot::Snapshot;
@@ -35,20 +35,19 @@ impl Decide for Untag {
         _: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         // No blob is in question, so none is read: a name can be taken from a damaged layout.
-        let snapshot = Snapshot::load_names(layout)?;
+        let snapshot = Snapshot::read_names(layout)?;
         let mut draft = Draft::new(&snapshot);
         for reference in &self.references {
             draft.untag(reference);
         }
         let plan = draft.finish();
         Ok(Decision {
-            snapshot,
+            view: snapshot.into_view(),
             plan,
             live: None,
             garbage: Garbage::default(),
-            new_blobs: Vec::new(),
-            rewritten: Vec::new(),
-            disposal: Disposal::default(),
+            trash: TrashUse::default(),
+            hard_links: HardLinks::default(),
         })
     }
 }

@@ -5,17 +5,17 @@ use std::collections::HashMap;
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::session::Session;
 use super::target_layouts::target_layout;
-use super::{Session, open_to_look};
 use crate::cli::{OutputFormat, WhyArgs};
 use crate::error::{Error, ErrorKind};
 use crate::inspect::check::word;
-use crate::layout::{Locked, Shared};
+use crate::layout::{Locked, Shared, Trash};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
 use crate::report::to_stdout;
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::Record;
 use crate::value::digest::Digest;
@@ -23,8 +23,8 @@ use crate::value::reference::{Argument, parse_argument};
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references)?;
-    let layout = open_to_look(session, &path)?;
-    let snapshot = session.load(&layout, &[])?;
+    let layout = session.open_to_look(&path)?;
+    let snapshot = session.read(&layout, &[], &Trash::default())?;
     let mut status = 0;
     for text in &references {
         match explain(&layout, &snapshot, text) {
@@ -50,7 +50,7 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     Ok(status)
 }
 
-fn explain(layout: &Locked<Shared>, snapshot: &Snapshot, text: &str) -> anyhow::Result<WhyReport> {
+fn explain(layout: &Locked<Shared>, snapshot: &View, text: &str) -> anyhow::Result<WhyReport> {
     let graph = &snapshot.graph;
     let digest = match parse_argument(text) {
         Ok(Argument::Digest(digest)) => Some(digest),
@@ -92,7 +92,7 @@ fn explain(layout: &Locked<Shared>, snapshot: &Snapshot, text: &str) -> anyhow::
 }
 
 /// For each entry that leads to a blob the shortest way there.
-fn ways(snapshot: &Snapshot, node: NodeId) -> Vec<Way> {
+fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
     let graph = &snapshot.graph;
     let next = graph.ways_to(node);
     let step = |node: NodeId, how| Step {
@@ -150,7 +150,7 @@ fn ways(snapshot: &Snapshot, node: NodeId) -> Vec<Way> {
 }
 
 /// The image that a child or referrer lives and dies with: the first that holds its subject, or it.
-fn owner(snapshot: &Snapshot, record: &Record) -> Option<String> {
+fn owner(snapshot: &View, record: &Record) -> Option<String> {
     if !record.kind.is_dependent() {
         return None;
     }

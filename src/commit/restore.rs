@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
+use super::Attempt;
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, RemovalId, RestoredBlob, RootEdit, Trash,
 };
@@ -33,13 +34,20 @@ pub struct Restore<'a> {
 /// What became of it.
 #[derive(Debug)]
 pub enum Restored {
-    /// Somebody changed index.json first. The blobs are back; decide again.
-    IndexChanged(Locked<Exclusive>),
     /// Done, apart from records that could not be written.
     Done(Vec<String>),
+    /// Somebody wanted this to stop: so many blobs are back, so many are not, and index.json is as it
+    /// was.
+    Stopped {
+        /// Blobs that are back in the layout.
+        back: usize,
+        /// Blobs that still lie in the trash.
+        left: usize,
+    },
 }
 
-/// Moves blobs back into the layout, durably. The value are those that came.
+/// Moves blobs back into the layout, durably, until all are there or somebody wants this to stop. The
+/// value tells how many were tried, and how many came.
 ///
 /// # Errors
 /// One that could not be moved; those before it are back.
@@ -47,22 +55,34 @@ pub fn restore_blobs<'d>(
     layout: &Locked<Exclusive>,
     trash: &Trash,
     blobs: impl IntoIterator<Item = &'d Digest>,
-) -> anyhow::Result<Vec<&'d Digest>> {
-    let mut back = Vec::new();
+    stop: &dyn Fn() -> bool,
+) -> anyhow::Result<RestoredBlobs> {
+    let mut restored = RestoredBlobs::default();
     for digest in blobs {
+        if stop() {
+            break;
+        }
         let moved = layout
             .restore_blob(trash, digest)
             .with_context(|| format!("cannot bring back the blob {digest}"))?;
-        if moved == RestoredBlob::Done {
-            back.push(digest);
-        }
+        restored.tried += 1;
+        restored.moved += usize::from(moved == RestoredBlob::Done);
     }
-    if !back.is_empty() {
+    if restored.moved > 0 {
         layout
             .sync_blobs()
             .context("cannot sync the directories of the blobs")?;
     }
-    Ok(back)
+    Ok(restored)
+}
+
+/// How many blobs came back.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RestoredBlobs {
+    /// Those that are in the layout now, some because they were there before.
+    pub tried: usize,
+    /// Those that left the trash.
+    pub moved: usize,
 }
 
 /// Brings everything back.
@@ -74,13 +94,20 @@ pub fn restore(
     layout: Locked<Exclusive>,
     change: &Restore<'_>,
     options: &LockOptions<'_>,
-) -> anyhow::Result<Restored> {
+    stop: &dyn Fn() -> bool,
+) -> anyhow::Result<Attempt<Restored>> {
     layout.refuse_odd_index()?;
-    restore_blobs(&layout, change.trash, change.blobs)?;
+    let blobs = restore_blobs(&layout, change.trash, change.blobs, stop)?;
+    if stop() {
+        return Ok(Attempt::Done(Restored::Stopped {
+            back: blobs.tried,
+            left: change.blobs.len() - blobs.tried,
+        }));
+    }
     let new = change.new_index.as_deref().map(str::as_bytes);
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     if written == IndexWrite::ChangedMeanwhile {
-        return Ok(Restored::IndexChanged(layout));
+        return Ok(Attempt::IndexChanged(layout));
     }
     let mut failures = Vec::new();
     for (id, record) in change.records {
@@ -97,5 +124,5 @@ pub fn restore(
             failures.push(format!("{error:#}"));
         }
     }
-    Ok(Restored::Done(failures))
+    Ok(Attempt::Done(Restored::Done(failures)))
 }

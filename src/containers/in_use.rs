@@ -9,7 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::parse::Container;
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::reference::Reference;
 
@@ -32,7 +32,7 @@ impl<'a> Uses<'a> {
     }
 
     /// Finds the images of the containers.
-    pub fn new(snapshot: &Snapshot, containers: &'a [Container]) -> Uses<'a> {
+    pub fn new(snapshot: &View, containers: &'a [Container]) -> Uses<'a> {
         let mut uses = Uses::none();
         if containers.is_empty() {
             return uses;
@@ -57,7 +57,7 @@ impl<'a> Uses<'a> {
     }
 
     /// Matches by digests; the answer says which containers were found.
-    fn match_ids(&mut self, snapshot: &Snapshot, containers: &'a [Container]) -> HashSet<usize> {
+    fn match_ids(&mut self, snapshot: &View, containers: &'a [Container]) -> HashSet<usize> {
         let graph = &snapshot.graph;
         let mut wanted: HashMap<NodeId, Vec<usize>> = HashMap::new();
         let mut prefixes = Vec::new();
@@ -139,7 +139,7 @@ impl<'a> Uses<'a> {
 }
 
 /// The images that a reference or a digest means, if any does.
-fn named(snapshot: &Snapshot, text: &str) -> Vec<NodeId> {
+fn named(snapshot: &View, text: &str) -> Vec<NodeId> {
     let records = &snapshot.records;
     if let Some(node) = text.parse().ok().and_then(|d| snapshot.graph.find(&d)) {
         return vec![node];

@@ -11,8 +11,9 @@ use crate::error::Error;
 use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::Snapshot;
-use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
+use crate::snapshot::graph::{Graph, NodeId, NodeKind};
+use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::{Trusted, View};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -58,6 +59,18 @@ pub struct GarbageBlob {
     pub destination: Destination,
     /// When it goes.
     pub rank: DeletionRank,
+    /// What became of it.
+    pub fate: Fate,
+}
+
+/// What became of a blob that was to go.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Fate {
+    /// It still lies where it was: nothing was done yet, or it was left.
+    #[default]
+    Stays,
+    /// It left the layout.
+    Gone,
 }
 
 /// When garbage goes: lower turns first. What has the same turn goes in any order.
@@ -124,7 +137,7 @@ impl Garbage {
 
     /// Sends blobs to the trash: all, or those that something in there needs and that it does not
     /// have itself.
-    pub fn into_trash(
+    pub fn send_to_trash(
         &mut self,
         all: bool,
         needed: &HashMap<Digest, RemovalId>,
@@ -140,6 +153,12 @@ impl Garbage {
             };
             blob.frees = 0;
         }
+    }
+
+    /// Whether anything goes to the trash.
+    pub fn uses_trash(&self) -> bool {
+        let mut blobs = self.blobs.iter();
+        blobs.any(|blob| blob.destination != Destination::Away)
     }
 
     fn add(&mut self, stored: &impl Stored, blob: Candidate) {
@@ -171,6 +190,7 @@ impl Garbage {
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
             destination: Destination::Away,
+            fate: Fate::Stays,
             rank: match kind.is_document() {
                 true => DeletionRank::FIRST,
                 false => DeletionRank::CONTENT,
@@ -184,7 +204,7 @@ impl Garbage {
     }
 
     /// Puts the blobs into the order of deletion, that of their turns.
-    fn finish(mut self, snapshot: &Snapshot, links: &HardLinks) -> Garbage {
+    fn finish(mut self, snapshot: &View, links: &HardLinks) -> Garbage {
         let last: HashSet<&Digest> = links
             .0
             .values()
@@ -403,7 +423,7 @@ impl Share {
 ///
 /// # Errors
 /// A blob that cannot be looked at.
-pub fn rmi(snapshot: &Snapshot, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
+pub fn rmi(snapshot: Trusted<'_>, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
     let mut links = HardLinks::default();
     let graph = &snapshot.graph;
@@ -412,7 +432,7 @@ pub fn rmi(snapshot: &Snapshot, live: &Live, stored: &impl Stored) -> anyhow::Re
         links.count(&blob.digest, &blob.stat);
         garbage.add(stored, blob);
     })?;
-    Ok(garbage.finish(snapshot, &links))
+    Ok(garbage.finish(&snapshot, &links))
 }
 
 /// What `prune` was told about blobs.
@@ -435,7 +455,7 @@ pub struct SweepOptions<'a> {
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
 /// look like garbage; or a blob that cannot be looked at.
 pub fn prune(
-    snapshot: &Snapshot,
+    snapshot: Trusted<'_>,
     live: &Live,
     listed: Listed,
     stored: &impl Stored,
@@ -486,7 +506,7 @@ pub fn prune(
             stat,
         });
     }
-    Ok(garbage.finish(snapshot, links))
+    Ok(garbage.finish(&snapshot, links))
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.
@@ -511,6 +531,8 @@ mod tests {
     use super::*;
     use crate::oci::index::Index;
     use crate::plan::Draft;
+    use crate::snapshot::load::tests::whole;
+    use crate::snapshot::{Snapshot, Whole};
     use crate::value::digest::Algorithm;
 
     /// A layout in memory: bytes, age in seconds, links.
@@ -534,7 +556,7 @@ mod tests {
             digest
         }
 
-        fn snapshot(&self, index: &str) -> Snapshot {
+        fn snapshot(&self, index: &str) -> Snapshot<Whole> {
             let index = Index::parse(index.as_bytes().to_vec()).unwrap();
             let graph = Graph::walk(
                 index.entries(),
@@ -546,7 +568,7 @@ mod tests {
                 },
                 &mut |_| (),
             );
-            Snapshot::new(index, graph, Default::default())
+            whole(index, graph)
         }
     }
 
@@ -581,20 +603,17 @@ mod tests {
     fn swept(disk: &Disk, index: &str, options: &SweepOptions<'_>) -> anyhow::Result<Garbage> {
         let snapshot = disk.snapshot(index);
         let plan = Draft::new(&snapshot).finish();
-        let live = mark_(&snapshot, &plan);
+        let trusted = snapshot.trusted().unwrap();
+        let live = super::super::mark(trusted, &plan);
         let listed = Listed::new(&snapshot.graph, disk, disk.list(), || ());
         prune(
-            &snapshot,
+            trusted,
             &live,
             listed,
             disk,
             options,
             &mut HardLinks::default(),
         )
-    }
-
-    fn mark_(snapshot: &Snapshot, plan: &crate::plan::Plan) -> Live {
-        super::super::mark(snapshot, plan)
     }
 
     fn manifest(layer: &Digest) -> String {

@@ -13,15 +13,15 @@
 //!
 //! Never garbage: a file whose name is no digest, a blob of an unknown algorithm, a directory that
 //! other layouts may share, and anything at all when a document could not be read
-//! ([`crate::snapshot::graph::Graph::refuse_damage`]).
+//! ([`crate::snapshot::Trusted`]).
 
 mod garbage;
 mod mark;
 mod trash;
 
 pub use garbage::{
-    DeletionRank, Destination, Garbage, GarbageBlob, HardLinks, Listed, MaybeShared, Stored,
+    DeletionRank, Destination, Fate, Garbage, GarbageBlob, HardLinks, Listed, MaybeShared, Stored,
     SweepOptions, TooYoung, prune, rmi,
 };
-pub use mark::{Live, mark};
-pub use trash::{needed_by_trash, reappeared};
+pub use mark::{Live, mark, mark_all};
+pub use trash::{TrashOptions, TrashUse, reappeared};

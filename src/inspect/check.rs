@@ -4,7 +4,7 @@
 //! is there and is not what its descriptor promises.
 
 use crate::layout::{BlobError, Locked};
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::digest::Digest;
 
@@ -48,7 +48,7 @@ impl Findings {
 /// A directory that cannot be listed.
 pub fn check<M>(
     layout: &Locked<M>,
-    snapshot: &Snapshot,
+    snapshot: &View,
     digests: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Findings> {
@@ -123,7 +123,7 @@ fn is_temporary(path: &str) -> bool {
 }
 
 /// The words for a kind of blob whose kind nobody said.
-pub fn word(snapshot: &Snapshot, node: NodeId) -> &'static str {
+pub fn word(snapshot: &View, node: NodeId) -> &'static str {
     match snapshot.graph.kind(node) {
         NodeKind::Blob if snapshot.graph.is_unread_document(node) => "manifest",
         kind => kind.word(),

@@ -11,11 +11,12 @@ use jiff::Timestamp;
 
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
-use crate::snapshot::Snapshot;
-use crate::snapshot::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
+use crate::snapshot::View;
+use crate::snapshot::graph::{Graph, NodeId, NodeKind};
 use crate::snapshot::platform_manifests::{PlatformManifest, config_node, platform_manifests};
 use crate::snapshot::records::{Record, RecordId};
 use crate::snapshot::removed_parts::Parts;
+use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;
@@ -29,7 +30,7 @@ const CONFIGS_AT_ONCE: usize = 4096;
 /// Answers questions about images of one layout; configs are read once.
 pub struct ImageMetadata<'a, M> {
     layout: &'a Locked<M>,
-    snapshot: &'a Snapshot,
+    snapshot: &'a View,
     host: Platform,
     configs: RefCell<Configs>,
     offers: RefCell<Offers<'a>>,
@@ -92,7 +93,7 @@ pub struct PlatformManifests {
 
 impl<'a, M> ImageMetadata<'a, M> {
     /// Nothing is read yet.
-    pub fn new(layout: &'a Locked<M>, snapshot: &'a Snapshot) -> ImageMetadata<'a, M> {
+    pub fn new(layout: &'a Locked<M>, snapshot: &'a View) -> ImageMetadata<'a, M> {
         ImageMetadata {
             layout,
             snapshot,

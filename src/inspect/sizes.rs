@@ -5,7 +5,7 @@ use std::ops::Index;
 
 use foldhash::fast::RandomState;
 
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::RecordId;
 
@@ -44,7 +44,7 @@ const NOBODY: Owner = 0;
 const SEVERAL: Owner = u32::MAX;
 
 /// The usage of each image of the table. `present` says for each node whether the layout has it.
-pub fn sizes(snapshot: &Snapshot, present: &[bool]) -> Sizes {
+pub fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
     let graph = &snapshot.graph;
     let mut numbers = vec![NOBODY; graph.len()];
     // The first is nobody's.
@@ -90,7 +90,7 @@ pub fn sizes(snapshot: &Snapshot, present: &[bool]) -> Sizes {
 
 /// Colours every node with the number of the image it belongs to. A node changes its colour at most
 /// twice, from nobody's to one image's to several's, so the cost is that of the graph.
-fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
+fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
     let graph = &snapshot.graph;
     let mut followers: HashMap<NodeId, Vec<RecordId>, RandomState> = HashMap::default();
     for (id, record) in snapshot.records.iter() {
@@ -137,7 +137,8 @@ fn owners(snapshot: &Snapshot, numbers: &[u32]) -> Vec<Owner> {
 mod tests {
     use super::*;
     use crate::oci::index::Index;
-    use crate::snapshot::graph::tests::Store;
+    use crate::snapshot::load::tests::whole;
+    use crate::snapshot::walk::tests::Store;
 
     #[test]
     fn unique_bytes_are_those_that_no_other_image_has() {
@@ -154,7 +155,7 @@ mod tests {
         )
         .unwrap();
         let graph = store.graph(index.entries());
-        let snapshot = Snapshot::new(index, graph, Default::default());
+        let snapshot = whole(index, graph);
         // Layers have no size in their descriptors here, so only documents count.
         let sizes = sizes(&snapshot, &vec![true; snapshot.graph.len()]);
         let bytes = |digest| store.0[digest].len() as u64;

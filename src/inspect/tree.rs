@@ -7,7 +7,7 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::snapshot::platform_manifests::{ConfigOf, config_node};
 use crate::snapshot::records::RecordKind;
@@ -42,7 +42,7 @@ struct Shown {
 
 /// What refers to what in one layout; made once for all images.
 pub struct Trees<'a> {
-    snapshot: &'a Snapshot,
+    snapshot: &'a View,
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
     listed_attestations: HashSet<NodeId>,
@@ -50,7 +50,7 @@ pub struct Trees<'a> {
 
 impl<'a> Trees<'a> {
     /// Finds all referrers.
-    pub fn new(snapshot: &'a Snapshot, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
+    pub fn new(snapshot: &'a View, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
         let graph = &snapshot.graph;
         let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut known = HashSet::new();

@@ -128,6 +128,12 @@ impl Trash {
         &self.removals
     }
 
+    /// The blobs that lie with a removal.
+    pub fn blobs_of(&self, id: &RemovalId) -> &[Digest] {
+        let removal = self.removals.iter().find(|removal| removal.id == *id);
+        removal.map_or(&[], |removal| &removal.blobs)
+    }
+
     /// Whether there is nothing.
     pub fn is_empty(&self) -> bool {
         self.removals.is_empty()

@@ -6,7 +6,8 @@
 
 use std::collections::BTreeSet;
 
-use super::{Draft, Note, Refusal, RefusalClass};
+use super::draft::Draft;
+use super::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::RecordId;
 use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
@@ -112,7 +113,7 @@ impl Draft<'_> {
     fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
         let entries: Vec<usize> = self
             .records()
-            .entries_with_tag(self.snapshot.index.entries(), argument)
+            .entries_with_tag(self.view.index.entries(), argument)
             .iter()
             .copied()
             .filter(|position| {
@@ -132,7 +133,7 @@ impl Draft<'_> {
     }
 
     fn of_text(&self, text: &str) -> Vec<RecordId> {
-        let entries = self.snapshot.index.entries();
+        let entries = self.view.index.entries();
         self.records().of_text(entries, text)
     }
 

@@ -7,10 +7,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::draft::Draft;
 use super::filter::Filters;
 use super::metadata::Metadata;
+use super::plan::{Action, Note};
 use super::retention::Retention;
-use super::{Action, Draft, Note};
 use crate::snapshot::records::{Record, RecordId, RecordKind};
 
 /// What `prune` was told.
@@ -65,7 +66,7 @@ impl Draft<'_> {
                 && !record
                     .entries
                     .iter()
-                    .all(|at| confirmed.contains(self.snapshot.index.entry_text(*at)))
+                    .all(|at| confirmed.contains(self.view.index.entry_text(*at)))
             {
                 continue;
             }

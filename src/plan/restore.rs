@@ -6,30 +6,19 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::{Draft, Refusal, RefusalClass};
+use super::draft::Draft;
+use super::plan::{Refusal, RefusalClass};
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
 use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::reachability::{Reachability, Start};
 use crate::snapshot::removed_parts::RemovedParts;
 use crate::snapshot::removed_parts::removed_parts;
+use crate::snapshot::trashed::TrashedRemoval;
 use crate::value::digest::Digest;
 use crate::words::quoted;
-
-/// A removal in the trash, understood.
-#[derive(Clone, Debug)]
-pub struct Removed {
-    /// Its name.
-    pub id: RemovalId,
-    /// What it took away.
-    pub record: TrashRecord,
-    /// What the entries that it took away lead to.
-    pub snapshot: Snapshot,
-    /// The blobs that lie with it.
-    pub blobs: HashSet<Digest>,
-}
 
 /// What comes back.
 #[derive(Clone, Debug, Default)]
@@ -60,10 +49,10 @@ impl Restoration {
 }
 
 struct Choice<'a> {
-    current: &'a Snapshot,
+    current: &'a View,
     trash: &'a Trash,
     /// Oldest first.
-    removals: &'a [Removed],
+    removals: &'a [TrashedRemoval],
     /// Rows that were chosen, by removal and row, oldest first.
     rows: BTreeSet<(usize, usize)>,
     /// Blobs that were chosen themselves.
@@ -77,9 +66,9 @@ struct Choice<'a> {
 /// `current` are the contents of the layout as if the trash were part of it, `removals` are in the
 /// order of time, and `is_stored` tells whether the layout has a blob.
 pub fn restore(
-    current: &Snapshot,
+    current: &View,
     trash: &Trash,
-    removals: &[Removed],
+    removals: &[TrashedRemoval],
     arguments: &[String],
     is_stored: &dyn Fn(&Digest) -> bool,
 ) -> Restoration {
@@ -142,7 +131,7 @@ impl Choice<'_> {
         if let Ok(found) = Draft::new(self.current).look_up(argument) {
             let digest = self.current.graph.digest(found.target);
             let text = digest.to_string();
-            let lost_something = |removed: &Removed| {
+            let lost_something = |removed: &TrashedRemoval| {
                 let mut images = removed.record.removed_parts.iter();
                 images.any(|lost| lost.image == text)
             };
@@ -305,7 +294,7 @@ impl Choice<'_> {
     }
 }
 
-fn targets(removed: &Removed, rows: &[usize]) -> Vec<NodeId> {
+fn targets(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
     let records = &removed.snapshot.records;
     let ids = rows.iter().filter_map(|row| records.of_entry(*row));
     ids.map(|id| records.record(id).target).collect()
@@ -331,7 +320,7 @@ struct Listed<'a> {
 }
 
 impl<'a> List<'a> {
-    fn new(current: &'a Snapshot) -> List<'a> {
+    fn new(current: &'a View) -> List<'a> {
         let mut list = List {
             entries: Vec::new(),
             order: Vec::new(),
@@ -372,7 +361,7 @@ impl<'a> List<'a> {
     /// Brings one row back. The value is its image, `None` if a name leads elsewhere by now.
     fn restore(
         &mut self,
-        removed: &'a Removed,
+        removed: &'a TrashedRemoval,
         row: usize,
         restoration: &mut Restoration,
     ) -> Option<NodeId> {
@@ -473,7 +462,7 @@ impl<'a> List<'a> {
 }
 
 /// The rows of a removal that went with images because they belong to them.
-fn belongings(snapshot: &Snapshot, images: &[NodeId]) -> HashSet<usize> {
+fn belongings(snapshot: &View, images: &[NodeId]) -> HashSet<usize> {
     let graph = &snapshot.graph;
     let mut reach = Reachability::new(graph);
     for image in images {

@@ -9,11 +9,13 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
+use super::draft::{Draft, Standing};
 use super::filter::Pattern;
 use super::metadata::Metadata;
-use super::{Draft, KeptImage, Standing};
+use super::plan::KeptImage;
 use crate::snapshot::graph::{Link, NodeId};
-use crate::snapshot::records::{Name, Record, RecordId, RecordKind, meaning};
+use crate::snapshot::names::{Name, meaning};
+use crate::snapshot::records::{Record, RecordId, RecordKind};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -41,7 +43,8 @@ impl Draft<'_> {
         // of an image in use, the last one stays.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
         for (id, record) in self.records().iter() {
-            let counts = self.states[id.index()] != Standing::Gone && !record.kind.is_dependent();
+            let counts =
+                self.standings[id.index()] != Standing::Gone && !record.kind.is_dependent();
             left[record.target.index()] += usize::from(counts);
         }
         let mut going = Vec::with_capacity(candidates.len());

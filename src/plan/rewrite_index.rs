@@ -147,7 +147,7 @@ fn digest_of(descriptor: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::graph::tests::{Store, entry};
+    use crate::snapshot::walk::tests::{Store, entry};
 
     #[test]
     fn a_rewritten_index_lacks_the_elements_and_differs_in_nothing_else() {

@@ -5,12 +5,14 @@
 //! when it has names that do not go together. Images that Docker's classic builder left as dangling
 //! parents go with their last child.
 
+use super::draft::Draft;
 use super::names_together::{Compared, names_together};
-use super::{Action, Draft, Refusal, RefusalClass};
+use super::plan::{Action, Refusal, RefusalClass};
 use crate::containers::parse::Container;
 use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::names::Name;
 use crate::snapshot::platform_manifests::ConfigOf;
-use crate::snapshot::records::{Name, RecordId, RecordKind};
+use crate::snapshot::records::{RecordId, RecordKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;

@@ -5,12 +5,14 @@
 //! attests or refers to it, and the blobs that nothing else reaches. Unlike in Docker, a manifest
 //! that another image needs stays, and the report says who needs it.
 
+use super::draft::{Draft, RemovedPlatform};
+use super::plan::{Action, Note, Refusal, RefusalClass, Rewrite};
 use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
-use super::{Action, Draft, Note, Refusal, RefusalClass, RemovedPlatform, Rewrite};
 use crate::snapshot::graph::NodeId;
+use crate::snapshot::names::Name;
 use crate::snapshot::platform_manifests::{ConfigOf, PlatformManifest, platform_manifests};
-use crate::snapshot::records::{Name, RecordId};
+use crate::snapshot::records::RecordId;
 use crate::snapshot::removed_parts::Parts;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -128,6 +130,7 @@ impl Draft<'_> {
                 image,
                 parts: remaining_parts(self.graph(), image, &removed),
                 removed,
+                blobs: Vec::new(),
             });
         }
         Ok(())
@@ -231,7 +234,7 @@ impl Draft<'_> {
         let declared = set
             .iter()
             .flat_map(|id| &self.record(*id).entries)
-            .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
+            .find_map(|at| self.view.index.entries()[*at].platform.as_deref());
         platform_manifests(self.graph(), image, declared, &gone, config_of)
     }
 

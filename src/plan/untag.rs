@@ -3,7 +3,8 @@
 //! It takes exactly the names that are given, deletes no blob and looks at no other name. When the
 //! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
 
-use super::{Action, Draft, Refusal, RefusalClass};
+use super::draft::Draft;
+use super::plan::{Action, Refusal, RefusalClass};
 use crate::words::{listed, quoted};
 
 impl Draft<'_> {

@@ -13,11 +13,11 @@ use super::console::Console;
 use super::escape::{json, visible};
 use super::units::size;
 use crate::commit::Outcome;
-use crate::gc::{Destination, Garbage, GarbageBlob, Live, TooYoung};
+use crate::gc::{Destination, Fate, Garbage, GarbageBlob, Live, TooYoung};
 use crate::layout::{RemovalId, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Action, Note, Plan, Refusal, RefusalClass};
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::reachability::{Descent, Reachability, Start};
 use crate::value::digest::Digest;
@@ -37,7 +37,7 @@ pub struct Report<'a> {
     /// Images, or names of them, that the filters let go and that stay, and why.
     pub kept_images: Vec<KeptImage<'a>>,
     /// Names that lead to a new index.
-    pub rewritten: &'a [Rewritten],
+    pub rewritten: Vec<Rewritten>,
     /// Bytes that leave the disk.
     pub freed_bytes: u64,
     /// Garbage that stays because it is younger than the grace period.
@@ -69,22 +69,20 @@ pub struct Report<'a> {
 #[derive(Clone, Copy, Debug)]
 pub struct Deleted<'a> {
     blobs: &'a [GarbageBlob],
-    /// For each whether it is gone; `None` in a dry run.
-    gone: Option<&'a [bool]>,
+    /// Those that stay are left out.
+    only_gone: bool,
     count: usize,
 }
 
 impl<'a> Deleted<'a> {
     fn new(garbage: &'a Garbage, outcome: Option<&'a Outcome>) -> Deleted<'a> {
-        let gone = outcome.map(|outcome| &outcome.gone[..]);
-        Deleted {
+        let mut deleted = Deleted {
             blobs: &garbage.blobs,
-            gone,
-            count: match gone {
-                Some(gone) => gone.iter().filter(|gone| **gone).count(),
-                None => garbage.blobs.len(),
-            },
-        }
+            only_gone: outcome.is_some(),
+            count: 0,
+        };
+        deleted.count = deleted.iter().count();
+        deleted
     }
 
     /// How many blobs.
@@ -98,11 +96,9 @@ impl<'a> Deleted<'a> {
     }
 
     fn iter(&self) -> impl Iterator<Item = &'a GarbageBlob> + use<'a> {
-        let gone = self.gone;
-        let blobs = self.blobs.iter().enumerate();
-        blobs
-            .filter(move |(number, _)| gone.is_none_or(|gone| gone[*number]))
-            .map(|(_, blob)| blob)
+        let only_gone = self.only_gone;
+        let blobs = self.blobs.iter();
+        blobs.filter(move |blob| !only_gone || blob.fate == Fate::Gone)
     }
 }
 
@@ -207,15 +203,13 @@ const LINE_LENGTH: usize = 96;
 #[derive(Clone, Copy)]
 pub struct ReportInput<'a> {
     /// The layout as it was.
-    pub snapshot: &'a Snapshot,
+    pub snapshot: &'a View,
     /// What the command decided.
     pub plan: &'a Plan,
     /// What stays; `None` when no blob was in question.
     pub live: Option<&'a Live>,
     /// What goes.
     pub garbage: &'a Garbage,
-    /// Names that get a new index.
-    pub rewritten: &'a [Rewritten],
     /// What became of it; `None` in a dry run.
     pub outcome: Option<&'a Outcome>,
     /// The grace period as the user gave it.
@@ -281,7 +275,7 @@ impl<'a> Report<'a> {
                     reason: &kept.reason,
                 })
                 .collect(),
-            rewritten: input.rewritten,
+            rewritten: rewritten(input),
             spared: SparedBlobs { blobs, bytes },
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
@@ -383,7 +377,7 @@ impl<'a> Report<'a> {
             console.say(&format!("{}{unchanged}", self.summary()));
         }
         self.talk_kept(console);
-        for rewritten in self.rewritten {
+        for rewritten in &self.rewritten {
             let leads = if self.dry_run { "would lead" } else { "leads" };
             console.say(&format!(
                 "{} {leads} to a new index: {}",
@@ -578,6 +572,22 @@ fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
     lines
 }
 
+/// The names that lead to a new index.
+fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
+    let graph = &input.snapshot.graph;
+    let rewrites = input.plan.rewrites.iter();
+    rewrites
+        .filter_map(|rewrite| {
+            let record = input.snapshot.records.record(rewrite.record);
+            Some(Rewritten {
+                name: record.shown(graph),
+                from: graph.digest(rewrite.image).clone(),
+                to: rewrite.blobs.last()?.digest.clone(),
+            })
+        })
+        .collect()
+}
+
 /// What the removed images had and something else still needs.
 fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
     let Some(live) = input.live else {
@@ -611,7 +621,7 @@ fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
 }
 
 /// Who needs a blob.
-fn holder_of(snapshot: &Snapshot, plan: &Plan, live: &Live, node: NodeId) -> String {
+fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String {
     let Some(id) = live.holder(node) else {
         return "manifest.json or another layout".to_owned();
     };
@@ -685,6 +695,15 @@ fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
         failed(
             format!("cannot delete the blob {}{more}: {reason}", digests[0]),
             Some("the same command, or the next prune, tries again"),
+        );
+    }
+    if let Some((reason, left)) = &outcome.undecided {
+        failed(
+            format!(
+                "index.json could not be read again during the deletion, so {} left: {reason}",
+                count(*left, "unreferenced blob is", "unreferenced blobs are")
+            ),
+            Some("the next prune takes them"),
         );
     }
     if outcome.left > 0 {

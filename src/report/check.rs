@@ -9,7 +9,7 @@ use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::inspect::check::{Findings, word};
 use crate::oci::descriptor::Role;
-use crate::snapshot::Snapshot;
+use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
 use crate::value::digest::Digest;
 use crate::words::count;
@@ -70,7 +70,7 @@ impl CheckReport {
     /// Puts a report together. `needed_by` says who needs a blob.
     pub fn new(
         layout: &Path,
-        snapshot: &Snapshot,
+        snapshot: &View,
         findings: Findings,
         needed_by: &dyn Fn(NodeId) -> Option<String>,
     ) -> CheckReport {

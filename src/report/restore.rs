@@ -84,6 +84,22 @@ impl RestoreReport {
         }));
     }
 
+    /// It was stopped before index.json was replaced, when so many blobs were back and so many not.
+    pub fn stopped(&mut self, back: usize, left: usize) {
+        self.restored.clear();
+        self.blobs.truncate(back);
+        self.bytes = self.blobs.iter().map(|blob| blob.size).sum();
+        self.errors.push(ReportedError {
+            class: "failed",
+            message: format!(
+                "interrupted: {} back in the layout, {left} left in the trash, and index.json is as \
+                 it was",
+                count(back, "blob is", "blobs are")
+            ),
+            hint: Some("the same command finishes the work".to_owned()),
+        });
+    }
+
     /// The lines for standard output.
     pub fn text(&self, verbose: bool) -> String {
         let (restored, moved) = match self.dry_run {

@@ -1,11 +1,17 @@
 //! Everything that a layout's index.json and its neighbours say, read at one moment.
 
 use std::collections::HashSet;
+use std::marker::PhantomData;
+use std::ops::Deref;
 
 use foldhash::fast::RandomState;
 
-use super::graph::{Graph, MAX_DOCUMENT_BYTES, NodeId};
-use super::records::{Records, is_of_tag_schema, named_subject};
+use super::claims::assign_kinds;
+use super::graph::{Graph, NodeId};
+use super::names::{is_of_tag_schema, named_subject};
+use super::records::Records;
+use super::walk::MAX_DOCUMENT_BYTES;
+use crate::error::Error;
 use crate::layout::{BlobError, Locked, Shared, Trash};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};
@@ -20,12 +26,30 @@ const IMAGE_MANIFESTS: [&str; 2] = [
     "application/vnd.docker.distribution.manifest.v2+json",
 ];
 
-/// index.json, what it leads to, and what it means.
-#[derive(Clone, Debug)]
-pub struct Snapshot {
+/// Marks a snapshot of index.json and the archive, for which no blob was read: enough to find names.
+#[derive(Debug)]
+pub enum Names {}
+
+/// Marks a snapshot for which only those documents were read that tell images from what belongs to
+/// them: enough to list images.
+#[derive(Debug)]
+pub enum Kinds {}
+
+/// Marks a snapshot for which every document was read that anything leads to.
+#[derive(Debug)]
+pub enum Whole {}
+
+/// Marks a snapshot of what one removal in the trash took away: as if index.json had its entries and
+/// no others, so it says nothing about what the layout needs.
+#[derive(Debug)]
+pub enum Trashed {}
+
+/// What can be asked of every snapshot, however much was read for it.
+#[derive(Debug)]
+pub struct View {
     /// The document.
     pub index: Index,
-    /// All blobs that it and the archive lead to.
+    /// All blobs that it and the archive lead to, as far as that was read.
     pub graph: Graph,
     /// What its entries are.
     pub records: Records,
@@ -37,31 +61,73 @@ pub struct Snapshot {
     pub sharer_roots: Vec<NodeId>,
 }
 
-impl Snapshot {
-    /// Reads all of it. `sharers` are layouts that share the blobs of this one, and may have none of
-    /// their own. `progress` is told the number of manifests read so far.
+/// index.json, what it leads to, and what it means, at one moment. The type says how much was read:
+/// [`Names`], [`Kinds`], [`Whole`] or [`Trashed`].
+#[derive(Debug)]
+pub struct Snapshot<R> {
+    view: View,
+    read: PhantomData<fn() -> R>,
+}
+
+impl<R> Deref for Snapshot<R> {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        &self.view
+    }
+}
+
+/// A whole snapshot in which nothing is damaged: the only kind that may decide what is garbage.
+///
+/// ```compile_fail,E0308
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// // Only names were read. Whatever their images need would look like garbage.
+/// let snapshot = ocirm::snapshot::Snapshot::read_names(layout)?;
+/// let live = ocirm::gc::mark(&snapshot, plan);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0599
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>) -> anyhow::Result<()> {
+/// let snapshot = ocirm::snapshot::Snapshot::read_kinds(layout, &mut |_| ())?;
+/// let trusted = snapshot.trusted()?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// let snapshot = ocirm::snapshot::Snapshot::read(layout, &[], &Default::default(), &mut |_| ())?;
+/// let live = ocirm::gc::mark(snapshot.trusted()?, plan);
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Trusted<'s>(&'s Snapshot<Whole>);
+
+impl Deref for Trusted<'_> {
+    type Target = View;
+
+    fn deref(&self) -> &View {
+        self.0
+    }
+}
+
+impl Snapshot<Whole> {
+    /// Reads all of it, as if everything in the trash were still in the layout. `sharers` are layouts
+    /// that share the blobs of this one, and may have none of their own. `progress` is told the
+    /// number of manifests read so far.
     ///
     /// # Errors
     /// Exit status 12 when an index.json or the archive cannot be read. A damaged blob is no error
-    /// here; see [`Graph::refuse_damage`].
-    pub fn load<M>(
-        layout: &Locked<M>,
-        sharers: &[Locked<Shared>],
-        progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Snapshot> {
-        Snapshot::load_with(layout, sharers, &Trash::default(), progress)
-    }
-
-    /// [`Snapshot::load`], as if everything in the trash were still in the layout.
-    ///
-    /// # Errors
-    /// As [`Snapshot::load`].
-    pub fn load_with<M>(
+    /// here; see [`Snapshot::trusted`].
+    pub fn read<M>(
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
         trash: &Trash,
         progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Snapshot> {
+    ) -> anyhow::Result<Snapshot<Whole>> {
         let index = Index::load(layout)?;
         let mut others: Vec<Entry> = Vec::new();
         for other in sharers {
@@ -99,12 +165,23 @@ impl Snapshot {
             .flat_map(|entry| entry.digest.iter().chain(&entry.more_digests))
             .filter_map(|digest| graph.find(digest))
             .collect();
-        Ok(Snapshot {
+        Ok(Snapshot::of(View {
             sharer_roots,
-            ..Snapshot::new(index, graph, archive)
-        })
+            ..View::new(index, graph, archive)
+        }))
     }
 
+    /// The snapshot, if it may decide what is garbage: whatever a document that cannot be trusted
+    /// leads to would look like some.
+    ///
+    /// # Errors
+    /// Exit status 12, naming the first damaged blob and the number of others.
+    pub fn trusted(&self) -> Result<Trusted<'_>, Error> {
+        self.graph.refuse_damage().map(|()| Trusted(self))
+    }
+}
+
+impl Snapshot<Kinds> {
     /// Reads index.json, and of the blobs only those that tell whether an entry without a name is an
     /// image or belongs to one: enough to list images, not to delete. The table has no records for
     /// images that nothing but their own entries leads to.
@@ -113,11 +190,11 @@ impl Snapshot {
     /// like an image then.
     ///
     /// # Errors
-    /// As [`Snapshot::load`].
-    pub fn load_kinds<M>(
+    /// As [`Snapshot::read`].
+    pub fn read_kinds<M>(
         layout: &Locked<M>,
         progress: &mut dyn FnMut(u64),
-    ) -> anyhow::Result<Snapshot> {
+    ) -> anyhow::Result<Snapshot<Kinds>> {
         let index = Index::load(layout)?;
         let entries = index.entries();
         let is_asked = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
@@ -142,7 +219,7 @@ impl Snapshot {
         };
         if !entries.iter().any(|entry| is_asked(&entry)) {
             let archive = DockerArchive::default();
-            return Ok(Snapshot::new(index, Graph::default(), archive));
+            return Ok(Snapshot::of(View::new(index, Graph::default(), archive)));
         }
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
             layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
@@ -163,22 +240,24 @@ impl Snapshot {
             .iter()
             .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
         let mut graph = Graph::walk_some(few, &read, &is_part, progress);
-        let mut records = Records::new(entries, &graph);
+        let mut records = records_of(entries, &graph);
         // What waits in vain for something that leads to it may find it below a manifest with a name.
         if records.has_orphans(&graph) {
             graph = Graph::walk_some(entries, &read, &is_part, progress);
-            records = Records::new(entries, &graph);
+            records = records_of(entries, &graph);
         }
-        Ok(Snapshot {
+        Ok(Snapshot::of(View {
             index,
             graph,
             records,
             archive: DockerArchive::default(),
             archive_blobs: Vec::new(),
             sharer_roots: Vec::new(),
-        })
+        }))
     }
+}
 
+impl Snapshot<Trashed> {
     /// What entries of a removal in the trash lead to, as if index.json had these and no others;
     /// `documents` lead to something, too, and are `sharer_roots`.
     pub fn of_removal<M>(
@@ -186,7 +265,7 @@ impl Snapshot {
         trash: &Trash,
         rows: &[RemovedEntry],
         documents: &[Digest],
-    ) -> Snapshot {
+    ) -> Snapshot<Trashed> {
         let rows: Vec<&str> = rows.iter().map(|row| row.entry.get()).collect();
         let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
         // Every row is JSON, so the list is one.
@@ -202,32 +281,50 @@ impl Snapshot {
             .collect();
         let graph = Graph::walk(index.entries().iter().chain(&others), &read, &mut |_| ());
         let sharer_roots = documents.iter().filter_map(|digest| graph.find(digest));
-        Snapshot {
+        Snapshot::of(View {
             sharer_roots: sharer_roots.collect(),
-            ..Snapshot::new(index, graph, DockerArchive::default())
-        }
+            ..View::new(index, graph, DockerArchive::default())
+        })
     }
+}
 
+impl Snapshot<Names> {
     /// Reads index.json and the archive, but no blob: enough to find names, not to delete.
     ///
     /// # Errors
-    /// As [`Snapshot::load`].
-    pub fn load_names<M>(layout: &Locked<M>) -> anyhow::Result<Snapshot> {
+    /// As [`Snapshot::read`].
+    pub fn read_names<M>(layout: &Locked<M>) -> anyhow::Result<Snapshot<Names>> {
         let index = Index::load(layout)?;
         let graph = Graph::walk(index.entries(), &|_, _, _| Ok(false), &mut |_| ());
         let archive = DockerArchive::load(layout)?;
-        Ok(Snapshot::new(index, graph, archive))
+        Ok(Snapshot::of(View::new(index, graph, archive)))
+    }
+}
+
+impl<R> Snapshot<R> {
+    /// What can be asked of it, without what says how much was read.
+    pub fn into_view(self) -> View {
+        self.view
     }
 
+    fn of(view: View) -> Snapshot<R> {
+        Snapshot {
+            view,
+            read: PhantomData,
+        }
+    }
+}
+
+impl View {
     /// Puts together what was read.
-    pub fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> Snapshot {
+    fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> View {
         let archive_blobs = archive
             .items()
             .iter()
             .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
             .collect();
-        let records = Records::new(index.entries(), &graph);
-        Snapshot {
+        let records = records_of(index.entries(), &graph);
+        View {
             index,
             graph,
             records,
@@ -236,6 +333,12 @@ impl Snapshot {
             sharer_roots: Vec::new(),
         }
     }
+}
+
+fn records_of(entries: &[Entry], graph: &Graph) -> Records {
+    let mut records = Records::new(entries, graph);
+    assign_kinds(&mut records, graph);
+    records
 }
 
 fn read<M>(
@@ -250,4 +353,14 @@ fn read<M>(
             || !trash.is_empty()
                 && layout.read_trashed(trash, digest, size, MAX_DOCUMENT_BYTES, bytes)?,
     )
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// A snapshot of a layout in memory, whose documents were all read.
+    pub(crate) fn whole(index: Index, graph: Graph) -> Snapshot<Whole> {
+        Snapshot::of(View::new(index, graph, DockerArchive::default()))
+    }
 }

@@ -2,17 +2,27 @@
 //! touches the disk.
 //!
 //! * `graph`: all blobs that index.json leads to, and what leads to what
+//! * `walk`: the documents, read and put into it
 //! * `removed_parts`: what images lost of what their indexes list
 //! * `reachability`: which blobs some starting points lead to
+//! * `names`: what the name annotations of an entry mean
 //! * `records`: what each entry is to a user: named, dangling, part of another image
+//! * `claims`: which records live and die with others
+//! * `holders`: which blobs are held when some records are left, and by whom
 //! * `platform_manifests`: the manifests that an image offers, by platform
 //! * `load`: all of this, read at one moment
+//! * `trashed`: the same of what lies in the trash
 
+pub mod claims;
 pub mod graph;
-mod load;
+pub mod holders;
+pub(crate) mod load;
+pub mod names;
 pub mod platform_manifests;
 pub mod reachability;
 pub mod records;
 pub mod removed_parts;
+pub mod trashed;
+pub mod walk;
 
-pub use load::Snapshot;
+pub use load::{Kinds, Names, Snapshot, Trashed, Trusted, View, Whole};

@@ -229,7 +229,7 @@ impl Descent {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::snapshot::graph::tests::{Store, entry};
+    use crate::snapshot::walk::tests::{Store, entry};
 
     #[test]
     fn a_cut_of_one_image_does_not_hide_anything_from_another() {

@@ -1,8 +1,7 @@
-//! The image table: what each entry of index.json is to a user.
+//! Records: what each entry of index.json is to a user.
 //!
-//! Entries become *records*, the unit of Docker's rules: a name and the image it points to. What
-//! tools write into the two name annotations, and what an entry without any means, differs widely;
-//! here is where it is decided, once:
+//! Entries become *records*, the unit of Docker's rules: a name and the image it points to. What a
+//! record is:
 //!
 //! * **named**: somebody gave it a name.
 //! * **dangling**: its name is `moby-dangling@<its digest>`, or it has none and nothing claims it.
@@ -13,8 +12,7 @@
 //! * **referrer**: it has no name, or one of the tag schemas of signatures, and its subject belongs
 //!   to another entry.
 //!
-//! Children and referrers have *claimants*, and live and die with them. [`Claims`] says who is
-//! claimed when some entries are left; the plan asks it before and after.
+//! Which records belong to others is found out in [`super::claims`].
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -22,26 +20,10 @@ use std::ops::Deref;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use super::graph::{Follow, Graph, NodeId};
-use super::reachability::{Arrival, Reachability, Start};
-use super::removed_parts::RemovedParts;
+use super::graph::{Graph, NodeId};
+use super::names::{Name, meaning, name_of, schema_subject};
 use crate::oci::index::{DANGLING_PREFIX, Entry};
-use crate::value::digest::{Algorithm, Digest};
-use crate::value::reference::{Reference, parse_canonical};
-
-/// The name of a record.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Name {
-    /// A full Docker reference.
-    Reference(Reference),
-    /// A tag of the layout's own repository, which has no name: what umoci, oras, regctl and
-    /// skopeo users mostly write.
-    Tag(String),
-    /// A text that is neither, or that Docker would have written differently.
-    Raw(String),
-    /// No name of its own.
-    Dangling,
-}
+use crate::value::digest::Digest;
 
 /// Identifies a record of a [`Records`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -183,8 +165,6 @@ impl Record {
 #[derive(Clone, Debug, Default)]
 pub struct Records {
     records: Vec<Record>,
-    /// No entry has a name that a person chose.
-    nameless: bool,
     by_key: Lookup,
     by_text: Lookup,
     by_tag: Lookup,
@@ -262,7 +242,6 @@ impl Records {
                 made.join(id, position, entry, graph);
             }
         }
-        made.assign_kinds(graph);
         made
     }
 
@@ -332,23 +311,13 @@ impl Records {
         }
     }
 
-    fn assign_kinds(&mut self, graph: &Graph) {
-        self.nameless = !self
-            .records
+    pub(super) fn set_kinds(&mut self, kind_of: impl Fn(RecordId, &Record) -> RecordKind) {
+        let kinds: Vec<RecordKind> = self
             .iter()
-            .any(|r| !r.is_dangling() && schema_subject(&r.name).is_none());
-        let claims = Claims::new(self, graph);
-        let claimed = (!claims.is_empty()).then(|| claims.classify());
-        for (number, record) in self.records.iter_mut().enumerate() {
-            let how = claimed.as_ref().and_then(|claimed| claimed.how[number]);
-            record.kind = match (&record.name, how) {
-                // A signature that an index of signatures lists as well is a signature.
-                (_, Some(_)) if record.subject.is_some() => RecordKind::Referrer,
-                (_, Some(_)) => RecordKind::Child,
-                (Name::Dangling, _) if record.explicit || !self.nameless => RecordKind::Dangling,
-                (Name::Dangling, _) => RecordKind::Unnamed,
-                _ => RecordKind::Named,
-            };
+            .map(|(id, record)| kind_of(id, record))
+            .collect();
+        for (record, kind) in self.records.iter_mut().zip(kinds) {
+            record.kind = kind;
         }
     }
 
@@ -446,11 +415,6 @@ impl Records {
             !record.kind.is_dependent() && (record.subject.is_some() || may_be_part(record, graph))
         })
     }
-
-    /// Whether no entry has a name that a person chose.
-    pub fn is_nameless(&self) -> bool {
-        self.nameless
-    }
 }
 
 /// A record for each entry with a usable digest, and for each entry the number of its record.
@@ -503,40 +467,6 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
     (records, of_entry)
 }
 
-/// The record name of an entry. containerd's annotation is taken as it stands; the reference name
-/// of the specification is read as a Docker reference if it looks like one, else it is a tag.
-fn name_of(entry: &Entry, digest: &Digest) -> Name {
-    let Some(text) = entry.name() else {
-        return Name::Dangling;
-    };
-    if let Some(rest) = text.strip_prefix(DANGLING_PREFIX) {
-        return if *rest == *digest.to_string() {
-            Name::Dangling
-        } else {
-            Name::Raw(text.to_owned())
-        };
-    }
-    if entry.image_name.is_some() {
-        return match parse_canonical(text) {
-            Some(reference) => Name::Reference(reference),
-            None => Name::Raw(text.to_owned()),
-        };
-    }
-    if text.contains(['/', ':', '@']) {
-        return match Reference::parse(text) {
-            Ok(reference) => Name::Reference(reference.with_default_tag()),
-            Err(_) => Name::Raw(text.to_owned()),
-        };
-    }
-    Name::Tag(text.to_owned())
-}
-
-/// What Docker would read a text as that it would have written differently.
-pub fn meaning(text: &str) -> Option<Reference> {
-    let is_reference = text.contains(['/', ':', '@']) && !text.starts_with(DANGLING_PREFIX);
-    is_reference.then(|| Reference::parse(text).ok()).flatten()
-}
-
 /// What a record refers to, if it has no name that a person chose.
 fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Option<NodeId> {
     match name {
@@ -548,294 +478,20 @@ fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Opti
     }
 }
 
-/// The digest in a name of the tag schemas: `sha256-<hex>` of the distribution specification,
-/// `sha256-<hex>.sig`, `.att`, `.sbom` of cosign.
-fn schema_subject(name: &Name) -> Option<Digest> {
-    let tag = match name {
-        Name::Tag(tag) => tag,
-        Name::Reference(reference) => reference.tag()?,
-        Name::Raw(_) | Name::Dangling => return None,
-    };
-    let (algorithm, rest) = tag.split_once('-')?;
-    let hex = [".sig", ".att", ".sbom"]
-        .iter()
-        .find_map(|end| rest.strip_suffix(end))
-        .unwrap_or(rest);
-    // People write tags such as `3.19-alpine`, and a digest may name any algorithm; signatures are
-    // made of those that can be computed. A tag holds at most 128 characters, so longer digests are
-    // cut there; those match nothing.
-    let mut known = Algorithm::ALL.into_iter();
-    known
-        .find(|known| known.name() == algorithm)?
-        .digest_of_file_name(hex)
-}
-
-/// The digest that an entry's name says it is about, if it is one of those names.
-pub fn named_subject(entry: &Entry) -> Option<Digest> {
-    schema_subject(&name_of(entry, entry.digest.as_ref()?))
-}
-
-/// Whether a name may be one of those, and not a person's choice.
-pub fn is_of_tag_schema(name: &str) -> bool {
-    let tag = name.rsplit([':', '/']).next().unwrap_or(name);
-    tag.len() > 32
-        && tag.contains('-')
-        && tag.bytes().filter(|b| b.is_ascii_hexdigit()).count() >= 32
-}
-
-/// Why a record that could stand alone does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// A document that another record leads to lists it.
-    Part,
-    /// Its subject belongs to another record.
-    Subject,
-}
-
-/// Who is claimed by whom. Built once from a table and its graph; asked for any set of records
-/// that are left.
-#[derive(Debug)]
-pub struct Claims<'a> {
-    records: &'a Records,
-    graph: &'a Graph,
-    /// Records that something may claim, by what has to be reached for it.
-    waiting: Waiting,
-    /// Whether a record may be claimed at all.
-    claimable: Vec<bool>,
-}
-
-type Waiting = HashMap<NodeId, Vec<(RecordId, Claim)>, foldhash::fast::RandomState>;
-
-/// For each record: whether it stays, and if something claims it, how.
-#[derive(Clone, Debug)]
-pub struct Settled {
-    /// It is left, and stands alone or is claimed.
-    pub kept: Vec<bool>,
-    /// How it is claimed; `None` for what stands alone and for what does not stay.
-    pub how: Vec<Option<Claim>>,
-}
-
-impl<'a> Claims<'a> {
-    /// Finds out who may be claimed.
-    pub fn new(records: &'a Records, graph: &'a Graph) -> Claims<'a> {
-        let mut waiting = Waiting::default();
-        let mut claimable = vec![false; records.records.len()];
-        for (id, record) in records.iter() {
-            if may_be_part(record, graph) {
-                let claim = (id, Claim::Part);
-                waiting.entry(record.target).or_default().push(claim);
-                claimable[id.index()] = true;
-            }
-            if let Some(subject) = record.subject {
-                let claim = (id, Claim::Subject);
-                waiting.entry(subject).or_default().push(claim);
-                claimable[id.index()] = true;
-            }
-        }
-        Claims {
-            records,
-            graph,
-            waiting,
-            claimable,
-        }
-    }
-
-    /// Whether every record stands alone, come what may.
-    fn is_empty(&self) -> bool {
-        self.waiting.is_empty()
-    }
-
-    /// Which records stand alone in the layout as it was found, and which are claimed.
-    ///
-    /// What cannot be claimed stands alone, and claims what it leads to. What then still waits for
-    /// something that nobody leads to is an orphan: orphans whose subject no other orphan holds
-    /// stand alone too, and claim the rest.
-    fn classify(&self) -> Settled {
-        let whole = |id| Start::Image(self.records.record(id).target);
-        let none = RemovedParts::new();
-        let mut walk = Walk::new(self, &|_| true, &whole, &none);
-        for (id, _) in self.records.iter() {
-            if !self.claimable[id.index()] {
-                walk.keep(id, Follow::Subjects);
-            }
-        }
-        let orphans: Vec<RecordId> = self
-            .records
-            .iter()
-            .map(|(id, _)| id)
-            .filter(|id| !walk.settled.kept[id.index()])
-            .collect();
-        let mut held = Reachability::new(self.graph);
-        for id in &orphans {
-            let target = self.records.record(*id).target;
-            let start = Start::Image(target);
-            held.walk(self.graph, start, Follow::Needed, &mut |_, _| ());
-        }
-        for id in &orphans {
-            let record = self.records.record(*id);
-            let subject_is_held = record.subject.is_some_and(|subject| held.contains(subject));
-            if !subject_is_held && !may_be_part(record, self.graph) {
-                walk.keep(*id, Follow::Needed);
-            }
-        }
-        // Only forged circles of references are left over.
-        for id in orphans {
-            walk.keep(id, Follow::Needed);
-        }
-        walk.settled
-    }
-
-    /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
-    /// and what they claim at any depth. `start` says where the image of a record begins, `removed_parts`
-    /// what images lost.
-    pub fn settle(
-        &self,
-        left: &dyn Fn(RecordId) -> bool,
-        start: &dyn Fn(RecordId) -> Start<'a>,
-        removed_parts: &RemovedParts,
-    ) -> Settled {
-        if self.is_empty() {
-            // Nobody has to find out what anybody leads to.
-            let records = self.records.iter();
-            return Settled {
-                kept: records
-                    .map(|(id, record)| !record.kind.is_dependent() && left(id))
-                    .collect(),
-                how: vec![None; self.claimable.len()],
-            };
-        }
-        let mut walk = Walk::new(self, left, start, removed_parts);
-        // An orphan that refers to something does not thereby hold it, or two of them would hold
-        // each other's.
-        for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
-            for (id, record) in self.records.iter() {
-                if !record.kind.is_dependent()
-                    && self.claimable[id.index()] == claimable
-                    && left(id)
-                {
-                    walk.keep(id, follow);
-                }
-            }
-        }
-        walk.settled
-    }
-}
-
-fn may_be_part(record: &Record, graph: &Graph) -> bool {
+pub(super) fn may_be_part(record: &Record, graph: &Graph) -> bool {
     record.is_dangling() && !record.explicit && graph.has_parent(record.target)
-}
-
-struct Walk<'a, 'b> {
-    claims: &'b Claims<'a>,
-    left: &'b dyn Fn(RecordId) -> bool,
-    start: &'b dyn Fn(RecordId) -> Start<'a>,
-    reach: Reachability<'b>,
-    settled: Settled,
-}
-
-impl<'a, 'b> Walk<'a, 'b> {
-    fn new(
-        claims: &'b Claims<'a>,
-        left: &'b dyn Fn(RecordId) -> bool,
-        start: &'b dyn Fn(RecordId) -> Start<'a>,
-        removed_parts: &'b RemovedParts,
-    ) -> Self {
-        Walk {
-            claims,
-            left,
-            start,
-            reach: Reachability::without(claims.graph, removed_parts),
-            settled: Settled {
-                kept: vec![false; claims.claimable.len()],
-                how: vec![None; claims.claimable.len()],
-            },
-        }
-    }
-
-    /// Keeps a record that stands alone and, through what its image holds, those that it claims.
-    fn keep(&mut self, id: RecordId, follow: Follow) {
-        let mut todo = vec![(id, None)];
-        while let Some((id, how)) = todo.pop() {
-            if std::mem::replace(&mut self.settled.kept[id.index()], true) {
-                continue;
-            }
-            self.settled.how[id.index()] = how;
-            // A part is walked by whoever it is a part of, without what that one lost.
-            if how == Some(Claim::Part) {
-                continue;
-            }
-            let (waiting, left) = (&self.claims.waiting, self.left);
-            self.reach.walk(
-                self.claims.graph,
-                (self.start)(id),
-                follow,
-                &mut |node, arrival| {
-                    for (id, claim) in waiting.get(&node).into_iter().flatten() {
-                        // An image is no part of itself: another entry of the same digest does not
-                        // claim it.
-                        if (*claim == Claim::Subject || arrival == Arrival::Needed) && left(*id) {
-                            todo.push((*id, Some(*claim)));
-                        }
-                    }
-                },
-            );
-        }
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::oci::index::Entry;
-    use crate::snapshot::graph::tests::{Store, entry};
+    use crate::snapshot::walk::tests::{Store, entry};
 
     fn named(digest: &Digest, name: &str) -> Entry {
         Entry {
             ref_name: Some(name.into()),
             ..entry(digest)
         }
-    }
-
-    fn kinds(store: &Store, entries: &[Entry]) -> Vec<RecordKind> {
-        let graph = store.graph(entries);
-        let records = Records::new(entries, &graph);
-        (0..entries.len())
-            .map(|n| records.record(records.of_entry(n).unwrap()).kind)
-            .collect()
-    }
-
-    #[test]
-    fn an_entry_without_a_name_is_dangling_only_beside_names() {
-        let mut store = Store::default();
-        let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
-        // Any name that a person chose, those too that could be digests of unknown algorithms.
-        for name in [
-            "v1",
-            "3.19-alpine",
-            "main-3f2a",
-            "sha256-3f2a",
-            "x.io/web:v1-rc",
-        ] {
-            assert_eq!(
-                kinds(&store, &[named(&a, name), entry(&b)]),
-                [RecordKind::Named, RecordKind::Dangling],
-                "{name}"
-            );
-        }
-        let signature = format!("sha256-{}.sig", a.encoded());
-        assert_eq!(
-            kinds(&store, &[named(&a, &signature), entry(&b)])[1],
-            RecordKind::Unnamed
-        );
-        assert_eq!(
-            kinds(&store, &[entry(&a), entry(&b)]),
-            [RecordKind::Unnamed, RecordKind::Unnamed]
-        );
-        let untagged = named(&a, &format!("{DANGLING_PREFIX}{a}"));
-        assert_eq!(
-            kinds(&store, &[untagged, entry(&b)]),
-            [RecordKind::Dangling, RecordKind::Unnamed]
-        );
     }
 
     #[test]
@@ -883,84 +539,6 @@ mod tests {
     }
 
     #[test]
-    fn children_and_referrers_are_known_at_any_depth() {
-        let mut store = Store::default();
-        let child = store.manifest(&["a"], None);
-        let inner = store.index(&[&child]);
-        let top = store.index(&[&inner]);
-        let signature = store.manifest(&["s"], Some(&child));
-        let of_signature = store.manifest(&["t"], Some(&signature));
-        let fallback = store.index(&[&signature]);
-        let schema = format!("sha256-{}.att", top.encoded());
-        assert_eq!(
-            kinds(
-                &store,
-                &[
-                    entry(&of_signature),
-                    entry(&child),
-                    entry(&signature),
-                    named(&top, "app"),
-                    named(&fallback, &schema),
-                    named(&signature, "kept-by-hand"),
-                ]
-            ),
-            [
-                RecordKind::Referrer,
-                RecordKind::Child,
-                RecordKind::Referrer,
-                RecordKind::Named,
-                RecordKind::Referrer,
-                RecordKind::Named
-            ]
-        );
-    }
-
-    #[test]
-    fn a_referrer_without_its_subject_stands_alone_and_claims_its_own() {
-        let mut store = Store::default();
-        let image = store.manifest(&["a"], None);
-        let gone = store.manifest(&["b"], None);
-        let first = store.manifest(&["s"], Some(&gone));
-        let second = store.manifest(&["t"], Some(&gone));
-        let third = store.manifest(&["u"], Some(&first));
-        // That the subject's blob is still there makes no difference: no entry leads to it.
-        assert_eq!(
-            kinds(
-                &store,
-                &[
-                    entry(&third),
-                    entry(&first),
-                    entry(&second),
-                    named(&image, "v1")
-                ]
-            ),
-            [
-                RecordKind::Referrer,
-                RecordKind::Dangling,
-                RecordKind::Dangling,
-                RecordKind::Named
-            ]
-        );
-        let schema = format!("sha256-{}.sig", gone.encoded());
-        assert_eq!(
-            kinds(&store, &[named(&first, &schema), named(&image, "v1")]),
-            [RecordKind::Named, RecordKind::Named]
-        );
-    }
-
-    #[test]
-    fn a_named_referrer_keeps_what_it_refers_to_and_so_its_other_referrers() {
-        let mut store = Store::default();
-        let subject = store.manifest(&["b"], None);
-        let kept = store.manifest(&["s"], Some(&subject));
-        let other = store.manifest(&["t"], Some(&subject));
-        assert_eq!(
-            kinds(&store, &[named(&kept, "v1"), entry(&other)]),
-            [RecordKind::Named, RecordKind::Referrer]
-        );
-    }
-
-    #[test]
     fn names_are_read_as_the_tools_mean_them() {
         let mut store = Store::default();
         let image = store.manifest(&["a"], None);
@@ -983,36 +561,5 @@ mod tests {
             let records = Records::new(&entries, &graph);
             assert_eq!(records.record(RecordId(0)).key(), key);
         }
-    }
-
-    #[test]
-    fn removing_the_last_claimant_leaves_its_dependents_unclaimed() {
-        let mut store = Store::default();
-        let child = store.manifest(&["a"], None);
-        let (one, two) = (store.index(&[&child]), {
-            let other = store.manifest(&["b"], None);
-            store.index(&[&child, &other])
-        });
-        let signature = store.manifest(&["s"], Some(&child));
-        let entries = [
-            named(&one, "1"),
-            named(&two, "2"),
-            entry(&child),
-            entry(&signature),
-        ];
-        let graph = store.graph(&entries);
-        let records = Records::new(&entries, &graph);
-        let claims = Claims::new(&records, &graph);
-        let whole = |id| Start::Image(records.record(id).target);
-        let none = RemovedParts::new();
-        let kept = |gone: &[usize]| {
-            claims
-                .settle(&|id| !gone.contains(&id.index()), &whole, &none)
-                .kept
-        };
-        assert_eq!(kept(&[0]), [false, true, true, true]);
-        assert_eq!(kept(&[1]), [true, false, true, true]);
-        assert_eq!(kept(&[0, 1]), [false; 4]);
-        assert_eq!(kept(&[3]), [true, true, true, false]);
     }
 }

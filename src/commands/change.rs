@@ -1,0 +1,304 @@
+//! What `rmi`, `untag` and `prune` have in common: a [`Decision`] is made from a locked layout,
+//! whichever the lock; a dry run reports it, a real run carries it out. When index.json was changed by
+//! somebody else between reading and replacing it, the decision is made again.
+
+use std::collections::{BTreeSet, HashMap};
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use jiff::Timestamp;
+
+use super::session::Session;
+use crate::cli::OutputFormat;
+use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
+use crate::error::{Error, ErrorKind};
+use crate::gc::{Garbage, HardLinks, Live, TrashUse};
+use crate::layout::{Exclusive, Layout, Locked, RemovalId, Shared};
+use crate::oci::trash_record::TrashRecord;
+use crate::plan::{Plan, RefusalClass};
+use crate::report::change::{Report, ReportInput, reclaimed};
+use crate::report::to_stdout;
+use crate::snapshot::View;
+use crate::value::digest::Digest;
+
+/// Everything that a changing command decided.
+pub(super) struct Decision {
+    pub(super) view: View,
+    pub(super) plan: Plan,
+    /// `None` when no blob is in question.
+    pub(super) live: Option<Live>,
+    pub(super) garbage: Garbage,
+    pub(super) trash: TrashUse,
+    /// Names of files that go, in this layout and in those of the same run before it.
+    pub(super) hard_links: HardLinks,
+}
+
+impl Decision {
+    fn change<'a>(&'a self, garbage: &Garbage, sharers: &'a [Locked<Shared>]) -> Change<'a> {
+        let graph = &self.view.graph;
+        let root_edits = match &self.live {
+            Some(live) => live.root_edits.clone(),
+            None => {
+                let archive = &self.view.archive;
+                archive.edited(&self.plan.names_gone, &BTreeSet::new())
+            }
+        };
+        let removed_parts = self.plan.removed_parts.iter().map(|(image, lost)| {
+            let lost = lost.iter().map(|node| graph.digest(*node).clone());
+            (graph.digest(*image).clone(), lost.collect())
+        });
+        let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
+        let (index, edits) = (&self.view.index, &self.plan.edits);
+        let is_empty = self.plan.is_empty() && garbage.blobs.is_empty();
+        let trash = (self.trash.moves_there && !is_empty).then(|| {
+            let now = Timestamp::now();
+            let documents = garbage.blobs.iter();
+            let documents = documents.filter(|blob| blob.kind.is_document());
+            let documents = documents.map(|blob| blob.digest.to_string()).collect();
+            let record =
+                TrashRecord::new(now, index, edits, &removed_parts, &root_edits, documents);
+            (RemovalId::new(now), record.bytes())
+        });
+        Change {
+            old: &self.view,
+            new_index: index.edited(edits),
+            root_edits,
+            new_blobs: self.plan.new_blobs().collect(),
+            sharers,
+            removed_parts,
+            trash,
+            edits,
+            expired: &self.trash.expired,
+        }
+    }
+
+    pub(super) fn report<'a>(
+        &'a self,
+        outcome: Option<&'a Outcome>,
+        grace: Option<&'a str>,
+    ) -> Report<'a> {
+        Report::new(&ReportInput {
+            snapshot: &self.view,
+            plan: &self.plan,
+            live: self.live.as_ref(),
+            garbage: &self.garbage,
+            outcome,
+            grace,
+            into_trash: self.trash.moves_there,
+            expired: &self.trash.expired,
+            waiting: self.trash.reappeared,
+            needed_by_sharers: self.trash.needed_by_sharers,
+        })
+    }
+
+    /// `lenient`: what is not there is as good as removed.
+    fn exit_status(&self, report: &Report<'_>, lenient: bool) -> u8 {
+        let forgiven = |class| lenient && class == RefusalClass::NotFound;
+        let refused = self
+            .plan
+            .refusals
+            .iter()
+            .any(|refusal| !forgiven(refusal.class));
+        let failed = report.errors.len() > self.plan.refusals.len();
+        if refused || failed {
+            ErrorKind::Failed.exit_status()
+        } else {
+            0
+        }
+    }
+}
+
+/// A changing command: how it decides. It is told nothing about the kind of the lock, so it cannot
+/// change anything. `sharers` are layouts that share the blobs of this one.
+pub(super) trait Decide {
+    fn decide<M>(
+        &self,
+        session: &Session,
+        layout: &Locked<M>,
+        sharers: &[Locked<Shared>],
+    ) -> anyhow::Result<Decision>;
+}
+
+/// How a changing command is to be run and its result to be printed.
+pub(super) struct Run<'a> {
+    pub(super) dry_run: bool,
+    pub(super) format: OutputFormat,
+    /// What is not there is as good as removed.
+    pub(super) lenient: bool,
+    /// The grace period as the user gave it, for `prune`.
+    pub(super) grace: Option<&'a str>,
+    /// Layouts that share the blobs.
+    pub(super) sharers: &'a [PathBuf],
+    /// The program ends after it.
+    pub(super) is_last: bool,
+    /// For layouts of this run the others whose blobs are the same directories.
+    pub(super) beside: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
+}
+
+/// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
+/// may lead from one to the other.
+pub(super) fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
+    let mut by_directory: HashMap<(u64, u64), Vec<&PathBuf>> = HashMap::new();
+    for path in layouts {
+        // One that cannot be opened is reported when it is its turn.
+        for directory in Layout::open(path).iter().flat_map(Layout::blob_directories) {
+            by_directory.entry(directory).or_default().push(path);
+        }
+    }
+    let mut sharers_of_each: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
+    for group in by_directory.values().filter(|group| group.len() > 1) {
+        for path in group {
+            let others = group.iter().filter(|other| *other != path);
+            let known = sharers_of_each.entry((*path).clone()).or_default();
+            for other in others {
+                if !known.contains(other) {
+                    known.push((*other).clone());
+                }
+            }
+        }
+    }
+    sharers_of_each
+}
+
+impl Run<'_> {
+    /// Decides on one layout, and does it unless this is a dry run.
+    pub(super) fn run(
+        &self,
+        session: &Session,
+        path: &Path,
+        command: &impl Decide,
+    ) -> anyhow::Result<(Decision, Option<Outcome>)> {
+        let sharers = self.open_sharers(session, path)?;
+        if self.dry_run {
+            let mut layout = session.open_shared(path)?;
+            if !self.sharers.is_empty() {
+                layout.all_sharers_are_known();
+            }
+            let mut decision = command.decide(session, &layout, &sharers)?;
+            decision.trash.reappeared = session.reappeared(&layout)?.1.len();
+            if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
+                layout.refuse_odd_index()?;
+            }
+            Ok((decision, None))
+        } else {
+            let mut layout = session.open_to_change(path)?;
+            if !self.sharers.is_empty() {
+                layout.all_sharers_are_known();
+            }
+            let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
+            Ok((decision, Some(outcome)))
+        }
+    }
+
+    /// The report on what was decided and done, and the exit status.
+    pub(super) fn report<'d>(
+        &'d self,
+        session: &Session,
+        decision: &'d Decision,
+        outcome: Option<&'d Outcome>,
+    ) -> (Report<'d>, u8) {
+        let report = decision.report(outcome, self.grace);
+        let decided = decision.exit_status(&report, self.lenient);
+        let status = match session.interrupt.signal() {
+            Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
+            None => decided,
+        };
+        (report, status)
+    }
+
+    /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
+    /// user named, and those of the same run whose blobs turn out to be the same directories.
+    pub(super) fn open_sharers(
+        &self,
+        session: &Session,
+        path: &Path,
+    ) -> anyhow::Result<Vec<Locked<Shared>>> {
+        let beside = self.beside.and_then(|beside| beside.get(path));
+        let beside = beside.map_or(&[][..], Vec::as_slice);
+        if self.sharers.is_empty() && beside.is_empty() {
+            return Ok(Vec::new());
+        }
+        let own = Layout::open(path)?;
+        let found = self
+            .sharers
+            .iter()
+            .chain(beside)
+            .map(|path| Layout::open(path));
+        let found: Vec<Layout> = found.collect::<anyhow::Result<_>>()?;
+        let mut sharers = Vec::new();
+        for other in found {
+            if !own.is_same(&other) {
+                sharers.push(session.locking(|options| other.lock_shared(options))?);
+            }
+        }
+        Ok(sharers)
+    }
+
+    /// [`Run::run`], and says what happened.
+    pub(super) fn run_and_print(
+        &self,
+        session: &Session,
+        path: &Path,
+        command: &impl Decide,
+    ) -> anyhow::Result<u8> {
+        let (decision, outcome) = self.run(session, path, command)?;
+        let (report, status) = self.report(session, &decision, outcome.as_ref());
+        let mut text = self.text(session, path, &report);
+        if self.grace.is_some() && self.format == OutputFormat::Text {
+            text.push_str(&reclaimed(report.freed_bytes));
+        }
+        let printed = to_stdout(&text);
+        report.talk(session.console);
+        if self.is_last {
+            // Giving back the memory of a large layout piece by piece takes longer than ending does.
+            std::mem::forget(report);
+            std::mem::forget((decision, outcome));
+        }
+        printed.context("cannot write to standard output")?;
+        Ok(status)
+    }
+
+    pub(super) fn text(&self, session: &Session, path: &Path, report: &Report<'_>) -> String {
+        match self.format {
+            OutputFormat::Json => report.json(path),
+            OutputFormat::Text => report.text(session.console.is_verbose()),
+        }
+    }
+}
+
+fn carry_out(
+    session: &Session,
+    layout: Locked<Exclusive>,
+    sharers: &[Locked<Shared>],
+    command: &impl Decide,
+) -> anyhow::Result<(Decision, Outcome)> {
+    let hint = "nothing was changed; try again when that program is done";
+    repeat(layout, hint, &mut |layout| {
+        let mut decision = command.decide(session, &layout, sharers)?;
+        let mut garbage = std::mem::take(&mut decision.garbage);
+        let change = decision.change(&garbage, sharers);
+        let mut progress = session.console.progress("deleting blobs");
+        session.interrupt.begin_change();
+        let attempt = session.locking(|options| {
+            let mut progress = |done, total| progress.update(done as u64, Some(total as u64));
+            let mut watch = Watch {
+                progress: &mut progress,
+                stop: &|| session.interrupt.signal().is_some(),
+            };
+            delete(layout, &change, &mut garbage, options, &mut watch)
+        })?;
+        drop(change);
+        decision.garbage = garbage;
+        match attempt {
+            Attempt::Done(outcome) => Ok(Attempt::Done((decision, outcome))),
+            Attempt::IndexChanged(layout) => {
+                session.interrupt.nothing_changed();
+                if let Some(signal) = session.interrupt.signal() {
+                    let kind = ErrorKind::Interrupted(signal);
+                    return Err(Error::new(kind, "interrupted; nothing was changed").into());
+                }
+                Ok(Attempt::IndexChanged(layout))
+            }
+        }
+    })
+}

@@ -1,0 +1,203 @@
+//! The session: the common options, understood, and layouts opened and read with them.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use super::interrupt::Interrupt;
+use crate::cli::Common;
+use crate::commit::restore_blobs;
+use crate::error::Error;
+use crate::gc;
+use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash};
+use crate::report::console::{Console, shown};
+use crate::report::units::size;
+use crate::snapshot::{Snapshot, Whole};
+use crate::value::digest::Digest;
+use crate::value::time::parse_duration;
+use crate::words::count;
+
+/// How often a layout with a damaged manifest is read again, in case that is being written.
+const DAMAGE_RETRIES: u32 = 2;
+
+/// How long to wait between two such readings.
+const DAMAGE_PAUSE: Duration = Duration::from_millis(150);
+
+/// See the module.
+pub(super) struct Session {
+    pub(super) layouts: Vec<PathBuf>,
+    lock_timeout: Duration,
+    locking: bool,
+    pub(super) console: Console,
+    ages: Ages,
+    pub(super) interrupt: Interrupt,
+}
+
+impl Session {
+    pub(super) fn new(common: &Common, console: Console) -> anyhow::Result<Session> {
+        if common.no_lock {
+            console.warning("no lock is taken; whatever else uses the layout now can lose images");
+        }
+        Ok(Session {
+            layouts: common.layouts.clone(),
+            lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
+            locking: !common.no_lock,
+            console,
+            ages: Ages::default(),
+            interrupt: Interrupt::listen(console),
+        })
+    }
+
+    /// Calls `with` with the options for locking.
+    pub(super) fn locking<T>(&self, with: impl FnOnce(&LockOptions<'_>) -> T) -> T {
+        let waiting = |what: &str| {
+            self.console.say(&format!(
+                "Waiting for {}, which another process uses.",
+                shown(what)
+            ));
+        };
+        with(&LockOptions {
+            enabled: self.locking,
+            timeout: self.lock_timeout,
+            waiting: &waiting,
+            stop: &|| self.interrupt.signal(),
+        })
+    }
+
+    /// Reads a layout, as if the trash were part of it.
+    pub(super) fn read<M>(
+        &self,
+        layout: &Locked<M>,
+        sharers: &[Locked<Shared>],
+        trash: &Trash,
+    ) -> anyhow::Result<Snapshot<Whole>> {
+        let mut progress = self.console.progress("reading manifests");
+        let mut read = || {
+            Snapshot::read(layout, sharers, trash, &mut |done| {
+                progress.update(done, None)
+            })
+        };
+        for _ in 0..DAMAGE_RETRIES {
+            let snapshot = read()?;
+            if snapshot.graph.damage().is_empty() {
+                return Ok(snapshot);
+            }
+            // Some tools write manifests in place under their final names.
+            std::thread::sleep(DAMAGE_PAUSE);
+        }
+        read()
+    }
+
+    /// Reads a layout, and lists its blobs meanwhile: both take long and use little of the machine.
+    pub(super) fn read_and_list<M>(
+        &self,
+        layout: &Locked<M>,
+        sharers: &[Locked<Shared>],
+    ) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Snapshot<Whole>)> {
+        let list = || {
+            let mut blobs = Vec::new();
+            layout.list_blobs(|digest| blobs.push(digest))?;
+            anyhow::Ok(blobs)
+        };
+        let read = || self.read(layout, sharers, &Trash::default());
+        let (listed, snapshot) = std::thread::scope(|scope| {
+            match std::thread::Builder::new().spawn_scoped(scope, list) {
+                Ok(listing) => {
+                    let snapshot = read();
+                    match listing.join() {
+                        Ok(listed) => (listed, snapshot),
+                        Err(panic) => std::panic::resume_unwind(panic),
+                    }
+                }
+                // A thread that cannot be had is one less.
+                Err(_) => (list(), read()),
+            }
+        });
+        Ok((listed, snapshot?))
+    }
+
+    fn open(&self, path: &Path) -> anyhow::Result<Layout> {
+        Ok(Layout::open(path)?.with_ages(&self.ages))
+    }
+
+    /// Opens a layout under the shared lock.
+    pub(super) fn open_shared(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
+        let layout = self.open(path)?;
+        self.locking(|options| layout.lock_shared(options))
+    }
+
+    /// Opens a layout to look at it. What index.json leads to and lies in the trash comes back first.
+    pub(super) fn open_to_look(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
+        let layout = self.open_shared(path)?;
+        // What cannot be read now is reported by whoever looks.
+        let Ok((_, back)) = self.reappeared(&layout) else {
+            return Ok(layout);
+        };
+        if back.is_empty() {
+            return Ok(layout);
+        }
+        drop(layout);
+        if let Err(error) = self.open_to_change(path).map(drop) {
+            self.console.warning(&shown(&format!(
+                "index.json leads to {} in the trash, which could not be brought back: {error:#}",
+                count(back.len(), "blob", "blobs")
+            )));
+        }
+        self.open_shared(path)
+    }
+
+    /// Opens a layout to change it. What index.json leads to and lies in the trash comes back first.
+    pub(super) fn open_to_change(&self, path: &Path) -> anyhow::Result<Locked<Exclusive>> {
+        let layout = self.open(path)?;
+        let layout = self.locking(|options| layout.lock_exclusive(options))?;
+        self.restore_reappeared(&layout)?;
+        Ok(layout)
+    }
+
+    /// Blobs in the trash that index.json leads to although the layout does not have them.
+    pub(super) fn reappeared<M>(&self, layout: &Locked<M>) -> anyhow::Result<(Trash, Vec<Digest>)> {
+        let trash = layout.trash()?;
+        if trash.blobs().next().is_none() {
+            return Ok((trash, Vec::new()));
+        }
+        let snapshot = self.read(layout, &[], &trash)?;
+        let mut back = gc::reappeared(&snapshot, &trash);
+        back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
+        Ok((trash, back))
+    }
+
+    /// Brings them back, and clears away removals that a killed run left without anything in them.
+    fn restore_reappeared(&self, layout: &Locked<Exclusive>) -> anyhow::Result<()> {
+        let (trash, back) = self.reappeared(layout)?;
+        if !back.is_empty() {
+            let bytes = back.iter().fold(0, |sum: u64, digest| {
+                sum.saturating_add(layout.size_of_trashed(&trash, digest))
+            });
+            self.interrupt.begin_change();
+            let came = restore_blobs(layout, &trash, &back, &|| false)?;
+            self.console.say(&format!(
+                "Brought {} ({}) back from the trash: index.json leads to them again.",
+                count(came.moved, "blob", "blobs"),
+                size(bytes)
+            ));
+            self.interrupt.reported();
+        }
+        for removal in trash.removals() {
+            if removal.record == RecordFile::Missing && removal.blobs.is_empty() {
+                // Not being able to remove garbage is no reason not to do what was asked.
+                let _ = layout.empty_removal(&removal.id);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// A span of time given to an option; never negative.
+pub(super) fn span(option: &str, text: &str) -> anyhow::Result<Duration> {
+    let duration = parse_duration(text)
+        .map_err(|e| Error::usage(format!("{option}: {e}")))
+        .and_then(|duration| {
+            Duration::try_from(duration)
+                .map_err(|_| Error::usage(format!("{option}: `{text}` is negative")))
+        });
+    Ok(duration?)
+}

@@ -1,0 +1,465 @@
+//! Deleting: index.json first, then the blobs.
+//!
+//! 1. The new index.json takes the old one's place, synced, and only if the old one still is what
+//!    the plan was made from. Nothing is unlinked before that is durable: whatever happens later
+//!    leaves garbage, never a name without its image.
+//! 2. Then the garbage is unlinked in batches, each document before what it leads to; where a disk
+//!    is waited for, several threads share a batch. Between batches one system call tells whether
+//!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
+//!    the list.
+//! 3. At the end index.json is read once more. A program that read it before step 1 and wrote it
+//!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
+//!    programs take none; it is found and said.
+//!
+//! A failed unlink is counted, and the rest goes on. Whoever wants it to stop is heard between two
+//! files.
+//!
+//! With the trash, a record of all that goes is durable before step 1, and step 2 moves instead of
+//! unlinking. What step 3 finds to be needed again comes back at once. How things come back
+//! otherwise is in `restore`.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::io;
+use std::ops::Range;
+
+use super::{Attempt, Watch};
+use crate::gc::{self, DeletionRank, Destination, Fate, Garbage, GarbageBlob, Live};
+use crate::layout::{
+    Exclusive, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob,
+    RootEdit, Shared, Trash, Weight,
+};
+use crate::oci::index::{EntryEdit, Index};
+use crate::plan::rewrite_index::NewBlob;
+use crate::snapshot::{Snapshot, View, Whole};
+use crate::value::digest::Digest;
+use crate::workers::Workers;
+
+/// How many blobs are unlinked between two looks at index.json.
+const BATCH: usize = 256;
+
+/// Everything that one command changes.
+#[derive(Debug)]
+pub struct Change<'a> {
+    /// The layout when the plan was made.
+    pub old: &'a View,
+    /// index.json from now on; `None`: it stays.
+    pub new_index: Option<String>,
+    /// The files of an unpacked `docker save` that change with it.
+    pub root_edits: Vec<RootEdit>,
+    /// Blobs that the new index.json leads to and that do not exist yet.
+    pub new_blobs: Vec<&'a NewBlob>,
+    /// Layouts that share the blobs; what they need stays.
+    pub sharers: &'a [Locked<Shared>],
+    /// Manifests that images lose although their indexes go on listing them, by image.
+    pub removed_parts: Vec<(Digest, Vec<Digest>)>,
+    /// The removal in the trash that takes what this change removes, and its record.
+    pub trash: Option<(RemovalId, Vec<u8>)>,
+    /// What happens to entries of index.json.
+    pub edits: &'a BTreeMap<usize, EntryEdit>,
+    /// Removals in the trash that are deleted for good.
+    pub expired: &'a [(RemovalId, Weight)],
+}
+
+impl Change<'_> {
+    /// What the entries that go or change are called, of those with one of these texts.
+    fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
+        let View {
+            records,
+            graph,
+            index,
+            ..
+        } = self.old;
+        let positions = self.edits.keys();
+        positions
+            .filter(|position| texts.contains(index.entry_text(**position)))
+            .filter_map(|position| Some(records.record(records.of_entry(*position)?).shown(graph)))
+            .collect()
+    }
+}
+
+/// What happened, beside what each blob of the garbage says of itself.
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    /// Blobs that could not be unlinked, and why.
+    pub failed: Vec<(Digest, String)>,
+    /// How many blobs were left because a document that may need them could not be unlinked.
+    pub left: u64,
+    /// Why it could not be found out in between what index.json leads to, and how many blobs were left
+    /// for that.
+    pub undecided: Option<(String, u64)>,
+    /// How many blobs somebody began to need while this went on; they were left.
+    pub needed_again: u64,
+    /// How many blobs were left because somebody wanted this to stop.
+    pub interrupted: u64,
+    /// Names of index.json that lead to blobs that this run deleted.
+    pub broken: Vec<String>,
+    /// Names of index.json that lead to blobs that this run moved to the trash; they are back.
+    pub reappeared: Vec<String>,
+    /// Entries that this run took away and that are there again, with their blobs.
+    pub written_back: Vec<String>,
+    /// Why it could not be found out whether there are any.
+    pub unchecked: Option<String>,
+    /// What was deleted from the trash.
+    pub emptied: Emptied,
+    /// What of it could not be, and why.
+    pub not_emptied: Vec<String>,
+}
+
+/// What left the trash for good.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Emptied {
+    /// How many removals.
+    pub removals: u64,
+    /// Their blobs.
+    pub weight: Weight,
+}
+
+/// Carries out a change, and notes in the garbage what became of each blob.
+///
+/// # Errors
+/// index.json could not be replaced; nothing was deleted.
+pub fn delete(
+    layout: Locked<Exclusive>,
+    change: &Change<'_>,
+    garbage: &mut Garbage,
+    options: &LockOptions<'_>,
+    watch: &mut Watch<'_>,
+) -> anyhow::Result<Attempt<Outcome>> {
+    if change.new_index.is_some() || !garbage.blobs.is_empty() {
+        layout.refuse_odd_index()?;
+    }
+    for blob in &change.new_blobs {
+        layout.write_blob(&blob.digest, &blob.bytes)?;
+    }
+    let mut places = Places::default();
+    if let Some((id, record)) = &change.trash {
+        places.own = Some(layout.begin_removal(id, record)?);
+    }
+    let old = change.old.index.bytes();
+    let new = change.new_index.as_deref().map(str::as_bytes);
+    let written = layout.replace_index(old, new, &change.root_edits, options);
+    // A failure can come after the new index.json is in place, and then the record must stay.
+    let is_unchanged = match &written {
+        Ok(written) => *written == IndexWrite::ChangedMeanwhile,
+        Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == old),
+    };
+    if is_unchanged && let Some(own) = &places.own {
+        // It says that something is gone which is not. A later prune tries again.
+        let _ = layout.empty_removal(own.id());
+    }
+    if written? == IndexWrite::ChangedMeanwhile {
+        return Ok(Attempt::IndexChanged(layout));
+    }
+    let mut outcome = Outcome::default();
+    let mut sweep = Sweep {
+        layout: &layout,
+        change,
+        index: new.unwrap_or(old),
+        uses_trash: change.trash.is_some() || garbage.uses_trash(),
+        places,
+        workers: Workers::for_unlinking(),
+        stamps: None,
+        needed: None,
+        stays: None,
+    };
+    sweep.run(garbage, &mut outcome, watch);
+    let stamp = layout.index_stamp();
+    let is_ours = sweep.check(garbage, &mut outcome);
+    for (id, weight) in change.expired {
+        // What index.json leads to again comes back from the trash first, the next time.
+        if (watch.stop)() || !is_ours || layout.index_stamp() != stamp {
+            break;
+        }
+        match layout.empty_removal(id) {
+            Ok(()) => {
+                outcome.emptied.removals += 1;
+                outcome.emptied.weight.blobs += weight.blobs;
+                outcome.emptied.weight.bytes += weight.bytes;
+            }
+            Err(error) => outcome.not_emptied.push(format!("{error:#}")),
+        }
+    }
+    Ok(Attempt::Done(outcome))
+}
+
+/// The removals in the trash that blobs are moved to.
+#[derive(Default)]
+struct Places {
+    own: Option<OpenRemoval>,
+    earlier: HashMap<RemovalId, OpenRemoval>,
+}
+
+impl Places {
+    /// Lets a blob go where it is to go. `false`: somebody was faster.
+    fn send(&mut self, layout: &Locked<Exclusive>, blob: &GarbageBlob) -> io::Result<bool> {
+        let digest = &blob.digest;
+        let removal = match (&blob.destination, &mut self.own) {
+            (Destination::Away, _) => return layout.remove_blob(digest),
+            (Destination::ToTrash, Some(own)) => own,
+            (Destination::ToTrash, None) => return Err(io::Error::other("there is no trash")),
+            (Destination::ToRemoval(id), _) => {
+                if !self.earlier.contains_key(id) {
+                    let open = layout.open_removal(id).map_err(io::Error::other)?;
+                    self.earlier.insert(RemovalId::clone(id), open);
+                }
+                match self.earlier.get_mut(id) {
+                    Some(open) => open,
+                    None => return Err(io::Error::other("the removal is gone")),
+                }
+            }
+        };
+        layout.trash_blob(removal, digest)
+    }
+}
+
+/// The deletion of the garbage once the new index.json is durable.
+struct Sweep<'a> {
+    layout: &'a Locked<Exclusive>,
+    change: &'a Change<'a>,
+    /// index.json as this run left it.
+    index: &'a [u8],
+    uses_trash: bool,
+    places: Places,
+    workers: Workers,
+    /// Those of index.json of all layouts concerned, at the last look.
+    stamps: Option<Vec<IndexStamp>>,
+    /// What index.json leads to since somebody changed it.
+    needed: Option<Needed>,
+    /// The rank of a document that could not be unlinked: what comes later may be what it needs.
+    stays: Option<DeletionRank>,
+}
+
+impl Sweep<'_> {
+    fn run(&mut self, garbage: &mut Garbage, outcome: &mut Outcome, watch: &mut Watch<'_>) {
+        let all = garbage.blobs.len();
+        for batch in batches(&garbage.blobs) {
+            let left = (all - batch.start) as u64;
+            if (watch.stop)() {
+                outcome.interrupted = left;
+                return;
+            }
+            (watch.progress)(batch.start, all);
+            if let Err(error) = self.look_again() {
+                // What is needed now is unknown, so nothing more is deleted.
+                outcome.undecided = Some((format!("{error:#}"), left));
+                return;
+            }
+            let end = batch.end;
+            self.delete_batch(garbage, batch, outcome, watch);
+            if outcome.interrupted > 0 {
+                outcome.interrupted += (all - end) as u64;
+                return;
+            }
+        }
+        (watch.progress)(all, all);
+    }
+
+    /// Finds out what is needed if somebody changed an index.json.
+    fn look_again(&mut self) -> anyhow::Result<()> {
+        let sharers = self.change.sharers.iter().map(Locked::index_stamp);
+        let found: Vec<_> = sharers.chain([self.layout.index_stamp()]).collect();
+        // The first look compares bytes, for index.json may have changed since it was written; of
+        // other layouts nobody knows what they were, so they are read again. Later looks compare
+        // with that moment.
+        let has_changed = match self.stamps.replace(found.clone()) {
+            None if self.change.sharers.is_empty() => {
+                let now = self.layout.read_index();
+                now.map_or(true, |bytes| bytes != self.index)
+            }
+            None => true,
+            Some(before) => before != found,
+        };
+        if has_changed {
+            self.needed = Some(Needed::now(self.layout, self.change, self.uses_trash)?);
+        }
+        Ok(())
+    }
+
+    fn delete_batch(
+        &mut self,
+        garbage: &mut Garbage,
+        batch: Range<usize>,
+        outcome: &mut Outcome,
+        watch: &Watch<'_>,
+    ) {
+        let mut going = Vec::with_capacity(batch.len());
+        for number in batch {
+            let blob = &garbage.blobs[number];
+            let needed = self.needed.as_ref();
+            if needed.is_some_and(|needed| needed.contains(&blob.digest)) {
+                outcome.needed_again += 1;
+            } else if self.stays.is_some_and(|rank| rank < blob.rank) {
+                outcome.left += 1;
+            } else {
+                going.push(number);
+            }
+        }
+        let sent = self.send(&garbage.blobs, &going, watch);
+        for (number, sent) in going.into_iter().zip(sent) {
+            let blob = &mut garbage.blobs[number];
+            match sent {
+                Sent::Stopped => outcome.interrupted += 1,
+                Sent::Tried(Ok(_)) => blob.fate = Fate::Gone,
+                Sent::Tried(Err(error)) => {
+                    if blob.kind.is_document() {
+                        self.stays.get_or_insert(blob.rank);
+                    }
+                    let failure = (blob.digest.clone(), error.to_string());
+                    outcome.failed.push(failure);
+                }
+            }
+        }
+    }
+
+    /// Lets blobs go where they are to go, in any order.
+    fn send(&mut self, blobs: &[GarbageBlob], going: &[usize], watch: &Watch<'_>) -> Vec<Sent> {
+        let layout = self.layout;
+        let unlink = |number: &usize, _: &mut Vec<u8>| match (watch.stop)() {
+            true => Sent::Stopped,
+            false => Sent::Tried(layout.remove_blob(&blobs[*number].digest)),
+        };
+        let mut destinations = going.iter().map(|number| &blobs[*number].destination);
+        if destinations.all(|destination| *destination == Destination::Away) {
+            return self.workers.map(going, &unlink, || ());
+        }
+        let send = |number: &usize| match (watch.stop)() {
+            true => Sent::Stopped,
+            false => Sent::Tried(self.places.send(layout, &blobs[*number])),
+        };
+        going.iter().map(send).collect()
+    }
+
+    /// Looks at index.json for the last time, and finds out what somebody's change of it means. The
+    /// value tells whether it is what this run wrote.
+    fn check(&self, garbage: &mut Garbage, outcome: &mut Outcome) -> bool {
+        let mut is_ours = true;
+        let found = self.layout.read_index().and_then(|bytes| {
+            if bytes == self.index {
+                return Ok(None);
+            }
+            is_ours = false;
+            if let Ok(now) = Index::load(self.layout) {
+                let texts: HashSet<&str> = (0..now.entries().len())
+                    .map(|position| now.entry_text(position))
+                    .collect();
+                outcome.written_back = self.change.names_of(&texts);
+            }
+            if garbage.blobs.is_empty() {
+                return Ok(None);
+            }
+            Needed::now(self.layout, self.change, self.uses_trash).map(Some)
+        });
+        match found {
+            Ok(Some(needed)) => self.bring_back(&needed, garbage, outcome),
+            Ok(None) => {}
+            Err(error) => {
+                outcome.unchecked = Some(format!("{error:#}"));
+                return false;
+            }
+        }
+        is_ours
+    }
+
+    /// What index.json leads to again comes back from the trash; what was unlinked is broken.
+    fn bring_back(&self, needed: &Needed, garbage: &mut Garbage, outcome: &mut Outcome) {
+        let Needed { snapshot, live } = needed;
+        let trash = match self.uses_trash {
+            true => self.layout.trash().unwrap_or_default(),
+            false => Trash::default(),
+        };
+        let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
+        for blob in garbage
+            .blobs
+            .iter_mut()
+            .filter(|blob| blob.fate == Fate::Gone)
+        {
+            let node = snapshot.graph.find(&blob.digest);
+            let Some(node) = node.filter(|node| live.contains(*node)) else {
+                continue;
+            };
+            if matches!(self.layout.stat_blob(&blob.digest), Ok(Some(_))) {
+                // Whoever needs it wrote it anew.
+                continue;
+            }
+            let is_back = blob.destination != Destination::Away
+                && matches!(
+                    self.layout.restore_blob(&trash, &blob.digest),
+                    Ok(RestoredBlob::Done | RestoredBlob::WasThere)
+                );
+            if is_back {
+                blob.fate = Fate::Stays;
+            }
+            if let Some(id) = live.holder(node) {
+                let names = if is_back { &mut back } else { &mut broken };
+                names.insert(snapshot.records.record(id).shown(&snapshot.graph));
+            }
+        }
+        if !back.is_empty()
+            && let Err(error) = self.layout.sync_blobs()
+        {
+            outcome.unchecked = Some(format!("{error:#}"));
+        }
+        let named: HashSet<&String> = broken.iter().chain(&back).collect();
+        outcome.written_back.retain(|name| !named.contains(name));
+        outcome.broken = broken.into_iter().collect();
+        outcome.reappeared = back.into_iter().collect();
+    }
+}
+
+/// What became of the attempt to let a blob go.
+enum Sent {
+    /// Somebody wanted this to stop before.
+    Stopped,
+    /// `false`: somebody was faster.
+    Tried(io::Result<bool>),
+}
+
+/// The blobs between two looks at index.json. What needs others is away before they are touched, so
+/// they are not in one batch.
+fn batches(blobs: &[GarbageBlob]) -> Vec<Range<usize>> {
+    let mut batches = Vec::new();
+    let mut start = 0;
+    for rank in blobs.chunk_by(|a, b| a.rank == b.rank) {
+        for batch in rank.chunks(BATCH) {
+            batches.push(start..start + batch.len());
+            start += batch.len();
+        }
+    }
+    batches
+}
+
+/// What index.json leads to now.
+struct Needed {
+    snapshot: Snapshot<Whole>,
+    live: Live,
+}
+
+impl Needed {
+    fn now(
+        layout: &Locked<Exclusive>,
+        change: &Change<'_>,
+        uses_trash: bool,
+    ) -> anyhow::Result<Needed> {
+        // What this run moved to the trash can come back, and so can what it needs.
+        let trash = match uses_trash {
+            true => layout.trash()?,
+            false => Trash::default(),
+        };
+        let snapshot = Snapshot::read(layout, change.sharers, &trash, &mut |_| ())?;
+        let node = |digest: &Digest| snapshot.graph.find(digest);
+        let removed_parts = change
+            .removed_parts
+            .iter()
+            .filter_map(|(image, lost)| {
+                Some((node(image)?, lost.iter().filter_map(node).collect()))
+            })
+            .collect();
+        let live = gc::mark_all(snapshot.trusted()?, &removed_parts);
+        Ok(Needed { snapshot, live })
+    }
+
+    fn contains(&self, digest: &Digest) -> bool {
+        let node = self.snapshot.graph.find(digest);
+        node.is_some_and(|node| self.live.contains(node))
+    }
+}

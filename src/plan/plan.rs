@@ -1,0 +1,181 @@
+//! The plan as a value: what a command does to a layout, and says about it. Complete when it is made.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::rewrite_index::NewBlob;
+use crate::oci::index::EntryEdit;
+use crate::snapshot::View;
+use crate::snapshot::claims::Settled;
+use crate::snapshot::graph::NodeId;
+use crate::snapshot::reachability::Start;
+use crate::snapshot::records::RecordId;
+use crate::snapshot::removed_parts::{Parts, RemovedParts};
+
+/// What a command does to a layout, and says about it.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// What is reported, in order.
+    pub actions: Vec<Action>,
+    /// What happens to entries of index.json.
+    pub edits: BTreeMap<usize, EntryEdit>,
+    /// What becomes of every record.
+    pub settled: Settled,
+    /// Manifests that images lose although their indexes still list them, by image.
+    pub removed_parts: RemovedParts,
+    /// Full names that nothing carries any more.
+    pub names_gone: BTreeSet<String>,
+    /// Arguments, or parts of them, that were not done.
+    pub refusals: Vec<Refusal>,
+    /// What else the user should know.
+    pub notes: Vec<Note>,
+    /// Images that would have gone, and why they did not.
+    pub kept_images: Vec<KeptImage>,
+    /// Names that get a new index.
+    pub rewrites: Vec<Rewrite>,
+}
+
+/// A name that leads to another index from now on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rewrite {
+    /// The name.
+    pub record: RecordId,
+    /// The image it led to.
+    pub image: NodeId,
+    /// What the new index lacks.
+    pub removed: Parts,
+    /// What it keeps of the old one.
+    pub parts: Vec<NodeId>,
+    /// The blobs of the new index, those of nested ones first and its own last.
+    pub blobs: Vec<NewBlob>,
+}
+
+/// An image, or a name of it, that `prune` left although the filters let it go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeptImage {
+    /// The name as it is shown.
+    pub name: String,
+    /// The image.
+    pub image: NodeId,
+    /// Why, as the end of a sentence.
+    pub reason: String,
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// This name goes.
+    Untagged(String),
+    /// This document goes, unless something else still needs it.
+    Deleted(NodeId),
+    /// This one and the documents below it go, as far as nothing else needs them.
+    DeletedBelow(NodeId),
+}
+
+/// Something that was asked for and is not done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// Why, as far as the exit status is concerned.
+    pub class: RefusalClass,
+    /// What and why, in one line.
+    pub message: String,
+    /// What the user can do.
+    pub hint: Option<String>,
+}
+
+/// Why something is not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RefusalClass {
+    /// It is not there. With `--force` or `--ignore` that is as good as removed.
+    NotFound,
+    /// It could mean different images.
+    Ambiguous,
+    /// Something speaks against it, which `--force` overrules.
+    Conflict,
+    /// It cannot be understood.
+    Invalid,
+}
+
+impl Refusal {
+    pub(super) fn new(class: RefusalClass, message: impl Into<String>) -> Refusal {
+        Refusal {
+            class,
+            message: message.into(),
+            hint: None,
+        }
+    }
+
+    pub(super) fn hint(mut self, hint: impl Into<String>) -> Refusal {
+        self.hint = Some(hint.into());
+        self
+    }
+}
+
+/// Something that the user should know and that is no failure.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// An argument's digest is not that of the image its name leads to; the name counted.
+    DigestIgnored {
+        /// The argument.
+        argument: String,
+        /// The digest of the image.
+        found: String,
+    },
+    /// This platform was asked for and stays, because another image needs it.
+    PlatformKept {
+        /// The platform.
+        platform: String,
+        /// Its manifest.
+        manifest: NodeId,
+        /// Images that need it.
+        holders: Vec<String>,
+    },
+    /// This name leads to a new index; signatures of the old one do not cover it.
+    Rewritten {
+        /// The name.
+        image: String,
+        /// The old index.
+        old: NodeId,
+    },
+    /// The index of this image lists platforms that are no longer there.
+    Sparse {
+        /// The image's name.
+        image: String,
+        /// Its index.
+        index: NodeId,
+    },
+    /// `prune` leaves images without a name, because nothing in the layout has one.
+    NamelessLeft {
+        /// How many.
+        images: usize,
+    },
+    /// `prune` leaves entries without a name that are younger than the grace period.
+    YoungLeft {
+        /// How many.
+        images: usize,
+    },
+}
+
+impl Plan {
+    /// Whether nothing changes: no entry, and no platform of any image.
+    pub fn is_empty(&self) -> bool {
+        self.edits.is_empty() && self.removed_parts.is_empty() && self.rewrites.is_empty()
+    }
+
+    /// Blobs that do not exist yet and that the new index.json leads to.
+    pub fn new_blobs(&self) -> impl Iterator<Item = &NewBlob> {
+        self.rewrites.iter().flat_map(|rewrite| &rewrite.blobs)
+    }
+
+    /// Where a record's image begins under this plan.
+    pub fn start(&self, view: &View, id: RecordId) -> Start<'_> {
+        start(view, id, &self.rewrites)
+    }
+}
+
+/// Where a record's image begins.
+pub(super) fn start<'s>(view: &View, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
+    match rewrites.iter().find(|rewrite| rewrite.record == id) {
+        Some(rewrite) => Start::Parts(&rewrite.parts),
+        None => Start::Image(view.records.record(id).target),
+    }
+}

@@ -1,0 +1,120 @@
+//! Holders: which blobs are held when some records are left, and by whom.
+//!
+//! Planning asks this before a platform is taken away, and marking before anything is deleted. The
+//! roots are the records that are left, the digests that odd entries name besides, what layouts that
+//! share the blobs lead to, and the images of `manifest.json`.
+
+use std::collections::BTreeSet;
+
+use super::View;
+use super::graph::{Follow, NodeId};
+use super::reachability::{Reachability, Start};
+use super::records::{RecordId, RecordKind};
+use super::removed_parts::RemovedParts;
+
+/// What is left.
+pub struct Left<'a> {
+    /// Whether a record is.
+    pub stays: &'a dyn Fn(RecordId) -> bool,
+    /// Where the image of a record begins.
+    pub start: &'a dyn Fn(RecordId) -> Start<'a>,
+    /// What images lost.
+    pub removed_parts: &'a RemovedParts,
+}
+
+/// See the module.
+#[derive(Clone, Debug, Default)]
+pub struct Holders {
+    of_node: Vec<Option<Holder>>,
+    /// Images of `manifest.json` that go, by number.
+    pub lost_archive_images: BTreeSet<usize>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Holder {
+    Record(RecordId),
+    /// An image of `manifest.json`, an odd entry, or another layout.
+    Other,
+}
+
+impl Holders {
+    /// Finds out who holds what when everything stays, apart from what images lost before.
+    pub fn of_all(view: &View, removed_parts: &RemovedParts) -> Holders {
+        Holders::of(
+            view,
+            &Left {
+                stays: &|_| true,
+                start: &|id| Start::Image(view.records.record(id).target),
+                removed_parts,
+            },
+        )
+    }
+
+    /// Finds out who holds what.
+    pub fn of(view: &View, left: &Left<'_>) -> Holders {
+        let graph = &view.graph;
+        let mut of_node = vec![None; graph.len()];
+        let mut reach = Reachability::without(graph, left.removed_parts);
+        for (id, record) in view.records.iter() {
+            // Parts of other images are held by those, without what they lost.
+            if record.kind != RecordKind::Child && (left.stays)(id) {
+                reach.walk(graph, (left.start)(id), Follow::Subjects, &mut |node, _| {
+                    of_node[node.index()].get_or_insert(Holder::Record(id));
+                });
+            }
+        }
+        // What odd entries and other layouts lead to, they need whole.
+        let mut whole = Reachability::new(graph);
+        let entries = view.index.entries().iter().enumerate();
+        let odd = entries.filter(|(position, _)| {
+            let id = view.records.of_entry(*position);
+            id.is_none_or(|id| (left.stays)(id))
+        });
+        let odd = odd.flat_map(|(_, entry)| entry.more_digests.iter());
+        let odd = odd.filter_map(|digest| graph.find(digest));
+        for start in odd.chain(view.sharer_roots.iter().copied()) {
+            let start = Start::Image(start);
+            whole.walk(graph, start, Follow::Subjects, &mut |node, _| {
+                of_node[node.index()].get_or_insert(Holder::Other);
+            });
+        }
+        let mut holders = Holders {
+            of_node,
+            lost_archive_images: BTreeSet::new(),
+        };
+        holders.hold_archive(view);
+        holders
+    }
+
+    /// An image of `manifest.json` goes with the last entry that led to its config. One that no entry
+    /// ever led to is an image that only `docker load` knows, and stays.
+    fn hold_archive(&mut self, view: &View) {
+        let graph = &view.graph;
+        for (number, item) in view.archive.items().iter().enumerate() {
+            let config = item.config.as_ref().and_then(|digest| graph.find(digest));
+            if config.is_some_and(|config| graph.has_parent(config) && !self.contains(config)) {
+                self.lost_archive_images.insert(number);
+            }
+        }
+        for (number, blobs) in view.archive_blobs.iter().enumerate() {
+            if !self.lost_archive_images.contains(&number) {
+                for node in blobs {
+                    self.of_node[node.index()].get_or_insert(Holder::Other);
+                }
+            }
+        }
+    }
+
+    /// Whether anything holds a blob.
+    pub fn contains(&self, node: NodeId) -> bool {
+        self.of_node[node.index()].is_some()
+    }
+
+    /// The first record that holds a blob; `None` also when something else than a record does.
+    pub fn record(&self, node: NodeId) -> Option<RecordId> {
+        match self.of_node[node.index()] {
+            Some(Holder::Record(id)) => Some(id),
+            Some(Holder::Other) | None => None,
+        }
+    }
+}

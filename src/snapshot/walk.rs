@@ -1,0 +1,481 @@
+//! The walk: reads every document that some entries lead to, and puts into a [`Graph`] what it says.
+//!
+//! A node is *read* when any descriptor says that it is, or may be, a document; it is read once, with
+//! verification. The walk uses a queue, so a chain of ten thousand indexes is no deeper for the stack
+//! than one, and a graph with more paths than atoms costs what its nodes and edges cost.
+
+use std::collections::VecDeque;
+
+use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState, number};
+use crate::json::read::InvalidJson;
+use crate::layout::BlobError;
+use crate::oci::descriptor::{Class, Role, classify};
+use crate::oci::index::Entry;
+use crate::oci::manifest::{self, Child, DocumentKind};
+use crate::value::digest::Digest;
+use crate::workers::Workers;
+
+/// The largest document that is read, in bytes. Registries take 4 MiB; a cache with a hundred
+/// thousand layers has about 20.
+pub const MAX_DOCUMENT_BYTES: u64 = 32 << 20;
+
+/// Reads a blob of this digest and, if its descriptor says one, of this size in bytes, into a
+/// buffer. `false`: it is not there.
+pub type ReadBlob<'a> =
+    dyn Fn(&Digest, Option<u64>, &mut Vec<u8>) -> Result<bool, BlobError> + Sync + 'a;
+
+/// How many documents are read before what they say is put into the graph: they take some memory
+/// until then.
+const BATCH: usize = 2048;
+
+/// How many digests are expected of an image, and how many at most are made room for beforehand.
+const DIGESTS_OF_AN_IMAGE: usize = 8;
+const MOST_RESERVED: usize = 1 << 21;
+
+/// How many bytes of documents, for the same reason, as their descriptors say.
+const BATCH_BYTES: u64 = 8 << 20;
+
+/// A blob that is to be read.
+struct ToRead {
+    node: NodeId,
+    digest: Digest,
+    class: Class,
+    size: Option<u64>,
+}
+
+impl ToRead {
+    fn read(
+        &self,
+        read: &ReadBlob<'_>,
+        is_asked: &dyn Fn(&Child) -> bool,
+        bytes: &mut Vec<u8>,
+    ) -> ReadOutcome {
+        match read(&self.digest, self.size, bytes) {
+            Ok(false) => ReadOutcome::Missing,
+            Ok(true) => {
+                let mut document = manifest::parse(bytes);
+                if let Ok(document) = &mut document {
+                    document.children.retain(is_asked);
+                }
+                ReadOutcome::Bytes {
+                    size: bytes.len() as u64,
+                    document,
+                    looks_like: looks_like(bytes),
+                }
+            }
+            Err(error) => ReadOutcome::Failed(error),
+        }
+    }
+}
+
+/// What reading it gave.
+enum ReadOutcome {
+    Missing,
+    Failed(BlobError),
+    Bytes {
+        size: u64,
+        document: Result<manifest::Document, InvalidJson>,
+        looks_like: bool,
+    },
+}
+
+impl Graph {
+    /// Reads everything that the entries lead to. `progress` is told the number of documents read.
+    pub fn walk<'e>(
+        entries: impl IntoIterator<Item = &'e Entry>,
+        read: &ReadBlob<'_>,
+        progress: &mut dyn FnMut(u64),
+    ) -> Graph {
+        Graph::walk_some(entries, read, &|_| true, progress)
+    }
+
+    /// [`Graph::walk`], but only references that are asked for become part of the graph.
+    pub fn walk_some<'e>(
+        entries: impl IntoIterator<Item = &'e Entry>,
+        read: &ReadBlob<'_>,
+        is_asked: &(dyn Fn(&Child) -> bool + Sync),
+        progress: &mut dyn FnMut(u64),
+    ) -> Graph {
+        let mut graph = Graph::default();
+        let mut queue = VecDeque::new();
+        let entries = entries.into_iter();
+        // Growing a set of a million digests means moving it again and again.
+        let most = entries.size_hint().0.saturating_mul(DIGESTS_OF_AN_IMAGE);
+        graph.digests.reserve(most.min(MOST_RESERVED));
+        graph.nodes.reserve(most.min(MOST_RESERVED));
+        for entry in entries {
+            let class = classify(entry.media_type.as_deref(), Role::Entry);
+            for digest in entry.digest.iter().chain(&entry.more_digests) {
+                let node = graph.intern(digest, entry.size);
+                graph.want(node, class, entry.size, &mut queue);
+            }
+        }
+        let workers = Workers::for_reading();
+        let mut count = 0;
+        let mut before: Vec<(ToRead, ReadOutcome)> = Vec::new();
+        loop {
+            let mut batch = Vec::new();
+            let mut bytes: u64 = 0;
+            while batch.len() < BATCH
+                && bytes < BATCH_BYTES
+                && let Some((node, size)) = queue.pop_front()
+            {
+                if graph.node(node).served < graph.node(node).wanted {
+                    batch.extend(graph.serve(node, size));
+                    // One of an unknown size may be large.
+                    bytes = bytes.saturating_add(size.unwrap_or(BATCH_BYTES / 64));
+                }
+            }
+            if batch.is_empty() && before.is_empty() {
+                break;
+            }
+            // What was read before is put into the graph while this is being read.
+            let found = workers.map(
+                &batch,
+                &|wish: &ToRead, bytes| wish.read(read, is_asked, bytes),
+                || {
+                    for (wish, found) in before.drain(..) {
+                        count += 1;
+                        progress(count);
+                        graph.take_in(&wish, found, &mut queue);
+                    }
+                },
+            );
+            before = batch.into_iter().zip(found).collect();
+        }
+        graph
+    }
+
+    /// Notes that a node is read now, and says what is to be read, if anything.
+    fn serve(&mut self, id: NodeId, size: Option<u64>) -> Option<ToRead> {
+        let node = self.node_mut(id);
+        node.served = node.wanted;
+        let is_known = node.state == ReadState::Read && node.kind.is_document();
+        let class = node.wanted;
+        (!is_known).then(|| ToRead {
+            node: id,
+            digest: self.digests[id.index()].clone(),
+            class,
+            size,
+        })
+    }
+
+    /// Puts into the graph what was found of a blob.
+    fn take_in(
+        &mut self,
+        wish: &ToRead,
+        found: ReadOutcome,
+        queue: &mut VecDeque<(NodeId, Option<u64>)>,
+    ) {
+        let (id, class) = (wish.node, wish.class);
+        let state = match found {
+            ReadOutcome::Missing => ReadState::Missing,
+            ReadOutcome::Bytes {
+                size,
+                document,
+                looks_like,
+            } => match document {
+                Ok(document) if class == Class::Document && document.is_odd => {
+                    self.damage.push(Damage {
+                        node: id,
+                        reason: "it is no manifest: what should be descriptors is something else"
+                            .to_owned(),
+                        unreadable: false,
+                    });
+                    ReadState::Damaged
+                }
+                Ok(document) if class == Class::Document || document.has_references => {
+                    self.node_mut(id).kind = match document.kind {
+                        DocumentKind::Index => NodeKind::Index,
+                        DocumentKind::Manifest => NodeKind::Manifest,
+                    };
+                    self.node_mut(id).size = size;
+                    self.connect(id, document, queue);
+                    ReadState::Read
+                }
+                Ok(_) => ReadState::Read,
+                // What stands where manifests stand and begins like one may be one to another tool.
+                Err(e) if class == Class::Document || looks_like && class == Class::Probably => {
+                    self.damage.push(Damage {
+                        node: id,
+                        reason: format!("it is no manifest that can be understood: {e}"),
+                        unreadable: false,
+                    });
+                    ReadState::Damaged
+                }
+                Err(_) => ReadState::Read,
+            },
+            // What is too large for a document and does not begin like one is none.
+            ReadOutcome::Failed(BlobError::TooLarge { first, .. })
+                if class < Class::Document && !self::looks_like(&first) =>
+            {
+                ReadState::Read
+            }
+            ReadOutcome::Failed(_) if class == Class::Perhaps => ReadState::Read,
+            ReadOutcome::Failed(error) => {
+                self.damage.push(Damage {
+                    node: id,
+                    unreadable: matches!(error, BlobError::Io(_)),
+                    reason: error.to_string(),
+                });
+                ReadState::Damaged
+            }
+        };
+        self.node_mut(id).state = state;
+    }
+
+    fn connect(
+        &mut self,
+        from: NodeId,
+        document: manifest::Document,
+        queue: &mut VecDeque<(NodeId, Option<u64>)>,
+    ) {
+        let start = self.edges.len();
+        for child in document.children {
+            let to = self.place(child.digest, child.size);
+            let node = self.node_mut(to);
+            if node.kind == NodeKind::Blob {
+                node.kind = match child.role {
+                    Role::Config if child.image_config => NodeKind::ImageConfig,
+                    Role::Config => NodeKind::Config,
+                    Role::Layer => NodeKind::Layer,
+                    Role::Manifest if child.is_layer => NodeKind::Layer,
+                    _ => NodeKind::Blob,
+                };
+            }
+            node.has_parent |= child.role != Role::Subject;
+            self.want(to, child.class, child.size, queue);
+            if let Some(note) = child.note {
+                self.notes.push((number(self.edges.len()), note));
+            }
+            self.edges.push(Edge {
+                to,
+                role: child.role,
+            });
+        }
+        self.node_mut(from).edges = number(start)..number(self.edges.len());
+    }
+
+    fn want(
+        &mut self,
+        id: NodeId,
+        class: Class,
+        size: Option<u64>,
+        queue: &mut VecDeque<(NodeId, Option<u64>)>,
+    ) {
+        let node = self.node_mut(id);
+        if class > node.wanted {
+            node.wanted = class;
+            queue.push_back((id, size));
+        }
+    }
+}
+
+/// Whether bytes begin as a document does.
+fn looks_like(bytes: &[u8]) -> bool {
+    bytes.trim_ascii_start().first() == Some(&b'{')
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use std::sync::Mutex;
+
+    use std::collections::HashMap;
+
+    use super::*;
+    use crate::value::digest::Algorithm;
+
+    /// A store of blobs in memory, for tests of everything that works on graphs.
+    #[derive(Default)]
+    pub(crate) struct Store(pub(crate) HashMap<Digest, Vec<u8>>);
+
+    impl Store {
+        pub(crate) fn put(&mut self, bytes: impl Into<Vec<u8>>) -> Digest {
+            let bytes = bytes.into();
+            let digest = Algorithm::Sha256.hash(&bytes);
+            self.0.insert(digest.clone(), bytes);
+            digest
+        }
+
+        /// A manifest with a config and layers of these texts.
+        pub(crate) fn manifest(&mut self, layers: &[&str], subject: Option<&Digest>) -> Digest {
+            let config = self.put(format!("{{\"config of\":{layers:?}}}"));
+            let layers: Vec<_> = layers
+                .iter()
+                .map(|text| {
+                    let digest = self.put(*text);
+                    format!(
+                        r#"{{"mediaType":"application/vnd.oci.image.layer.v1.tar","digest":"{digest}"}}"#
+                    )
+                })
+                .collect();
+            let subject = subject.map_or(String::new(), |digest| {
+                format!(r#","subject":{{"digest":"{digest}","mediaType":"application/vnd.oci.image.manifest.v1+json"}}"#)
+            });
+            self.put(format!(
+                r#"{{"config":{{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"{config}"}},"layers":[{}]{subject}}}"#,
+                layers.join(",")
+            ))
+        }
+
+        pub(crate) fn index(&mut self, manifests: &[&Digest]) -> Digest {
+            let list: Vec<_> = manifests
+                .iter()
+                .map(|digest| format!(r#"{{"digest":"{digest}"}}"#))
+                .collect();
+            self.put(format!(r#"{{"manifests":[{}]}}"#, list.join(",")))
+        }
+
+        pub(crate) fn graph(&self, entries: &[Entry]) -> Graph {
+            Graph::walk(
+                entries,
+                &|d, _, bytes| Ok(stored(self.0.get(d), bytes)),
+                &mut |_| (),
+            )
+        }
+    }
+
+    fn stored(found: Option<&Vec<u8>>, bytes: &mut Vec<u8>) -> bool {
+        bytes.clear();
+        bytes.extend(found.into_iter().flatten());
+        found.is_some()
+    }
+
+    pub(crate) fn entry(digest: &Digest) -> Entry {
+        Entry {
+            digest: Some(digest.clone()),
+            ..Entry::default()
+        }
+    }
+
+    #[test]
+    fn a_digest_first_seen_as_a_layer_is_still_expanded_as_a_manifest() {
+        let mut store = Store::default();
+        let inner = store.manifest(&["x"], None);
+        let outer = store.put(format!(
+            r#"{{"layers":[{{"digest":"{inner}","mediaType":"application/vnd.oci.image.layer.v1.tar"}}]}}"#
+        ));
+        let top = store.index(&[&outer, &inner]);
+        let graph = store.graph(&[entry(&top)]);
+        let layer = Algorithm::Sha256.hash(b"x");
+        assert!(graph.find(&layer).is_some());
+        assert_eq!(graph.kind(graph.find(&inner).unwrap()), NodeKind::Manifest);
+    }
+
+    #[test]
+    fn a_document_without_media_type_is_followed_if_it_lists_anything() {
+        let mut store = Store::default();
+        let image = store.manifest(&["x"], None);
+        let words = store.put("{\"hello\":1}");
+        let noise = store.put([0xff, 0, 1]);
+        let graph = store.graph(&[entry(&image), entry(&words), entry(&noise)]);
+        assert_eq!(graph.links(graph.find(&image).unwrap()).count(), 2);
+        assert!(graph.damage().is_empty());
+        assert_eq!(graph.kind(graph.find(&words).unwrap()), NodeKind::Blob);
+    }
+
+    #[test]
+    fn what_cannot_be_trusted_is_damage_and_what_is_missing_is_not() {
+        let mut store = Store::default();
+        let image = store.manifest(&["x"], None);
+        let broken = |result: fn() -> Result<Option<Vec<u8>>, BlobError>| {
+            let mut typed = entry(&image);
+            typed.media_type = Some("application/vnd.oci.image.manifest.v1+json".into());
+            Graph::walk(
+                &[typed],
+                &|_, _, bytes| result().map(|found| stored(found.as_ref(), bytes)),
+                &mut |_| (),
+            )
+        };
+        for (result, damaged) in [
+            ((|| Ok(None)) as fn() -> _, false),
+            (|| Ok(Some(b"{\"layers\":[".to_vec())), true),
+            (|| Ok(Some(Vec::new())), true),
+            (|| Err(BlobError::NotRegular("a FIFO")), true),
+            (
+                || {
+                    Err(BlobError::TooLarge {
+                        found: 9,
+                        limit: 1,
+                        first: vec![0],
+                    })
+                },
+                true,
+            ),
+        ] {
+            assert_eq!(broken(result).refuse_damage().is_err(), damaged);
+        }
+    }
+
+    #[test]
+    fn what_begins_like_a_manifest_and_has_no_media_type_is_no_leaf() {
+        let mut store = Store::default();
+        for (text, damaged) in [
+            ("{\"layers\":[", true),
+            ("{", true),
+            ("plain", false),
+            ("", false),
+        ] {
+            let digest = store.put(text);
+            let graph = store.graph(&[entry(&digest)]);
+            assert_eq!(graph.refuse_damage().is_err(), damaged, "{text}");
+        }
+        let digest = store.put("x");
+        for (first, damaged) in [(b" {".to_vec(), true), (b"PK".to_vec(), false)] {
+            let graph = Graph::walk(
+                &[entry(&digest)],
+                &|_, _, _| {
+                    Err(BlobError::TooLarge {
+                        found: 9,
+                        limit: 1,
+                        first: first.clone(),
+                    })
+                },
+                &mut |_| (),
+            );
+            assert_eq!(graph.refuse_damage().is_err(), damaged);
+        }
+    }
+
+    #[test]
+    fn ten_thousand_nested_indexes_and_a_bomb_of_paths_end() {
+        let mut store = Store::default();
+        let mut top = store.manifest(&["x"], None);
+        for _ in 0..10_000 {
+            top = store.index(&[&top]);
+        }
+        for _ in 0..60 {
+            top = store.index(&[&top, &top]);
+        }
+        let graph = store.graph(&[entry(&top)]);
+        assert_eq!(graph.len(), 10_000 + 60 + 3);
+        assert_eq!(
+            graph.needed_below(graph.find(&top).unwrap()).len(),
+            graph.len()
+        );
+    }
+
+    #[test]
+    fn a_document_is_read_once_however_often_it_is_listed() {
+        let mut store = Store::default();
+        let image = store.manifest(&["x"], None);
+        let tops: Vec<_> = (0..5)
+            .map(|n| {
+                let extra = store.put(format!("{n}"));
+                store.index(&[&image, &extra, &image])
+            })
+            .collect();
+        let entries: Vec<_> = tops.iter().chain([&image]).map(entry).collect();
+        let reads: Mutex<HashMap<Digest, u32>> = Mutex::default();
+        Graph::walk(
+            &entries,
+            &|digest, _, bytes| {
+                *reads.lock().unwrap().entry(digest.clone()).or_default() += 1;
+                Ok(stored(store.0.get(digest), bytes))
+            },
+            &mut |_| (),
+        );
+        let reads = reads.into_inner().unwrap();
+        assert!(reads.values().all(|n| *n == 1), "{reads:?}");
+    }
+}
