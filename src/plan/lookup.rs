@@ -18,14 +18,47 @@ use crate::words::{listed, quoted};
 pub struct Found {
     /// The image.
     pub target: NodeId,
-    /// The record that was named, if it was one.
-    pub matched: Option<RecordId>,
     /// All records of the image that count, in name order; never empty.
     pub set: Vec<RecordId>,
-    /// The argument as a name, when it was read as one.
-    pub asked: Option<Reference>,
-    /// Whether the argument is the image's ID, or the beginning of it.
-    pub by_id: bool,
+    /// What about it the argument meant.
+    pub by: FoundBy,
+}
+
+/// What of an image an argument meant.
+#[derive(Clone, Debug)]
+pub enum FoundBy {
+    /// A name.
+    Name {
+        /// The record that has it.
+        record: RecordId,
+        /// The same text is the image's ID, or the beginning of it.
+        is_id: bool,
+    },
+    /// The image's ID, or the beginning of it.
+    Id,
+    /// The same of an image that index.json lists only as a part of others.
+    Part,
+    /// The digest behind a name that no entry has.
+    Digest(Reference),
+}
+
+impl Found {
+    /// The record that was named, if it was one.
+    pub fn record(&self) -> Option<RecordId> {
+        match self.by {
+            FoundBy::Name { record, .. } => Some(record),
+            FoundBy::Id | FoundBy::Part | FoundBy::Digest(_) => None,
+        }
+    }
+
+    /// Whether the image was asked for, whatever it is called.
+    pub fn is_by_id(&self) -> bool {
+        match self.by {
+            FoundBy::Name { is_id, .. } => is_id,
+            FoundBy::Id | FoundBy::Part => true,
+            FoundBy::Digest(_) => false,
+        }
+    }
 }
 
 impl Draft<'_> {
@@ -42,14 +75,14 @@ impl Draft<'_> {
         }
         let exact = self.alive(&self.of_text(argument));
         if !exact.is_empty() {
-            return self.one_image(argument, &exact, None);
+            return self.one_image(argument, &exact, exact.first().copied());
         }
         match parse_argument(argument) {
             Ok(Argument::Digest(digest)) => {
                 // The forms with and without the algorithm are one argument.
                 let literal = self.alive(&self.of_text(&digest.to_string()));
                 if !literal.is_empty() {
-                    return self.one_image(argument, &literal, None);
+                    return self.one_image(argument, &literal, literal.first().copied());
                 }
                 let set = self
                     .graph()
@@ -62,7 +95,7 @@ impl Draft<'_> {
                             .hint("only sha256 digests are IDs; give a name, or NAME@DIGEST"),
                     );
                 }
-                self.found(None, set, None, argument)
+                self.found_by_id(set)
                     .ok_or_else(|| no_such_image(&digest.to_string()))
             }
             Ok(Argument::Name(reference)) => self.look_up_name(argument, reference),
@@ -84,10 +117,10 @@ impl Draft<'_> {
             let mut hits = named.clone();
             hits.extend(by_prefix.iter().filter(|id| !named.contains(id)));
             if !hits.is_empty() {
-                return self.one_image(argument, &hits, Some((named.first().copied(), reference)));
+                return self.one_image(argument, &hits, named.first().copied());
             }
         } else if !named.is_empty() {
-            let found = self.one_image(argument, &named, None)?;
+            let found = self.one_image(argument, &named, named.first().copied())?;
             let digest = self.graph().digest(found.target);
             if reference.digest().is_some_and(|asked| asked != digest) {
                 self.notes.push(Note::DigestIgnored {
@@ -98,10 +131,14 @@ impl Draft<'_> {
             return Ok(found);
         } else if let Some(target) = reference.digest().and_then(|d| self.graph().find(d)) {
             let set = self.set_of(target);
-            let familiar = reference.familiar();
-            return self
-                .found(None, set, Some(reference), argument)
-                .ok_or_else(|| no_such_image(&familiar));
+            if set.is_empty() {
+                return Err(no_such_image(&reference.familiar()));
+            }
+            return Ok(Found {
+                target,
+                set,
+                by: FoundBy::Digest(reference),
+            });
         }
         match self.look_up_tag(argument) {
             Some(result) => result,
@@ -127,7 +164,7 @@ impl Draft<'_> {
             .collect();
         match entries.len() {
             0 => None,
-            1 => Some(self.one_image(argument, &records, None)),
+            1 => Some(self.one_image(argument, &records, records.first().copied())),
             _ => Some(Err(self.ambiguous(argument, &records))),
         }
     }
@@ -156,54 +193,50 @@ impl Draft<'_> {
             .collect()
     }
 
-    /// The single image that `hits` belong to. `short` is given for an argument that may be the
-    /// beginning of an ID: the record it names, and the name.
+    /// The single image that `hits` belong to. `named` is the record that the argument names, if it
+    /// names one.
     fn one_image(
         &self,
         argument: &str,
         hits: &[RecordId],
-        short: Option<(Option<RecordId>, Reference)>,
+        named: Option<RecordId>,
     ) -> Result<Found, Refusal> {
         let targets: BTreeSet<NodeId> = hits.iter().map(|id| self.record(*id).target).collect();
         if targets.len() > 1 {
             return Err(self.ambiguous(argument, hits));
         }
-        let (matched, asked) = match short {
-            Some((matched, reference)) => (matched, Some(reference)),
-            None => (hits.first().copied(), None),
+        let Some(target) = targets.first().copied() else {
+            return Err(no_such_image(argument));
         };
-        let set = targets
-            .first()
-            .map(|target| self.set_of(*target))
-            .unwrap_or_default();
-        self.found(matched, set, asked, argument)
-            .ok_or_else(|| no_such_image(argument))
-    }
-
-    fn found(
-        &self,
-        matched: Option<RecordId>,
-        mut set: Vec<RecordId>,
-        asked: Option<Reference>,
-        argument: &str,
-    ) -> Option<Found> {
-        if let Some(matched) = matched
-            && !set.contains(&matched)
-        {
-            set.push(matched);
+        let mut set = self.set_of(target);
+        let Some(record) = named else {
+            return self.found_by_id(set).ok_or_else(|| no_such_image(argument));
+        };
+        if !set.contains(&record) {
+            set.push(record);
         }
-        let target = self.record(*set.first()?).target;
         let id = self.graph().digest(target);
-        let by_id = id.to_string() == argument
+        let is_id = id.to_string() == argument
             || id_prefix(argument).is_some_and(|hex| {
                 id.algorithm_name() == "sha256" && id.encoded().starts_with(hex)
             });
-        Some(Found {
+        Ok(Found {
             target,
-            matched,
             set,
-            asked,
-            by_id,
+            by: FoundBy::Name { record, is_id },
+        })
+    }
+
+    /// The image of some records, if there are any.
+    fn found_by_id(&self, set: Vec<RecordId>) -> Option<Found> {
+        let first = *set.first()?;
+        Some(Found {
+            target: self.record(first).target,
+            set,
+            by: match self.is_mere_dependent(first) {
+                true => FoundBy::Part,
+                false => FoundBy::Id,
+            },
         })
     }
 

@@ -115,7 +115,7 @@ impl Choice<'_> {
                 Err(refusal) => return Err(refusal),
             };
             let records = &removed.snapshot.records;
-            let found_records = match found.matched {
+            let found_records = match found.record() {
                 Some(id) => vec![id],
                 None => found.set,
             };

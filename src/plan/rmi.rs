@@ -6,9 +6,11 @@
 //! parents go with their last child.
 
 use super::draft::Draft;
+use super::lookup::{Found, FoundBy};
 use super::names_together::{Compared, names_together};
 use super::plan::{Action, Refusal, RefusalClass};
 use crate::containers::parse::Container;
+use crate::oci::index::DANGLING_PREFIX;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::names::Name;
 use crate::snapshot::platform_manifests::ConfigOf;
@@ -46,98 +48,81 @@ impl Draft<'_> {
         config_of: &ConfigOf<'_>,
     ) -> Result<(), Refusal> {
         let found = self.look_up(argument)?;
-        let names: Vec<&Name> = found.set.iter().map(|id| self.name(*id)).collect();
-        let compared = match found.matched {
-            None if found.by_id => Compared::First,
-            None => found
-                .asked
-                .as_ref()
-                .map_or(Compared::First, Compared::Reference),
-            Some(matched) => match self.name(matched) {
-                Name::Reference(reference) => Compared::Reference(reference),
-                Name::Tag(tag) => Compared::Tag(tag),
-                Name::Raw(_) | Name::Dangling => Compared::Only(
-                    found
-                        .set
-                        .iter()
-                        .position(|id| *id == matched)
-                        .unwrap_or_default(),
-                ),
-            },
-        };
-        let same: Vec<RecordId> = names_together(&names, compared)
-            .into_iter()
-            .map(|place| found.set[place])
-            .collect();
-        if same.is_empty() && found.matched.is_none() && !found.by_id {
-            let familiar = found.asked.map_or_else(String::new, |r| r.familiar());
+        let same = self.going_together(&found);
+        if let FoundBy::Digest(asked) = &found.by
+            && same.is_empty()
+        {
             return Err(Refusal::new(
                 RefusalClass::NotFound,
-                format!("No such image: {familiar}"),
+                format!("No such image: {}", asked.familiar()),
             ));
         }
-        // Naming an image by its own ID is asking for the image, whatever it is called.
-        let asks_for_names = !found.by_id;
-        let is_whole = same.len() == found.set.len();
-        if !options.force && self.is_mere_dependent(found.set[0]) {
+        if matches!(found.by, FoundBy::Part) && !options.force {
             self.refuse_part_of_another(found.set[0])?;
         }
-        // By name, and for a platform in any case, a container that uses the image speaks against
-        // it. By ID, deleting the whole image is checked below.
-        let named_and_whole = found.matched.is_some() && asks_for_names && is_whole;
-        if (named_and_whole || !options.platforms.is_empty())
-            && let Some(container) = self.user_of(found.target, &options.platforms)
-        {
-            let matched = found.matched.unwrap_or(found.set[0]);
-            if !options.force {
-                return Err(Refusal::new(
-                    RefusalClass::Conflict,
-                    format!(
-                        "conflict: unable to delete {} (must be forced) - container {} is using its \
-                         referenced image {}",
-                        self.shown(matched),
-                        container.short_id(),
-                        self.graph().digest(found.target).short()
-                    ),
-                )
-                .hint(match options.platforms.is_empty() {
-                    true => "--force takes the name away and keeps the image as a dangling one",
-                    false => "--force removes the platform all the same",
-                }));
-            }
-            if options.platforms.is_empty() {
-                self.actions.push(Action::Untagged(self.shown(matched)));
-                if found.set.len() == 1 {
-                    self.dangle(matched);
-                } else {
-                    self.remove(matched);
-                }
-                return Ok(());
-            }
-        }
         if !options.platforms.is_empty() {
-            let others: Vec<RecordId> = found
-                .set
-                .iter()
-                .copied()
+            self.refuse_user(&found, options)?;
+            let others = found.set.iter().copied();
+            let others: Vec<RecordId> = others
                 .filter(|id| !same.contains(id) && !self.is_dangling(*id))
                 .collect();
-            return self.rmi_platforms(&found.set, &others, found.matched, options, config_of);
+            return self.rmi_platforms(&found.set, &others, found.record(), options, config_of);
         }
-        if asks_for_names && !is_whole {
+        let is_whole = same.len() == found.set.len();
+        // Naming an image by its own ID is asking for the image, whatever it is called.
+        if found.is_by_id() {
+            return self.rmi_image(&found, is_whole, options);
+        }
+        if !is_whole {
             self.untag_all(&same);
             return Ok(());
         }
+        match found.record() {
+            Some(record) if self.user_of(found.target, &[]).is_some() => {
+                self.refuse_user(&found, options)?;
+                self.untag_in_use(record, found.set.len());
+                Ok(())
+            }
+            _ => self.rmi_image(&found, is_whole, options),
+        }
+    }
+
+    /// The records whose names go together with what was asked for.
+    fn going_together(&self, found: &Found) -> Vec<RecordId> {
+        let names: Vec<&Name> = found.set.iter().map(|id| self.name(*id)).collect();
+        let compared = match &found.by {
+            FoundBy::Id | FoundBy::Part => Compared::First,
+            FoundBy::Digest(asked) => Compared::Reference(asked),
+            FoundBy::Name { record, .. } => match self.name(*record) {
+                Name::Reference(reference) => Compared::Reference(reference),
+                Name::Tag(tag) => Compared::Tag(tag),
+                Name::Raw(_) | Name::Dangling => {
+                    let mut set = found.set.iter();
+                    Compared::Only(set.position(|id| id == record).unwrap_or_default())
+                }
+            },
+        };
+        let places = names_together(&names, compared).into_iter();
+        places.map(|place| found.set[place]).collect()
+    }
+
+    /// Removes a whole image, unless something speaks against it.
+    fn rmi_image(
+        &mut self,
+        found: &Found,
+        is_whole: bool,
+        options: &RmiOptions,
+    ) -> Result<(), Refusal> {
         self.refuse_in_use(found.target, options.force)?;
-        let names_conflict = !options.force
-            && (!is_whole || (found.by_id && found.matched.is_some() && found.set.len() > 1));
-        if names_conflict && found.set.len() > 1 {
+        let is_named = found.record().is_some();
+        let has_several = found.set.len() > 1;
+        if has_several && !options.force && (!is_whole || found.is_by_id() && is_named) {
             return Err(self.several_names(&found.set));
         }
         // An image that others were built from stays for them, nameless, if its only name was given
         // and nothing was forced.
-        let keep_for_children = found.matched.is_some()
-            && found.set.len() == 1
+        let keep_for_children = is_named
+            && !has_several
             && !options.force
             && !self.is_dangling(found.set[0])
             && self.has_children(found.target);
@@ -145,12 +130,42 @@ impl Draft<'_> {
         Ok(())
     }
 
+    /// Takes the last name away from an image that a container uses; the image stays for it.
+    fn untag_in_use(&mut self, record: RecordId, names: usize) {
+        self.actions.push(Action::Untagged(self.shown(record)));
+        match names {
+            1 => self.dangle(record),
+            _ => self.remove(record),
+        }
+    }
+
+    /// A container that uses the image speaks against taking its last name, or a platform, away.
+    fn refuse_user(&self, found: &Found, options: &RmiOptions) -> Result<(), Refusal> {
+        let user = self.user_of(found.target, &options.platforms);
+        let Some(container) = user.filter(|_| !options.force) else {
+            return Ok(());
+        };
+        let message = format!(
+            "conflict: unable to delete {} (must be forced) - container {} is using its referenced \
+             image {}",
+            self.shown(found.record().unwrap_or(found.set[0])),
+            container.short_id(),
+            self.graph().digest(found.target).short()
+        );
+        Err(Refusal::new(RefusalClass::Conflict, message).hint(
+            match options.platforms.is_empty() {
+                true => "--force takes the name away and keeps the image as a dangling one",
+                false => "--force removes the platform all the same",
+            },
+        ))
+    }
+
     /// Removes names of an image that has others.
     pub(super) fn untag_all(&mut self, records: &[RecordId]) {
         for id in records {
             let name = if self.is_dangling(*id) {
                 let digest = self.graph().digest(self.record(*id).target);
-                format!("{}{digest}", crate::oci::index::DANGLING_PREFIX)
+                format!("{DANGLING_PREFIX}{digest}")
             } else {
                 self.shown(*id)
             };

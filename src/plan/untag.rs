@@ -4,7 +4,9 @@
 //! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
 
 use super::draft::Draft;
+use super::lookup::FoundBy;
 use super::plan::{Action, Refusal, RefusalClass};
+use crate::snapshot::records::RecordId;
 use crate::words::{listed, quoted};
 
 impl Draft<'_> {
@@ -17,10 +19,10 @@ impl Draft<'_> {
 
     fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
         let found = self.look_up(argument)?;
-        let Some(id) = found.matched else {
-            return Err(match found.asked {
-                // `NAME@DIGEST` that no entry is called: there is no such name.
-                Some(name) if !found.by_id => Refusal::new(
+        let Some(id) = found.record() else {
+            return Err(match found.by {
+                // There is no such name.
+                FoundBy::Digest(name) => Refusal::new(
                     RefusalClass::NotFound,
                     format!("No such image: {}", name.familiar()),
                 ),
@@ -51,7 +53,7 @@ impl Draft<'_> {
         Ok(())
     }
 
-    fn names_hint(&self, set: &[crate::snapshot::records::RecordId]) -> String {
+    fn names_hint(&self, set: &[RecordId]) -> String {
         let names: Vec<String> = set
             .iter()
             .filter(|id| !self.is_dangling(**id))
