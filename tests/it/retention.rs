@@ -1,24 +1,14 @@
 //! `prune --keep` and `--keep-last`: what stays although the filters let it go, and what is said of it.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::thread;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use support::names::familiar;
-use written_layout::{
-    CREATED, Place, WrittenLayout, assert_mentions, blobs, digest, id, members, names, object,
-    objects,
+use crate::support::names::familiar;
+use crate::support::written_layout::{
+    self, CREATED, Place, WrittenLayout, assert_mentions, blobs, digest, id, members, names,
+    object, objects,
 };
 
 const PRUNE_ALL: [&str; 5] = ["prune", "--all", "--force", "--grace", "0s"];

@@ -2,17 +2,6 @@
 //! place, texts that are too large or too deep, names that command a terminal, and files that change while they are
 //! read. Whatever stands there, a command ends in time and in little memory, says in one line why it refuses, and
 //! changes nothing outside the layout.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the tests build the layouts that the program is to survive, and say what they skip"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -27,11 +16,13 @@ use std::thread;
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use serde_json::{Value, json};
 
-use support::command::{Finished, finish, in_layout, ocirm};
-use support::image_builder::digest_of;
-use support::names::{NAME, REF};
-use support::tree::{Change, Tree, What};
-use written_layout::{CONFIG, INDEX, LAYER, MANIFEST, Place, WrittenLayout, blob_path, digest};
+use crate::support::command::{Finished, finish, in_layout, ocirm};
+use crate::support::image_builder::digest_of;
+use crate::support::names::{NAME, REF};
+use crate::support::tree::{Change, Tree, What};
+use crate::support::written_layout::{
+    self, CONFIG, INDEX, LAYER, MANIFEST, Place, WrittenLayout, blob_path, digest,
+};
 
 /// The most memory that a command may map, in KiB. None of the layouts here is worth more.
 const MEMORY: u64 = 1_500_000;

@@ -1,13 +1,6 @@
 //! Runs every deletion case of `fixtures/cases/delete_cases.json` against the built program.
 //!
 //! `OCIRM_CASES=GLOB` restricts a run to the cases whose id, or one of whose rules, matches: `OCIRM_CASES='prune-*'`.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::Path;
@@ -17,13 +10,13 @@ use std::thread;
 
 use globset::Glob;
 
-use support::command::{Finished, dry, in_layout, run};
-use support::deletion_case::{Case, read_cases};
-use support::image_builder::{Images, digest_of};
-use support::judge::Judge;
-use support::layout_builder::CaseLayout;
-use support::terminal::run_on_terminal;
-use support::tree::Tree;
+use crate::support::command::{Finished, dry, in_layout, run};
+use crate::support::deletion_case::{Case, read_cases};
+use crate::support::image_builder::{Images, digest_of};
+use crate::support::judge::Judge;
+use crate::support::layout_builder::CaseLayout;
+use crate::support::terminal::run_on_terminal;
+use crate::support::tree::Tree;
 
 /// What the program cannot do yet: cases that need any of it are skipped.
 const UNSUPPORTED: &[&str] = &[];

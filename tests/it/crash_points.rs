@@ -7,17 +7,6 @@
 //!
 //! Without strace, or where it may not trace, the test says so and passes, unless `OCIRM_INTEROP` is
 //! set: then it fails.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the test builds the layouts that the program is to change, and says what it tried"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -30,11 +19,11 @@ use std::thread;
 
 use serde_json::Value;
 
-use support::command::{Finished, finish, in_layout, ocirm};
-use support::index_document::IndexDocument;
-use support::names::{DANGLING, NAME};
-use support::tree::{Content, Tree, What, blob_digest};
-use written_layout::{LAYER, Place, assert_status, blob_path, digest, id};
+use crate::support::command::{Finished, finish, in_layout, ocirm};
+use crate::support::index_document::IndexDocument;
+use crate::support::names::{DANGLING, NAME};
+use crate::support::tree::{Content, Tree, What, blob_digest};
+use crate::support::written_layout::{self, LAYER, Place, assert_status, blob_path, digest, id};
 
 /// One command that is stopped at all its points.
 struct Case {

@@ -1,17 +1,6 @@
 //! SIGINT and SIGTERM: a change stops between two files and says what it did, and everything else ends at once.
 //!
 //! strace brings the signals at chosen system calls, so that no test depends on how fast the machine is.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "writes layouts of its own, and fails where that fails"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -23,11 +12,13 @@ use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, wait};
-use support::strace;
-use support::terminal::signal_at_question;
-use support::tree::{Change, Tree, What};
-use written_layout::{Place, assert_mentions, assert_no_traces, assert_status, blobs, names};
+use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, wait};
+use crate::support::strace;
+use crate::support::terminal::signal_at_question;
+use crate::support::tree::{Change, Tree, What};
+use crate::support::written_layout::{
+    self, Place, assert_mentions, assert_no_traces, assert_status, blobs, names,
+};
 
 /// The signals that stop the program, their names for strace, and the exit status of each.
 const SIGNALS: [(Signal, &str, i32); 2] = [(Signal::INT, "INT", 130), (Signal::TERM, "TERM", 143)];

@@ -4,18 +4,6 @@
 //! `OCIRM_SEED` repeats. Where one moment matters, strace stops the program there until the other
 //! writer is done, so that nothing depends on time. Without strace, skopeo or umoci the tests that
 //! need them say so and pass, unless `OCIRM_INTEROP` is set: then they fail.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "the tests are the other programs: they write layouts, say why they skip, and fail by panicking"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -32,10 +20,10 @@ use rustix::fs::{FlockOperation, flock};
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 use serde_json::{Value, json};
 
-use support::command::{Finished, in_layout, ocirm, wait};
-use support::image_builder::digest_of;
-use support::names::{NAME, REF, ref_name};
-use written_layout::{
+use crate::support::command::{Finished, in_layout, ocirm, wait};
+use crate::support::image_builder::digest_of;
+use crate::support::names::{NAME, REF, ref_name};
+use crate::support::written_layout::{
     LAYER, Place, WrittenLayout, assert_mentions, assert_status, blob_path, blobs, digest, index,
     objects,
 };
@@ -816,7 +804,7 @@ impl Stopped {
             out,
             err,
         };
-        let end = Instant::now() + support::command::TIME_LIMIT;
+        let end = Instant::now() + crate::support::command::TIME_LIMIT;
         loop {
             let lines = fs::read_to_string(log.path()).unwrap();
             // Threads that are done stand in the log as well; one that is stopped stands for all.
@@ -842,7 +830,7 @@ impl Stopped {
     fn goes_on(mut self) -> Finished {
         kill_process(self.pid, Signal::CONT).unwrap();
         // strace counts the calls of each thread for itself, so another one may stop the run again.
-        let end = Instant::now() + support::command::TIME_LIMIT;
+        let end = Instant::now() + crate::support::command::TIME_LIMIT;
         while self.strace.try_wait().unwrap().is_none() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
             let _ = kill_process(self.pid, Signal::CONT);

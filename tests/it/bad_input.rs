@@ -1,12 +1,5 @@
 //! What the program does with layouts that are none, with damaged ones, with nonsense on the command line, with a lock
 //! that somebody else holds, and with a reader that went away: it says so once, and changes nothing that it should not.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build and damage the layouts that the program is to refuse"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
 
 use std::fs::{self, File};
 use std::io::Read as _;
@@ -20,12 +13,12 @@ use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::json;
 use tempfile::TempDir;
 
-use support::command::{Finished, dry, in_layout, ocirm, run, wait};
-use support::deletion_case::Case;
-use support::image_builder::{Images, digest_of};
-use support::index_document::IndexDocument;
-use support::layout_builder::CaseLayout;
-use support::tree::{Content, Tree, blob_digest};
+use crate::support::command::{Finished, dry, in_layout, ocirm, run, wait};
+use crate::support::deletion_case::Case;
+use crate::support::image_builder::{Images, digest_of};
+use crate::support::index_document::IndexDocument;
+use crate::support::layout_builder::CaseLayout;
+use crate::support::tree::{Content, Tree, blob_digest};
 
 /// The commands that read a layout, as they are tried on each that is no good.
 const COMMANDS: [&[&str]; 4] = [

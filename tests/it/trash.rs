@@ -3,18 +3,6 @@
 //!
 //! Whether an image is whole is found out here by the simplest means: every digest in the text of a blob has to lead
 //! to a blob, if it did before.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "writes layouts of its own, says why it skips, and fails where that fails"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -27,12 +15,12 @@ use std::time::{Duration, Instant};
 use serde_json::{Value, json};
 use sha2::{Digest as _, Sha512};
 
-use support::command::{Finished, Running, TIME_LIMIT, in_layout};
-use support::image_builder::{digest_of, hex};
-use support::index_document::IndexDocument;
-use support::strace;
-use support::tree::{Change, Tree, What, blob_digest};
-use written_layout::{
+use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout};
+use crate::support::image_builder::{digest_of, hex};
+use crate::support::index_document::IndexDocument;
+use crate::support::strace;
+use crate::support::tree::{Change, Tree, What, blob_digest};
+use crate::support::written_layout::{
     CONFIG, LAYER, MANIFEST, Place, assert_mentions, assert_no_traces, assert_status, blob_path,
     blobs, digest, id, index, names, object, objects,
 };
@@ -444,7 +432,7 @@ fn several_removals_come_back_in_any_order() {
         assert_eq!(blobs(&ground.dir), ground.stock.0.keys().cloned().collect());
         assert!(!ground.dir.join(TRASH).exists());
         let old = IndexDocument::read(ground.index.clone()).unwrap().rows;
-        let rows = |rows: Vec<support::index_document::Row>| -> BTreeSet<String> {
+        let rows = |rows: Vec<crate::support::index_document::Row>| -> BTreeSet<String> {
             rows.into_iter().map(|row| row.raw).collect()
         };
         assert_eq!(rows(index(&ground.dir).rows), rows(old));
@@ -923,7 +911,7 @@ fn a_prune_with_a_question_deletes_old_removals_after_a_yes_only() {
         let old = make_old(&only_removal(&ground.dir));
         let args = in_layout(&ground.dir, &["prune"]);
         let home = ground.place.path("home");
-        let finished = support::terminal::run_on_terminal(&args, &home, answer);
+        let finished = crate::support::terminal::run_on_terminal(&args, &home, answer);
         assert_status(&finished, 0);
         assert_eq!(finished.asked, Some(true), "{}", finished.transcript());
         assert_eq!(old.exists(), stays, "{}", finished.transcript());

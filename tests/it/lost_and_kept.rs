@@ -1,10 +1,5 @@
 //! Ways in which an image could have been lost, each found by attacking the program: whatever else
 //! needs a blob keeps it.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "writes layouts of its own, and fails where that fails"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

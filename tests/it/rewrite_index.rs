@@ -1,15 +1,4 @@
 //! `rmi --platform --rewrite-index`: one name gets an index without the platform, and everything else stays.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    reason = "the tests build the layouts that the program is to change, and say why they skip"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,10 +7,10 @@ use std::process::Command;
 
 use serde_json::{Value, json};
 
-use support::command::Finished;
-use support::image_builder::digest_of;
-use written_layout::{
-    INDEX, Place, WrittenLayout, assert_mentions, blob_path, blobs, digest, id, index, names,
+use crate::support::command::Finished;
+use crate::support::image_builder::digest_of;
+use crate::support::written_layout::{
+    self, INDEX, Place, WrittenLayout, assert_mentions, blob_path, blobs, digest, id, index, names,
     object, objects,
 };
 

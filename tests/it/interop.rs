@@ -1,12 +1,6 @@
 //! What skopeo and umoci say to layouts that ocirm changed.
 //!
 //! Without those programs the tests say so and pass, unless `OCIRM_INTEROP` is set: then they fail.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "tests make files, say why they skip, and fail by panicking"
-)]
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,17 +1,6 @@
 //! Where a disk is slow, several threads unlink: what holds with one holds with many.
 //!
 //! strace makes each unlinking slow, so the layouts are in memory and the threads there all the same.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "writes layouts of its own, and fails where that fails"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -22,9 +11,11 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
-use support::command::{Running, in_layout};
-use support::strace;
-use written_layout::{Place, assert_mentions, assert_status, blob_path, blobs, digest, names};
+use crate::support::command::{Running, in_layout};
+use crate::support::strace;
+use crate::support::written_layout::{
+    Place, assert_mentions, assert_status, blob_path, blobs, digest, names,
+};
 
 /// So many images that several batches of each kind of document go.
 const IMAGES: usize = 300;

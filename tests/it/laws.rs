@@ -2,11 +2,6 @@
 //!
 //! What is reachable is found out here by the simplest means: read a blob, follow every digest in
 //! it. That finds more than the program may follow, never less, for these layouts.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "writes layouts of its own, and fails where that fails"
-)]
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};

@@ -1,11 +1,4 @@
 //! Runs the program on layouts that other tools wrote: `fixtures/README.md` says which, and what the expectations mean.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
@@ -17,11 +10,11 @@ use serde_json::Value;
 use sha2::{Digest as _, Sha256, Sha512};
 use tempfile::TempDir;
 
-use support::command::{Finished, dry, in_layout, run};
-use support::image_builder::hex;
-use support::index_document::{IndexDocument, Row};
-use support::names::{DANGLING, NAME, familiar, short};
-use support::tree::{Change, Content, Tree, What, blob_digest};
+use crate::support::command::{Finished, dry, in_layout, run};
+use crate::support::image_builder::hex;
+use crate::support::index_document::{IndexDocument, Row};
+use crate::support::names::{DANGLING, NAME, familiar, short};
+use crate::support::tree::{Change, Content, Tree, What, blob_digest};
 
 /// Nothing larger is looked into for digests; the documents of the layouts are far smaller, their layers may not be.
 const LARGEST_DOCUMENT: u64 = 64 * 1024;

@@ -1,23 +1,13 @@
 //! Rows as other tools write them, where names are shared, missing, or say something else than what an image is called.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::fs;
 
 use serde_json::{Value, json};
 
-use support::names::{NAME, REF};
-use written_layout::{
-    CREATED, Place, WrittenLayout, assert_mentions, assert_status, blobs, digest, id, index, names,
-    objects,
+use crate::support::names::{NAME, REF};
+use crate::support::written_layout::{
+    self, CREATED, Place, WrittenLayout, assert_mentions, assert_status, blobs, digest, id, index,
+    names, objects,
 };
 
 const PRUNE: [&str; 4] = ["prune", "--force", "--grace", "0s"];

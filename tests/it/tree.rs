@@ -1,20 +1,10 @@
 //! `ls --tree`: what belongs to each image, on layouts that other tools wrote.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to show"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use written_layout::{Place, assert_mentions, digest, id, object, objects, texts};
+use crate::support::written_layout::{Place, assert_mentions, digest, id, object, objects, texts};
 
 /// A layout of the fixtures; what `ls` is to show of it; and how.
 struct Shown {

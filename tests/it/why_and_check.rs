@@ -1,10 +1,5 @@
 //! `why` tells the truth about what keeps a blob, `check` about what is wrong, and neither changes
 //! anything.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::unwrap_used,
-    reason = "damages layouts of its own, and fails where that fails"
-)]
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};

@@ -1,23 +1,13 @@
 //! `--containers`: what the lists of each tool protect, from `rmi` and from `prune`, and what `ls` says of them.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use written_layout::{
-    Place, WrittenLayout, assert_mentions, assert_no_traces, assert_status, blobs, digest, id,
-    names, object, objects,
+use crate::support::written_layout::{
+    self, Place, WrittenLayout, assert_mentions, assert_no_traces, assert_status, blobs, digest,
+    id, names, object, objects,
 };
 
 const PRUNE_ALL: [&str; 5] = ["prune", "--all", "--force", "--grace", "0s"];
@@ -195,7 +185,7 @@ impl Ground {
 
 /// Docker Hub's part of a name is left out in what people read.
 fn shown(name: &str) -> &str {
-    support::names::familiar(name)
+    crate::support::names::familiar(name)
 }
 
 #[test]

@@ -1,14 +1,4 @@
 //! Several layouts in one command, and layouts that share their blobs.
-#![expect(
-    clippy::disallowed_methods,
-    reason = "the tests build the layouts that the program is to change"
-)]
-
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-mod support;
-#[allow(dead_code, reason = "each test crate uses its own part of it")]
-#[path = "support/written_layout.rs"]
-mod written_layout;
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -19,9 +9,9 @@ use std::thread;
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
-use support::command::Finished;
-use support::tree::Tree;
-use written_layout::{
+use crate::support::command::Finished;
+use crate::support::tree::Tree;
+use crate::support::written_layout::{
     Place, WrittenLayout, assert_mentions, assert_no_traces, assert_status, blob_path, blobs,
     digest, names, object, objects,
 };

@@ -3,17 +3,9 @@
 //!
 //! A run is the same every time. `OCIRM_SEED=N` makes it another one, `OCIRM_FUZZ_SECONDS=N` lets
 //! it go on for so long for each kind of input.
-#![expect(
-    clippy::disallowed_methods,
-    clippy::print_stdout,
-    clippy::unwrap_used,
-    reason = "says which input broke a law, changes layouts of its own, and fails where that fails"
-)]
 
-#[path = "../fuzz/src/lib.rs"]
+#[path = "../../fuzz/src/lib.rs"]
 pub mod laws;
-#[path = "support/mutator.rs"]
-mod mutator;
 
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -21,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use mutator::{Random, mutated};
+use crate::support::mutator::{Random, mutated};
 
 /// Mutations of a run that nobody asked to take longer: a second or two without optimisation.
 const MUTATIONS: u64 = 3_000;
