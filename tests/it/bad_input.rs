@@ -2,7 +2,6 @@
 //! that somebody else holds, and with a reader that went away: it says so once, and changes nothing that it should not.
 
 use std::fs::{self, File};
-use std::io::Read as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
@@ -10,15 +9,14 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::fs::{CWD, FileType, Mode, mknodat};
-use serde_json::json;
-use tempfile::TempDir;
+use serde_json::{Value, json};
 
-use crate::support::command::{Finished, dry, in_layout, ocirm, run, wait};
-use crate::support::deletion_case::Case;
-use crate::support::image_builder::{Images, digest_of};
+use crate::support::command::{Finished, Running, in_layout, ocirm};
+use crate::support::contents::{self, arg, blob_path, digest, digest_of, id};
 use crate::support::index_document::IndexDocument;
-use crate::support::layout_builder::CaseLayout;
-use crate::support::tree::{Content, Tree, blob_digest};
+use crate::support::layout::Layout;
+use crate::support::place::{Place, assert_mentions, assert_no_traces, assert_status};
+use crate::support::tree::{Content, Tree};
 
 /// The commands that read a layout, as they are tried on each that is no good.
 const COMMANDS: [&[&str]; 4] = [
@@ -35,34 +33,42 @@ const DELETIONS: [&[&str]; 3] = [
     &["prune", "-f", "-a", "--grace", "0s"],
 ];
 
-/// A layout in a directory of its own, with `web:latest` and `shop:1` and a blob that nothing refers to.
+/// A layout with `web:latest` and `shop:1`, a blob that nothing refers to, and files that are nobody's to touch.
 struct Ground {
-    folder: TempDir,
-    layout: CaseLayout,
-    images: Images,
+    place: Place,
+    layout: Layout,
+    web: Value,
+    shop: Value,
 }
 
 impl Ground {
     fn new() -> Self {
-        Self::of(json!([
-            {"name": "docker.io/library/web:latest", "target": "A"},
-            {"name": "docker.io/library/shop:1", "target": "B"},
-        ]))
+        Self::with(|layout, _| layout.image("shop"))
     }
 
-    fn of(images: serde_json::Value) -> Self {
-        Self::of_case(json!({"id": "ground", "images": images, "args": ["rmi"]}))
-    }
-
-    fn of_case(case: serde_json::Value) -> Self {
-        let case: Case = serde_json::from_value(case).expect("a case");
-        let mut images = Images::of(&case);
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let layout = CaseLayout::write(&case, &mut images, &folder.path().join("case"));
+    /// A layout whose `shop:1` is made with a look at `web:latest`.
+    fn with(shop: impl Fn(&Layout, &Value) -> Value) -> Self {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let web = layout.image("web");
+        let shop = shop(&layout, &web);
+        layout
+            .named(&web, "docker.io/library/web:latest")
+            .named(&shop, "docker.io/library/shop:1")
+            .finish();
+        layout.blob("text/plain", "nobody refers to this");
+        for path in [
+            "layout/blobs/sha256/upload-4711.tmp",
+            "home/canary",
+            "canary.json",
+        ] {
+            place.file(path, "do not touch\n");
+        }
         Ground {
-            folder,
+            place,
             layout,
-            images,
+            web,
+            shop,
         }
     }
 
@@ -74,40 +80,47 @@ impl Ground {
         self.dir().join(path)
     }
 
-    fn blob(&self, digest: &str) -> PathBuf {
-        self.dir().join("blobs/sha256").join(&digest[7..])
+    fn write(&self, path: &str, text: &str) {
+        fs::write(self.file(path), text).expect("an own file");
     }
 
-    /// The layout and everything around it.
+    fn blob(&self, descriptor: &Value) -> PathBuf {
+        blob_path(self.dir(), digest(descriptor))
+    }
+
     fn tree(&self) -> Tree {
-        Tree::of(self.folder.path())
+        self.place.tree()
     }
 
     fn run(&self, args: &[&str]) -> Finished {
-        run(&in_layout(self.dir(), args), &self.layout.home)
+        self.place.run_in(self.dir(), args)
     }
 
     fn index(&self) -> IndexDocument {
-        let data = fs::read(self.file("index.json")).expect("an index");
-        IndexDocument::read(data).expect("a sound index")
+        contents::index(self.dir())
+    }
+
+    /// Makes index.json lead to something else than `shop`.
+    fn replace_shop(&self, entry: &Value) {
+        let rows = json!([self.layout.rows()[0], entry]);
+        self.write("index.json", &json!({"manifests": rows}).to_string());
     }
 
     fn blobs(&self) -> Vec<String> {
-        let tree = Tree::of(self.dir());
-        tree.items
-            .keys()
-            .filter_map(|path| blob_digest(path))
-            .collect()
+        contents::blobs(self.dir()).into_iter().collect()
+    }
+
+    /// How many files are there, whether they may be read or not.
+    fn blobs_there(&self) -> usize {
+        let folder = fs::read_dir(self.file("blobs/sha256")).expect("an own directory");
+        folder.count()
     }
 
     /// Runs the command, which has to refuse: with this status, one message, and without a trace on the disk.
     #[track_caller]
     fn refuses(&self, args: &[&str], status: i32) -> Finished {
-        let before = self.tree();
-        let finished = self.run(args);
+        let finished = self.place.refuses(self.dir(), args, status);
         assert_refused(&finished, status);
-        let traces = before.traces(&self.tree());
-        assert!(traces.is_empty(), "{traces:?}\n{}", finished.transcript());
         finished
     }
 }
@@ -115,10 +128,8 @@ impl Ground {
 /// One clear message on standard error, nothing on standard output.
 #[track_caller]
 fn assert_refused(finished: &Finished, status: i32) {
-    let transcript = finished.transcript();
-    assert_eq!(finished.code(), Some(status), "{transcript}");
-    assert_eq!(finished.out, "", "{transcript}");
-    assert!(!finished.err.contains("panicked"), "{transcript}");
+    assert_status(finished, status);
+    assert_eq!(finished.out, "", "{finished}");
     // What is wrong with a command line is said by the command line parser, in its own words.
     let heads: &[&str] = if status == 2 {
         &["ocirm: ", "error: "]
@@ -130,19 +141,10 @@ fn assert_refused(finished: &Finished, status: i32) {
         .lines()
         .filter(|line| heads.iter().any(|head| line.starts_with(head)))
         .count();
-    assert_eq!(messages, 1, "one message is expected\n{transcript}");
+    assert_eq!(messages, 1, "one message is expected\n{finished}");
     assert!(
         heads.iter().any(|head| finished.err.starts_with(head)),
-        "the message does not come first\n{transcript}"
-    );
-}
-
-#[track_caller]
-fn assert_says(finished: &Finished, text: &str) {
-    assert!(
-        finished.err.contains(text),
-        "no {text:?}\n{}",
-        finished.transcript()
+        "the message does not come first\n{finished}"
     );
 }
 
@@ -183,19 +185,17 @@ fn all_refuse(commands: &[&[&str]], damages: &[(&str, Damage<'_>)]) {
 fn a_directory_that_does_not_exist_is_refused_by_name() {
     for command in COMMANDS {
         let ground = Ground::new();
-        let nowhere = ground.folder.path().join("nowhere");
-        let finished = run(&in_layout(&nowhere, command), &ground.layout.home);
+        let nowhere = ground.place.path("nowhere");
+        let finished = ground.place.run_in(&nowhere, command);
         assert_refused(&finished, 12);
-        assert_says(&finished, "nowhere");
-        assert!(!nowhere.exists(), "{}", finished.transcript());
+        assert_mentions(&finished, "nowhere");
+        assert!(!nowhere.exists(), "{finished}");
     }
 }
 
 #[test]
 fn a_directory_without_a_sound_oci_layout_file_is_refused() {
-    let with = |text: &'static str| {
-        move |ground: &Ground| fs::write(ground.file("oci-layout"), text).expect("an own file")
-    };
+    let with = |text: &'static str| move |ground: &Ground| ground.write("oci-layout", text);
     all_refuse(
         &COMMANDS,
         &[
@@ -222,20 +222,14 @@ fn a_directory_without_a_sound_oci_layout_file_is_refused() {
 #[test]
 fn a_later_minor_version_of_the_layout_is_accepted() {
     let ground = Ground::new();
-    fs::write(
-        ground.file("oci-layout"),
-        r#"{"imageLayoutVersion":"1.1.0"}"#,
-    )
-    .expect("an own file");
+    ground.write("oci-layout", r#"{"imageLayoutVersion":"1.1.0"}"#);
     let finished = ground.run(&["ls"]);
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
+    assert_status(&finished, 0);
 }
 
 #[test]
 fn a_damaged_index_is_refused() {
-    let with = |text: &'static str| {
-        move |ground: &Ground| fs::write(ground.file("index.json"), text).expect("an own file")
-    };
+    let with = |text: &'static str| move |ground: &Ground| ground.write("index.json", text);
     all_refuse(
         &COMMANDS,
         &[
@@ -284,18 +278,17 @@ fn replace_by_fifo(path: &Path) {
 /// and not `web`, because nobody knows what `shop` needs.
 fn assert_nothing_is_deleted_after(damage: impl Fn(&Path)) {
     for command in DELETIONS {
-        let mut ground = Ground::new();
-        let digest = ground.images.node("B").digest.clone();
-        damage(&ground.blob(&digest));
+        let ground = Ground::new();
+        damage(&ground.blob(&ground.shop));
         let finished = ground.refuses(command, 12);
-        assert_says(&finished, &digest);
+        assert_mentions(&finished, digest(&ground.shop));
 
         let planned = ground.run(&[&[command[0], "--dry-run"], &command[1..]].concat());
         assert_refused(&planned, 12);
 
         let listed = ground.run(&["ls"]);
         assert!(listed.status.is_some(), "ls hangs");
-        assert!(!listed.panicked(), "{}", listed.transcript());
+        assert!(!listed.panicked(), "{listed}");
     }
 }
 
@@ -339,25 +332,19 @@ fn a_folder_in_place_of_a_manifest_stops_every_deletion() {
 
 #[test]
 fn a_manifest_that_may_not_be_read_stops_every_deletion() {
-    // The superuser reads it all the same, so there is nothing to see then.
     if rustix::process::geteuid().is_root() {
+        println!("skipped: the superuser may read every file");
         return;
     }
     for command in DELETIONS {
-        let mut ground = Ground::new();
-        let digest = ground.images.node("B").digest.clone();
-        let blob = ground.blob(&digest);
-        fs::set_permissions(&blob, fs::Permissions::from_mode(0o000)).expect("an own file");
+        let ground = Ground::new();
+        let before = ground.blobs_there();
+        let nobody = fs::Permissions::from_mode(0o000);
+        fs::set_permissions(ground.blob(&ground.shop), nobody).expect("an own file");
         let finished = ground.run(command);
         assert_refused(&finished, 12);
-        assert_says(&finished, &digest);
-        assert!(
-            ground
-                .layout
-                .present
-                .iter()
-                .all(|digest| ground.blob(digest).exists())
-        );
+        assert_mentions(&finished, digest(&ground.shop));
+        assert_eq!(ground.blobs_there(), before);
     }
 }
 
@@ -371,33 +358,25 @@ fn a_blob_with_the_right_digest_that_is_no_manifest_stops_every_deletion() {
     ] {
         for command in DELETIONS {
             let ground = Ground::new();
-            let digest = digest_of(text.as_bytes());
-            fs::write(ground.blob(&digest), text).expect("a blob");
-            let mut index: serde_json::Value =
-                serde_json::from_slice(&ground.index().data).expect("a sound index");
-            let shop = &mut index["manifests"][1];
-            shop["digest"] = digest.as_str().into();
+            let mut shop = ground.layout.rows()[1].clone();
+            shop["digest"] = digest_of(text).into();
             shop["size"] = text.len().into();
-            fs::write(ground.file("index.json"), index.to_string()).expect("an own file");
+            ground.layout.blob("", text);
+            ground.replace_shop(&shop);
             let finished = ground.refuses(command, 12);
-            assert_says(&finished, &digest);
+            assert_mentions(&finished, digest(&shop));
         }
     }
 }
 
 #[test]
 fn a_missing_manifest_stops_nothing() {
-    let mut ground = Ground::new();
-    let (web, shop) = (ground.images.node("A"), ground.images.node("B"));
-    fs::remove_file(ground.blob(&shop.digest)).expect("a blob");
+    let ground = Ground::new();
+    fs::remove_file(ground.blob(&ground.shop)).expect("a blob");
     let finished = ground.run(&["rmi", "web"]);
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-    assert!(
-        !ground.blob(&web.digest).exists(),
-        "{}",
-        finished.transcript()
-    );
-    assert_eq!(ground.index().rows.len(), 1, "{}", finished.transcript());
+    assert_status(&finished, 0);
+    assert!(!ground.blob(&ground.web).exists(), "{finished}");
+    assert_eq!(ground.index().rows.len(), 1, "{finished}");
 }
 
 #[test]
@@ -413,22 +392,17 @@ fn a_digest_that_is_a_path_leads_nowhere() {
             &["prune", "-f", "-a", "--grace", "0s"],
         ] {
             let ground = Ground::new();
-            let mut index: serde_json::Value =
-                serde_json::from_slice(&ground.index().data).expect("a sound index");
-            index["manifests"][1] = json!({
+            ground.replace_shop(&json!({
                 "mediaType": "application/vnd.oci.image.manifest.v1+json",
                 "digest": digest,
                 "size": 13,
                 "annotations": {"org.opencontainers.image.ref.name": "evil"},
-            });
-            fs::write(ground.file("index.json"), index.to_string()).expect("an own file");
-            let before = Tree::without(&ground.layout.place, "layout");
+            }));
+            let before = ground.place.beside("layout");
             let finished = ground.run(command);
-            assert!(!finished.panicked(), "{}", finished.transcript());
-            assert!(finished.status.is_some(), "{}", finished.transcript());
-            let after = Tree::without(&ground.layout.place, "layout");
-            let traces = before.traces(&after);
-            assert!(traces.is_empty(), "{traces:?}\n{}", finished.transcript());
+            assert!(!finished.panicked(), "{finished}");
+            assert!(finished.status.is_some(), "{finished}");
+            assert_no_traces(&before, &ground.place.beside("layout"), &finished);
         }
     }
 }
@@ -440,40 +414,31 @@ fn prune_takes_an_empty_index_for_an_accident_unless_all_is_asked_for() {
     for manifests in ["[]", "null"] {
         let ground = Ground::new();
         let text = format!(r#"{{"schemaVersion":2,"manifests":{manifests}}}"#);
-        fs::write(ground.file("index.json"), &text).expect("an own file");
+        ground.write("index.json", &text);
         let finished = ground.refuses(&["prune", "-f", "--grace", "0s"], 12);
-        assert_says(&finished, "--all");
+        assert_mentions(&finished, "--all");
 
         let finished = ground.run(&["prune", "-f", "-a", "--grace", "0s"]);
-        assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-        assert_eq!(
-            ground.blobs(),
-            Vec::<String>::new(),
-            "{}",
-            finished.transcript()
-        );
+        assert_status(&finished, 0);
+        assert_eq!(ground.blobs(), Vec::<String>::new(), "{finished}");
         let now = fs::read_to_string(ground.file("index.json")).expect("an index");
-        assert_eq!(now, text, "{}", finished.transcript());
+        assert_eq!(now, text, "{finished}");
         let stray = ground.file("blobs/sha256/upload-4711.tmp");
-        assert!(stray.exists(), "{}", finished.transcript());
+        assert!(stray.exists(), "{finished}");
     }
 }
 
 #[test]
 fn an_index_without_entries_and_blobs_has_nothing_to_prune() {
     let ground = Ground::new();
-    fs::write(
-        ground.file("index.json"),
-        r#"{"schemaVersion":2,"manifests":[]}"#,
-    )
-    .expect("an own file");
-    for digest in &ground.layout.present {
-        fs::remove_file(ground.blob(digest)).expect("a blob");
+    ground.write("index.json", r#"{"schemaVersion":2,"manifests":[]}"#);
+    for digest in ground.blobs() {
+        fs::remove_file(blob_path(ground.dir(), &digest)).expect("a blob");
     }
     let before = ground.tree();
     let finished = ground.run(&["prune", "-f", "--grace", "0s"]);
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-    assert_eq!(finished.reclaimed(), Some(0.0), "{}", finished.transcript());
+    assert_status(&finished, 0);
+    assert_eq!(finished.reclaimed(), Some(0.0), "{finished}");
     let changes = before.changes(&ground.tree());
     assert!(changes.is_empty(), "{changes:?}");
 }
@@ -524,7 +489,7 @@ fn a_bad_value_is_named() {
             "linux/amd64/v1/more",
         ),
     ] {
-        assert_says(&ground.refuses(args, 2), value);
+        assert_mentions(&ground.refuses(args, 2), value);
     }
 }
 
@@ -549,8 +514,8 @@ fn a_malformed_reference_is_refused() {
 #[test]
 fn prune_asks_nobody_when_there_is_no_terminal() {
     let finished = Ground::new().refuses(&["prune"], 2);
-    assert_says(&finished, "-f");
-    assert_says(&finished, "--dry-run");
+    assert_mentions(&finished, "-f");
+    assert_mentions(&finished, "--dry-run");
 }
 
 // ---- images that are not there, or more than one
@@ -560,9 +525,9 @@ fn an_image_that_is_not_there_is_an_error_unless_that_is_fine() {
     const MESSAGE: &str = "No such image: nothing:latest";
     let ground = Ground::new();
     for (verb, options) in [("rmi", &["-f", "--ignore"][..]), ("untag", &["--ignore"])] {
-        assert_says(&ground.refuses(&[verb, "nothing"], 1), MESSAGE);
+        assert_mentions(&ground.refuses(&[verb, "nothing"], 1), MESSAGE);
         for option in options {
-            assert_says(&ground.refuses(&[verb, option, "nothing"], 0), MESSAGE);
+            assert_mentions(&ground.refuses(&[verb, option, "nothing"], 0), MESSAGE);
         }
     }
 }
@@ -571,39 +536,25 @@ fn an_image_that_is_not_there_is_an_error_unless_that_is_fine() {
 fn a_missing_image_does_not_stop_the_others() {
     let ground = Ground::new();
     let finished = ground.run(&["rmi", "nothing", "web"]);
-    assert_eq!(finished.code(), Some(1), "{}", finished.transcript());
-    assert_says(&finished, "nothing");
-    assert_eq!(
-        finished.said(false).untagged,
-        ["web:latest"],
-        "{}",
-        finished.transcript()
-    );
-    assert_eq!(ground.index().rows.len(), 1, "{}", finished.transcript());
+    assert_status(&finished, 1);
+    assert_mentions(&finished, "nothing");
+    assert_eq!(finished.said(false).untagged, ["web:latest"], "{finished}");
+    assert_eq!(ground.index().rows.len(), 1, "{finished}");
 }
 
 #[test]
 fn an_ambiguous_id_is_refused_even_with_force() {
-    let mut ground = Ground::of_case(json!({
-        "id": "ambiguous",
-        "images": [
-            {"name": "docker.io/library/web:latest", "target": "A"},
-            {"name": "docker.io/library/shop:1", "target": "B"},
-        ],
-        "same_prefix": {"targets": ["A", "B"], "hex_digits": 4},
-        "args": ["rmi"],
-    }));
-    let prefix = ground.images.expand("${A.hex:4}");
-    let (web, shop) = (
-        ground.images.expand("${A.hex:12}"),
-        ground.images.expand("${B.hex:12}"),
-    );
-    for args in [&["rmi", &prefix][..], &["rmi", "-f", &prefix]] {
+    let ground = Ground::with(|layout, web| {
+        layout.with_digits(&layout.image("shop"), &digest(web)["sha256:".len()..][..4])
+    });
+    let (web, shop) = (id(&ground.web), id(&ground.shop));
+    let prefix = &web[..4];
+    for args in [&["rmi", prefix][..], &["rmi", "-f", prefix]] {
         let refused = ground.refuses(args, 1);
-        assert_says(&refused, "ambiguous");
-        for candidate in [["web:latest", &web], ["shop:1", &shop]] {
+        assert_mentions(&refused, "ambiguous");
+        for candidate in [["web:latest", web], ["shop:1", shop]] {
             let is_listed = candidate.iter().any(|text| refused.err.contains(text));
-            assert!(is_listed, "no {candidate:?}\n{}", refused.transcript());
+            assert!(is_listed, "no {candidate:?}\n{refused}");
         }
     }
 }
@@ -617,20 +568,17 @@ fn assert_waits_in_vain(ground: &Ground, args: &[&str]) {
     let start = Instant::now();
     let finished = ground.run(&[&["--lock-timeout", "300ms"], args].concat());
     let waited = start.elapsed();
-    let transcript = finished.transcript();
-    assert_eq!(finished.code(), Some(11), "{transcript}");
+    assert_status(&finished, 11);
     assert!(
         waited >= Duration::from_millis(300),
-        "only {waited:?}\n{transcript}"
+        "only {waited:?}\n{finished}"
     );
-    assert!(waited < Duration::from_secs(5), "{waited:?}\n{transcript}");
-    assert_eq!(finished.out, "", "{transcript}");
-    assert!(finished.err.starts_with("ocirm: "), "{transcript}");
-    assert!(!finished.err.contains("panicked"), "{transcript}");
-    assert_says(&finished, &ground.dir().to_string_lossy());
-    assert_says(&finished, "--lock-timeout");
-    let traces = before.traces(&ground.tree());
-    assert!(traces.is_empty(), "{traces:?}\n{transcript}");
+    assert!(waited < Duration::from_secs(5), "{waited:?}\n{finished}");
+    assert_eq!(finished.out, "", "{finished}");
+    assert!(finished.err.starts_with("ocirm: "), "{finished}");
+    assert_mentions(&finished, arg(ground.dir()));
+    assert_mentions(&finished, "--lock-timeout");
+    assert_no_traces(&before, &ground.tree(), &finished);
 }
 
 #[test]
@@ -655,14 +603,12 @@ fn readers_of_a_layout_do_not_disturb_each_other_and_hold_up_changes() {
     let held = File::open(ground.dir()).expect("the layout");
     fs2::FileExt::lock_shared(&held).expect("a lock that nobody holds");
     for command in COMMANDS {
-        let reading = if command[0] == "ls" {
-            in_layout(ground.dir(), command)
-        } else {
+        let mut reading = command.to_vec();
+        if command[0] != "ls" {
             assert_waits_in_vain(&ground, command);
-            dry(&in_layout(ground.dir(), command))
-        };
-        let finished = run(&reading, &ground.layout.home);
-        assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
+            reading.insert(1, "--dry-run");
+        }
+        assert_status(&ground.run(&reading), 0);
     }
 }
 
@@ -678,8 +624,8 @@ fn a_lock_that_is_released_in_time_is_taken() {
         });
         ground.run(&["rmi", "web"])
     });
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-    assert_eq!(ground.index().rows.len(), 1, "{}", finished.transcript());
+    assert_status(&finished, 0);
+    assert_eq!(ground.index().rows.len(), 1, "{finished}");
 }
 
 // ---- a reader that went away
@@ -689,21 +635,11 @@ fn a_lock_that_is_released_in_time_is_taken() {
 fn run_unread(ground: &Ground, args: &[&str]) -> String {
     let (reader, writer) = std::io::pipe().expect("a pipe");
     drop(reader);
-    let mut errors = tempfile::tempfile().expect("a temporary file");
-    let mut child = ocirm(&in_layout(ground.dir(), args), &ground.layout.home)
-        .stdin(Stdio::null())
-        .stdout(writer)
-        .stderr(errors.try_clone().expect("a second handle of a file"))
-        .spawn()
-        .expect("the program starts");
-    let status = wait(&mut child).expect("it ends in time");
-    let mut text = String::new();
-    std::io::Seek::rewind(&mut errors)
-        .and_then(|()| errors.read_to_string(&mut text))
-        .expect("what was printed can be read");
-    assert!(!text.contains("panicked"), "{text}");
-    assert_eq!(status.code(), Some(0), "{args:?}: {status}\n{text}");
-    text
+    let args = in_layout(ground.dir(), args);
+    let program = ocirm(&args, &ground.place.home());
+    let finished = Running::start_with(program, &args, Stdio::null(), Some(writer.into())).finish();
+    assert_status(&finished, 0);
+    finished.err
 }
 
 #[test]
@@ -727,14 +663,13 @@ fn a_deletion_is_done_though_nobody_reads_the_report() {
         &["rmi", "--format", "json", "web"],
         &["-v", "rmi", "web"],
     ] {
-        let mut ground = Ground::new();
-        let (web, shop) = (ground.images.node("A"), ground.images.node("B"));
+        let ground = Ground::new();
         run_unread(&ground, args);
         let rows = ground.index().rows;
         assert_eq!(rows.len(), 1, "{args:?}");
-        assert_eq!(rows[0].digest, shop.digest, "{args:?}");
-        assert!(!ground.blob(&web.digest).exists(), "{args:?}");
-        assert!(ground.blob(&shop.digest).exists(), "{args:?}");
+        assert_eq!(rows[0].digest, digest(&ground.shop), "{args:?}");
+        assert!(!ground.blob(&ground.web).exists(), "{args:?}");
+        assert!(ground.blob(&ground.shop).exists(), "{args:?}");
     }
     let ground = Ground::new();
     run_unread(&ground, &["prune", "-f", "-a", "--grace", "0s"]);

@@ -3,23 +3,19 @@
 //! `OCIRM_CASES=GLOB` restricts a run to the cases whose id, or one of whose rules, matches: `OCIRM_CASES='prune-*'`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::path::Path;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
 use globset::Glob;
 
+use crate::support::case_layout::{CaseLayout, Images};
 use crate::support::command::{Finished, dry, in_layout, run};
+use crate::support::contents::{blob_path, digest_of};
 use crate::support::deletion_case::{Case, read_cases};
-use crate::support::image_builder::{Images, digest_of};
 use crate::support::judge::Judge;
-use crate::support::layout_builder::CaseLayout;
 use crate::support::terminal::run_on_terminal;
 use crate::support::tree::Tree;
-
-/// What the program cannot do yet: cases that need any of it are skipped.
-const UNSUPPORTED: &[&str] = &[];
 
 #[test]
 fn every_case_ends_as_docker_would_have_it() {
@@ -30,12 +26,6 @@ fn every_case_ends_as_docker_would_have_it() {
             selected
                 .as_deref()
                 .is_none_or(|glob| is_selected(case, glob))
-        })
-        .filter(|case| {
-            !case
-                .needs
-                .iter()
-                .any(|need| UNSUPPORTED.contains(&need.as_str()))
         })
         .filter(|case| cfg!(target_os = "linux") || !case.needs.iter().any(|n| n == "linux-host"))
         .collect();
@@ -113,11 +103,13 @@ fn failure_of(case: &Case) -> Option<String> {
 
 /// The problems of a case, and what was run and printed.
 fn try_case(case: &Case) -> (Vec<String>, String) {
-    let folder = tempfile::tempdir().expect("a temporary directory");
-    let mut judge = fresh(case, &folder.path().join("case"));
+    let mut judge = fresh(case);
     let mut shared = Vec::new();
 
-    let dry_run = run(&dry(&arguments(case, &mut judge)), &judge.layout.home);
+    let dry_run = run(
+        &dry(&arguments(case, &mut judge)),
+        &judge.layout.place.home(),
+    );
     let touched = traces(&judge);
     if !touched.is_empty() {
         shared.extend(
@@ -125,20 +117,20 @@ fn try_case(case: &Case) -> (Vec<String>, String) {
                 .iter()
                 .map(|t| format!("the dry run changed something: {t}")),
         );
-        judge = fresh(case, &folder.path().join("again"));
+        judge = fresh(case);
     }
 
     let args = arguments(case, &mut judge);
     let real = match &case.stdin {
-        Some(answer) => run_on_terminal(&args, &judge.layout.home, answer),
-        None => run(&args, &judge.layout.home),
+        Some(answer) => run_on_terminal(&args, &judge.layout.place.home(), answer),
+        None => run(&args, &judge.layout.place.home()),
     };
     let after = Tree::of(&judge.layout.dir);
-    let outside = Tree::without(&judge.layout.place, "layout");
+    let outside = judge.layout.place.beside("layout");
 
     let mut again = None;
     if case.verb() == "prune" && real.code() == Some(0) && real.asked.is_none() {
-        let second = run(&dry(&args), &judge.layout.home);
+        let second = run(&dry(&args), &judge.layout.place.home());
         let said = second.said(true);
         if !said.is_nothing() {
             shared.push(format!("a second prune would find more: {said:?}"));
@@ -175,18 +167,16 @@ fn try_case(case: &Case) -> (Vec<String>, String) {
     (problems, report)
 }
 
-fn fresh<'a>(case: &'a Case, place: &Path) -> Judge<'a> {
+fn fresh(case: &Case) -> Judge<'_> {
     let mut images = Images::of(case);
-    let layout = CaseLayout::write(case, &mut images, place);
+    let layout = CaseLayout::write(case, &mut images);
     Judge::new(case, images, layout)
 }
 
 /// What became of the directory since it was made, down to the times of folders.
 fn traces(judge: &Judge<'_>) -> Vec<String> {
     let inside = judge.before.traces(&Tree::of(&judge.layout.dir));
-    let outside = judge
-        .outside
-        .traces(&Tree::without(&judge.layout.place, "layout"));
+    let outside = judge.outside.traces(&judge.layout.place.beside("layout"));
     inside
         .iter()
         .map(ToString::to_string)
@@ -217,9 +207,9 @@ fn arguments(case: &Case, judge: &mut Judge<'_>) -> Vec<String> {
 }
 
 fn report(judge: &Judge<'_>, dry: &Finished, real: &Finished, again: Option<&Finished>) -> String {
-    let mut text = format!("dry run: {}run: {}", dry.transcript(), real.transcript());
+    let mut text = format!("dry run: {dry}run: {real}");
     if let Some(again) = again {
-        text += &format!("dry run after it: {}", again.transcript());
+        text += &format!("dry run after it: {again}");
     }
     for (symbol, digest) in judge.images.digests() {
         text += &format!("{symbol} = {digest}\n");
@@ -240,16 +230,15 @@ fn report(judge: &Judge<'_>, dry: &Finished, real: &Finished, again: Option<&Fin
 #[test]
 fn the_layouts_of_the_cases_are_sound() {
     for case in read_cases() {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        let judge = fresh(&case, &folder.path().join("case"));
+        let judge = fresh(&case);
         assert_eq!(judge.index.rows.len(), case.images.len(), "{}", case.id);
         for digest in &judge.layout.present {
-            let path = judge.layout.dir.join("blobs/sha256").join(&digest[7..]);
+            let path = blob_path(&judge.layout.dir, digest);
             let data = std::fs::read(&path).expect("a blob that was just written");
             assert_eq!(digest_of(&data), *digest, "{}", case.id);
         }
         for row in &judge.index.rows {
-            let size = judge.images.data.get(&row.digest).map(Vec::len);
+            let size = judge.stock.0.get(&row.digest).map(Vec::len);
             assert_eq!(
                 row.value["size"].as_u64(),
                 size.map(|n| n as u64),

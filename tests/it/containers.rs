@@ -5,12 +5,11 @@ use std::path::{Path, PathBuf};
 
 use serde_json::{Value, json};
 
-use crate::support::written_layout::{
-    self, Place, WrittenLayout, assert_mentions, assert_no_traces, assert_status, blobs, digest,
-    id, names, object, objects,
+use crate::support::contents::{self, arg, blobs, digest, id, names};
+use crate::support::layout::Layout;
+use crate::support::place::{
+    PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
 };
-
-const PRUNE_ALL: [&str; 5] = ["prune", "--all", "--force", "--grace", "0s"];
 
 /// What a list of `fixtures/containers` says, in the words of its tool.
 struct Format {
@@ -96,7 +95,7 @@ const FORMATS: [Format; 8] = [
 /// A layout with the images that a list speaks of, and `other:1`, which no list knows; and the list.
 struct Ground {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     web: Value,
     shop: Value,
     mounted: Value,
@@ -175,7 +174,7 @@ impl Ground {
     }
 
     fn list(&self) -> &str {
-        self.list.to_str().expect("a path that a test chose")
+        arg(&self.list)
     }
 
     fn names(&self) -> Vec<String> {
@@ -200,7 +199,7 @@ fn what_a_container_of_any_tool_uses_stays_with_prune_all_and_the_rest_goes() {
         kept.extend(format.by_name);
         assert_eq!(ground.names(), kept, "{}", format.file);
         let again = ground.place.succeeds(&ground.layout.dir, &args);
-        assert!(again.said(false).is_nothing(), "{}", again.transcript());
+        assert!(again.said(false).is_nothing(), "{again}");
     }
 }
 
@@ -239,7 +238,7 @@ fn a_running_container_of_any_tool_forbids_removing_its_image_by_id_even_with_fo
                 assert_mentions(&refused, "cannot be forced");
                 assert_mentions(&refused, "image is being used by running container c");
                 assert_mentions(&refused, id(&ground.web));
-                assert_eq!(refused.out, "", "{}", refused.transcript());
+                assert_eq!(refused.out, "", "{refused}");
             }
         }
     }
@@ -315,9 +314,9 @@ fn the_last_name_of_a_used_image_must_be_forced_and_then_the_image_stays_danglin
             ];
             let done = ground.place.dry_and_real(layout, &args, 0);
             assert_eq!(done.said(false).untagged, [shown(target)]);
-            assert!(done.said(false).deleted.is_empty(), "{}", done.transcript());
-            assert_eq!(blobs(layout), before, "{}", done.transcript());
-            let index = written_layout::index(layout);
+            assert!(done.said(false).deleted.is_empty(), "{done}");
+            assert_eq!(blobs(layout), before, "{done}");
+            let index = contents::index(layout);
             let dangling = index.rows.iter().find(|row| row.digest == digest(image));
             assert!(
                 dangling.is_some_and(|row| row.is_dangling()),
@@ -383,7 +382,7 @@ fn ls_marks_used_images_in_the_table_and_counts_them_in_templates() {
         let is_used = ["web:1", "shop:2", "tools:1"]
             .iter()
             .any(|name| line.starts_with(name));
-        assert_eq!(line.contains("in use"), is_used, "{}", table.transcript());
+        assert_eq!(line.contains("in use"), is_used, "{table}");
     }
     let template = [
         "ls",
@@ -403,17 +402,13 @@ fn without_a_list_ls_knows_of_no_containers_and_does_not_say_zero() {
     let ground = Ground::of(&FORMATS[0]);
     let layout = &ground.layout.dir;
     let table = ground.place.succeeds(layout, &["ls"]);
-    assert!(!table.out.contains("in use"), "{}", table.transcript());
+    assert!(!table.out.contains("in use"), "{table}");
     let lines = objects(&ground.place.succeeds(layout, &["ls", "--format", "json"]));
     assert!(lines.iter().all(|line| line.get("containers").is_none()));
     let template = ground
         .place
         .succeeds(layout, &["ls", "--format", "{{.Containers}}"]);
-    assert!(
-        template.out.lines().all(|line| line == "N/A"),
-        "{}",
-        template.transcript()
-    );
+    assert!(template.out.lines().all(|line| line == "N/A"), "{template}");
 }
 
 /// A container as `docker inspect` prints it: made from the image with this ID, asked for by this reference.
@@ -434,7 +429,7 @@ fn elsewhere() -> String {
 /// `web:1` is an index for two platforms, and `other:1` an image that nothing uses.
 struct Small {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     web: Value,
     amd64: Value,
     arm64: Value,
@@ -465,7 +460,7 @@ impl Small {
 
     fn list(&self, name: &str, containers: &Value) -> String {
         let path = self.place.file(name, containers.to_string());
-        path.to_str().expect("a path that a test chose").to_owned()
+        arg(&path).to_owned()
     }
 
     fn prune_all(&self, lists: &[&str]) -> Vec<String> {
@@ -549,7 +544,7 @@ fn a_layer_that_a_used_image_shares_stays_and_its_other_user_goes() {
         .finish();
     let list = json!([inspected("exited", digest(&used), "whatever:1")]).to_string();
     let list = place.file("list.json", list);
-    let list = list.to_str().expect("a path that a test chose");
+    let list = arg(&list);
     let mut args = PRUNE_ALL.to_vec();
     args.extend(["--containers", list]);
     place.dry_and_real(&layout.dir, &args, 0);
@@ -590,7 +585,7 @@ fn one_list_may_mix_what_several_tools_print() {
         json!([inspected("running", digest(&small.web), "x:1")])
     );
     let list = small.place.file("mixed.json", text);
-    let kept = small.prune_all(&[list.to_str().expect("a path that a test chose")]);
+    let kept = small.prune_all(&[arg(&list)]);
     assert_eq!(
         kept,
         ["docker.io/library/web:1", "docker.io/library/other:1"]
@@ -729,14 +724,11 @@ fn pruned_with_names(rows: &[&str], filters: &[&str]) -> Vec<String> {
     let list = json!([inspected("exited", digest(&image), &digest(&image)[7..19])]).to_string();
     let list = place.file("list.json", list);
     let mut args = PRUNE_ALL.to_vec();
-    args.extend([
-        "--containers",
-        list.to_str().expect("a path that a test chose"),
-    ]);
+    args.extend(["--containers", arg(&list)]);
     args.extend(filters);
     let done = place.dry_and_real(&layout.dir, &args, 0);
-    assert!(done.said(false).deleted.is_empty(), "{}", done.transcript());
-    assert_eq!(blobs(&layout.dir).len(), 3, "{}", done.transcript());
+    assert!(done.said(false).deleted.is_empty(), "{done}");
+    assert_eq!(blobs(&layout.dir).len(), 3, "{done}");
     names(&layout.dir)
 }
 
@@ -778,7 +770,7 @@ fn a_used_dangling_image_stays() {
         layout.finish();
         let list = json!([inspected("exited", digest(&dangling), "web:1")]).to_string();
         let list = place.file("list.json", list);
-        let list = list.to_str().expect("a path that a test chose").to_owned();
+        let list = arg(&list).to_owned();
         (place, layout, list)
     };
     for all in [&[][..], &["--all"]] {
@@ -786,10 +778,10 @@ fn a_used_dangling_image_stays() {
         let mut args = vec!["prune", "--force", "--grace", "0s", "--containers", &list];
         args.extend(all);
         let done = place.dry_and_real(&layout.dir, &args, 0);
-        assert!(done.said(false).is_nothing(), "{}", done.transcript());
+        assert!(done.said(false).is_nothing(), "{done}");
         // Without the list it goes.
         let done = place.dry_and_real(&layout.dir, &["prune", "--force", "--grace", "0s"], 0);
-        assert_eq!(done.said(false).deleted.len(), 1, "{}", done.transcript());
+        assert_eq!(done.said(false).deleted.len(), 1, "{done}");
     }
 }
 
@@ -813,10 +805,7 @@ fn the_name_that_a_container_was_started_with_stays_wherever_it_leads_now() {
         let list = json!([inspected("running", digest(&old), &typed)]).to_string();
         let list = place.file("list.json", list);
         let mut args = PRUNE_ALL.to_vec();
-        args.extend([
-            "--containers",
-            list.to_str().expect("a path that a test chose"),
-        ]);
+        args.extend(["--containers", arg(&list)]);
         place.dry_and_real(&layout.dir, &args, 0);
         let kept = names(&layout.dir);
         assert!(
@@ -868,7 +857,7 @@ fn a_list_that_cannot_be_understood_is_named_and_nothing_is_deleted() {
     for (what, text) in texts {
         let small = Small::new();
         let list = small.place.file("list-of-containers.json", text);
-        let list = list.to_str().expect("a path that a test chose");
+        let list = arg(&list);
         for command in [
             &["rmi", "other:1"][..],
             &["rmi", "-f", "other:1"],
@@ -880,7 +869,7 @@ fn a_list_that_cannot_be_understood_is_named_and_nothing_is_deleted() {
             args.extend(["--containers", list]);
             let refused = small.place.refuses(&small.layout.dir, &args, 1);
             assert_mentions(&refused, "list-of-containers.json");
-            assert_eq!(refused.out, "", "{what}: {}", refused.transcript());
+            assert_eq!(refused.out, "", "{what}: {refused}");
         }
     }
 }
@@ -892,13 +881,13 @@ fn a_list_that_is_not_there_is_named_and_nothing_is_deleted() {
     fs::create_dir(&folder).expect("an own directory");
     for name in ["no-such-list.json", "folder"] {
         let list = small.place.path(name);
-        let list = list.to_str().expect("a path that a test chose");
+        let list = arg(&list);
         for command in [&["rmi", "other:1"][..], &PRUNE_ALL, &["ls"]] {
             let mut args = command.to_vec();
             args.extend(["--containers", list]);
             let refused = small.place.refuses(&small.layout.dir, &args, 1);
             assert_mentions(&refused, name);
-            assert_eq!(refused.out, "", "{}", refused.transcript());
+            assert_eq!(refused.out, "", "{refused}");
         }
     }
 }
@@ -908,7 +897,7 @@ fn one_bad_list_among_good_ones_stops_everything() {
     let small = Small::new();
     let good = small.list("good.json", &json!([]));
     let bad = small.place.file("bad.json", "");
-    let bad = bad.to_str().expect("a path that a test chose");
+    let bad = arg(&bad);
     let mut args = PRUNE_ALL.to_vec();
     args.extend(["--containers", &good, "--containers", bad]);
     let refused = small.place.refuses(&small.layout.dir, &args, 1);

@@ -10,20 +10,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 
 use serde_json::Value;
 
-use crate::support::command::{Finished, finish, in_layout, ocirm};
+use crate::support::command::{Finished, in_layout};
+use crate::support::contents::{arg, blob_path, digest, id, index, read_index};
 use crate::support::index_document::IndexDocument;
+use crate::support::layout::LAYER;
 use crate::support::names::{DANGLING, NAME};
+use crate::support::place::{Place, assert_status};
+use crate::support::strace;
 use crate::support::tree::{Content, Tree, What, blob_digest};
-use crate::support::written_layout::{self, LAYER, Place, assert_status, blob_path, digest, id};
 
 /// One command that is stopped at all its points.
 struct Case {
@@ -106,7 +108,7 @@ fn mixed(place: &Place) -> PathBuf {
 /// An unpacked `docker save`.
 fn saved(place: &Place) -> PathBuf {
     let layout = place.fixture("containerd16-ctr-export", "layout");
-    let ids: Vec<String> = written_layout::index(&layout)
+    let ids: Vec<String> = index(&layout)
         .rows
         .iter()
         .map(|row| id(&row.value).to_owned())
@@ -193,8 +195,7 @@ fn collect_digests(value: &Value, found: &mut BTreeSet<String>) {
 impl Picture {
     fn of(layout: &Path) -> Result<Self, String> {
         let tree = Tree::of(layout);
-        let bytes = fs::read(layout.join("index.json")).map_err(|e| format!("index.json: {e}"))?;
-        let index = IndexDocument::read(bytes).map_err(|e| format!("index.json: {e}"))?;
+        let index = read_index(layout)?;
         let documents = tree
             .items
             .keys()
@@ -359,52 +360,6 @@ impl Call {
     }
 }
 
-/// The program under strace, which is told `more` and writes to `log`.
-fn traced(args: &[String], place: &Place, log: &Path, more: &[&str]) -> Finished {
-    let plain = ocirm(args, &place.path("home"));
-    let mut command = Command::new("strace");
-    command
-        .args(["-f", "-qq", "-e", "signal=none", "-o"])
-        .arg(log)
-        .args(more)
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .process_group(0);
-    if let Some(dir) = plain.get_current_dir() {
-        command.current_dir(dir);
-    }
-    for (key, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
-    finish(command, args)
-}
-
-/// Whether strace is here and may trace. Says so if not; fails if it has to.
-fn can_trace() -> bool {
-    let tried = Command::new("strace")
-        .args(["-f", "-qq", "-o", "/dev/null", "-e", "trace=openat"])
-        .args(["-e", "inject=fsync:error=EIO:when=1"])
-        .args([env!("CARGO_BIN_EXE_ocirm"), "--version"])
-        .output();
-    let why = match tried {
-        Ok(output) if output.status.success() => return true,
-        Ok(output) => format!(
-            "strace cannot trace: {}",
-            String::from_utf8_lossy(&output.stderr).trim()
-        ),
-        Err(_) => "strace is not here".to_owned(),
-    };
-    assert!(
-        std::env::var_os("OCIRM_INTEROP").is_none_or(|value| value.is_empty()),
-        "OCIRM_INTEROP is set, and {why}"
-    );
-    println!("skipped: {why}");
-    false
-}
-
 /// The calls in what strace wrote; those that only manage memory are left out, and so are those of
 /// other threads than the first: they wait for signals, and read. What they unlink where a disk is
 /// slow is tried in `slow_disk.rs`. strace counts the calls of each thread for itself.
@@ -454,12 +409,9 @@ impl Undisturbed {
         copy(&prepared, &done);
         let args = in_layout(&done, &words(case.command));
         let log = place.path("calls");
-        let finished = traced(
-            &args,
-            &place,
-            &log,
-            &["-y", "-e", "trace=%file,%desc,exit_group"],
-        );
+        let trace = ["-y", "-e", "trace=%file,%desc,exit_group"];
+        let options = [&["-e", "signal=none", "-o", arg(&log)], &trace[..]].concat();
+        let finished = strace::run(&options, &args, &place.home());
         assert_status(&finished, 0);
         let after = picture(&done);
         for command in case.again {
@@ -468,7 +420,7 @@ impl Undisturbed {
         let end = picture(&done);
 
         let calls = calls(&log);
-        let layout = done.to_str().expect("a path that a test chose");
+        let layout = arg(&done);
         let points = calls
             .windows(2)
             .filter(|pair| pair[0].changes(layout))
@@ -531,19 +483,13 @@ impl Undisturbed {
         let args = in_layout(&layout, &words(self.case.command));
         let log = place.path("log");
         let injection = fault.injection(point);
-        let stopped = traced(
-            &args,
-            &place,
-            &log,
-            &injection.each_ref().map(String::as_str),
-        );
+        let injection = injection.each_ref().map(String::as_str);
+        let options = [&["-e", "signal=none", "-o", arg(&log)], &injection[..]].concat();
+        let stopped = strace::run(&options, &args, &place.home());
         let judged = self
             .judge_left(&layout, point, fault, &stopped, &log)
             .and_then(|()| self.judge_end(&place, &layout));
-        judged.map_err(|wrong| {
-            let told = stopped.transcript();
-            format!("{fault:?} at {}\n  {wrong}\n{told}", point.call.text)
-        })
+        judged.map_err(|wrong| format!("{fault:?} at {}\n  {wrong}\n{stopped}", point.call.text))
     }
 
     fn judge_left(
@@ -641,8 +587,7 @@ impl Undisturbed {
         for command in self.case.again {
             let finished = place.run_in(layout, &words(command));
             if finished.panicked() || finished.code() != Some(0) {
-                let told = finished.transcript();
-                return Err(format!("it could not be finished: {told}"));
+                return Err(format!("it could not be finished: {finished}"));
             }
         }
         let end = Picture::of(layout)?;
@@ -662,7 +607,7 @@ const THREADS: usize = 2;
 
 #[test]
 fn stopped_at_any_point_it_leaves_whole_images_and_garbage_and_can_be_finished() {
-    if !can_trace() {
+    if !strace::is_here() {
         return;
     }
     let cases: Vec<Undisturbed> = CASES.iter().map(Undisturbed::new).collect();

@@ -10,10 +10,11 @@ pub mod laws;
 use std::collections::BTreeMap;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
+use crate::support::contents::index;
 use crate::support::mutator::{Random, mutated};
+use crate::support::place::Place;
 
 /// Mutations of a run that nobody asked to take longer: a second or two without optimisation.
 const MUTATIONS: u64 = 3_000;
@@ -182,43 +183,26 @@ fn a_template_prints_what_it_mentions() {
     try_target("template");
 }
 
-/// A copy of a layout in which five names lead to one image, each in an entry of its own.
-fn five_names() -> (tempfile::TempDir, PathBuf) {
-    let folder = tempfile::tempdir().unwrap();
-    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/layouts/umoci04-tags.tar");
-    let archive = std::fs::File::open(file).unwrap();
-    tar::Archive::new(archive).unpack(folder.path()).unwrap();
-    let layout = folder.path().join("layout");
-    (folder, layout)
-}
-
-fn succeeds(layout: &Path, arguments: &[&str]) {
-    let status = Command::new(env!("CARGO_BIN_EXE_ocirm"))
-        .args(arguments)
-        .arg("--layout")
-        .arg(layout)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status();
-    assert!(status.unwrap().success(), "{arguments:?}");
-}
+/// A layout in which five names lead to one image, each in an entry of its own.
+const FIVE_NAMES: &str = "umoci04-tags";
 
 #[test]
 fn what_went_in_two_runs_comes_back_in_one_where_it_stood() {
-    let (_folder, layout) = five_names();
-    let read = || std::fs::read_to_string(layout.join("index.json")).unwrap();
-    let before = read();
-    succeeds(&layout, &["rmi", "--trash", "base"]);
-    succeeds(&layout, &["rmi", "--trash", "v1"]);
-    succeeds(&layout, &["restore"]);
-    assert_eq!(read(), before);
+    let place = Place::new();
+    let layout = place.fixture(FIVE_NAMES, "layout");
+    let before = index(&layout).data;
+    place.succeeds(&layout, &["rmi", "--trash", "base"]);
+    place.succeeds(&layout, &["rmi", "--trash", "v1"]);
+    place.succeeds(&layout, &["restore"]);
+    assert_eq!(index(&layout).data, before);
 }
 
 #[test]
 fn a_record_that_somebody_edited_does_not_break_the_index() {
-    let (_folder, layout) = five_names();
+    let place = Place::new();
+    let layout = place.fixture(FIVE_NAMES, "layout");
     let names = ["base", "v1", "v1.0", "latest", "stable"];
-    succeeds(&layout, &[&["rmi", "--trash"], &names[..]].concat());
+    place.succeeds(&layout, &[&["rmi", "--trash"], &names[..]].concat());
     for removal in std::fs::read_dir(layout.join(".ocirm-trash")).unwrap() {
         let record = removal.unwrap().path().join("removal.json");
         if let Ok(text) = std::fs::read_to_string(&record) {
@@ -227,12 +211,8 @@ fn a_record_that_somebody_edited_does_not_break_the_index() {
             std::fs::write(record, edited).unwrap();
         }
     }
-    let restored = Command::new(env!("CARGO_BIN_EXE_ocirm"))
-        .args(["restore", "--layout"])
-        .arg(&layout)
-        .output();
     // Restored without its blanks or refused, but never an index.json that is none.
-    restored.unwrap();
+    place.run_in(&layout, &["restore"]);
     let bytes = std::fs::read(layout.join("index.json")).unwrap();
     assert!(ocirm::image::index::Index::parse(bytes).is_ok());
 }

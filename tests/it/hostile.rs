@@ -9,20 +9,18 @@ use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, symlink};
 use std::os::unix::net::UnixListener;
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use rustix::fs::{CWD, FileType, Mode, makedev, mknodat};
 use serde_json::{Value, json};
 
-use crate::support::command::{Finished, finish, in_layout, ocirm};
-use crate::support::image_builder::digest_of;
+use crate::support::command::{Finished, Running, in_layout, ocirm, under};
+use crate::support::contents::{self, arg, blob_path, digest, digest_of};
+use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
 use crate::support::names::{NAME, REF};
+use crate::support::place::{Place, assert_status};
 use crate::support::tree::{Change, Tree, What};
-use crate::support::written_layout::{
-    self, CONFIG, INDEX, LAYER, MANIFEST, Place, WrittenLayout, blob_path, digest,
-};
 
 /// The most memory that a command may map, in KiB. None of the layouts here is worth more.
 const MEMORY: u64 = 1_500_000;
@@ -64,7 +62,7 @@ use Answer::{Either, Refuses, Works};
 /// A layout with the images `web` and `other`, and something beside it that is nobody's to touch.
 struct Ground {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     web: Value,
     amd64: Value,
     /// The blobs that `other` needs.
@@ -76,7 +74,7 @@ impl Ground {
         let place = Place::new();
         let mut layout = place.layout("layout");
         let other = layout.image("other");
-        let needed = written_layout::blobs(&layout.dir);
+        let needed = contents::blobs(&layout.dir);
         let [amd64, arm64] = ["linux/amd64", "linux/arm64"]
             .map(|platform| layout.image_for(platform, platform, &[platform]));
         let attestation = layout.attestation(&arm64, "attestation");
@@ -129,11 +127,11 @@ impl Ground {
 
     /// Everything but the layout: nothing of it may ever change.
     fn outside(&self) -> Tree {
-        Tree::without(&self.place.path("."), "layout")
+        self.place.beside("layout")
     }
 
     fn run(&self, args: &[&str]) -> Finished {
-        run_limited(&in_layout(self.dir(), args), &self.place.path("home"), None)
+        run_limited(&in_layout(self.dir(), args), &self.place.home(), None)
     }
 
     /// Runs the command, which has to end well or refuse in an orderly way, and leave what is outside alone.
@@ -149,7 +147,7 @@ impl Ground {
             (!changes.is_empty()).then(|| format!("outside: {changes:?}"))
         });
         match wrong {
-            Some(wrong) => Err(format!("{wrong}\n{}", finished.transcript())),
+            Some(wrong) => Err(format!("{wrong}\n{finished}")),
             None => Ok(finished),
         }
     }
@@ -167,26 +165,12 @@ impl Ground {
 
 /// The program with a limit on its memory, and with the rights of somebody else if that is asked for.
 fn run_limited(args: &[String], home: &Path, uid: Option<u32>) -> Finished {
-    let plain = ocirm(args, home);
-    let mut command = Command::new("sh");
-    command
-        .args(["-c", &format!("ulimit -v {MEMORY}; exec \"$@\""), "sh"])
-        .arg(plain.get_program())
-        .args(plain.get_args())
-        .process_group(0);
-    if let Some(dir) = plain.get_current_dir() {
-        command.current_dir(dir);
-    }
-    for (key, value) in plain.get_envs() {
-        match value {
-            Some(value) => command.env(key, value),
-            None => command.env_remove(key),
-        };
-    }
+    let limit = format!("ulimit -v {MEMORY}; exec \"$@\"");
+    let mut command = under("sh", ["-c", &limit, "sh"], &ocirm(args, home));
     if let Some(uid) = uid {
         command.uid(uid).gid(uid);
     }
-    finish(command, args)
+    Running::start(command, args).finish()
 }
 
 /// A folder of blobs that was moved out is still the layout's own to add a new index to, though never to delete from.
@@ -283,7 +267,7 @@ fn looks_leave_no_traces(harm: Harm<'_>) -> Result<(), String> {
         let finished = ground.survives(args)?;
         let traces = before.traces(&ground.place.tree());
         if !traces.is_empty() {
-            return Err(format!("left {traces:?}\n{}", finished.transcript()));
+            return Err(format!("left {traces:?}\n{finished}"));
         }
     }
     Ok(())
@@ -295,21 +279,20 @@ fn change(harm: Harm<'_>, args: &[&str], answer: Answer) -> Result<(), String> {
     let was_whole = ground.lost().is_empty();
     let finished = ground.survives(args)?;
     let after = ground.place.tree();
-    let transcript = finished.transcript();
     let refused = finished.code() != Some(0);
     if answer == Works && refused || answer == Refuses && !refused {
-        return Err(format!("should be: {answer:?}\n{transcript}"));
+        return Err(format!("should be: {answer:?}\n{finished}"));
     }
     if finished.code() == Some(12) {
         // The new index of `--rewrite-index` is stored first, and is garbage if nothing comes of it.
         let mut changes = before.changes(&after);
         changes.retain(|change| !(args.contains(&"--rewrite-index") && change.what == What::New));
         if !changes.is_empty() {
-            return Err(format!("refused, but: {changes:?}\n{transcript}"));
+            return Err(format!("refused, but: {changes:?}\n{finished}"));
         }
     }
     if was_whole && !args.contains(&"-a") && !ground.lost().is_empty() {
-        return Err(format!("lost {:?}\n{transcript}", ground.lost()));
+        return Err(format!("lost {:?}\n{finished}", ground.lost()));
     }
     Ok(())
 }
@@ -497,7 +480,7 @@ fn a_container_list_with_paths_for_digests_touches_nothing() {
             _ => containers.into(),
         };
         let list = ground.place.file("containers.json", text.to_string());
-        let list = list.to_str().expect("a path that a test chose");
+        let list = arg(&list);
         for args in [
             &["ls", "--containers", list][..],
             &["rmi", "web", "--containers", list],
@@ -671,8 +654,8 @@ fn a_layout_is_found_behind_a_link_and_nowhere_else() {
         for args in LOOKS.iter().chain(&DELETIONS).chain(&UNTAG) {
             let dir = at(name);
             let finished = run_limited(&in_layout(&dir, args), &at("home"), None);
-            assert_eq!(disorder(&finished), None, "{}", finished.transcript());
-            assert_eq!(finished.code(), Some(12), "{}", finished.transcript());
+            assert_eq!(disorder(&finished), None, "{finished}");
+            assert_status(&finished, 12);
         }
         let traces = before.traces(&ground.place.tree());
         assert!(traces.is_empty(), "{traces:?}");
@@ -683,8 +666,8 @@ fn a_layout_is_found_behind_a_link_and_nowhere_else() {
         &at("home"),
         None,
     );
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-    assert!(written_layout::blobs(ground.dir()).is_empty());
+    assert_status(&finished, 0);
+    assert!(contents::blobs(ground.dir()).is_empty());
     assert!(outside.traces(&ground.outside()).is_empty());
 }
 
@@ -701,7 +684,7 @@ fn the_other_name_of_a_hard_link_keeps_its_bytes() {
             )
             .expect("a free name");
         }
-        for blob in written_layout::blobs(ground.dir()) {
+        for blob in contents::blobs(ground.dir()) {
             let other = ground.place.path(&format!("canary/{}", &blob[7..]));
             fs::hard_link(blob_path(ground.dir(), &blob), other).expect("a free name");
         }
@@ -944,7 +927,7 @@ fn depth_of_json_is_no_depth_of_the_stack() {
         format!("[{{\"Id\":\"c\",\"Image\":\"web\",\"State\":{}}}]", deep()),
     ] {
         let list = ground.place.file("containers.json", text);
-        let list = list.to_str().expect("a path that a test chose");
+        let list = arg(&list);
         let done = ground.survives(&["prune", "-f", "-a", "--containers", list]);
         assert!(done.is_ok_and(|done| done.code() == Some(1)));
         assert_eq!(ground.lost(), Vec::<&String>::new());
@@ -1082,7 +1065,7 @@ fn members_that_stand_twice_count_twice() {
     ground.write("index.json", format!("{{\"manifests\":[{row}]}}"));
     let done = ground.survives(&["prune", "-f", "--grace", "0s"]);
     assert!(done.is_ok_and(|done| done.code() == Some(0)));
-    let left = written_layout::blobs(ground.dir());
+    let left = contents::blobs(ground.dir());
     for needed in [&one, &two, &three, &manifest] {
         assert!(left.contains(digest(needed)), "{needed}");
     }
@@ -1207,7 +1190,7 @@ fn nested(ground: &Ground, levels: usize) -> Value {
 fn survives_all(ground: &Ground, commands: &[&[&str]], status: i32) {
     for args in commands {
         match ground.survives(args) {
-            Ok(done) => assert_eq!(done.code(), Some(status), "{}", done.transcript()),
+            Ok(done) => assert_eq!(done.code(), Some(status), "{done}"),
             Err(wrong) => panic!("{wrong}"),
         }
     }
@@ -1485,7 +1468,7 @@ fn no_text_of_a_layout_commands_a_terminal_or_forges_a_line() {
         for line in done.out.lines().chain(done.err.lines()) {
             let is_forged =
                 line.starts_with("Deleted: everything") || line.starts_with("ocirm: all is well");
-            assert!(!is_forged, "{}", done.transcript());
+            assert!(!is_forged, "{done}");
         }
     }
 }
@@ -1516,11 +1499,7 @@ fn no_field_of_a_template_commands_a_terminal_or_forges_a_line() {
                 .survives(&["ls", "--format", &format!("{{{{.{field}}}}}")])
                 .unwrap_or_else(|wrong| panic!("{field}: {wrong}"));
             let lines = done.out.lines().count();
-            assert!(
-                lines == 3 || done.code() == Some(2),
-                "{field}: {}",
-                done.transcript()
-            );
+            assert!(lines == 3 || done.code() == Some(2), "{field}: {done}");
         }
     }
 }
@@ -1532,7 +1511,7 @@ fn the_name_of_a_layout_does_not_command_a_terminal() {
         let dir = ground.place.path(evil);
         fs::rename(ground.dir(), &dir).expect("a free name");
         let around = ground.place.path(".");
-        let around = around.to_str().expect("a path that a test chose");
+        let around = arg(&around);
         for args in [
             in_layout(&dir, &["check"]),
             in_layout(&dir, &["rmi", "nothing"]),
@@ -1541,12 +1520,12 @@ fn the_name_of_a_layout_does_not_command_a_terminal() {
                 .to_vec(),
             ["ls", "--recursive", around].map(str::to_owned).to_vec(),
         ] {
-            let finished = run_limited(&args, &ground.place.path("home"), None);
-            assert_eq!(disorder(&finished), None, "{}", finished.transcript());
+            let finished = run_limited(&args, &ground.place.home(), None);
+            assert_eq!(disorder(&finished), None, "{finished}");
         }
         fs::remove_file(dir.join("index.json")).expect("an own file");
-        let finished = run_limited(&in_layout(&dir, &["ls"]), &ground.place.path("home"), None);
-        assert_eq!(disorder(&finished), None, "{}", finished.transcript());
+        let finished = run_limited(&in_layout(&dir, &["ls"]), &ground.place.home(), None);
+        assert_eq!(disorder(&finished), None, "{finished}");
     }
 }
 
@@ -1594,11 +1573,7 @@ fn what_may_not_be_read_is_named_and_nothing_is_deleted() {
             );
             fs::set_permissions(&path, fs::Permissions::from_mode(mode)).expect("an own file");
             let uid = is_root.then_some(NOBODY);
-            let finished = run_limited(
-                &in_layout(ground.dir(), args),
-                &ground.place.path("home"),
-                uid,
-            );
+            let finished = run_limited(&in_layout(ground.dir(), args), &ground.place.home(), uid);
             fs::set_permissions(&path, fs::Permissions::from_mode(old)).expect("an own file");
             if finished.err.contains("exec: ") || finished.err.starts_with("sh: ") {
                 println!(
@@ -1607,7 +1582,7 @@ fn what_may_not_be_read_is_named_and_nothing_is_deleted() {
                 );
                 return;
             }
-            assert_eq!(disorder(&finished), None, "{}", finished.transcript());
+            assert_eq!(disorder(&finished), None, "{finished}");
             let changes = before.changes(&ground.place.tree());
             // `untag` reads no blobs.
             let may_work = args[0] == "untag" || status.is_none();
@@ -1617,16 +1592,15 @@ fn what_may_not_be_read_is_named_and_nothing_is_deleted() {
                     status,
                     "{mode:o} {}: {}",
                     path.display(),
-                    finished.transcript()
+                    finished
                 );
             }
             if !may_work || LOOKS.contains(args) {
-                assert!(changes.is_empty(), "{changes:?}\n{}", finished.transcript());
+                assert!(changes.is_empty(), "{changes:?}\n{finished}");
             }
             assert!(
                 ground.lost().is_empty() || args.contains(&"-a"),
-                "{}",
-                finished.transcript()
+                "{finished}"
             );
         }
     }
@@ -1659,9 +1633,7 @@ fn disturbed(disturb: impl Fn(&Ground, usize) + Sync) {
         ] {
             for _ in 0..4 {
                 let finished = ground.run(args);
-                wrong.extend(
-                    disorder(&finished).map(|wrong| format!("{wrong}\n{}", finished.transcript())),
-                );
+                wrong.extend(disorder(&finished).map(|wrong| format!("{wrong}\n{finished}")));
             }
         }
         is_over.store(true, Ordering::Relaxed);

@@ -1,19 +1,19 @@
 //! Runs the program on layouts that other tools wrote: `fixtures/README.md` says which, and what the expectations mean.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::thread;
 
 use serde::Deserialize;
 use serde_json::Value;
-use sha2::{Digest as _, Sha256, Sha512};
-use tempfile::TempDir;
+use sha2::{Digest as _, Sha512};
 
 use crate::support::command::{Finished, dry, in_layout, run};
-use crate::support::image_builder::hex;
+use crate::support::contents::{blob_path, blobs_in, digest_of, hex, index, read_index};
 use crate::support::index_document::{IndexDocument, Row};
 use crate::support::names::{DANGLING, NAME, familiar, short};
+use crate::support::place::{Place, fixtures, fixtures_folder, objects};
 use crate::support::tree::{Change, Content, Tree, What, blob_digest};
 
 /// Nothing larger is looked into for digests; the documents of the layouts are far smaller, their layers may not be.
@@ -91,26 +91,18 @@ impl Op {
 }
 
 fn metas() -> Vec<Meta> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/layouts");
-    let mut paths: Vec<PathBuf> = fs::read_dir(&folder)
-        .unwrap_or_else(|e| panic!("{}: {e}", folder.display()))
-        .map(|entry| entry.expect("an entry of the fixtures").path())
-        .filter(|path| path.to_string_lossy().ends_with(".meta.json"))
-        .collect();
-    paths.sort();
-    assert!(!paths.is_empty(), "no layouts in {}", folder.display());
-    paths
-        .iter()
-        .map(|path| {
-            let text = fs::read_to_string(path).expect("a fixture");
-            serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
-        })
-        .collect()
+    let read = |name: String| {
+        let path = fixtures_folder().join(format!("{name}.meta.json"));
+        let text = fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        serde_json::from_str(&text).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+    };
+    fixtures().into_iter().map(read).collect()
 }
 
 /// A fresh copy of a layout, in a directory of its own.
 struct Copy {
-    folder: TempDir,
+    place: Place,
+    layout: PathBuf,
     before: Tree,
     index: IndexDocument,
     /// Every blob that was there, with the digests that it names.
@@ -121,48 +113,29 @@ struct Copy {
 
 impl Copy {
     fn of(meta: &Meta) -> Self {
-        let folder = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir_all(folder.path().join("home/work")).expect("an own directory");
-        let tar = Path::new(env!("CARGO_MANIFEST_DIR"))
-            .join("fixtures/layouts")
-            .join(format!("{}.tar", meta.name));
-        let file = File::open(&tar).unwrap_or_else(|e| panic!("{}: {e}", tar.display()));
-        let mut archive = tar::Archive::new(file);
-        archive.set_preserve_permissions(true);
-        archive
-            .unpack(folder.path())
-            .unwrap_or_else(|e| panic!("{}: {e}", tar.display()));
-        let layout = folder.path().join("layout");
+        let place = Place::new();
+        let layout = place.fixture(&meta.name, "layout");
         let before = Tree::of(&layout);
         Copy {
-            index: read_index(&layout).expect("the index of a fixture"),
-            named: blobs_of(&before)
+            index: index(&layout),
+            named: blobs_in(&before)
                 .into_iter()
                 .map(|digest| (digest.clone(), named_in(&layout, &digest)))
                 .collect(),
             docker_archive: fs::read(layout.join("manifest.json")).unwrap_or_default(),
-            folder,
+            place,
+            layout,
             before,
         }
     }
 
-    fn layout(&self) -> PathBuf {
-        self.folder.path().join("layout")
-    }
-
     fn run(&self, args: &[String]) -> Finished {
-        run(args, &self.folder.path().join("home"))
+        run(args, &self.place.home())
     }
 
     fn now(&self) -> Tree {
-        Tree::of(&self.layout())
+        Tree::of(&self.layout)
     }
-}
-
-fn read_index(layout: &Path) -> Result<IndexDocument, String> {
-    fs::read(layout.join("index.json"))
-        .map_err(|e| e.to_string())
-        .and_then(IndexDocument::read)
 }
 
 /// Digests that are reachable from the rows and lie in the layout, through documents as they were before.
@@ -209,17 +182,6 @@ fn named_in(layout: &Path, digest: &str) -> Vec<String> {
     .collect()
 }
 
-fn blob_path(layout: &Path, digest: &str) -> PathBuf {
-    layout.join("blobs").join(digest.replace(':', "/"))
-}
-
-fn blobs_of(tree: &Tree) -> BTreeSet<String> {
-    tree.items
-        .keys()
-        .filter_map(|path| blob_digest(path))
-        .collect()
-}
-
 fn shown(digests: &BTreeSet<String>) -> Vec<&str> {
     digests.iter().map(|digest| short(digest)).collect()
 }
@@ -260,7 +222,7 @@ fn every_operation_on_a_layout_of_another_tool_does_what_it_should() {
 
 fn failure_of(meta: &Meta, op: &Op) -> Option<String> {
     let copy = Copy::of(meta);
-    let args = op.arguments(&copy.layout());
+    let args = op.arguments(&copy.layout);
     let dry_run = copy.run(&dry(&args));
     let mut problems: Vec<String> = copy
         .before
@@ -278,14 +240,10 @@ fn failure_of(meta: &Meta, op: &Op) -> Option<String> {
     for problem in problems {
         text += &format!("  - {problem}\n");
     }
-    for line in dry_run
-        .transcript()
-        .lines()
-        .chain(real.transcript().lines())
-    {
+    for line in format!("{dry_run}{real}").lines() {
         text += &format!("    {line}\n");
     }
-    let after = fs::read(copy.layout().join("index.json")).unwrap_or_default();
+    let after = fs::read(copy.layout.join("index.json")).unwrap_or_default();
     text += &format!(
         "    index.json before: {}\n    index.json after:  {}\n",
         String::from_utf8_lossy(&copy.index.data).trim_end(),
@@ -344,12 +302,12 @@ fn problems_of(meta: &Meta, op: &Op, copy: &Copy, dry: &Finished, real: &Finishe
             shown(&not)
         ));
     }
-    match read_index(&copy.layout()) {
+    match read_index(&copy.layout) {
         Ok(index) => {
             problems.extend(row_problems(op, &copy.index, &index));
             problems.extend(blob_problems(op, copy, &index));
         }
-        Err(e) => problems.push(format!("index.json is broken: {e}")),
+        Err(e) => problems.push(e),
     }
     problems
 }
@@ -410,8 +368,8 @@ fn row_problems(op: &Op, before: &IndexDocument, after: &IndexDocument) -> Vec<S
 
 fn blob_problems(op: &Op, copy: &Copy, index: &IndexDocument) -> Vec<String> {
     let mut problems = Vec::new();
-    let layout = copy.layout();
-    let present = blobs_of(&copy.now());
+    let layout = &copy.layout;
+    let present = blobs_in(&copy.now());
     let needed = reachable(&index.rows, &copy.named);
     for digest in &needed {
         if !present.contains(digest) {
@@ -419,7 +377,7 @@ fn blob_problems(op: &Op, copy: &Copy, index: &IndexDocument) -> Vec<String> {
                 "{} was deleted, and a remaining entry needs it",
                 short(digest)
             ));
-        } else if let Some(problem) = digest_problem(&layout, digest) {
+        } else if let Some(problem) = digest_problem(layout, digest) {
             problems.push(problem);
         }
     }
@@ -439,14 +397,14 @@ fn digest_problem(layout: &Path, digest: &str) -> Option<String> {
     let data = fs::read(blob_path(layout, digest)).expect("a blob that lies in the layout");
     let is = match digest.split_once(':') {
         Some(("sha512", _)) => format!("sha512:{}", hex(&Sha512::digest(data))),
-        _ => format!("sha256:{}", hex(&Sha256::digest(data))),
+        _ => digest_of(data),
     };
     (is != digest).then(|| format!("{} has another content", short(digest)))
 }
 
 /// `manifest.json` of an unpacked `docker save` may lose names and images; nothing in it may change.
 fn docker_archive_problem(copy: &Copy) -> Option<String> {
-    let text = fs::read(copy.layout().join("manifest.json")).unwrap_or_default();
+    let text = fs::read(copy.layout.join("manifest.json")).unwrap_or_default();
     let Ok(now) = serde_json::from_slice::<Vec<Value>>(&text) else {
         return Some("manifest.json is no JSON array any more".to_owned());
     };
@@ -486,7 +444,7 @@ fn the_expectations_describe_the_layouts() {
         let expected: Vec<&String> = meta.entries.iter().map(|entry| &entry.digest).collect();
         assert_eq!(digests, expected, "{name}");
 
-        let present = blobs_of(&copy.before);
+        let present = blobs_in(&copy.before);
         let live = reachable(&copy.index.rows, &copy.named);
         assert!(live.iter().eq(meta.live.keys()), "{name}: other live blobs");
         let dead: BTreeSet<String> = present.difference(&live).cloned().collect();
@@ -508,16 +466,7 @@ fn the_expectations_describe_the_layouts() {
 
 /// The lines of `ls --format json`.
 fn listing(copy: &Copy, args: &[&str]) -> Vec<Value> {
-    let args = in_layout(&copy.layout(), args);
-    let finished = copy.run(&args);
-    assert_eq!(finished.code(), Some(0), "{}", finished.transcript());
-    finished
-        .out
-        .lines()
-        .map(|line| {
-            serde_json::from_str(line).unwrap_or_else(|e| panic!("{e}: {}", finished.transcript()))
-        })
-        .collect()
+    objects(&copy.place.succeeds(&copy.layout, args))
 }
 
 #[test]
@@ -541,24 +490,12 @@ fn ls_changes_nothing_and_prints_objects() {
 fn ls_all_names_each_digest_once() {
     for meta in metas() {
         let copy = Copy::of(&meta);
-        let args = in_layout(&copy.layout(), &["ls", "-a", "--no-trunc", "-q"]);
-        let finished = copy.run(&args);
-        assert_eq!(
-            finished.code(),
-            Some(0),
-            "{}: {}",
-            meta.name,
-            finished.transcript()
-        );
+        let ids = ["ls", "-a", "--no-trunc", "-q"];
+        let finished = copy.place.succeeds(&copy.layout, &ids);
         let mut lines: Vec<&str> = finished.out.lines().collect();
         lines.sort_unstable();
         let digests: BTreeSet<&str> = meta.entries.iter().map(|e| e.digest.as_str()).collect();
-        assert!(
-            lines.iter().eq(&digests),
-            "{}: {}",
-            meta.name,
-            finished.transcript()
-        );
+        assert!(lines.iter().eq(&digests), "{}: {}", meta.name, finished);
     }
 }
 

@@ -1,29 +1,22 @@
 //! BuildKit's lock on index.json: who made the file takes it away.
 
-use std::path::Path;
-use std::process::Command;
+use std::fs;
+use std::path::PathBuf;
 
-const IMAGE: &str = "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+use serde_json::json;
 
-fn untag(layout: &Path, timeout: &str) -> Option<i32> {
-    std::fs::create_dir_all(layout.join("blobs/sha256")).unwrap();
-    std::fs::write(
-        layout.join("oci-layout"),
-        r#"{"imageLayoutVersion":"1.0.0"}"#,
-    )
-    .unwrap();
-    let text = format!(
-        r#"{{"manifests":[{{"digest":"{IMAGE}","annotations":{{"org.opencontainers.image.ref.name":"v1"}}}}]}}"#
-    );
-    std::fs::write(layout.join("index.json"), text).unwrap();
-    Command::new(env!("CARGO_BIN_EXE_ocirm"))
-        .args(["--lock-timeout", timeout, "--layout"])
-        .arg(layout)
-        .args(["untag", "v1"])
-        .output()
-        .unwrap()
-        .status
-        .code()
+use crate::support::contents::names;
+use crate::support::layout::Layout;
+use crate::support::place::{Place, assert_status};
+
+/// A layout whose one row leads nowhere, and the place of the lock.
+fn ground() -> (Place, Layout, PathBuf) {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = json!({"digest": format!("sha256:{}", "a".repeat(64))});
+    layout.tagged(&image, "v1").finish();
+    let lock = layout.dir.join("index.json.lock");
+    (place, layout, lock)
 }
 
 #[test]
@@ -35,24 +28,23 @@ fn the_lock_file_is_gone_afterwards_unless_somebody_else_made_it() {
         (Some(""), true),
         (Some("somebody else's"), true),
     ] {
-        let folder = tempfile::tempdir().unwrap();
-        let file = folder.path().join("index.json.lock");
+        let (place, layout, file) = ground();
         if let Some(text) = before {
-            std::fs::write(&file, text).unwrap();
+            fs::write(&file, text).unwrap();
         }
-        assert_eq!(untag(folder.path(), "5s"), Some(0));
+        place.succeeds(&layout.dir, &["--lock-timeout", "5s", "untag", "v1"]);
         assert_eq!(file.exists(), stays, "{before:?}");
     }
 }
 
 #[test]
 fn a_held_lock_is_waited_for_and_then_reported() {
-    let folder = tempfile::tempdir().unwrap();
-    let held = std::fs::File::create(folder.path().join("index.json.lock")).unwrap();
+    let (place, layout, file) = ground();
+    let held = fs::File::create(file).unwrap();
     fs2::FileExt::lock_exclusive(&held).unwrap();
-    assert_eq!(untag(folder.path(), "200ms"), Some(11));
-    let index = std::fs::read_to_string(folder.path().join("index.json")).unwrap();
-    assert!(index.contains("\"v1\""));
+    let untag = ["--lock-timeout", "200ms", "untag", "v1"];
+    assert_status(&place.run_in(&layout.dir, &untag), 11);
+    assert_eq!(names(&layout.dir), ["v1"]);
     drop(held);
-    assert_eq!(untag(folder.path(), "200ms"), Some(0));
+    place.succeeds(&layout.dir, &untag);
 }

@@ -4,17 +4,13 @@ use std::fs;
 
 use serde_json::{Value, json};
 
+use crate::support::contents::{blobs, digest, id, index, names, targets};
+use crate::support::layout::{self, CREATED, Layout};
 use crate::support::names::{NAME, REF};
-use crate::support::written_layout::{
-    self, CREATED, Place, WrittenLayout, assert_mentions, assert_status, blobs, digest, id, index,
-    names, objects,
-};
-
-const PRUNE: [&str; 4] = ["prune", "--force", "--grace", "0s"];
-const PRUNE_ALL: [&str; 5] = ["prune", "--all", "--force", "--grace", "0s"];
+use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, objects};
 
 /// The kinds of the rows, `-a` included, as `ls` tells them.
-fn kinds(place: &Place, layout: &WrittenLayout) -> Vec<(String, String)> {
+fn kinds(place: &Place, layout: &Layout) -> Vec<(String, String)> {
     let args = ["ls", "--all", "--format", "json"];
     let mut kinds: Vec<(String, String)> = objects(&place.succeeds(&layout.dir, &args))
         .iter()
@@ -38,7 +34,7 @@ fn kind_of(kinds: &[(String, String)], target: &Value) -> String {
 
 /// What `prune` takes is what `ls --filter dangling=true` lists.
 #[track_caller]
-fn dangling(place: &Place, layout: &WrittenLayout) -> Vec<String> {
+fn dangling(place: &Place, layout: &Layout) -> Vec<String> {
     let args = [
         "ls",
         "--all",
@@ -57,18 +53,10 @@ fn dangling(place: &Place, layout: &WrittenLayout) -> Vec<String> {
     found
 }
 
-fn targets(layout: &WrittenLayout) -> Vec<String> {
-    index(&layout.dir)
-        .rows
-        .into_iter()
-        .map(|row| row.digest)
-        .collect()
-}
-
 // ---- rows that share a name
 
 /// Two images of one name, which the specification allows, and one of another.
-fn two_of_one_name() -> (Place, WrittenLayout, [Value; 3]) {
+fn two_of_one_name() -> (Place, Layout, [Value; 3]) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let images = ["one", "two", "other"].map(|title| layout.image(title));
@@ -98,7 +86,7 @@ fn a_name_of_two_images_is_ambiguous_whatever_is_forced() {
             assert_mentions(&refused, "ambiguous");
             assert_mentions(&refused, id(&one));
             assert_mentions(&refused, id(&two));
-            assert_eq!(refused.out, "", "{}", refused.transcript());
+            assert_eq!(refused.out, "", "{refused}");
         }
     }
 }
@@ -136,9 +124,9 @@ fn ls_shows_both_images_of_a_shared_name_and_prune_takes_neither() {
     expected.sort_unstable();
     assert_eq!(shown, expected);
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert!(done.said(false).is_nothing(), "{}", done.transcript());
+    assert!(done.said(false).is_nothing(), "{done}");
     let done = place.dry_and_real(&layout.dir, &PRUNE_ALL, 0);
-    assert_eq!(done.said(false).deleted.len(), 3, "{}", done.transcript());
+    assert_eq!(done.said(false).deleted.len(), 3, "{done}");
     assert!(
         done.said(false)
             .deleted
@@ -148,7 +136,7 @@ fn ls_shows_both_images_of_a_shared_name_and_prune_takes_neither() {
 }
 
 /// Two rows of one name and one image, as a copy of a copy makes them.
-fn one_image_in_two_rows() -> (Place, WrittenLayout, Value) {
+fn one_image_in_two_rows() -> (Place, Layout, Value) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let image = layout.image("image");
@@ -195,7 +183,7 @@ fn by_id_rows_of_one_name_are_no_conflict() {
 
 // ---- BuildKit and containerd: a full name, and a tag that others have as well
 
-fn rows_that_share_a_tag() -> (Place, WrittenLayout, [Value; 3]) {
+fn rows_that_share_a_tag() -> (Place, Layout, [Value; 3]) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let images = ["app", "team", "old"].map(|title| layout.image(title));
@@ -228,7 +216,7 @@ fn a_tag_that_several_rows_have_names_none_of_them() {
     let (place, layout, _) = rows_that_share_a_tag();
     for command in ["rmi", "untag"] {
         let refused = place.refuses(&layout.dir, &[command, "2.0"], 1);
-        assert_eq!(refused.out, "", "{}", refused.transcript());
+        assert_eq!(refused.out, "", "{refused}");
     }
 }
 
@@ -262,7 +250,7 @@ fn the_full_name_decides_and_not_the_tag_beside_it() {
 
 // ---- hauler: an image, its signatures and its attestations in rows of one name
 
-fn written_by_hauler() -> (Place, WrittenLayout, [Value; 3]) {
+fn written_by_hauler() -> (Place, Layout, [Value; 3]) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let image = layout.image("image");
@@ -299,7 +287,7 @@ fn of_rows_that_differ_by_kind_alone_the_name_is_ambiguous_and_the_digest_is_not
     }
     let done = place.dry_and_real(&layout.dir, &["rmi", digest(&attestation)], 0);
     assert_eq!(done.said(false).deleted, [digest(&attestation)]);
-    assert_eq!(targets(&layout), [digest(&image), digest(&signature)]);
+    assert_eq!(targets(&layout.dir), [digest(&image), digest(&signature)]);
 }
 
 #[test]
@@ -314,14 +302,14 @@ fn of_rows_that_differ_by_kind_alone_ls_shows_each_and_prune_takes_none() {
         "{lines:?}"
     );
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert!(done.said(false).is_nothing(), "{}", done.transcript());
+    assert!(done.said(false).is_nothing(), "{done}");
     place.dry_and_real(&layout.dir, &PRUNE_ALL, 0);
     assert!(names(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
 }
 
 // ---- cosign save: no row has a name
 
-fn written_by_cosign_save() -> (Place, WrittenLayout, [Value; 3]) {
+fn written_by_cosign_save() -> (Place, Layout, [Value; 3]) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let [amd64, arm64] = ["linux/amd64", "linux/arm64"]
@@ -346,24 +334,19 @@ fn written_by_cosign_save() -> (Place, WrittenLayout, [Value; 3]) {
 fn prune_leaves_a_layout_in_which_no_row_has_a_name_and_says_so() {
     let (place, layout, images) = written_by_cosign_save();
     let table = place.succeeds(&layout.dir, &["ls"]);
-    assert_eq!(
-        table.out.matches("<unnamed>").count(),
-        3,
-        "{}",
-        table.transcript()
-    );
+    assert_eq!(table.out.matches("<unnamed>").count(), 3, "{table}");
     assert!(dangling(&place, &layout).is_empty());
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert!(done.said(false).is_nothing(), "{}", done.transcript());
+    assert!(done.said(false).is_nothing(), "{done}");
     assert_mentions(&done, "--all");
-    assert_eq!(targets(&layout), images.each_ref().map(digest));
+    assert_eq!(targets(&layout.dir), images.each_ref().map(digest));
 }
 
 #[test]
 fn prune_all_takes_all_of_a_layout_in_which_no_row_has_a_name() {
     let (place, layout, _) = written_by_cosign_save();
     place.dry_and_real(&layout.dir, &PRUNE_ALL, 0);
-    assert!(targets(&layout).is_empty() && blobs(&layout.dir).is_empty());
+    assert!(targets(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
 }
 
 #[test]
@@ -371,14 +354,10 @@ fn unnamed_images_are_removed_by_id_and_have_no_name_to_untag() {
     let (place, layout, [image, signatures, attestations]) = written_by_cosign_save();
     place.refuses(&layout.dir, &["untag", digest(&image)], 1);
     let done = place.dry_and_real(&layout.dir, &["rmi", id(&image)], 0);
-    assert!(
-        done.said(false).untagged.is_empty(),
-        "{}",
-        done.transcript()
-    );
+    assert!(done.said(false).untagged.is_empty(), "{done}");
     assert_eq!(done.said(false).deleted, [digest(&image)]);
     assert_eq!(
-        targets(&layout),
+        targets(&layout.dir),
         [digest(&signatures), digest(&attestations)]
     );
 }
@@ -389,7 +368,7 @@ fn unnamed_images_are_removed_by_id_and_have_no_name_to_untag() {
 /// image that was pushed by its digest.
 struct Zot {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     app: Value,
     children: [Value; 2],
     signature: Value,
@@ -466,13 +445,9 @@ fn removing_an_image_of_a_zot_repository_takes_the_rows_of_its_parts() {
     let zot = Zot::new();
     let done = zot.place.dry_and_real(&zot.layout.dir, &["rmi", "1.0"], 0);
     assert_eq!(done.said(false).untagged, ["1.0"]);
-    assert_eq!(targets(&zot.layout), [digest(&zot.by_digest)]);
+    assert_eq!(targets(&zot.layout.dir), [digest(&zot.by_digest)]);
     for part in zot.parts() {
-        assert!(
-            !blobs(&zot.layout.dir).contains(digest(part)),
-            "{}",
-            done.transcript()
-        );
+        assert!(!blobs(&zot.layout.dir).contains(digest(part)), "{done}");
     }
     let text = fs::read_to_string(zot.layout.dir.join("index.json")).expect("an index");
     assert!(
@@ -488,7 +463,7 @@ fn a_platform_of_a_zot_image_goes_with_its_row_and_its_referrers() {
     let args = ["rmi", "1.0", "--platform", "linux/amd64"];
     zot.place.dry_and_real(&zot.layout.dir, &args, 0);
     let left = [&zot.children[1], &zot.app, &zot.signature, &zot.by_digest].map(digest);
-    assert_eq!(targets(&zot.layout), left);
+    assert_eq!(targets(&zot.layout.dir), left);
     let present = blobs(&zot.layout.dir);
     assert!(
         !present.contains(digest(&zot.children[0])) && !present.contains(digest(&zot.of_child))
@@ -508,7 +483,7 @@ fn untagging_an_image_of_a_zot_repository_leaves_its_parts() {
     assert_eq!(kind_of(&kinds, &zot.signature), "referrer");
     zot.place.dry_and_real(&zot.layout.dir, &PRUNE, 0);
     // No row has a name now, so what was pushed by its digest is an image and not dangling.
-    assert_eq!(targets(&zot.layout), [digest(&zot.by_digest)]);
+    assert_eq!(targets(&zot.layout.dir), [digest(&zot.by_digest)]);
 }
 
 #[test]
@@ -518,16 +493,16 @@ fn prune_takes_of_a_zot_repository_what_was_pushed_by_digest_and_nothing_that_be
     let spared = zot
         .place
         .dry_and_real(&zot.layout.dir, &["prune", "--force"], 0);
-    assert!(spared.said(false).is_nothing(), "{}", spared.transcript());
+    assert!(spared.said(false).is_nothing(), "{spared}");
     let done = zot.place.dry_and_real(&zot.layout.dir, &PRUNE, 0);
     assert_eq!(done.said(false).deleted, [digest(&zot.by_digest)]);
-    let mut left = targets(&zot.layout);
+    let mut left = targets(&zot.layout.dir);
     left.sort();
     let mut parts = zot.parts().map(digest);
     parts.sort_unstable();
     assert_eq!(left, parts);
     let again = zot.place.dry_and_real(&zot.layout.dir, &PRUNE, 0);
-    assert!(again.said(false).is_nothing(), "{}", again.transcript());
+    assert!(again.said(false).is_nothing(), "{again}");
 }
 
 #[test]
@@ -598,11 +573,11 @@ fn a_referrer_removed_by_its_digest_takes_its_own_referrers_and_not_its_subject(
     );
     assert!(!blobs(&layout).contains(its_signature));
     let done = place.dry_and_real(&layout, &PRUNE, 0);
-    assert!(done.said(false).is_nothing(), "{}", done.transcript());
+    assert!(done.said(false).is_nothing(), "{done}");
 }
 
 /// A referrer that only its row tells of, as containerd exports them.
-fn exported_by_containerd() -> (Place, WrittenLayout, [Value; 2]) {
+fn exported_by_containerd() -> (Place, Layout, [Value; 2]) {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let [image, signature, other] =
@@ -624,13 +599,9 @@ fn a_row_that_says_its_subject_is_a_referrer_of_it() {
     let kinds = kinds(&place, &layout);
     assert_eq!(kind_of(&kinds, &signature), "referrer");
     let listed = place.succeeds(&layout.dir, &["ls", "-q"]);
-    assert!(
-        !listed.out.contains(id(&signature)),
-        "{}",
-        listed.transcript()
-    );
+    assert!(!listed.out.contains(id(&signature)), "{listed}");
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert!(done.said(false).is_nothing(), "{}", done.transcript());
+    assert!(done.said(false).is_nothing(), "{done}");
     place.dry_and_real(&layout.dir, &["rmi", "web:1"], 0);
     assert_eq!(names(&layout.dir), ["docker.io/library/other:1"]);
     let left = blobs(&layout.dir);
@@ -654,7 +625,7 @@ fn unnamed_referrers_whose_subject_is_gone_are_what_prune_takes() {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let kept = layout.image("kept");
-    let gone = json!({"mediaType": written_layout::MANIFEST, "digest": format!("sha256:{}", "0f".repeat(32)), "size": 7});
+    let gone = json!({"mediaType": layout::MANIFEST, "digest": format!("sha256:{}", "0f".repeat(32)), "size": 7});
     let by_manifest = layout.referrer(&gone, "by manifest");
     let by_row = layout.image("by row");
     let alive = layout.referrer(&kept, "alive");
@@ -674,7 +645,7 @@ fn unnamed_referrers_whose_subject_is_gone_are_what_prune_takes() {
     let mut deleted = done.said(false).deleted;
     deleted.sort();
     assert_eq!(deleted, expected);
-    assert_eq!(targets(&layout), [digest(&kept), digest(&alive)]);
+    assert_eq!(targets(&layout.dir), [digest(&kept), digest(&alive)]);
 }
 
 #[test]
@@ -694,7 +665,7 @@ fn what_a_person_named_is_an_image_even_if_it_refers_to_another() {
     let done = place.run_in(&layout.dir, &["rmi", "web:signature"]);
     assert_status(&done, 0);
     assert!(names(&layout.dir).is_empty());
-    assert!(blobs(&layout.dir).is_empty(), "{}", done.transcript());
+    assert!(blobs(&layout.dir).is_empty(), "{done}");
 }
 
 // ---- Docker Hub by its old name, as crane, ko and hauler write it
@@ -716,11 +687,7 @@ fn docker_hub_is_one_registry_however_a_row_spells_it() {
             let mut args = PRUNE_ALL.to_vec();
             args.extend(["--keep", keep]);
             let done = place.dry_and_real(&layout.dir, &args, 0);
-            assert!(
-                done.said(false).is_nothing(),
-                "{annotation}: {}",
-                done.transcript()
-            );
+            assert!(done.said(false).is_nothing(), "{annotation}: {done}");
         }
         let done = place.dry_and_real(&layout.dir, &["rmi", "alpine:3"], 0);
         assert_eq!(done.said(false).deleted, [digest(&image)], "{annotation}");

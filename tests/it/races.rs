@@ -7,38 +7,36 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
-use std::io::{Read as _, Seek as _, Write as _};
-use std::os::unix::process::CommandExt as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Output, Stdio};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::command::{Finished, in_layout, ocirm, wait};
-use crate::support::image_builder::digest_of;
+use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm};
+use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, index};
+use crate::support::layout::{LAYER, Layout};
+use crate::support::mutator::Random;
 use crate::support::names::{NAME, REF, ref_name};
-use crate::support::written_layout::{
-    LAYER, Place, WrittenLayout, assert_mentions, assert_status, blob_path, blobs, digest, index,
-    objects,
-};
+use crate::support::peers::{SKOPEO, UMOCI, oci};
+use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, objects};
+use crate::support::strace;
 
 /// Nobody here holds a lock for long, but many may wait for it on a slow machine.
 const PATIENT: [&str; 2] = ["--lock-timeout", "60s"];
-
-const PRUNE: [&str; 4] = ["prune", "--force", "--grace", "0s"];
 
 /// How long the lock of index.json may be refused to a writer, on top of what the machine itself
 /// holds up such work. The program says milliseconds.
 const REFUSED_AT_MOST: Duration = Duration::from_millis(250);
 
 /// Chance that can be repeated.
-struct Dice(u64);
+struct Dice(Random);
 
 impl Dice {
     fn new() -> Dice {
@@ -50,24 +48,16 @@ impl Dice {
             }
         };
         println!("repeat with OCIRM_SEED={seed}");
-        Dice(seed)
+        Dice(Random::new(seed))
     }
 
     /// Dice of another thread: what they show does not depend on who is faster.
     fn split(&mut self) -> Dice {
-        Dice(self.next())
-    }
-
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut n = self.0;
-        n = (n ^ (n >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        n = (n ^ (n >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        n ^ (n >> 31)
+        Dice(Random::new(self.0.next()))
     }
 
     fn below(&mut self, end: usize) -> usize {
-        usize::try_from(self.next() % u64::try_from(end).unwrap()).unwrap()
+        self.0.below(end)
     }
 
     fn shuffle<T>(&mut self, items: &mut [T]) {
@@ -77,7 +67,7 @@ impl Dice {
     }
 
     fn millis(&mut self, from: u64, to: u64) -> Duration {
-        Duration::from_micros(from * 1000 + self.next() % ((to - from) * 1000))
+        Duration::from_micros(from * 1000 + self.0.next() % ((to - from) * 1000))
     }
 }
 
@@ -150,7 +140,7 @@ fn assert_tidy(layout: &Path) {
 }
 
 /// A layout with these images, each with a layer of its own and one that all have.
-fn layout_of(place: &Place, names: &[String]) -> WrittenLayout {
+fn layout_of(place: &Place, names: &[String]) -> Layout {
     let mut layout = place.layout("layout");
     for name in names {
         let image = layout.image_for("linux/amd64", name, &["base", name]);
@@ -240,12 +230,7 @@ fn two_prunes_at_once_delete_each_thing_once() {
             assert_status(prune, 0);
         }
         let [first, second] = [&one, &two].map(|prune| prune.said(false).deleted);
-        assert!(
-            first.is_empty() || second.is_empty(),
-            "{}{}",
-            one.transcript(),
-            two.transcript()
-        );
+        assert!(first.is_empty() || second.is_empty(), "{one}{two}");
         assert!(first.len() + second.len() >= 8);
         assert_tidy(&layout.dir);
     }
@@ -287,11 +272,11 @@ fn ls_never_sees_half_a_change() {
             .map(|name| format!("{name}:1"))
             .collect();
         let expected: BTreeSet<&str> = expected.iter().map(String::as_str).collect();
-        assert_eq!(seen, expected, "{}", listing.transcript());
-        assert!(seen.len() <= before, "{}", listing.transcript());
+        assert_eq!(seen, expected, "{listing}");
+        assert!(seen.len() <= before, "{listing}");
         before = seen.len();
         for image in &images {
-            assert_eq!(image["missing_blobs"], 0, "{}", listing.transcript());
+            assert_eq!(image["missing_blobs"], 0, "{listing}");
         }
     }
     assert_tidy(&layout.dir);
@@ -310,7 +295,7 @@ fn a_command_that_is_killed_anywhere_leaves_a_sound_layout_and_no_lock() {
             1 => &["untag", &name],
             _ => &PRUNE,
         };
-        let mut child = ocirm(&in_layout(&layout.dir, command), &place.path("home"))
+        let mut child = ocirm(&in_layout(&layout.dir, command), &place.home())
             .stdout(Stdio::null())
             .stderr(Stdio::null())
             .spawn()
@@ -324,11 +309,7 @@ fn a_command_that_is_killed_anywhere_leaves_a_sound_layout_and_no_lock() {
         // Whether or not the name is there still.
         let next = ["rmi", "--force", &name];
         let next = place.run_in(&layout.dir, &patient(&next));
-        assert!(
-            next.wrong_ending(&[0, 1]).is_none(),
-            "{}",
-            next.transcript()
-        );
+        assert!(next.wrong_ending(&[0, 1]).is_none(), "{next}");
         assert!(!named(&layout.dir).contains(&full_name(&name)), "{name}");
         place.succeeds(&layout.dir, &patient(&PRUNE));
         // The lock file goes with the next change of index.json, by whoever makes it.
@@ -493,13 +474,13 @@ fn builder_beside(prune: &[&str], new_images: bool) {
             if number % 5 == 4 {
                 runs.push(place.run_in(dir, &patient(prune)));
                 let ls = place.run_in(dir, &patient(&["ls"]));
-                wrong = wrong.or((ls.code() != Some(0)).then(|| ls.transcript()));
+                wrong = wrong.or((ls.code() != Some(0)).then(|| ls.to_string()));
             }
             for run in runs {
                 let too_often = run.err.contains("was changed by another program each time");
                 gave_up += usize::from(too_often);
                 let fine = run.code() == Some(0) || (run.code() == Some(1) && too_often);
-                wrong = wrong.or((!fine).then(|| run.transcript()));
+                wrong = wrong.or((!fine).then(|| run.to_string()));
             }
         }
         done.store(true, Ordering::SeqCst);
@@ -531,24 +512,6 @@ fn new_images_of_a_builder_stay_whole_beside_removals_and_prunes_with_grace() {
 }
 
 // Real programs.
-
-/// Whether a program is here and does what it is needed for. Says so if not; fails if it has to be.
-fn is_here(name: &str, trial: &[&str]) -> bool {
-    let works = Command::new(name)
-        .args(trial)
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .status()
-        .is_ok_and(|status| status.success());
-    if !works {
-        assert!(
-            std::env::var_os("OCIRM_INTEROP").is_none_or(|value| value.is_empty()),
-            "OCIRM_INTEROP is set, and {name} is not here or may not do its work"
-        );
-        println!("skipped: {name} is not here or may not do its work");
-    }
-    works
-}
 
 /// Copies or makes images while `prune` runs in a loop, until it took the garbage that was there
 /// first. `write` makes an image of that number and gives its name.
@@ -629,7 +592,7 @@ fn writer_beside_prune(place: &Place, dir: &Path, write: &dyn Fn(usize) -> (Stri
 
 #[test]
 fn what_skopeo_copies_beside_prune_is_whole() {
-    if !is_here("skopeo", &["--version"]) {
+    if !SKOPEO.is_here() {
         return;
     }
     let place = Place::new();
@@ -642,44 +605,33 @@ fn what_skopeo_copies_beside_prune_is_whole() {
     let mut layout = place.layout("layout");
     let kept = layout.image("kept");
     layout.tagged(&kept, "kept").finish();
-    let oci = |dir: &Path, name: &str| format!("oci:{}:{name}", dir.display());
     writer_beside_prune(&place, &layout.dir, &|number| {
         let name = format!("t{number}");
-        let output = Command::new("skopeo")
-            .args(["--insecure-policy", "copy", "--quiet"])
-            .arg(oci(&source.dir, &format!("v{}", number % 4)))
-            .arg(oci(&layout.dir, &name))
-            .output()
-            .unwrap();
+        let from = oci(&source.dir, &format!("v{}", number % 4));
+        let output = SKOPEO.output(["copy", "--quiet", &from, &oci(&layout.dir, &name)]);
         (name, output)
     });
 }
 
 #[test]
 fn what_umoci_makes_beside_prune_is_whole() {
-    if !is_here("umoci", &["--version"]) {
+    if !UMOCI.is_here() {
         return;
     }
     let place = Place::new();
     let dir = place.path("layout");
     let image = |name: &str| format!("{}:{name}", dir.display());
-    let umoci = |args: &[&str]| Command::new("umoci").args(args).output().unwrap();
-    for args in [
-        ["init", "--layout", dir.to_str().unwrap()],
-        ["new", "--image", &image("kept")],
-    ] {
-        let output = umoci(&args);
-        assert!(output.status.success(), "{output:?}");
-    }
+    UMOCI.run(["init", "--layout", arg(&dir)]);
+    UMOCI.run(["new", "--image", &image("kept")]);
     writer_beside_prune(&place, &dir, &|number| {
         let name = format!("t{number}");
         let output = if number % 3 == 2 {
-            umoci(&["tag", "--image", &image("kept"), &name])
+            UMOCI.output(["tag", "--image", &image("kept"), &name])
         } else {
             let file = place.file("inserted", format!("file {number}\n"));
-            let file = file.to_str().unwrap();
+            let file = arg(&file);
             let of = image("kept");
-            umoci(&[
+            UMOCI.output([
                 "insert",
                 "--rootless",
                 "--image",
@@ -741,70 +693,28 @@ const fn swept(blobs: usize) -> Moment {
     Moment::after("/^unlinkat$", blobs + 2)
 }
 
-fn strace_is_here() -> bool {
-    let inject = "inject=close:signal=SIGCONT:when=1";
-    is_here(
-        "strace",
-        &[
-            "-f",
-            "-o",
-            "/dev/null",
-            "-e",
-            "trace=close",
-            "-e",
-            inject,
-            "true",
-        ],
-    )
-}
-
 /// A run that stands still at a moment.
 struct Stopped {
-    strace: Child,
+    /// strace, which ends when the program does.
+    strace: Running,
+    /// The thread that stands still.
     pid: Pid,
-    args: Vec<String>,
-    out: File,
-    err: File,
 }
 
 impl Stopped {
     fn at(moment: Moment, place: &Place, layout: &Path, args: &[&str]) -> Stopped {
         let log = tempfile::NamedTempFile::new().unwrap();
         let args = in_layout(layout, args);
-        let program = ocirm(&args, &place.path("home"));
-        let mut command = Command::new("strace");
-        command.args(["-f", "-o"]).arg(log.path());
-        if let Some(name) = moment.of {
-            command.arg("-P").arg(layout.join(name));
+        let Moment { call, number, of } = moment;
+        let trace = format!("trace={call}");
+        let inject = format!("inject={call}:signal=SIGSTOP:when={number}");
+        let of = of.map(|name| layout.join(name));
+        let mut options = vec!["-o", arg(log.path()), "-e", &trace, "-e", &inject];
+        if let Some(of) = &of {
+            options.extend(["-P", arg(of)]);
         }
-        let Moment { call, number, .. } = moment;
-        command
-            .args(["-e", &format!("trace={call}")])
-            .args(["-e", &format!("inject={call}:signal=SIGSTOP:when={number}")])
-            .arg(program.get_program())
-            .args(program.get_args())
-            .process_group(0);
-        for (key, value) in program.get_envs() {
-            match value {
-                Some(value) => command.env(key, value),
-                None => command.env_remove(key),
-            };
-        }
-        let [out, err] = [(); 2].map(|()| tempfile::tempfile().unwrap());
-        let strace = command
-            .stdin(Stdio::null())
-            .stdout(out.try_clone().unwrap())
-            .stderr(err.try_clone().unwrap())
-            .spawn()
-            .unwrap();
-        let mut stopped = Stopped {
-            pid: Pid::from_child(&strace),
-            strace,
-            args,
-            out,
-            err,
-        };
-        let end = Instant::now() + crate::support::command::TIME_LIMIT;
+        let mut strace = Running::start(strace::traced(&options, &args, &place.home()), &args);
+        let end = Instant::now() + TIME_LIMIT;
         loop {
             let lines = fs::read_to_string(log.path()).unwrap();
             // Threads that are done stand in the log as well; one that is stopped stands for all.
@@ -813,15 +723,13 @@ impl Stopped {
                 .find(|line| line.contains("stopped by SIGSTOP"));
             if let Some(line) = stopped_line {
                 let pid = line.split_whitespace().next().unwrap();
-                stopped.pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
-                return stopped;
+                let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+                return Stopped { strace, pid };
             }
-            let ended = stopped.strace.try_wait().unwrap();
+            let ended = strace.child.try_wait().unwrap();
             if ended.is_some() || Instant::now() > end {
-                panic!(
-                    "{moment:?} never came\n{lines}{}",
-                    stopped.end().transcript()
-                );
+                let told = strace.finish();
+                panic!("{moment:?} never came\n{lines}{told}");
             }
             thread::sleep(Duration::from_millis(3));
         }
@@ -830,52 +738,25 @@ impl Stopped {
     fn goes_on(mut self) -> Finished {
         kill_process(self.pid, Signal::CONT).unwrap();
         // strace counts the calls of each thread for itself, so another one may stop the run again.
-        let end = Instant::now() + crate::support::command::TIME_LIMIT;
-        while self.strace.try_wait().unwrap().is_none() && Instant::now() < end {
+        let end = Instant::now() + TIME_LIMIT;
+        while self.strace.child.try_wait().unwrap().is_none() && Instant::now() < end {
             thread::sleep(Duration::from_millis(5));
             let _ = kill_process(self.pid, Signal::CONT);
         }
-        self.end()
+        self.strace.finish()
     }
 
     fn end_by_kill(self) {
         kill_process(self.pid, Signal::KILL).unwrap();
-        let finished = self.end();
-        assert_eq!(finished.code(), None, "{}", finished.transcript());
-    }
-
-    fn end(mut self) -> Finished {
-        let status = wait(&mut self.strace);
-        let text = |file: &mut File| {
-            let mut bytes = Vec::new();
-            file.rewind().unwrap();
-            file.read_to_end(&mut bytes).unwrap();
-            String::from_utf8_lossy(&bytes).into_owned()
-        };
-        Finished {
-            args: std::mem::take(&mut self.args),
-            status,
-            out: text(&mut self.out),
-            err: text(&mut self.err),
-            asked: None,
-        }
-    }
-}
-
-impl Drop for Stopped {
-    /// A test that fails must not leave a run behind that stands still for ever.
-    fn drop(&mut self) {
-        if matches!(self.strace.try_wait(), Ok(None)) {
-            let _ = kill_process_group(Pid::from_child(&self.strace), Signal::KILL);
-            let _ = self.strace.wait();
-        }
+        let finished = self.strace.finish();
+        assert_eq!(finished.code(), None, "{finished}");
     }
 }
 
 /// `kept`, `a` and `b`; the latter two are removed while somebody else is at work.
 struct Scene {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     images: BTreeMap<&'static str, Value>,
     old_index: Vec<u8>,
 }
@@ -935,7 +816,7 @@ const ADDED: [Added; 3] = [Added::New, Added::WithOldLayer, Added::OldOne];
 
 #[test]
 fn an_image_that_is_added_before_the_sweep_is_whole() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     for moment in [WRITTEN, LOCKED, REPLACED, UNLOCKED] {
@@ -968,7 +849,7 @@ fn an_image_that_is_added_before_the_sweep_is_whole() {
 
 #[test]
 fn an_image_that_is_added_during_the_sweep_is_whole_or_said_to_be_broken() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     for moment in [LOOKED, swept(1), swept(3), swept(REMOVED_BLOBS)] {
@@ -997,7 +878,7 @@ fn an_image_that_is_added_during_the_sweep_is_whole_or_said_to_be_broken() {
 
 #[test]
 fn what_a_new_image_needs_of_garbage_without_rows_is_kept_or_said_to_be_gone() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     // The first unlinking is that of a blob here: index.json stays, and no lock is taken.
@@ -1023,7 +904,7 @@ fn what_a_new_image_needs_of_garbage_without_rows_is_kept_or_said_to_be_gone() {
 
 #[test]
 fn a_blob_that_a_new_image_needs_leaves_the_list_during_the_sweep() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     let place = Place::new();
@@ -1056,7 +937,7 @@ fn a_blob_that_a_new_image_needs_leaves_the_list_during_the_sweep() {
 
 #[test]
 fn an_old_index_that_comes_back_before_the_sweep_keeps_its_blobs() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     for moment in [REPLACED, UNLOCKED] {
@@ -1066,11 +947,7 @@ fn an_old_index_that_comes_back_before_the_sweep_keeps_its_blobs() {
         let stopped = scene.stop(moment, &REMOVE);
         scene.write_old_index_back();
         let finished = stopped.goes_on();
-        assert!(
-            finished.wrong_ending(&[0, 1]).is_none(),
-            "{}",
-            finished.transcript()
-        );
+        assert!(finished.wrong_ending(&[0, 1]).is_none(), "{finished}");
         assert_mentions(&finished, "another program");
         assert_eq!(blobs(dir), before);
         assert_eq!(index(dir).data, scene.old_index);
@@ -1080,7 +957,7 @@ fn an_old_index_that_comes_back_before_the_sweep_keeps_its_blobs() {
 
 #[test]
 fn an_old_index_that_comes_back_during_or_after_the_sweep_is_said() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     for moment in [LOOKED, swept(1), swept(REMOVED_BLOBS)] {
@@ -1108,7 +985,7 @@ fn an_old_index_that_comes_back_during_or_after_the_sweep_is_said() {
 
 #[test]
 fn a_run_that_is_killed_while_it_holds_the_lock_stops_nobody() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     for moment in [LOCKED, COMPARED, REPLACED] {
@@ -1124,11 +1001,7 @@ fn a_run_that_is_killed_while_it_holds_the_lock_stops_nobody() {
         // As if the builder were killed, too, so that the file is there for the next run.
         drop(builder);
         let next = scene.place.run_in(dir, &["rmi", "--force", "a:1", "b:1"]);
-        assert!(
-            next.wrong_ending(&[0, 1]).is_none(),
-            "{}",
-            next.transcript()
-        );
+        assert!(next.wrong_ending(&[0, 1]).is_none(), "{next}");
         assert_eq!(named(dir), BTreeSet::from([full_name("kept")]));
         scene.place.succeeds(dir, &PRUNE);
         assert!(!dir.join("index.json.lock").exists() || matches!(moment.call, "/^renameat2?$"));
@@ -1139,7 +1012,7 @@ fn a_run_that_is_killed_while_it_holds_the_lock_stops_nobody() {
 /// the next builder locks another file.
 #[test]
 fn a_builder_that_deletes_the_lock_of_others_loses_no_row() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     let scene = Scene::new();
@@ -1159,7 +1032,7 @@ fn a_builder_that_deletes_the_lock_of_others_loses_no_row() {
 
 #[test]
 fn an_image_that_was_added_anew_after_the_sweep_is_not_said_to_be_broken() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     let scene = Scene::new();
@@ -1178,7 +1051,7 @@ fn an_image_that_was_added_anew_after_the_sweep_is_not_said_to_be_broken() {
 /// skopeo empties `oci-layout` and fills it again with each copy.
 #[test]
 fn a_layout_version_that_was_just_being_written_is_read_again() {
-    if !strace_is_here() {
+    if !strace::is_here() {
         return;
     }
     let scene = Scene::new();

@@ -5,13 +5,10 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::support::contents::{self, blobs, digest, id, members, names};
+use crate::support::layout::{CREATED, Layout};
 use crate::support::names::familiar;
-use crate::support::written_layout::{
-    self, CREATED, Place, WrittenLayout, assert_mentions, blobs, digest, id, members, names,
-    object, objects,
-};
-
-const PRUNE_ALL: [&str; 5] = ["prune", "--all", "--force", "--grace", "0s"];
+use crate::support::place::{PRUNE_ALL, Place, assert_mentions, object, objects};
 
 /// What reproducible builds write for a date.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
@@ -19,7 +16,7 @@ const EPOCH: &str = "1970-01-01T00:00:00Z";
 /// A layout in a directory of its own.
 struct Ground {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
 }
 
 impl Ground {
@@ -60,8 +57,8 @@ impl Ground {
         self.place.dry_and_real(&self.layout.dir, &args, 0);
         let left = names(&self.layout.dir);
         let again = self.place.succeeds(&self.layout.dir, &args);
-        assert!(again.said(false).is_nothing(), "{}", again.transcript());
-        assert_eq!(again.reclaimed(), Some(0.0), "{}", again.transcript());
+        assert!(again.said(false).is_nothing(), "{again}");
+        assert_eq!(again.reclaimed(), Some(0.0), "{again}");
         left.iter().map(|name| familiar(name).to_owned()).collect()
     }
 
@@ -332,10 +329,7 @@ fn images_of_a_layout_without_any_name_are_one_repository() {
     }
     ground.layout.finish();
     assert_eq!(ground.kept_with(&["--keep-last", "1"]), ["-"]);
-    assert_eq!(
-        written_layout::index(&ground.layout.dir).rows[0].digest,
-        newest
-    );
+    assert_eq!(contents::index(&ground.layout.dir).rows[0].digest, newest);
 }
 
 #[test]
@@ -524,14 +518,14 @@ fn verbose_says_what_was_kept_and_why_and_otherwise_nothing_is_said_of_it() {
     let mut args = PRUNE_ALL.to_vec();
     args.extend(["--dry-run", "--keep", "web:*"]);
     let quiet = ground.place.succeeds(layout, &args);
-    assert!(!quiet.err.contains("--keep"), "{}", quiet.transcript());
+    assert!(!quiet.err.contains("--keep"), "{quiet}");
     args.push("--verbose");
     let verbose = ground.place.succeeds(layout, &args);
     let line = verbose
         .err
         .lines()
         .find(|line| line.contains("--keep web:*"));
-    let line = line.unwrap_or_else(|| panic!("{}", verbose.transcript()));
+    let line = line.unwrap_or_else(|| panic!("{verbose}"));
     let image = ground.layout.rows()[0].clone();
     assert!(
         line.contains("web:1") && line.contains(id(&image)),
@@ -570,11 +564,11 @@ fn nonsense_is_a_usage_error_and_changes_nothing() {
         let mut args = vec!["prune", "--force", "--grace", "0s"];
         args.extend(options);
         let refused = ground.place.refuses(&dangling.dir, &args, 2);
-        assert_eq!(refused.out, "", "{}", refused.transcript());
+        assert_eq!(refused.out, "", "{refused}");
         let said = ["--keep", "pattern"]
             .iter()
             .any(|word| refused.err.contains(word));
-        assert!(said, "{}", refused.transcript());
+        assert!(said, "{refused}");
     }
 }
 

@@ -3,21 +3,21 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::{Value, json};
 
 use crate::support::command::Finished;
-use crate::support::image_builder::digest_of;
-use crate::support::written_layout::{
-    self, INDEX, Place, WrittenLayout, assert_mentions, blob_path, blobs, digest, id, index, names,
-    object, objects,
+use crate::support::contents::{
+    blob_path, blobs, digest, document, id, index, members, names, targets,
 };
+use crate::support::layout::{INDEX, Layout};
+use crate::support::peers::{SKOPEO, oci};
+use crate::support::place::{Place, assert_mentions, object, objects};
 
 /// An index for three platforms, each with an attestation, one signed within the index; `app:1` and `app:2` lead to it.
 struct Ground {
     place: Place,
-    layout: WrittenLayout,
+    layout: Layout,
     /// For `linux/amd64`, `linux/arm64` and `linux/arm/v7`.
     platforms: Vec<Value>,
     attestations: Vec<Value>,
@@ -78,31 +78,15 @@ impl Ground {
 
     /// What the rows lead to, in their order.
     fn targets(&self) -> Vec<String> {
-        index(self.dir())
-            .rows
-            .into_iter()
-            .map(|row| row.digest)
-            .collect()
+        targets(self.dir())
     }
 }
 
 /// The digests that an index lists.
 fn listed(layout: &Path, digest: &str) -> Vec<String> {
     let document = document(layout, digest);
-    let manifests = document["manifests"]
-        .as_array()
-        .cloned()
-        .unwrap_or_default();
-    manifests
-        .iter()
-        .map(|entry| written_layout::digest(entry).to_owned())
-        .collect()
-}
-
-fn document(layout: &Path, digest: &str) -> Value {
-    let bytes = fs::read(blob_path(layout, digest)).expect("a blob of the layout");
-    assert_eq!(digest_of(&bytes), digest, "a blob is what its name says");
-    serde_json::from_slice(&bytes).expect("a document")
+    let manifests = members(&document["manifests"], "digest");
+    manifests.into_iter().map(str::to_owned).collect()
 }
 
 /// After it, a prune without grace finds nothing: no blob is left over, and none is missing.
@@ -111,8 +95,8 @@ fn assert_swept(place: &Place, layout: &Path) {
     let before = blobs(layout);
     let args = ["prune", "--force", "--grace", "0s"];
     let pruned = place.dry_and_real(layout, &args, 0);
-    assert!(pruned.said(false).is_nothing(), "{}", pruned.transcript());
-    assert_eq!(pruned.reclaimed(), Some(0.0), "{}", pruned.transcript());
+    assert!(pruned.said(false).is_nothing(), "{pruned}");
+    assert_eq!(pruned.reclaimed(), Some(0.0), "{pruned}");
     assert_eq!(blobs(layout), before);
     for line in objects(&place.succeeds(layout, &["ls", "--format", "json"])) {
         assert_eq!(line["missing_blobs"], 0, "{line}");
@@ -137,13 +121,9 @@ fn the_platform_goes_from_the_index_with_its_attestations_and_signatures() {
         &ground.signature,
         &ground.app,
     ] {
-        assert!(!present.contains(digest(gone)), "{}", done.transcript());
+        assert!(!present.contains(digest(gone)), "{done}");
     }
-    assert!(
-        done.said(false).untagged.is_empty(),
-        "{}",
-        done.transcript()
-    );
+    assert!(done.said(false).untagged.is_empty(), "{done}");
     assert_swept(&ground.place, ground.dir());
 }
 
@@ -185,7 +165,7 @@ fn other_names_keep_the_old_index_with_all_that_it_lists() {
         "only the new index is new"
     );
     assert!(blobs(ground.dir()).is_superset(&before), "nothing goes");
-    assert!(done.said(false).deleted.is_empty(), "{}", done.transcript());
+    assert!(done.said(false).deleted.is_empty(), "{done}");
     assert_swept(&ground.place, ground.dir());
 
     // The old index goes with its last name, and leaves what the new one needs.
@@ -237,7 +217,7 @@ fn signatures_of_the_old_index_do_not_cover_the_new_one_and_that_is_said() {
     let done = ground.rewrites("linux/arm64");
     assert_mentions(&done, "warning: app:1 has a new index");
     assert_mentions(&done, digest(&ground.app));
-    assert!(!done.err.contains("sparse"), "{}", done.transcript());
+    assert!(!done.err.contains("sparse"), "{done}");
 }
 
 #[test]
@@ -357,7 +337,7 @@ fn with_the_last_platform_the_name_goes_and_with_the_last_name_the_image() {
     let ground = Ground::new();
     let done = ground.rewrites(&all);
     assert_eq!(done.said(false).untagged, ["app:1"]);
-    assert!(done.said(false).deleted.is_empty(), "{}", done.transcript());
+    assert!(done.said(false).deleted.is_empty(), "{done}");
     assert_eq!(names(ground.dir()), ["docker.io/library/app:2"]);
     assert_eq!(ground.targets(), [digest(&ground.app)]);
     assert_swept(&ground.place, ground.dir());
@@ -498,12 +478,7 @@ fn of_a_nested_index_each_level_is_made_anew_and_the_rest_is_shared() {
     place.dry_and_real(&layout.dir, &args, 0);
     let new_inner = layout.index(&[amd64]);
     let new_outer = layout.index(&[&new_inner, &untouched]);
-    let targets: Vec<String> = index(&layout.dir)
-        .rows
-        .into_iter()
-        .map(|row| row.digest)
-        .collect();
-    assert_eq!(targets, [digest(&new_outer), digest(&inner)]);
+    assert_eq!(targets(&layout.dir), [digest(&new_outer), digest(&inner)]);
     let present = blobs(&layout.dir);
     assert!(
         !present.contains(digest(&outer)),
@@ -561,12 +536,7 @@ fn signatures_of_the_old_index_go_with_it_and_stay_with_it() {
         let done = ground.rewrites("linux/arm64");
         let present = blobs(ground.dir());
         for signature in [&by_subject, &by_tag] {
-            assert_eq!(
-                present.contains(digest(signature)),
-                stays,
-                "{}",
-                done.transcript()
-            );
+            assert_eq!(present.contains(digest(signature)), stays, "{done}");
             assert_eq!(
                 ground.targets().contains(&digest(signature).to_owned()),
                 stays
@@ -705,43 +675,30 @@ fn a_layout_that_buildkit_wrote_is_whole_without_a_platform() {
         new,
         "sha256:34b29e2f123d1d1b0b37465cd0ec47596ec02a2ad54e6c0674f086c26c84cb27"
     );
-    assert_eq!(done.said(false).deleted.len(), 3, "{}", done.transcript());
+    assert_eq!(done.said(false).deleted.len(), 3, "{done}");
     assert_swept(&place, &layout);
-}
-
-/// Runs skopeo, if it is here; says so if not, and fails if it has to be.
-fn skopeo(args: &[&str]) -> Option<bool> {
-    match Command::new("skopeo")
-        .arg("--insecure-policy")
-        .args(args)
-        .output()
-    {
-        Ok(output) => Some(output.status.success()),
-        Err(_) => {
-            assert!(
-                std::env::var_os("OCIRM_INTEROP").is_none_or(|value| value.is_empty()),
-                "OCIRM_INTEROP is set, and skopeo is not here"
-            );
-            println!("skipped: skopeo is not here");
-            None
-        }
-    }
 }
 
 #[test]
 fn skopeo_copies_all_of_a_rewritten_image_and_not_of_a_sparse_one() {
+    if !SKOPEO.is_here() {
+        return;
+    }
     for (rewrite, whole) in [(&[][..], false), (&["--rewrite-index"], true)] {
         let place = Place::new();
         let layout = place.fixture("skopeo19-multi-all", "layout");
         let mut args = vec!["rmi", "m1", "--platform", "linux/arm64"];
         args.extend(rewrite);
         place.dry_and_real(&layout, &args, 0);
-        let from = format!("oci:{}:m1", layout.display());
         let copy = place.path("copy");
-        let to = format!("oci:{}:m1", copy.display());
-        let Some(copied) = skopeo(&["copy", "--quiet", "--all", &from, &to]) else {
-            return;
-        };
+        let args = [
+            "copy",
+            "--quiet",
+            "--all",
+            &oci(&layout, "m1"),
+            &oci(&copy, "m1"),
+        ];
+        let copied = SKOPEO.output(args).status.success();
         assert_eq!(copied, whole, "{rewrite:?}");
         if whole {
             let of = |layout: &Path| -> BTreeSet<String> {

@@ -3,27 +3,21 @@
 use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
-use std::path::Path;
 use std::thread;
 
 use rustix::fs::{FlockOperation, flock};
 use serde_json::Value;
 
 use crate::support::command::Finished;
-use crate::support::tree::Tree;
-use crate::support::written_layout::{
-    Place, WrittenLayout, assert_mentions, assert_no_traces, assert_status, blob_path, blobs,
-    digest, names, object, objects,
+use crate::support::contents::{arg, blob_path, blobs, digest, names};
+use crate::support::layout::Layout;
+use crate::support::place::{
+    PRUNE, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
 };
-
-const PRUNE: [&str; 4] = ["prune", "--force", "--grace", "0s"];
-
-fn text(path: &Path) -> &str {
-    path.to_str().expect("a path that a test chose")
-}
+use crate::support::tree::Tree;
 
 /// A layout with the image `NAME:1` and garbage of its own.
-fn layout_with_garbage(place: &Place, dir: &str) -> (WrittenLayout, Value) {
+fn layout_with_garbage(place: &Place, dir: &str) -> (Layout, Value) {
     let mut layout = place.layout(dir);
     let title = dir.replace('/', "-");
     let image = layout.image(&title);
@@ -34,39 +28,11 @@ fn layout_with_garbage(place: &Place, dir: &str) -> (WrittenLayout, Value) {
     (layout, garbage)
 }
 
-/// A dry run, which changes nothing, and then the run, which has to say the same and end with the same status.
-#[track_caller]
-fn dry_and_real(place: &Place, args: &[&str], status: i32) -> Finished {
-    let mut dry_args = args.to_vec();
-    dry_args.push("--dry-run");
-    let before = place.tree();
-    let dry = place.run(&dry_args);
-    assert_status(&dry, status);
-    assert_no_traces(&before, &place.tree(), &dry);
-    let real = place.run(args);
-    assert_status(&real, status);
-    assert_eq!(
-        dry.said(true),
-        real.said(false),
-        "{}{}",
-        dry.transcript(),
-        real.transcript()
-    );
-    assert_eq!(
-        dry.reclaimed(),
-        real.reclaimed(),
-        "{}{}",
-        dry.transcript(),
-        real.transcript()
-    );
-    real
-}
-
 /// `prune` of these layouts.
-fn prune_of<'a>(layouts: &[&'a WrittenLayout]) -> Vec<&'a str> {
+fn prune_of<'a>(layouts: &[&'a Layout]) -> Vec<&'a str> {
     let mut args: Vec<&str> = PRUNE.to_vec();
     for layout in layouts {
-        args.extend(["--layout", text(&layout.dir)]);
+        args.extend(["--layout", arg(&layout.dir)]);
     }
     args
 }
@@ -78,13 +44,9 @@ fn assert_one_total(finished: &Finished) {
         .iter()
         .filter(|line| line.starts_with("Total reclaimed space:"))
         .count();
-    assert_eq!(totals, 1, "{}", finished.transcript());
+    assert_eq!(totals, 1, "{finished}");
     let last = lines.last().copied().unwrap_or_default();
-    assert!(
-        last.starts_with("Total reclaimed space:"),
-        "{}",
-        finished.transcript()
-    );
+    assert!(last.starts_with("Total reclaimed space:"), "{finished}");
 }
 
 // ---- ls
@@ -95,12 +57,12 @@ fn ls_lists_each_layout_that_is_named_and_says_which_it_is() {
     let (a, _) = layout_with_garbage(&place, "a");
     let (b, _) = layout_with_garbage(&place, "b");
     let (_, _) = layout_with_garbage(&place, "not-asked-for");
-    let args = ["ls", "--layout", text(&a.dir), "--layout", text(&b.dir)];
+    let args = ["ls", "--layout", arg(&a.dir), "--layout", arg(&b.dir)];
     let table = place.run(&args);
     assert_status(&table, 0);
     let head = table.out.lines().next().unwrap_or_default();
-    assert!(head.starts_with("LAYOUT"), "{}", table.transcript());
-    assert_eq!(table.out.lines().count(), 3, "{}", table.transcript());
+    assert!(head.starts_with("LAYOUT"), "{table}");
+    assert_eq!(table.out.lines().count(), 3, "{table}");
     let mut args = args.to_vec();
     args.extend(["--format", "json"]);
     let lines = objects(&place.run(&args));
@@ -110,7 +72,7 @@ fn ls_lists_each_layout_that_is_named_and_says_which_it_is() {
         .collect();
     assert_eq!(
         found,
-        BTreeSet::from([(text(&a.dir), "a:1"), (text(&b.dir), "b:1")])
+        BTreeSet::from([(arg(&a.dir), "a:1"), (arg(&b.dir), "b:1")])
     );
 }
 
@@ -119,7 +81,7 @@ fn of_one_layout_ls_does_not_say_which_it_is() {
     let place = Place::new();
     let (a, _) = layout_with_garbage(&place, "a");
     let table = place.succeeds(&a.dir, &["ls"]);
-    assert!(!table.out.contains("LAYOUT"), "{}", table.transcript());
+    assert!(!table.out.contains("LAYOUT"), "{table}");
     let line = object(&place.succeeds(&a.dir, &["ls", "--format", "json"]));
     assert!(line.get("layout").is_none(), "{line}");
 }
@@ -143,7 +105,7 @@ fn recursive_finds_layouts_at_any_depth_and_follows_no_link() {
     fs::create_dir(place.path("images/a/blobs/x")).expect("an own directory");
     fs::write(place.path("images/a/blobs/x/oci-layout"), "{}").expect("an own directory");
     let images = place.path("images");
-    let listed = place.run(&["ls", "--recursive", text(&images), "--format", "json"]);
+    let listed = place.run(&["ls", "--recursive", arg(&images), "--format", "json"]);
     assert_status(&listed, 0);
     let lines = objects(&listed);
     let found: Vec<&str> = lines
@@ -151,20 +113,15 @@ fn recursive_finds_layouts_at_any_depth_and_follows_no_link() {
         .filter_map(|line| line["layout"].as_str())
         .collect();
     let expected = ["a", "a/nested/d", "team/b", "team/deep/er/c"].map(|dir| images.join(dir));
-    assert_eq!(found, expected.each_ref().map(|path| text(path)));
+    assert_eq!(found, expected.each_ref().map(|path| arg(path)));
 
     let mut args = PRUNE.to_vec();
-    args.extend(["--recursive", text(&images)]);
-    let pruned = dry_and_real(&place, &args, 0);
+    args.extend(["--recursive", arg(&images)]);
+    let pruned = place.dry_and_real_of(&args, 1, 0);
     for dir in &expected {
-        assert_eq!(blobs(dir).len(), 3, "{}", pruned.transcript());
+        assert_eq!(blobs(dir).len(), 3, "{pruned}");
     }
-    assert_eq!(
-        blobs(&place.path("elsewhere")).len(),
-        4,
-        "{}",
-        pruned.transcript()
-    );
+    assert_eq!(blobs(&place.path("elsewhere")).len(), 4, "{pruned}");
     assert_one_total(&pruned);
 }
 
@@ -174,8 +131,8 @@ fn one_layout_found_by_recursion_says_which_it_is_too() {
     let place = Place::new();
     layout_with_garbage(&place, "images/a");
     let images = place.path("images");
-    let line = object(&place.run(&["ls", "--recursive", text(&images), "--format", "json"]));
-    assert_eq!(line["layout"], text(&images.join("a")));
+    let line = object(&place.run(&["ls", "--recursive", arg(&images), "--format", "json"]));
+    assert_eq!(line["layout"], arg(&images.join("a")));
 }
 
 #[test]
@@ -183,14 +140,14 @@ fn a_layout_that_is_named_in_two_ways_is_listed_once() {
     let place = Place::new();
     let (a, _) = layout_with_garbage(&place, "images/a");
     let images = place.path("images");
-    let dir = text(&a.dir);
+    let dir = arg(&a.dir);
     for args in [
         &["ls", "-q", "--layout", dir, "--layout", dir][..],
-        &["ls", "-q", "--layout", dir, "--recursive", text(&images)],
+        &["ls", "-q", "--layout", dir, "--recursive", arg(&images)],
     ] {
         let listed = place.run(args);
         assert_status(&listed, 0);
-        assert_eq!(listed.out.lines().count(), 1, "{}", listed.transcript());
+        assert_eq!(listed.out.lines().count(), 1, "{listed}");
     }
 }
 
@@ -209,7 +166,7 @@ fn references_select_in_every_layout() {
     }
     let mut args = vec!["ls", "web", "--format", "{{.Name}}"];
     for layout in &layouts {
-        args.extend(["--layout", text(&layout.dir)]);
+        args.extend(["--layout", arg(&layout.dir)]);
     }
     let listed = place.run(&args);
     assert_status(&listed, 0);
@@ -224,11 +181,11 @@ fn nothing_below_a_directory_is_an_error_that_names_it() {
         for command in [&["ls"][..], &PRUNE] {
             let dir_path = place.path(dir);
             let mut args = command.to_vec();
-            args.extend(["--recursive", text(&dir_path)]);
+            args.extend(["--recursive", arg(&dir_path)]);
             let finished = place.run(&args);
             assert_status(&finished, 1);
             assert_mentions(&finished, dir);
-            assert_eq!(finished.out, "", "{}", finished.transcript());
+            assert_eq!(finished.out, "", "{finished}");
         }
     }
 }
@@ -243,9 +200,9 @@ fn commands_on_names_take_one_layout() {
         let args = [
             command,
             "--layout",
-            text(&a.dir),
+            arg(&a.dir),
             "--layout",
-            text(&b.dir),
+            arg(&b.dir),
             "a:1",
         ];
         let refused = place.run(&args);
@@ -261,15 +218,15 @@ fn prune_prunes_each_layout_and_tells_one_total() {
     let place = Place::new();
     let (a, garbage_a) = layout_with_garbage(&place, "a");
     let (b, garbage_b) = layout_with_garbage(&place, "b");
-    let pruned = dry_and_real(&place, &prune_of(&[&a, &b]), 0);
+    let pruned = place.dry_and_real_of(&prune_of(&[&a, &b]), 1, 0);
     assert_one_total(&pruned);
     let freed = garbage_a["size"].as_u64().zip(garbage_b["size"].as_u64());
     let expected = freed.map(|(a, b)| f64::from(u32::try_from(a + b).unwrap_or_default()));
-    assert_eq!(pruned.reclaimed(), expected, "{}", pruned.transcript());
+    assert_eq!(pruned.reclaimed(), expected, "{pruned}");
     for layout in [&a, &b] {
         assert_eq!(blobs(&layout.dir).len(), 3);
         let again = place.run_in(&layout.dir, &PRUNE);
-        assert!(again.said(false).is_nothing(), "{}", again.transcript());
+        assert!(again.said(false).is_nothing(), "{again}");
     }
 }
 
@@ -283,20 +240,15 @@ fn prune_says_above_its_lines_which_layout_they_are_about() {
         layout.unnamed(&dangling).finish();
         layouts.push((layout, dangling));
     }
-    let all: Vec<&WrittenLayout> = layouts.iter().map(|(layout, _)| layout).collect();
-    let pruned = dry_and_real(&place, &prune_of(&all), 0);
-    let place_of = |text: &str| {
-        pruned
-            .out
-            .find(text)
-            .unwrap_or_else(|| panic!("{}", pruned.transcript()))
-    };
+    let all: Vec<&Layout> = layouts.iter().map(|(layout, _)| layout).collect();
+    let pruned = place.dry_and_real_of(&prune_of(&all), 1, 0);
+    let place_of = |text: &str| pruned.out.find(text).unwrap_or_else(|| panic!("{pruned}"));
     let mut places = Vec::new();
     for (layout, dangling) in &layouts {
-        places.push(place_of(&format!("Layout: {}\n", text(&layout.dir))));
+        places.push(place_of(&format!("Layout: {}\n", arg(&layout.dir))));
         places.push(place_of(&format!("Deleted: {}", digest(dangling))));
     }
-    assert!(places.is_sorted(), "{}", pruned.transcript());
+    assert!(places.is_sorted(), "{pruned}");
 }
 
 #[test]
@@ -320,15 +272,15 @@ fn prune_prints_an_object_for_each_layout_with_its_name() {
             })
             .collect();
         let expected = [
-            (text(&a.dir), digest(&garbage_a)),
-            (text(&b.dir), digest(&garbage_b)),
+            (arg(&a.dir), digest(&garbage_a)),
+            (arg(&b.dir), digest(&garbage_b)),
         ];
         assert_eq!(found, expected);
     }
 }
 
 /// What can be wrong with one layout of several.
-type Damage = fn(&WrittenLayout);
+type Damage = fn(&Layout);
 
 const DAMAGES: [(&str, Damage); 4] = [
     ("index.json is torn", |layout| {
@@ -372,26 +324,21 @@ fn one_of_three_is_damaged(what: &str, damage: Damage, at: usize) {
     let images = place.path("images");
     let before = Tree::of(damaged_dir);
 
-    let listed = place.run(&["ls", "--recursive", text(&images)]);
+    let listed = place.run(&["ls", "--recursive", arg(&images)]);
     assert_status(&listed, 12);
     for (number, dir) in ["a", "b", "c"].iter().enumerate() {
         let is_shown = listed.out.contains(&format!("images-{dir}:1"));
-        assert!(is_shown || number == at, "{what}: {}", listed.transcript());
+        assert!(is_shown || number == at, "{what}: {listed}");
     }
 
     let mut args = PRUNE.to_vec();
-    args.extend(["--recursive", text(&images)]);
-    let pruned = dry_and_real(&place, &args, 12);
+    args.extend(["--recursive", arg(&images)]);
+    let pruned = place.dry_and_real_of(&args, 1, 12);
     assert_one_total(&pruned);
-    assert_mentions(&pruned, text(damaged_dir));
+    assert_mentions(&pruned, arg(damaged_dir));
     for (number, layout) in layouts.iter().enumerate() {
         let expected = if number == at { 4 } else { 3 };
-        assert_eq!(
-            blobs(&layout.dir).len(),
-            expected,
-            "{what}: {}",
-            pruned.transcript()
-        );
+        assert_eq!(blobs(&layout.dir).len(), expected, "{what}: {pruned}");
     }
     let changes = before.changes(&Tree::of(damaged_dir));
     assert!(changes.is_empty(), "{what}: {changes:?}");
@@ -405,11 +352,11 @@ fn a_layout_that_does_not_exist_does_not_stop_the_others() {
     let nowhere = place.path("nowhere");
     let layouts = [
         "--layout",
-        text(&a.dir),
+        arg(&a.dir),
         "--layout",
-        text(&nowhere),
+        arg(&nowhere),
         "--layout",
-        text(&b.dir),
+        arg(&b.dir),
     ];
     let mut args = vec!["ls", "--format", "{{.Name}}"];
     args.extend(layouts);
@@ -419,7 +366,7 @@ fn a_layout_that_does_not_exist_does_not_stop_the_others() {
     assert_mentions(&listed, "nowhere");
     let mut args = PRUNE.to_vec();
     args.extend(layouts);
-    let pruned = dry_and_real(&place, &args, 12);
+    let pruned = place.dry_and_real_of(&args, 1, 12);
     assert_mentions(&pruned, "nowhere");
     assert_eq!((blobs(&a.dir).len(), blobs(&b.dir).len()), (3, 3));
     assert!(!nowhere.exists());
@@ -429,41 +376,36 @@ fn a_layout_that_does_not_exist_does_not_stop_the_others() {
 fn a_layout_that_somebody_else_uses_is_left_and_the_others_are_pruned() {
     for at in 0..3 {
         let place = Place::new();
-        let layouts: Vec<WrittenLayout> = ["a", "b", "c"]
+        let layouts: Vec<Layout> = ["a", "b", "c"]
             .map(|dir| layout_with_garbage(&place, dir).0)
             .into();
         let locked = File::open(&layouts[at].dir).expect("an own directory");
         flock(&locked, FlockOperation::NonBlockingLockExclusive).expect("a lock that nobody has");
-        let all: Vec<&WrittenLayout> = layouts.iter().collect();
+        let all: Vec<&Layout> = layouts.iter().collect();
         let mut args = prune_of(&all);
         args.extend(["--lock-timeout", "50ms"]);
         let pruned = place.run(&args);
         assert_status(&pruned, 11);
         assert_one_total(&pruned);
-        assert_mentions(&pruned, text(&layouts[at].dir));
+        assert_mentions(&pruned, arg(&layouts[at].dir));
         for (number, layout) in layouts.iter().enumerate() {
             let expected = if number == at { 4 } else { 3 };
-            assert_eq!(
-                blobs(&layout.dir).len(),
-                expected,
-                "{}",
-                pruned.transcript()
-            );
+            assert_eq!(blobs(&layout.dir).len(), expected, "{pruned}");
         }
         let mut args = vec!["ls", "-q", "--lock-timeout", "50ms"];
         for layout in &layouts {
-            args.extend(["--layout", text(&layout.dir)]);
+            args.extend(["--layout", arg(&layout.dir)]);
         }
         let listed = place.run(&args);
         assert_status(&listed, 11);
-        assert_eq!(listed.out.lines().count(), 2, "{}", listed.transcript());
+        assert_eq!(listed.out.lines().count(), 2, "{listed}");
     }
 }
 
 // ---- hard links
 
 /// The same garbage in each of these layouts, in one file.
-fn linked_garbage(layouts: &[&WrittenLayout]) -> Value {
+fn linked_garbage(layouts: &[&Layout]) -> Value {
     let garbage = layouts[0].blob(
         "text/plain",
         "the same file in several layouts\n".repeat(40),
@@ -476,7 +418,7 @@ fn linked_garbage(layouts: &[&WrittenLayout]) -> Value {
     garbage
 }
 
-fn empty_layout(place: &Place, dir: &str) -> WrittenLayout {
+fn empty_layout(place: &Place, dir: &str) -> Layout {
     let mut layout = place.layout(dir);
     let image = layout.image(dir);
     layout
@@ -529,24 +471,16 @@ fn a_file_in_many_layouts_goes_from_all_of_them_in_one_run() {
     // Unlinking one name of a file renews the status change time of its other names: they are no younger for that.
     let place = Place::new();
     let layouts = MANY.map(|dir| empty_layout(&place, dir));
-    let all: Vec<&WrittenLayout> = layouts.iter().collect();
+    let all: Vec<&Layout> = layouts.iter().collect();
     let garbage = linked_garbage(&all);
-    let pruned = dry_and_real(&place, &prune_of(&all), 0);
+    let pruned = place.dry_and_real_of(&prune_of(&all), 1, 0);
     for layout in &layouts {
-        assert!(
-            !blobs(&layout.dir).contains(digest(&garbage)),
-            "{}",
-            pruned.transcript()
-        );
+        assert!(!blobs(&layout.dir).contains(digest(&garbage)), "{pruned}");
     }
     let total = pruned.reclaimed().unwrap_or_default();
     let size = f64::from(u32::try_from(size_of(&garbage)).unwrap_or_default());
     // Docker's units have three digits.
-    assert!(
-        (total - size).abs() < size / 100.0,
-        "{}",
-        pruned.transcript()
-    );
+    assert!((total - size).abs() < size / 100.0, "{pruned}");
 }
 
 #[test]
@@ -565,15 +499,11 @@ fn an_image_without_a_name_in_many_layouts_goes_from_all_of_them_in_one_run() {
         }
         layout.unnamed(&dangling).finish();
     }
-    let all: Vec<&WrittenLayout> = layouts.iter().collect();
-    let pruned = dry_and_real(&place, &prune_of(&all), 0);
+    let all: Vec<&Layout> = layouts.iter().collect();
+    let pruned = place.dry_and_real_of(&prune_of(&all), 1, 0);
     for layout in &layouts {
-        assert!(
-            !blobs(&layout.dir).contains(digest(&dangling)),
-            "{}",
-            pruned.transcript()
-        );
-        assert_eq!(names(&layout.dir).len(), 1, "{}", pruned.transcript());
+        assert!(!blobs(&layout.dir).contains(digest(&dangling)), "{pruned}");
+        assert_eq!(names(&layout.dir).len(), 1, "{pruned}");
     }
 }
 
@@ -620,8 +550,8 @@ fn a_layout_that_failed_does_not_count_as_one_that_lost_the_file() {
     let [a, b] = ["a", "b"].map(|dir| empty_layout(&place, dir));
     linked_garbage(&[&a, &b]);
     fs::write(a.dir.join("index.json"), "{").expect("an own file");
-    let pruned = dry_and_real(&place, &prune_of(&[&a, &b]), 12);
-    assert_eq!(pruned.reclaimed(), Some(0.0), "{}", pruned.transcript());
+    let pruned = place.dry_and_real_of(&prune_of(&[&a, &b]), 1, 12);
+    assert_eq!(pruned.reclaimed(), Some(0.0), "{pruned}");
 }
 
 // ---- layouts that share their blobs
@@ -641,8 +571,8 @@ enum Sharing {
 /// garbage that neither needs.
 struct Shared {
     place: Place,
-    first: WrittenLayout,
-    second: WrittenLayout,
+    first: Layout,
+    second: Layout,
     of_first: Value,
     of_second: Value,
     garbage: Value,
@@ -707,7 +637,7 @@ fn blobs_that_others_may_share_stay_with_the_reason_and_the_names_go() {
             .place
             .dry_and_real(&shared.first.dir, &["rmi", "one:1"], 1);
         assert_eq!(done.said(false).untagged, ["one:1"], "{sharing:?}");
-        assert!(done.said(false).deleted.is_empty(), "{}", done.transcript());
+        assert!(done.said(false).deleted.is_empty(), "{done}");
         assert_mentions(&done, "symbolic link");
         assert!(names(&shared.first.dir).is_empty());
         assert_eq!(shared.blobs(), before);
@@ -716,7 +646,7 @@ fn blobs_that_others_may_share_stay_with_the_reason_and_the_names_go() {
         let before = shared.blobs();
         let done = shared.place.dry_and_real(&shared.first.dir, &PRUNE, 1);
         assert_mentions(&done, "symbolic link");
-        assert_eq!(done.reclaimed(), Some(0.0), "{}", done.transcript());
+        assert_eq!(done.reclaimed(), Some(0.0), "{done}");
         assert_eq!(shared.blobs(), before);
     }
 }
@@ -727,17 +657,12 @@ fn prune_with_all_sharers_takes_the_garbage_of_all_and_what_any_needs_stays() {
         let shared = Shared::new(sharing);
         let mut expected = shared.blobs();
         let mut args = PRUNE.to_vec();
-        args.extend(["--also-root", text(&shared.second.dir)]);
+        args.extend(["--also-root", arg(&shared.second.dir)]);
         let done = shared.place.dry_and_real(&shared.first.dir, &args, 0);
         expected.remove(digest(&shared.garbage));
-        assert_eq!(
-            shared.blobs(),
-            expected,
-            "{sharing:?}: {}",
-            done.transcript()
-        );
+        assert_eq!(shared.blobs(), expected, "{sharing:?}: {done}");
         let size = f64::from(u32::try_from(size_of(&shared.garbage)).unwrap_or_default());
-        assert_eq!(done.reclaimed(), Some(size), "{}", done.transcript());
+        assert_eq!(done.reclaimed(), Some(size), "{done}");
     }
 }
 
@@ -745,7 +670,7 @@ fn prune_with_all_sharers_takes_the_garbage_of_all_and_what_any_needs_stays() {
 fn rmi_with_all_sharers_takes_the_image_and_leaves_what_the_others_need() {
     for sharing in SHARINGS {
         let shared = Shared::new(sharing);
-        let args = ["rmi", "one:1", "--also-root", text(&shared.second.dir)];
+        let args = ["rmi", "one:1", "--also-root", arg(&shared.second.dir)];
         let done = shared.place.dry_and_real(&shared.first.dir, &args, 0);
         assert_eq!(
             done.said(false).deleted,
@@ -753,13 +678,9 @@ fn rmi_with_all_sharers_takes_the_image_and_leaves_what_the_others_need() {
             "{sharing:?}"
         );
         let left = shared.blobs();
-        assert!(
-            left.contains(digest(&shared.of_second)),
-            "{}",
-            done.transcript()
-        );
+        assert!(left.contains(digest(&shared.of_second)), "{done}");
         // The image of the other layout with its config and two layers, and the garbage, which is none of rmi's.
-        assert_eq!(left.len(), 5, "{sharing:?}: {}", done.transcript());
+        assert_eq!(left.len(), 5, "{sharing:?}: {done}");
         assert!(left.contains(digest(&shared.garbage)));
         assert_eq!(names(&shared.second.dir), ["docker.io/library/two:1"]);
     }
@@ -775,14 +696,10 @@ fn an_image_that_a_sharer_has_too_loses_its_name_and_keeps_its_blobs() {
             .named(&image, "docker.io/library/two:1")
             .finish();
         let before = shared.blobs();
-        let args = ["rmi", "two:1", "--also-root", text(&shared.second.dir)];
+        let args = ["rmi", "two:1", "--also-root", arg(&shared.second.dir)];
         let done = shared.place.dry_and_real(&shared.first.dir, &args, 0);
         assert_eq!(done.said(false).untagged, ["two:1"]);
-        assert!(
-            done.said(false).deleted.is_empty(),
-            "{sharing:?}: {}",
-            done.transcript()
-        );
+        assert!(done.said(false).deleted.is_empty(), "{sharing:?}: {done}");
         assert_eq!(shared.blobs(), before, "{sharing:?}");
     }
 }
@@ -805,17 +722,17 @@ fn a_platform_that_a_sharer_needs_stays() {
         "--platform",
         "linux/arm64",
         "--also-root",
-        text(&second.dir),
+        arg(&second.dir),
     ];
     let done = place.dry_and_real(&first.dir, &args, 0);
-    assert_eq!(blobs(&first.dir), before, "{}", done.transcript());
+    assert_eq!(blobs(&first.dir), before, "{done}");
     let args = [
         "rmi",
         "app:1",
         "--platform",
         "linux/amd64",
         "--also-root",
-        text(&second.dir),
+        arg(&second.dir),
     ];
     place.dry_and_real(&first.dir, &args, 0);
     let left = blobs(&first.dir);
@@ -838,9 +755,9 @@ fn referrers_that_only_a_sharer_lists_stay() {
     fs::remove_dir_all(second.dir.join("blobs")).expect("an own directory");
     let before = blobs(&first.dir);
     let mut args = PRUNE.to_vec();
-    args.extend(["--also-root", text(&second.dir)]);
+    args.extend(["--also-root", arg(&second.dir)]);
     let done = place.dry_and_real(&first.dir, &args, 0);
-    assert_eq!(blobs(&first.dir), before, "{}", done.transcript());
+    assert_eq!(blobs(&first.dir), before, "{done}");
 }
 
 #[test]
@@ -855,9 +772,9 @@ fn several_sharers_count_together() {
     let mut args = PRUNE.to_vec();
     args.extend([
         "--also-root",
-        text(&shared.second.dir),
+        arg(&shared.second.dir),
         "--also-root",
-        text(&third.dir),
+        arg(&third.dir),
     ]);
     shared.place.dry_and_real(&shared.first.dir, &args, 0);
     assert_eq!(shared.blobs(), expected);
@@ -872,7 +789,7 @@ fn the_sharers_themselves_are_never_changed() {
         &["prune", "--all", "--force", "--grace", "0s"],
     ] {
         let mut args = args.to_vec();
-        args.extend(["--also-root", text(&shared.second.dir)]);
+        args.extend(["--also-root", arg(&shared.second.dir)]);
         shared.place.dry_and_real(&shared.first.dir, &args, 0);
     }
     let traces = before.traces(&Tree::of(&shared.second.dir));
@@ -892,10 +809,10 @@ fn a_sharer_that_cannot_be_read_stops_everything() {
                         let shared = Shared::new(sharing);
                         damage(&shared.second);
                         let mut args = command.to_vec();
-                        args.extend(["--also-root", text(&shared.second.dir)]);
+                        args.extend(["--also-root", arg(&shared.second.dir)]);
                         let refused = shared.place.refuses(&shared.first.dir, &args, 12);
                         assert_mentions(&refused, "second");
-                        assert_eq!(refused.out, "", "{}", refused.transcript());
+                        assert_eq!(refused.out, "", "{refused}");
                     });
                 }
             }
@@ -908,7 +825,7 @@ fn a_sharer_that_does_not_exist_stops_everything() {
     let shared = Shared::new(Sharing::Links);
     let nowhere = shared.place.path("nowhere");
     let mut args = PRUNE.to_vec();
-    args.extend(["--also-root", text(&nowhere)]);
+    args.extend(["--also-root", arg(&nowhere)]);
     let refused = shared.place.refuses(&shared.first.dir, &args, 12);
     assert_mentions(&refused, "nowhere");
 }
@@ -921,7 +838,7 @@ fn a_damaged_manifest_that_only_a_sharer_lists_stops_everything() {
     fs::write(path, "{}").expect("an own file");
     for command in [&["rmi", "one:1"][..], &PRUNE] {
         let mut args = command.to_vec();
-        args.extend(["--also-root", text(&shared.second.dir)]);
+        args.extend(["--also-root", arg(&shared.second.dir)]);
         let refused = shared.place.refuses(&shared.first.dir, &args, 12);
         assert_mentions(&refused, digest(&shared.of_second));
     }
@@ -934,15 +851,11 @@ fn a_layout_may_be_named_among_those_that_share_its_blobs() {
     let mut args = PRUNE.to_vec();
     args.extend(["--lock-timeout", "1s"]);
     for layout in [&shared.first, &shared.second] {
-        args.extend(["--also-root", text(&layout.dir)]);
+        args.extend(["--also-root", arg(&layout.dir)]);
     }
     let done = shared.place.run_in(&shared.first.dir, &args);
     assert_status(&done, 0);
-    assert!(
-        !shared.blobs().contains(digest(&shared.garbage)),
-        "{}",
-        done.transcript()
-    );
+    assert!(!shared.blobs().contains(digest(&shared.garbage)), "{done}");
     assert_eq!(shared.blobs().len(), 7);
 }
 
@@ -952,14 +865,10 @@ fn several_layouts_that_share_their_blobs_are_pruned_by_one_command() {
     let mut args = prune_of(&[&shared.first, &shared.second]);
     args.extend(["--lock-timeout", "1s"]);
     for layout in [&shared.first, &shared.second] {
-        args.extend(["--also-root", text(&layout.dir)]);
+        args.extend(["--also-root", arg(&layout.dir)]);
     }
     let done = shared.place.run(&args);
     assert_status(&done, 0);
-    assert!(
-        !shared.blobs().contains(digest(&shared.garbage)),
-        "{}",
-        done.transcript()
-    );
+    assert!(!shared.blobs().contains(digest(&shared.garbage)), "{done}");
     assert_eq!(shared.blobs().len(), 7);
 }

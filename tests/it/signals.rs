@@ -6,19 +6,18 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process};
 
-use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, wait};
+use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, under, wait};
+use crate::support::contents::{arg, assert_no_leftovers, blobs, members, names};
+use crate::support::place::{Place, assert_mentions, assert_no_traces, assert_status};
 use crate::support::strace;
 use crate::support::terminal::signal_at_question;
 use crate::support::tree::{Change, Tree, What};
-use crate::support::written_layout::{
-    self, Place, assert_mentions, assert_no_traces, assert_status, blobs, names,
-};
 
 /// The signals that stop the program, their names for strace, and the exit status of each.
 const SIGNALS: [(Signal, &str, i32); 2] = [(Signal::INT, "INT", 130), (Signal::TERM, "TERM", 143)];
@@ -42,7 +41,8 @@ const KEPT: usize = 3;
 
 fn signalled(place: &Place, call: &str, signal: &str, when: usize, args: &[String]) -> Finished {
     let inject = format!("{call}:signal={signal}:when={when}");
-    strace::run_injected(&inject, args, &place.path("home"))
+    let command = strace::injected(&inject, Path::new("/dev/null"), args, &place.home());
+    Running::start(command, args).finish()
 }
 
 /// The digests after `Unlinked: ` or `Moved: `.
@@ -56,20 +56,9 @@ fn said_to_go(finished: &Finished) -> BTreeSet<String> {
     lines.collect()
 }
 
-#[track_caller]
-fn assert_no_leftovers(layout: &Path, finished: &Finished) {
-    let tree = Tree::of(layout);
-    let left: Vec<&String> = tree
-        .items
-        .keys()
-        .filter(|path| path.contains(".ocirm-tmp") || path.ends_with(".lock"))
-        .collect();
-    assert!(left.is_empty(), "{left:?}\n{}", finished.transcript());
-}
-
 /// Waits until the program says that it waits, sends it a signal, and waits for its end.
 fn signal_while_waiting(place: &Place, args: &[String], signal: Signal) -> Finished {
-    let running = Running::start(ocirm(args, &place.path("home")), args);
+    let running = Running::start(ocirm(args, &place.home()), args);
     running.wait_for("Waiting for");
     kill_process(Pid::from_child(&running.child), signal).unwrap();
     running.finish()
@@ -103,22 +92,22 @@ fn a_sweep_stops_between_two_files_and_says_what_went() {
             assert_status(&finished, status);
             let now = blobs(&dir);
             let gone: BTreeSet<String> = before.difference(&now).cloned().collect();
-            assert_eq!(said_to_go(&finished), gone, "{}", finished.transcript());
+            assert_eq!(said_to_go(&finished), gone, "{finished}");
             let left = now.len() - KEPT;
-            assert!(left > 0 && gone.len() >= 10, "{}", finished.transcript());
+            assert!(left > 0 && gone.len() >= 10, "{finished}");
             assert_mentions(&finished, &format!("interrupted: {left} blobs"));
             assert_eq!(names(&dir), ["kept"]);
             assert_no_leftovers(&dir, &finished);
             let check = place.succeeds(&dir, &["check"]);
-            assert!(!check.out.contains("missing"), "{}", check.transcript());
+            assert!(!check.out.contains("missing"), "{check}");
             // The rest goes the same way with the next prune.
             let prune = place.succeeds(&dir, &["prune", "-f", "--grace", "0s"]);
-            assert_eq!(blobs(&dir).len(), KEPT, "{}", prune.transcript());
+            assert_eq!(blobs(&dir).len(), KEPT, "{prune}");
             if args.contains(&"--trash") {
                 let restore = place.succeeds(&dir, &["restore"]);
                 let mut changes = tree.changes(&Tree::of(&dir));
                 changes.retain(|c| c.path != "index.json" || c.what != What::Time);
-                assert!(changes.is_empty(), "{changes:?}\n{}", restore.transcript());
+                assert!(changes.is_empty(), "{changes:?}\n{restore}");
             }
         }
     }
@@ -144,12 +133,12 @@ fn wherever_a_signal_comes_the_layout_stays_sound_and_a_prune_finishes() {
             assert_status(&finished, 130);
             assert_no_leftovers(&dir, &finished);
             let gone: BTreeSet<String> = all.difference(&blobs(&dir)).cloned().collect();
-            assert_eq!(said_to_go(&finished), gone, "{}", finished.transcript());
+            assert_eq!(said_to_go(&finished), gone, "{finished}");
             if names(&dir).contains(&"big".to_owned()) {
                 assert_no_traces(&before, &Tree::of(&dir), &finished);
             } else {
                 place.succeeds(&dir, &["prune", "-f", "--grace", "0s"]);
-                assert_eq!(blobs(&dir).len(), KEPT, "{}", finished.transcript());
+                assert_eq!(blobs(&dir).len(), KEPT, "{finished}");
             }
         }
     }
@@ -163,11 +152,11 @@ fn a_signal_between_the_last_file_and_the_last_line_takes_no_line_away() {
     }
     let place = Place::new();
     let dir = big_layout(&place, "first", 3000);
-    let home = place.path("home");
+    let home = place.home();
     let log = place.path("log");
     let args = in_layout(&dir, &["rmi", "-v", "big"]);
-    let options = ["-o", log.to_str().unwrap(), "-e", "trace=close,write"];
-    let whole = Running::start(strace::traced(&options, &args, &home), &args).finish();
+    let options = ["-o", arg(&log), "-e", "trace=close,write"];
+    let whole = strace::run(&options, &args, &home);
     assert_status(&whole, 0);
     // The files are closed before the lines are printed; the signal comes with the last of them.
     let calls = fs::read_to_string(log).unwrap();
@@ -179,8 +168,7 @@ fn a_signal_between_the_last_file_and_the_last_line_takes_no_line_away() {
     let finished = signalled(&place, "close", "INT", last, &args);
     assert!(
         [Some(0), Some(130)].contains(&finished.code()),
-        "{}",
-        finished.transcript()
+        "{finished}"
     );
     let gone: BTreeSet<String> = all.difference(&blobs(&dir)).cloned().collect();
     let said = said_to_go(&finished);
@@ -211,11 +199,11 @@ fn a_restore_that_gets_a_signal_leaves_nothing_half_done() {
             assert_status(&finished, 143);
             assert_no_leftovers(&dir, &finished);
             let check = place.succeeds(&dir, &["check"]);
-            assert!(!check.out.contains("missing"), "{}", finished.transcript());
+            assert!(!check.out.contains("missing"), "{finished}");
             place.succeeds(&dir, &["restore"]);
             let mut changes: Vec<Change> = before.changes(&Tree::of(&dir));
             changes.retain(|c| c.path != "index.json" || c.what != What::Time);
-            assert!(changes.is_empty(), "{changes:?}\n{}", finished.transcript());
+            assert!(changes.is_empty(), "{changes:?}\n{finished}");
         }
     }
 }
@@ -263,7 +251,7 @@ fn waiting_for_the_lock_of_the_index_ends_at_once() {
             assert_eq!(fs::read(dir.join("index.json")).unwrap(), before);
             let tree = Tree::of(&dir);
             let left = tree.items.keys().find(|path| path.contains(".ocirm-tmp"));
-            assert_eq!(left, None, "{}", finished.transcript());
+            assert_eq!(left, None, "{finished}");
             drop(held);
         }
     }
@@ -276,9 +264,9 @@ fn a_question_that_gets_a_signal_is_answered_by_nothing() {
         let dir = big_layout(&place, "layout", 2);
         let before = place.tree();
         let args = in_layout(&dir, &["prune", "-a", "--grace", "0s"]);
-        let finished = signal_at_question(&args, &place.path("home"), signal);
+        let finished = signal_at_question(&args, &place.home(), signal);
         assert_status(&finished, status);
-        assert_eq!(finished.asked, Some(true), "{}", finished.transcript());
+        assert_eq!(finished.asked, Some(true), "{finished}");
         assert_mentions(&finished, "interrupted; nothing was changed");
         // The message stands on a line of its own.
         let line = finished
@@ -287,8 +275,7 @@ fn a_question_that_gets_a_signal_is_answered_by_nothing() {
             .find(|line| line.contains("interrupted"));
         assert!(
             line.is_some_and(|line| !line.contains("[y/N]")),
-            "{}",
-            finished.transcript()
+            "{finished}"
         );
         assert_no_traces(&before, &place.tree(), &finished);
     }
@@ -307,13 +294,9 @@ fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
         for ends_by_signal in [false, true] {
             let dir = big_layout(&place, &format!("{ignored}-{ends_by_signal}"), 2);
             let args = in_layout(&dir, &["--lock-timeout", "5m", "rmi", "big"]);
-            let inner = ocirm(&args, &place.path("home"));
-            let mut command = Command::new("sh");
-            command
-                .args(["-c", &format!("trap '' {ignored}; exec \"$@\""), "sh"])
-                .arg(inner.get_program())
-                .args(inner.get_args())
-                .env_remove("OCIRM_LAYOUT");
+            let inner = ocirm(&args, &place.home());
+            let shell = format!("trap '' {ignored}; exec \"$@\"");
+            let command = under("sh", ["-c", &shell, "sh"], &inner);
             let held = hold(&dir);
             let mut running = Running::start(command, &args);
             running.wait_for("Waiting for");
@@ -359,7 +342,7 @@ fn a_prune_of_several_layouts_stops_before_the_next() {
                 "--format",
                 format,
                 "--recursive",
-                root.to_str().unwrap(),
+                arg(&root),
             ]
             .map(str::to_owned)
             .to_vec();
@@ -368,12 +351,12 @@ fn a_prune_of_several_layouts_stops_before_the_next() {
             assert_status(&finished, status);
             assert_no_traces(&before, &Tree::of(&two), &finished);
             let gone: BTreeSet<String> = all.difference(&blobs(&one)).cloned().collect();
-            assert!(gone.len() < MANY, "{}", finished.transcript());
+            assert!(gone.len() < MANY, "{finished}");
             assert_mentions(&finished, "the layouts that follow were not looked at");
             if format == "json" {
                 let line = finished.out.lines().next().unwrap_or_default();
                 let report: serde_json::Value = serde_json::from_str(line).unwrap();
-                let said = written_layout::members(&report["deleted"], "digest");
+                let said = members(&report["deleted"], "digest");
                 let said: BTreeSet<String> = said.into_iter().map(str::to_owned).collect();
                 assert_eq!(said, gone);
             } else {
@@ -381,14 +364,7 @@ fn a_prune_of_several_layouts_stops_before_the_next() {
             }
             assert_no_leftovers(&one, &finished);
             assert_status(
-                &place.run(&[
-                    "prune",
-                    "-f",
-                    "--grace",
-                    "0s",
-                    "--recursive",
-                    root.to_str().unwrap(),
-                ]),
+                &place.run(&["prune", "-f", "--grace", "0s", "--recursive", arg(&root)]),
                 0,
             );
             assert_eq!(blobs(&one).len(), KEPT);
@@ -412,11 +388,7 @@ fn emptying_the_trash_that_gets_a_signal_is_finished_by_the_next_prune() {
         }
         assert_status(&finished, 130);
         place.succeeds(&dir, &["prune", "-f", "--trash-keep", "0s"]);
-        assert!(
-            !dir.join(".ocirm-trash").exists(),
-            "{}",
-            finished.transcript()
-        );
+        assert!(!dir.join(".ocirm-trash").exists(), "{finished}");
         assert_eq!(blobs(&dir).len(), KEPT);
     }
 }
@@ -433,7 +405,7 @@ fn a_program_that_waits_for_a_reader_ends_at_once() {
     layout.finish();
     for (signal, _, status) in SIGNALS {
         let args = in_layout(&layout.dir, &["ls", "--format", "json"]);
-        let mut child = ocirm(&args, &place.path("home"))
+        let mut child = ocirm(&args, &place.home())
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

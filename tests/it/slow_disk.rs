@@ -12,13 +12,15 @@ use rustix::process::{Pid, Signal, kill_process_group};
 use serde_json::Value;
 
 use crate::support::command::{Running, in_layout};
+use crate::support::contents::{blob_path, blobs, digest, names};
+use crate::support::place::{Place, assert_mentions, assert_status};
 use crate::support::strace;
-use crate::support::written_layout::{
-    Place, assert_mentions, assert_status, blob_path, blobs, digest, names,
-};
 
 /// So many images that several batches of each kind of document go.
 const IMAGES: usize = 300;
+
+/// What makes the disk slow.
+const SLOW: &str = "unlinkat:delay_enter=400";
 
 /// A layout with `kept`, and images in indexes in indexes, each with an attestation and a signature
 /// of a signature. Nothing has a name but `kept` and the outermost indexes.
@@ -111,17 +113,9 @@ fn threads_unlink_no_document_after_what_it_leads_to() {
     let led_to = led_to(&layout);
     let before = blobs(&layout);
     let log = place.path("log");
-    let options = [
-        "-o",
-        log.to_str().unwrap(),
-        "-e",
-        "trace=unlinkat",
-        "-e",
-        "inject=unlinkat:delay_enter=400",
-    ];
     let args = removal(&layout);
-    let traced = strace::traced(&options, &args, &place.path("home"));
-    let finished = Running::start(traced, &args).finish();
+    let slow = strace::injected(SLOW, &log, &args, &place.home());
+    let finished = Running::start(slow, &args).finish();
     assert_status(&finished, 0);
     assert_eq!(names(&layout), ["kept"]);
     let gone: BTreeSet<String> = before.difference(&blobs(&layout)).cloned().collect();
@@ -156,8 +150,8 @@ fn threads_that_are_stopped_leave_no_document_without_what_it_leads_to() {
         let led_to = led_to(&layout);
         let all = stored(&layout);
         let args = removal(&layout);
-        let slow = ["-o", "/dev/null", "-e", "inject=unlinkat:delay_enter=400"];
-        let mut running = Running::start(strace::traced(&slow, &args, &place.path("home")), &args);
+        let slow = strace::injected(SLOW, Path::new("/dev/null"), &args, &place.home());
+        let mut running = Running::start(slow, &args);
         while stored(&layout) * 100 > all * of_a_hundred
             && running.child.try_wait().unwrap().is_none()
         {

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 
 use serde_json::{Value, json};
 
-use crate::support::written_layout::{Place, assert_mentions, digest, id, object, objects, texts};
+use crate::support::contents::{arg, digest, id, texts};
+use crate::support::place::{Place, assert_mentions, object, objects};
 
 /// A layout of the fixtures; what `ls` is to show of it; and how.
 struct Shown {
@@ -292,8 +293,7 @@ fn a_removed_platform_is_missing_in_the_tree_and_its_attestation_too() {
             "├─ linux/arm64      594873d249f9   missing",
             "│  └─ attestation   2956f3ac22eb   missing",
         ],
-        "{}",
-        finished.transcript()
+        "{finished}"
     );
 }
 
@@ -329,14 +329,10 @@ fn an_image_in_use_is_marked_in_the_tree() {
     let (place, layout) = unpacked("buildkit-multi-provenance");
     let list = json!([{"ID": "cafe", "Image": "app:1.0", "State": "running", "Status": "Up"}]);
     let list = place.file("list.json", list.to_string());
-    let list = list.to_str().expect("a path that a test chose");
+    let list = arg(&list);
     let finished = place.succeeds(&layout, &["ls", "--tree", "--containers", list]);
     let first = finished.out.lines().next().unwrap_or_default();
-    assert!(
-        first.starts_with("app:1.0 (in use)"),
-        "{}",
-        finished.transcript()
-    );
+    assert!(first.starts_with("app:1.0 (in use)"), "{finished}");
 }
 
 #[test]
@@ -352,8 +348,7 @@ fn names_in_a_tree_cannot_command_a_terminal() {
     let finished = place.succeeds(&layout.dir, &["ls", "--tree"]);
     assert!(
         finished.out.chars().all(|c| c == '\n' || !c.is_control()),
-        "{}",
-        finished.transcript()
+        "{finished}"
     );
     assert!(finished.out.contains(id(&child)));
 }
@@ -370,11 +365,7 @@ fn a_circle_of_referrers_ends() {
     }
     layout.tagged(&a, "app").finish();
     let finished = place.succeeds(&layout.dir, &["ls", "--tree", "--all"]);
-    assert!(
-        finished.out.lines().count() < 20,
-        "{}",
-        finished.transcript()
-    );
+    assert!(finished.out.lines().count() < 20, "{finished}");
 }
 
 #[test]
@@ -385,6 +376,6 @@ fn the_tree_does_not_go_with_other_forms_of_the_list() {
         args.extend(other);
         let refused = place.refuses(&layout, &args, 2);
         assert_mentions(&refused, "--tree");
-        assert_eq!(refused.out, "", "{}", refused.transcript());
+        assert_eq!(refused.out, "", "{refused}");
     }
 }

@@ -1,5 +1,7 @@
 //! Runs the program, without a terminal and with a time limit, and reads what it says.
 
+use std::ffi::OsStr;
+use std::fmt;
 use std::fs::File;
 use std::io::{Read as _, Seek as _};
 use std::os::unix::fs::FileExt as _;
@@ -8,6 +10,8 @@ use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process_group};
 
 /// How long one command may take. None of them has much to do.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -49,30 +53,6 @@ impl Finished {
 
     pub(crate) fn panicked(&self) -> bool {
         self.err.contains("panicked at") || self.err.contains("RUST_BACKTRACE")
-    }
-
-    /// The command line and everything that was printed, for messages.
-    pub(crate) fn transcript(&self) -> String {
-        let mut text = String::from("$ ocirm");
-        for arg in &self.args {
-            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_./:@=,+-".contains(&b);
-            if !arg.is_empty() && arg.bytes().all(plain) {
-                text += &format!(" {arg}");
-            } else {
-                text += &format!(" '{}'", arg.replace('\'', r"'\''"));
-            }
-        }
-        let ending = match self.status {
-            Some(status) => status.to_string(),
-            None => format!("killed after {TIME_LIMIT:?}"),
-        };
-        text += &format!("\n  {ending}\n");
-        for (stream, printed) in [("stdout", &self.out), ("stderr", &self.err)] {
-            for line in printed.lines().filter(|line| !line.trim().is_empty()) {
-                text += &format!("  {stream}| {line}\n");
-            }
-        }
-        text
     }
 
     /// What a dry run or a run says that it does.
@@ -127,6 +107,32 @@ impl Finished {
     }
 }
 
+/// The command line and everything that was printed, for messages.
+impl fmt::Display for Finished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("$ ocirm")?;
+        for arg in &self.args {
+            let plain = |b: u8| b.is_ascii_alphanumeric() || b"_./:@=,+-".contains(&b);
+            if !arg.is_empty() && arg.bytes().all(plain) {
+                write!(f, " {arg}")?;
+            } else {
+                write!(f, " '{}'", arg.replace('\'', r"'\''"))?;
+            }
+        }
+        let ending = match self.status {
+            Some(status) => status.to_string(),
+            None => format!("killed after {TIME_LIMIT:?}"),
+        };
+        writeln!(f, "\n  {ending}")?;
+        for (stream, printed) in [("stdout", &self.out), ("stderr", &self.err)] {
+            for line in printed.lines().filter(|line| !line.trim().is_empty()) {
+                writeln!(f, "  {stream}| {line}")?;
+            }
+        }
+        Ok(())
+    }
+}
+
 /// The values of the lines about names and images on standard output, in their order.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Said {
@@ -163,17 +169,36 @@ pub(crate) fn ocirm(args: &[String], home: &Path) -> Command {
     command
 }
 
+/// A command as the last words of another one, in the environment that it was to have itself.
+pub(crate) fn under<S: AsRef<OsStr>>(
+    outer: &str,
+    words: impl IntoIterator<Item = S>,
+    inner: &Command,
+) -> Command {
+    let mut command = Command::new(outer);
+    command
+        .args(words)
+        .arg(inner.get_program())
+        .args(inner.get_args())
+        .process_group(0);
+    if let Some(dir) = inner.get_current_dir() {
+        command.current_dir(dir);
+    }
+    for (key, value) in inner.get_envs() {
+        match value {
+            Some(value) => command.env(key, value),
+            None => command.env_remove(key),
+        };
+    }
+    command
+}
+
 /// Runs it to its end, with empty input.
 pub(crate) fn run(args: &[String], home: &Path) -> Finished {
-    finish(ocirm(args, home), args)
+    Running::start(ocirm(args, home), args).finish()
 }
 
-/// Runs a command, which is the program with these arguments or brings it to run, as `run` does.
-pub(crate) fn finish(command: Command, args: &[String]) -> Finished {
-    Running::start(command, args).finish()
-}
-
-/// A command that was started, with empty input.
+/// A command that was started.
 pub(crate) struct Running {
     pub(crate) child: Child,
     args: Vec<String>,
@@ -182,14 +207,24 @@ pub(crate) struct Running {
 }
 
 impl Running {
-    /// Starts it. `args` are what it is called in messages.
-    pub(crate) fn start(mut command: Command, args: &[String]) -> Self {
+    /// Starts it, with empty input. `args` are what it is called in messages.
+    pub(crate) fn start(command: Command, args: &[String]) -> Self {
+        Self::start_with(command, args, Stdio::null(), None)
+    }
+
+    /// Starts it with this input, and an output of its own that is not read here.
+    pub(crate) fn start_with(
+        mut command: Command,
+        args: &[String],
+        input: Stdio,
+        output: Option<Stdio>,
+    ) -> Self {
         let [out, err] = [(); 2].map(|()| tempfile::tempfile().expect("a temporary file"));
         let handle =
             |file: &File| Stdio::from(file.try_clone().expect("a second handle of a file"));
         let child = command
-            .stdin(Stdio::null())
-            .stdout(handle(&out))
+            .stdin(input)
+            .stdout(output.unwrap_or_else(|| handle(&out)))
             .stderr(handle(&err))
             .spawn()
             .expect("the program starts");
@@ -224,11 +259,21 @@ impl Running {
     pub(crate) fn finish(mut self) -> Finished {
         let status = wait(&mut self.child);
         Finished {
-            args: self.args,
+            args: std::mem::take(&mut self.args),
             status,
             out: printed(&mut self.out),
             err: printed(&mut self.err),
             asked: None,
+        }
+    }
+}
+
+impl Drop for Running {
+    /// A test that fails must not leave a program behind that stands still for ever.
+    fn drop(&mut self) {
+        if matches!(self.child.try_wait(), Ok(None)) {
+            let _ = kill_process_group(Pid::from_child(&self.child), Signal::KILL);
+            let _ = self.child.wait();
         }
     }
 }
@@ -251,10 +296,7 @@ pub(crate) fn wait(child: &mut Child) -> Option<ExitStatus> {
         }
         if Instant::now() > end {
             // It cannot have been reaped yet, so the number is still its own; a failure means that it just ended.
-            let _ = rustix::process::kill_process_group(
-                rustix::process::Pid::from_child(child),
-                rustix::process::Signal::KILL,
-            );
+            let _ = kill_process_group(Pid::from_child(child), Signal::KILL);
             child.wait().expect("an own child");
             return None;
         }

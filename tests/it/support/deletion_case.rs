@@ -6,8 +6,6 @@ use std::path::Path;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-use super::json_text::Members;
-
 /// One layout, one command line, and what has to come of it.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -55,7 +53,7 @@ fn no_grace() -> Option<String> {
 }
 
 /// How an image is made.
-#[derive(Clone, Deserialize)]
+#[derive(Clone, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Recipe {
     #[serde(default)]
@@ -78,7 +76,7 @@ pub(crate) struct Recipe {
     #[serde(default = "yes")]
     pub(crate) descriptor_platform: bool,
     #[serde(default)]
-    pub(crate) config_labels: Option<Members<String, String>>,
+    pub(crate) config_labels: Option<BTreeMap<String, String>>,
     #[serde(default)]
     pub(crate) config_created: Option<String>,
 }

@@ -1,9 +1,9 @@
 //! index.json as text: entries are compared by their bytes, not by what they mean.
 
+use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::json_text::Members;
 use super::names::{DANGLING, NAME, REF, short};
 
 /// One entry.
@@ -91,8 +91,7 @@ pub(crate) struct IndexDocument {
 
 impl IndexDocument {
     pub(crate) fn read(data: Vec<u8>) -> Result<Self, String> {
-        let members: Members<Box<RawValue>, Box<RawValue>> =
-            serde_json::from_slice(&data).map_err(|e| e.to_string())?;
+        let members: Members = serde_json::from_slice(&data).map_err(|e| e.to_string())?;
         let mut others = Vec::new();
         let mut rows = None;
         for (key, value) in members.0 {
@@ -121,5 +120,32 @@ impl IndexDocument {
             .iter()
             .map(|r| &r.raw)
             .eq(other.rows.iter().map(|r| &r.raw))
+    }
+}
+
+/// The members of an object that was read, in their order, repeated keys and all.
+struct Members(Vec<(Box<RawValue>, Box<RawValue>)>);
+
+impl<'de> Deserialize<'de> for Members {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members;
+
+            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+
+        deserializer.deserialize_map(Collect)
     }
 }

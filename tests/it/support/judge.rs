@@ -1,15 +1,15 @@
 //! Decides whether what ocirm printed and left behind is what a case expects, and what every case expects.
 
 use std::collections::BTreeSet;
-use std::fs;
 
 use serde_json::Value;
 
+use super::case_layout::{CaseLayout, Images};
 use super::command::Finished;
+use super::contents::{Stock, index, read_index};
 use super::deletion_case::{Case, Expect};
-use super::image_builder::Images;
 use super::index_document::{IndexDocument, Row};
-use super::layout_builder::CaseLayout;
+
 use super::names::{DANGLING, short};
 use super::tree::{Change, Tree, What, blob_digest};
 
@@ -17,6 +17,7 @@ use super::tree::{Change, Tree, What, blob_digest};
 pub(crate) struct Judge<'a> {
     case: &'a Case,
     pub(crate) images: Images,
+    pub(crate) stock: Stock,
     pub(crate) layout: CaseLayout,
     pub(crate) before: Tree,
     pub(crate) outside: Tree,
@@ -32,11 +33,11 @@ impl<'a> Judge<'a> {
             images.node(symbol);
         }
         let before = Tree::of(&layout.dir);
-        let outside = Tree::without(&layout.place, "layout");
-        let data = fs::read(layout.dir.join("index.json")).expect("an index that was just written");
-        let index = IndexDocument::read(data).expect("the index of a case");
+        let outside = layout.place.beside("layout");
+        let index = index(&layout.dir);
         Judge {
             case,
+            stock: images.stock(),
             images,
             layout,
             before,
@@ -53,7 +54,7 @@ impl<'a> Judge<'a> {
             if !seen.insert(digest.clone()) || !self.layout.present.contains(&digest) {
                 continue;
             }
-            let Some(data) = self.images.data.get(&digest) else {
+            let Some(data) = self.stock.0.get(&digest) else {
                 continue;
             };
             let Ok(document) = serde_json::from_slice::<Value>(data) else {
@@ -197,13 +198,10 @@ impl<'a> Judge<'a> {
                 _ => problems.push(Change { path, what }.to_string()),
             }
         }
-        let index = fs::read(self.layout.dir.join("index.json"))
-            .map_err(|e| e.to_string())
-            .and_then(IndexDocument::read);
-        let index = match index {
+        let index = match read_index(&self.layout.dir) {
             Ok(index) => index,
             Err(e) => {
-                problems.push(format!("index.json is broken: {e}"));
+                problems.push(e);
                 return problems;
             }
         };
@@ -244,10 +242,10 @@ impl<'a> Judge<'a> {
         let mut want: Vec<(Option<String>, String)> = Vec::new();
         for row in &expect.remaining {
             let name = row.name.as_ref().map(|name| self.images.expand(name));
-            want.push((name, self.images.node(&row.target).digest.clone()));
+            want.push((name, self.images.node(&row.target).digest().to_owned()));
         }
         for symbol in &expect.dangling {
-            let digest = self.images.node(symbol).digest.clone();
+            let digest = self.images.node(symbol).digest().to_owned();
             want.push((Some(format!("{DANGLING}{digest}")), digest));
         }
         let mut got = names_of(&index.rows);
@@ -291,7 +289,7 @@ impl<'a> Judge<'a> {
             problems.push("index.json: no entry changed, yet the file did".to_owned());
         }
         for (symbol, notes) in &expect.dangling_annotations {
-            let digest = self.images.node(symbol).digest.clone();
+            let digest = self.images.node(symbol).digest().to_owned();
             for row in index
                 .rows
                 .iter()

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 
 use sha2::{Digest as _, Sha256};
 
-use super::image_builder::hex;
+use super::contents::hex;
 
 /// The permission bits of a mode, with set-user-ID and its like.
 const PERMISSIONS: u32 = 0o7777;
