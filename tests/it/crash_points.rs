@@ -19,13 +19,13 @@ use std::thread;
 use serde_json::Value;
 
 use crate::support::command::{Finished, in_layout};
-use crate::support::contents::{arg, blob_path, digest, id, index, read_index};
+use crate::support::contents::{Stock, arg, digest, id, index, read_index};
 use crate::support::index_document::IndexDocument;
 use crate::support::layout::LAYER;
 use crate::support::names::{DANGLING, NAME};
 use crate::support::place::{Place, assert_status};
 use crate::support::strace;
-use crate::support::tree::{Content, Tree, What, blob_digest};
+use crate::support::tree::{Content, Tree, What};
 
 /// One command that is stopped at all its points.
 struct Case {
@@ -148,83 +148,31 @@ fn copy(from: &Path, to: &Path) {
 struct Picture {
     tree: Tree,
     index: IndexDocument,
-    /// What each blob refers to, whether it is there or not.
-    documents: BTreeMap<String, Document>,
+    stock: Stock,
 }
 
-#[derive(Default)]
-struct Document {
-    /// Every digest in it.
-    digests: BTreeSet<String>,
-    /// The config and the layers, if it is a manifest.
-    parts: BTreeSet<String>,
-}
-
-impl Document {
-    fn read(bytes: &[u8]) -> Self {
-        let mut document = Document::default();
-        let Ok(value) = serde_json::from_slice::<Value>(bytes) else {
-            return document;
-        };
-        let layers = value["layers"].as_array().into_iter().flatten();
-        document.parts = layers
-            .chain([&value["config"]])
-            .filter_map(|part| part["digest"].as_str().map(str::to_owned))
-            .collect();
-        collect_digests(&value, &mut document.digests);
-        document
-    }
-}
-
-fn collect_digests(value: &Value, found: &mut BTreeSet<String>) {
-    match value {
-        Value::String(text)
-            if blob_digest(&format!("blobs/{}", text.replacen(':', "/", 1))).as_ref()
-                == Some(text) =>
-        {
-            found.insert(text.clone());
-        }
-        Value::Array(items) => items.iter().for_each(|item| collect_digests(item, found)),
-        Value::Object(members) => members
-            .values()
-            .for_each(|item| collect_digests(item, found)),
-        _ => {}
-    }
+/// The config and the layers of a manifest; nothing of everything else.
+fn parts(bytes: &[u8]) -> BTreeSet<String> {
+    let value: Value = serde_json::from_slice(bytes).unwrap_or_default();
+    let layers = value["layers"].as_array().into_iter().flatten();
+    layers
+        .chain([&value["config"]])
+        .filter_map(|part| part["digest"].as_str().map(str::to_owned))
+        .collect()
 }
 
 impl Picture {
     fn of(layout: &Path) -> Result<Self, String> {
-        let tree = Tree::of(layout);
-        let index = read_index(layout)?;
-        let documents = tree
-            .items
-            .keys()
-            .filter_map(|path| blob_digest(path))
-            .map(|digest| {
-                let bytes =
-                    fs::read(blob_path(layout, &digest)).map_err(|e| format!("{digest}: {e}"))?;
-                Ok((digest, Document::read(&bytes)))
-            })
-            .collect::<Result<_, String>>()?;
         Ok(Picture {
-            tree,
-            index,
-            documents,
+            tree: Tree::of(layout),
+            index: read_index(layout)?,
+            stock: Stock::of(layout),
         })
     }
 
     /// The blobs that are there and to which a digest leads.
     fn reach(&self, from: &str) -> BTreeSet<String> {
-        let mut found = BTreeSet::new();
-        let mut stack = vec![from.to_owned()];
-        while let Some(digest) = stack.pop() {
-            if let Some(document) = self.documents.get(&digest)
-                && found.insert(digest)
-            {
-                stack.extend(document.digests.iter().cloned());
-            }
-        }
-        found
+        self.stock.below([from])
     }
 
     fn has_row(&self, raw: &str) -> bool {
@@ -550,10 +498,9 @@ impl Undisturbed {
                 return Err(format!("{} lacks {missing:?}", row.show()));
             }
             for digest in &here {
-                let parts = &now.documents[digest].parts;
-                let lost = parts.iter().find(|part| {
-                    self.before.documents.contains_key(*part) && !now.documents.contains_key(*part)
-                });
+                let lost = parts(&now.stock.0[digest])
+                    .into_iter()
+                    .find(|part| self.before.stock.0.contains_key(part) && !here.contains(part));
                 if let Some(lost) = lost {
                     return Err(format!("{}: {digest} is there without {lost}", row.show()));
                 }

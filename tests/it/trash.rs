@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::ops::Deref;
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::thread;
@@ -20,7 +21,7 @@ use crate::support::contents::{
     names,
 };
 use crate::support::index_document::{IndexDocument, Row};
-use crate::support::layout::{CONFIG, LAYER, MANIFEST};
+use crate::support::layout::{CONFIG, LAYER, Layout, MANIFEST};
 use crate::support::peers::{SKOPEO, UMOCI, oci};
 use crate::support::place::{
     Place, assert_mentions, assert_no_traces, assert_status, fixtures, object, objects,
@@ -112,35 +113,24 @@ impl Stock {
     }
 }
 
-/// Two images that share a layer, and a third one.
-struct Shared {
+/// A layout, and what it was.
+struct Ground {
     place: Place,
     dir: PathBuf,
-    a: Value,
-    b: Value,
     before: Tree,
     stock: Stock,
     index: Vec<u8>,
 }
 
-impl Shared {
-    fn new() -> Shared {
-        let place = Place::new();
-        let mut layout = place.layout("layout");
-        let a = layout.image_for("linux/amd64", "a", &["both", "a"]);
-        let b = layout.image_for("linux/amd64", "b", &["both", "b"]);
-        let kept = layout.image("kept");
-        layout.tagged(&a, "a").tagged(&b, "b");
-        layout.tagged(&kept, "kept").finish();
+impl Ground {
+    fn of(place: Place, layout: &Layout) -> Ground {
         let dir = layout.dir.clone();
-        Shared {
+        Ground {
             before: Tree::of(&dir),
             stock: Stock::of(&dir),
-            index: fs::read(dir.join("index.json")).unwrap(),
+            index: index(&dir).data,
             place,
             dir,
-            a,
-            b,
         }
     }
 
@@ -172,15 +162,40 @@ impl Shared {
     }
 }
 
+/// Two images that share a layer, and a third one.
+struct Shared {
+    ground: Ground,
+    a: Value,
+    b: Value,
+}
+
+impl Shared {
+    fn new() -> Shared {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let a = layout.image_for("linux/amd64", "a", &["both", "a"]);
+        let b = layout.image_for("linux/amd64", "b", &["both", "b"]);
+        let kept = layout.image("kept");
+        layout.tagged(&a, "a").tagged(&b, "b");
+        layout.tagged(&kept, "kept").finish();
+        let ground = Ground::of(place, &layout);
+        Shared { ground, a, b }
+    }
+}
+
+impl Deref for Shared {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
+    }
+}
+
 /// An image for two platforms, of which the second shares a layer with another image.
 struct Platforms {
-    place: Place,
-    dir: PathBuf,
+    ground: Ground,
     app: Value,
     arm: Value,
-    before: Tree,
-    stock: Stock,
-    index: Vec<u8>,
 }
 
 const REMOVE_ARM: [&str; 5] = ["rmi", "--trash", "--platform", "linux/arm64", "app"];
@@ -194,29 +209,20 @@ impl Platforms {
         let app = layout.index(&[&amd, &arm]);
         let other = layout.image_for("linux/amd64", "other", &["both"]);
         layout.tagged(&app, "app").tagged(&other, "other").finish();
-        let dir = layout.dir.clone();
-        Platforms {
-            before: Tree::of(&dir),
-            stock: Stock::of(&dir),
-            index: fs::read(dir.join("index.json")).unwrap(),
-            place,
-            dir,
-            app,
-            arm,
-        }
-    }
-
-    #[track_caller]
-    fn succeeds(&self, args: &[&str]) -> Finished {
-        self.place.succeeds(&self.dir, args)
-    }
-
-    fn run(&self, args: &[&str]) -> Finished {
-        self.place.run_in(&self.dir, args)
+        let ground = Ground::of(place, &layout);
+        Platforms { ground, app, arm }
     }
 
     fn has_arm(&self) -> bool {
         blob_path(&self.dir, digest(&self.arm)).exists()
+    }
+}
+
+impl Deref for Platforms {
+    type Target = Ground;
+
+    fn deref(&self) -> &Ground {
+        &self.ground
     }
 }
 
