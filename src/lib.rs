@@ -11,7 +11,7 @@
 //!              → commit → report
 //! ```
 //!
-//! Each step is a module, and uses only those before it in this list (`tests/structure.rs` reads
+//! Each step is a module, and uses only those before it in this list (`tests/it/structure.rs` reads
 //! the imports):
 //!
 //! 1. [`error`]: the failures that choose an exit status

@@ -2,7 +2,7 @@
 //!
 //! Each function takes bytes, panics when a law is broken, and says whether the bytes were
 //! understood at all; most laws are about those that were. The targets of cargo-fuzz call these
-//! functions, and so does `tests/fuzz_entries.rs` of the program, which needs neither a nightly
+//! functions, and so does `tests/it/fuzz_entries.rs` of the program, which needs neither a nightly
 //! compiler nor libFuzzer.
 
 mod containers;

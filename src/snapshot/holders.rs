@@ -6,11 +6,11 @@
 
 use std::collections::BTreeSet;
 
-use super::View;
 use super::graph::{Follow, NodeId};
 use super::reachability::{Reachability, Start};
 use super::records::{RecordId, RecordKind};
 use super::removed_parts::RemovedParts;
+use super::view::View;
 
 /// What is left.
 pub struct Left<'a> {

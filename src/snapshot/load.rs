@@ -6,10 +6,9 @@ use std::ops::Deref;
 
 use foldhash::fast::RandomState;
 
-use super::claims::assign_kinds;
-use super::graph::{Graph, NodeId};
+use super::graph::Graph;
 use super::names::{is_of_tag_schema, named_subject};
-use super::records::Records;
+use super::view::{View, records_of};
 use super::walk::MAX_DOCUMENT_BYTES;
 use crate::error::Error;
 use crate::layout::{BlobError, Locked, Shared, Trash};
@@ -43,23 +42,6 @@ pub enum Whole {}
 /// no others, so it says nothing about what the layout needs.
 #[derive(Debug)]
 pub enum Trashed {}
-
-/// What can be asked of every snapshot, however much was read for it.
-#[derive(Debug)]
-pub struct View {
-    /// The document.
-    pub index: Index,
-    /// All blobs that it and the archive lead to, as far as that was read.
-    pub graph: Graph,
-    /// What its entries are.
-    pub records: Records,
-    /// The files of an unpacked `docker save`.
-    pub archive: DockerArchive,
-    /// For each image of the archive the blobs that it names.
-    pub archive_blobs: Vec<Vec<NodeId>>,
-    /// What entries of other layouts that share the blobs lead to.
-    pub sharer_roots: Vec<NodeId>,
-}
 
 /// index.json, what it leads to, and what it means, at one moment. The type says how much was read:
 /// [`Names`], [`Kinds`], [`Whole`] or [`Trashed`].
@@ -313,32 +295,6 @@ impl<R> Snapshot<R> {
             read: PhantomData,
         }
     }
-}
-
-impl View {
-    /// Puts together what was read.
-    fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> View {
-        let archive_blobs = archive
-            .items()
-            .iter()
-            .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
-            .collect();
-        let records = records_of(index.entries(), &graph);
-        View {
-            index,
-            graph,
-            records,
-            archive,
-            archive_blobs,
-            sharer_roots: Vec::new(),
-        }
-    }
-}
-
-fn records_of(entries: &[Entry], graph: &Graph) -> Records {
-    let mut records = Records::new(entries, graph);
-    assign_kinds(&mut records, graph);
-    records
 }
 
 fn read<M>(

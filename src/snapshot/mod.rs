@@ -8,9 +8,10 @@
 //! * `names`: what the name annotations of an entry mean
 //! * `records`: what each entry is to a user: named, dangling, part of another image
 //! * `claims`: which records live and die with others
+//! * `view`: all of this in one value
 //! * `holders`: which blobs are held when some records are left, and by whom
 //! * `platform_manifests`: the manifests that an image offers, by platform
-//! * `load`: all of this, read at one moment
+//! * `load`: the view, read at one moment; the type says how much was read
 //! * `trashed`: the same of what lies in the trash
 
 pub mod claims;
@@ -23,6 +24,8 @@ pub mod reachability;
 pub mod records;
 pub mod removed_parts;
 pub mod trashed;
+mod view;
 pub mod walk;
 
-pub use load::{Kinds, Names, Snapshot, Trashed, Trusted, View, Whole};
+pub use load::{Kinds, Names, Snapshot, Trashed, Trusted, Whole};
+pub use view::View;

@@ -1,0 +1,297 @@
+//! README.md and docs/ say what the program does: their examples are run, and their links followed.
+//!
+//! A `console` block is a session in a shell. Each line that begins with `$ ` is run, in the order of
+//! the page and in one temporary directory for each page, where `fixtures` leads to the fixtures.
+//! The lines below it, up to the next command, are what a terminal shows of it. Ages differ from
+//! day to day and are not compared. Blocks of any other kind are not run.
+//!
+//! `OCIRM_WRITE_GENERATED=1 cargo test --test it examples` writes into the pages what the program prints.
+
+use std::fmt::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+/// Programs that examples use and that a machine may lack.
+const OPTIONAL: [&str; 1] = ["jq"];
+
+/// The words that ages are made of, apart from numbers.
+const AGE_WORDS: &str = "less than about a an second seconds minute minutes hour hours day days \
+                         week weeks month months year years";
+
+/// The title of the column of ages.
+const AGES: &str = "CREATED";
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// README.md and the pages of docs/, relative to the root.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = vec![PathBuf::from("README.md")];
+    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
+        pages.push(Path::new("docs").join(entry.unwrap().file_name()));
+    }
+    pages.retain(|page| page.extension().is_some_and(|e| e == "md"));
+    pages.sort();
+    pages
+}
+
+fn sh(directory: &Path, command: &str) -> Command {
+    let program = Path::new(env!("CARGO_BIN_EXE_ocirm"));
+    let mut path = program.parent().unwrap().as_os_str().to_owned();
+    path.push(":");
+    path.push(std::env::var_os("PATH").unwrap_or_default());
+    let mut sh = Command::new("sh");
+    sh.args(["-c", &format!("exec 2>&1\n{command}")])
+        .current_dir(directory)
+        .env("PATH", path)
+        .env("LC_ALL", "C")
+        .env("TZ", "UTC")
+        .env_remove("OCIRM_LAYOUT")
+        .stdin(Stdio::null());
+    sh
+}
+
+/// What a terminal shows of a command; `None` where the machine lacks a program that it uses.
+fn shown(directory: &Path, command: &str) -> Option<String> {
+    for program in OPTIONAL {
+        let is_used = command.split([' ', '|']).any(|word| word == program);
+        let look = format!("command -v {program} >/dev/null");
+        if is_used && !sh(directory, &look).status().unwrap().success() {
+            println!("skipped, there is no {program}: {command}");
+            return None;
+        }
+    }
+    let output = sh(directory, command).output().unwrap();
+    Some(String::from_utf8(output.stdout).unwrap())
+}
+
+/// How many bytes of the text, from its beginning, are an age: `4 hours ago`.
+fn age(text: &str) -> Option<usize> {
+    let end = text.find(" ago")?;
+    let is_age_word = |word: &str| {
+        let word = word.to_lowercase();
+        word.parse::<u64>().is_ok() || AGE_WORDS.split_whitespace().any(|known| known == word)
+    };
+    text[..end].split(' ').all(is_age_word).then_some(end + 4)
+}
+
+/// The text without what differs from day to day: ages, the width of their column, trailing blanks.
+fn comparable(text: &str) -> String {
+    let mut kept = String::new();
+    let mut table = Vec::new();
+    for line in text.lines() {
+        if line.contains(AGES) {
+            without_ages(&table, &mut kept);
+            table.clear();
+        }
+        table.push(line);
+    }
+    without_ages(&table, &mut kept);
+    kept.truncate(kept.trim_end().len());
+    kept
+}
+
+/// Adds lines of which the first one is the head of a table if any is.
+fn without_ages(lines: &[&str], kept: &mut String) {
+    let column = lines.first().and_then(|line| line.find(AGES));
+    let in_column = |line: &str| age(line.get(column?..)?);
+    let ages = lines.iter().filter_map(|line| in_column(line));
+    let width = ages.chain([AGES.len()]).max().unwrap_or_default();
+    for (number, line) in lines.iter().enumerate() {
+        let is_row = number == 0 || in_column(line).is_some();
+        let without_age = match column.filter(|_| is_row) {
+            Some(column) => {
+                let rest = line.get(column + width..).unwrap_or_default();
+                [&line[..column], rest].concat()
+            }
+            None => {
+                let begins_at =
+                    |at: &usize| line.get(*at..).is_some_and(|rest| age(rest).is_some());
+                match (0..line.len()).find(begins_at) {
+                    Some(at) => [&line[..at], &line[at + age(&line[at..]).unwrap()..]].concat(),
+                    None => (*line).to_owned(),
+                }
+            }
+        };
+        let _ = writeln!(kept, "{}", without_age.trim_end());
+    }
+}
+
+/// Runs the examples of a page. Returns the page with what the program really prints, and what
+/// differs from it.
+fn run(page: &Path) -> (String, String) {
+    let text = std::fs::read_to_string(root().join(page)).unwrap();
+    let directory = tempfile::tempdir().unwrap();
+    std::os::unix::fs::symlink(root().join("fixtures"), directory.path().join("fixtures")).unwrap();
+    let (mut true_page, mut differences) = (String::new(), String::new());
+    let mut in_console = false;
+    let mut lines = text.lines().peekable();
+    while let Some(line) = lines.next() {
+        let _ = writeln!(true_page, "{line}");
+        if line.starts_with("```") {
+            in_console = line == "```console";
+            continue;
+        }
+        let Some(command) = line.strip_prefix("$ ").filter(|_| in_console) else {
+            assert!(
+                !in_console,
+                "{}: of which command is this? {line}",
+                page.display()
+            );
+            continue;
+        };
+        assert!(
+            !command.contains(" /"),
+            "{}: leaves its directory: {command}",
+            page.display()
+        );
+        let mut expected = String::new();
+        while let Some(line) = lines.next_if(|l| !l.starts_with("$ ") && !l.starts_with("```")) {
+            let _ = writeln!(expected, "{line}");
+        }
+        match shown(directory.path(), command) {
+            Some(shown) if comparable(&shown) != comparable(&expected) => {
+                true_page.push_str(&shown);
+                let page = page.display();
+                let _ = writeln!(
+                    differences,
+                    "{page}\n$ {command}\n{shown}instead of\n{expected}"
+                );
+            }
+            _ => true_page.push_str(&expected),
+        }
+    }
+    (true_page, differences)
+}
+
+#[test]
+fn every_example_prints_what_its_page_says() {
+    let mut wrong = String::new();
+    for page in pages() {
+        let (true_page, differences) = run(&page);
+        if std::env::var_os("OCIRM_WRITE_GENERATED").is_none() {
+            wrong.push_str(&differences);
+        } else if !differences.is_empty() {
+            std::fs::write(root().join(&page), true_page).unwrap();
+        }
+    }
+    assert!(
+        wrong.is_empty(),
+        "{wrong}\nOCIRM_WRITE_GENERATED=1 writes into the pages what the program prints"
+    );
+}
+
+/// README.md shows some of what the tour prints, with dots where it leaves something out.
+#[test]
+fn the_tour_prints_what_the_first_page_shows_of_it() {
+    let directory = tempfile::tempdir().unwrap();
+    // The tour asks cargo for the program; here it gets the one that is tested.
+    let program = env!("CARGO_BIN_EXE_ocirm");
+    let cargo = format!("#!/bin/sh\necho '{{\"executable\":\"{program}\"}}'\n");
+    std::fs::write(directory.path().join("cargo"), cargo).unwrap();
+    let tour = root().join("fixtures/tour.sh");
+    let command = format!("chmod +x cargo\nPATH=$PWD:$PATH sh '{}'", tour.display());
+    let output = sh(directory.path(), &command).output().unwrap();
+    let output = comparable(&String::from_utf8(output.stdout).unwrap());
+    let page = std::fs::read_to_string(root().join("README.md")).unwrap();
+    let (_, block) = page.split_once("```text\n").unwrap();
+    let (block, _) = block.split_once("```").unwrap();
+    for part in block.split("\n...\n") {
+        let part = comparable(part);
+        assert!(
+            output.contains(part.trim()),
+            "{part}\n\nis not in\n{output}"
+        );
+    }
+}
+
+#[test]
+fn ages_are_not_compared_and_all_else_is() {
+    let table = |ages: [&str; 2], size: &str| {
+        let width = ages[0].len().max(ages[1].len());
+        let rows = [
+            ("IMAGE", "CREATED", "SIZE"),
+            ("a", ages[0], size),
+            ("b", ages[1], "100kB"),
+        ];
+        rows.map(|(name, age, size)| format!("{name:<8}{age:<width$}   {size:>5}\n"))
+            .concat()
+    };
+    let today = table(["4 hours ago", "2 days ago"], "2kB");
+    let later = table(["2 weeks ago", "About a minute ago"], "2kB");
+    assert_eq!(comparable(&today), comparable(&later));
+    assert_ne!(comparable(&today), comparable(&later.replace("2kB", "3kB")));
+    assert_ne!(
+        comparable(&today),
+        comparable(&later.replace("2kB", "  2kB"))
+    );
+    let sentence = |age: &str| comparable(&format!("x last changed {age}; y"));
+    assert_eq!(sentence("3 weeks ago"), sentence("less than a second ago"));
+    assert_ne!(sentence("long ago"), sentence("3 weeks ago"));
+}
+
+/// The anchors of a page, as forges make them of its headings.
+fn anchors(text: &str) -> Vec<String> {
+    let headings = text.lines().filter(|line| line.starts_with('#'));
+    let anchor = |line: &str| -> String {
+        let title = line.trim_start_matches('#').trim().to_lowercase();
+        let kept = title
+            .chars()
+            .filter(|c| c.is_alphanumeric() || " -_".contains(*c));
+        kept.map(|c| if c == ' ' { '-' } else { c }).collect()
+    };
+    headings.map(anchor).collect()
+}
+
+#[test]
+fn every_link_between_pages_leads_somewhere() {
+    let mut pages = pages();
+    for more in ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
+        pages.push(more.into());
+    }
+    for folder in ["benches", "fixtures", "fuzz"] {
+        pages.push(Path::new(folder).join("README.md"));
+    }
+    let mut dead = Vec::new();
+    for page in pages {
+        let text = std::fs::read_to_string(root().join(&page)).unwrap();
+        let links = text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| Some(rest.split_once(')')?.0));
+        for link in links.filter(|link| !link.contains("://")) {
+            let (file, anchor) = link.split_once('#').unwrap_or((link, ""));
+            let target = match file {
+                "" => root().join(&page),
+                file => root().join(&page).parent().unwrap().join(file),
+            };
+            let found = match anchor {
+                "" => target.exists(),
+                anchor => std::fs::read_to_string(target)
+                    .is_ok_and(|text| anchors(&text).iter().any(|known| known == anchor)),
+            };
+            if !found {
+                dead.push(format!("{}: {link}", page.display()));
+            }
+        }
+    }
+    assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// A case says which rules it is about; docs/rules.md says what they are.
+#[test]
+fn the_rules_that_cases_are_about_are_on_the_page_of_rules() {
+    let cases = std::fs::read_to_string(root().join("fixtures/cases/delete_cases.json")).unwrap();
+    let rules = std::fs::read_to_string(root().join("docs/rules.md")).unwrap();
+    let lists = cases.split("\"rule\": \"").skip(1);
+    let lists = lists.filter_map(|rest| rest.split('"').next());
+    let numbers = lists.flat_map(|list| list.split(','));
+    // The member is explained in the file as well, in words.
+    let mut unknown: Vec<&str> = numbers
+        .filter(|number| !number.contains(' ') && !rules.contains(&format!("**{number}**")))
+        .collect();
+    unknown.sort_unstable();
+    unknown.dedup();
+    assert!(unknown.is_empty(), "{unknown:?}");
+}

@@ -1,0 +1,73 @@
+//! The tests of the built program, all of them in one crate: it is linked once, what they share is
+//! compiled once, and whatever nobody uses any more is said by the compiler.
+//!
+//! They run as threads of one process. So a test changes nothing that belongs to the process: the
+//! current directory, the environment, signals and the mode mask are those of the programs it starts.
+#![expect(
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    clippy::unwrap_used,
+    reason = "the tests make and damage layouts, say why they skip, and fail by panicking"
+)]
+
+mod support;
+
+// What a command does to a layout.
+
+/// A deletion follows Docker's rules in each of the described cases.
+mod conformance;
+/// What a container uses stays.
+mod containers;
+/// A layout of any other tool is read, and changed as that tool would expect.
+mod layouts;
+/// Whatever names the rows have, each image has one that can be typed.
+mod names_in_the_wild;
+/// What a policy keeps is kept, whatever the filters say.
+mod retention;
+/// An index without one platform is a new index for one name alone.
+mod rewrite_index;
+/// One command treats several layouts as it would each, and shared blobs as needed by all.
+mod several_layouts;
+/// What went to the trash comes back as it was.
+mod trash;
+/// `ls --tree` shows what belongs to each image, and nothing twice.
+mod tree;
+/// `why` and `check` tell the truth and change nothing.
+mod why_and_check;
+
+// What holds for every layout.
+
+/// Every kind of input from outside keeps the laws of `fuzz/src`.
+pub mod fuzz_entries;
+/// Nothing that is needed goes, for random layouts and commands.
+mod laws;
+/// Each image that could once have been lost is kept.
+mod lost_and_kept;
+
+// What goes wrong.
+
+/// Nonsense and damage are said once, and nothing changes.
+mod bad_input;
+/// Wherever the program is stopped, the layout is sound.
+mod crash_points;
+/// A layout that was made to do harm does none.
+mod hostile;
+/// Who made the lock file takes it away.
+mod lock_file;
+/// Others who write at the same time lose nothing.
+mod races;
+/// A signal stops a change between two files, and everything else at once.
+mod signals;
+/// Many threads unlink in the order in which one would.
+mod slow_disk;
+
+// What others see.
+
+/// The pages say what the program does.
+mod examples;
+/// Completions and manual pages are what the command line says.
+mod generated;
+/// What is left is whole to skopeo and umoci.
+mod interop;
+/// The source keeps the order of its stages.
+mod structure;

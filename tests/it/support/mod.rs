@@ -1,0 +1,16 @@
+//! What the tests share: writing layouts, running the program, reading what it left.
+
+pub(crate) mod case_layout;
+pub(crate) mod command;
+pub(crate) mod contents;
+pub(crate) mod deletion_case;
+pub(crate) mod index_document;
+pub(crate) mod judge;
+pub(crate) mod layout;
+pub(crate) mod mutator;
+pub(crate) mod names;
+pub(crate) mod peers;
+pub(crate) mod place;
+pub(crate) mod strace;
+pub(crate) mod terminal;
+pub(crate) mod tree;
