@@ -72,9 +72,8 @@ impl Session {
     ) -> anyhow::Result<Snapshot<Whole>> {
         let mut progress = self.console.progress("reading manifests");
         let mut read = || {
-            Snapshot::read(layout, sharers, trash, &mut |done| {
-                progress.update(done, None)
-            })
+            let mut each = |done| progress.update(done, None);
+            Snapshot::read(layout, sharers, trash, &mut each)
         };
         for _ in 0..DAMAGE_RETRIES {
             let snapshot = read()?;
