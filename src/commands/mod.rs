@@ -30,7 +30,9 @@ use crate::cli::{Cli, Color, Command, Common, OutputFormat};
 use crate::commit::{Change, Committed, Outcome, Watch, commit};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{Garbage, Live};
-use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RemovalId, Shared, Trash};
+use crate::layout::{
+    Ages, Exclusive, FileId, Layout, LockOptions, Locked, RemovalId, Shared, Trash,
+};
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::{Plan, RefusalClass};
@@ -149,7 +151,7 @@ impl Session {
         let mut progress = self.console.progress("reading manifests");
         let mut load = || {
             Snapshot::load_with(layout, sharers, trash, &mut |done| {
-                progress.update(done, None)
+                progress.update(done, None);
             })
         };
         for _ in 0..DAMAGE_RETRIES {
@@ -357,7 +359,7 @@ struct Run<'a> {
 /// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
 /// may lead from one to the other.
 fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
-    let mut by_directory: HashMap<(u64, u64), Vec<&PathBuf>> = HashMap::new();
+    let mut by_directory: HashMap<FileId, Vec<&PathBuf>> = HashMap::new();
     for path in layouts {
         // One that cannot be opened is reported when it is its turn.
         for directory in Layout::open(path).iter().flat_map(Layout::blob_directories) {

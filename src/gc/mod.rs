@@ -20,8 +20,8 @@ mod mark;
 mod trash;
 
 pub use garbage::{
-    DeletionRank, Destination, Garbage, GarbageBlob, HardLinks, Listed, MaybeShared, Stored,
-    SweepOptions, TooYoung, prune, rmi,
+    DeletionRank, Destination, Garbage, GarbageBlob, Listed, MaybeShared, Stored, SweepOptions,
+    TooYoung, prune, rmi,
 };
 pub use mark::{Live, mark};
 pub use trash::{needed_by_trash, reappeared};

@@ -31,6 +31,9 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::blob_dirs::DIRECTORY;
+use super::blobs::open_regular;
+use super::stat::is_name_of;
 use super::{Layout, TEMPORARY};
 use crate::error::{Error, ErrorKind};
 
@@ -106,12 +109,7 @@ fn lock_directory(
     }
     let shown = format!("the layout `{}`", layout.path().display());
     // A descriptor of its own: a lock belongs to the open file, and goes when that is closed.
-    let dir = rustix::fs::openat(
-        &layout.dir,
-        ".",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let dir = rustix::fs::openat(&layout.dir, ".", DIRECTORY, Mode::empty())?;
     let dir = File::from(dir);
     match wait(options, &shown, || flock(&dir, exclusive)) {
         Err(Wait::Unsupported(why)) => lock_fallback(layout, options, exclusive, &shown, &why),
@@ -201,7 +199,7 @@ impl<'a> IndexLock<'a> {
             flock(&file, true)?;
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
-            if same_file(layout, &file) {
+            if is_name_of(&layout.dir, INDEX_LOCK, &file) {
                 taken = Some(IndexLock {
                     layout,
                     file,
@@ -233,13 +231,13 @@ impl<'a> IndexLock<'a> {
 impl IndexLock<'_> {
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
-        same_file(self.layout, &self.file)
+        is_name_of(&self.layout.dir, INDEX_LOCK, &self.file)
     }
 }
 
 impl Drop for IndexLock<'_> {
     fn drop(&mut self) {
-        if self.created && same_file(self.layout, &self.file) {
+        if self.created && self.holds() {
             // Failing to remove it harms nobody: it is an empty file that the next one locks.
             let _ = rustix::fs::unlinkat(&self.layout.dir, INDEX_LOCK, AtFlags::empty());
         }
@@ -315,10 +313,7 @@ fn create(layout: &Layout) -> Result<File, Errno> {
 
 /// Removes a lock file that a killed one of us left, if nobody holds it.
 pub(super) fn remove_stale_index_lock(layout: &Layout) {
-    if !matches!(
-        super::blobs::open_regular(&layout.dir, INDEX_LOCK),
-        Ok(Some(_))
-    ) {
+    if !matches!(open_regular(&layout.dir, INDEX_LOCK), Ok(Some(_))) {
         return;
     }
     // Dropping a lock on a file that bears our mark removes it.
@@ -331,14 +326,6 @@ pub(super) fn remove_stale_index_lock(layout: &Layout) {
             file,
             created: true,
         });
-    }
-}
-
-fn same_file(layout: &Layout, file: &File) -> bool {
-    let path = rustix::fs::statat(&layout.dir, INDEX_LOCK, AtFlags::SYMLINK_NOFOLLOW);
-    match (rustix::fs::fstat(file), path) {
-        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-        _ => false,
     }
 }
 

@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
 use super::lock::IndexLock;
+use super::stat::{describe, is_name_of};
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
 use crate::error::Error;
 use crate::value::digest::Digest;
@@ -134,8 +135,8 @@ impl Locked<Exclusive> {
             return self.sync_blob(digest).with_context(context);
         }
         let dir = self
-            .blobs
-            .directory(digest)
+            .blob_dirs
+            .of(digest)
             .with_context(|| format!("the layout has no directory for the blob {digest}"))?;
         let name = format!("{TEMPORARY}{}-blob", std::process::id());
         let file = rustix::fs::openat(
@@ -266,12 +267,7 @@ impl<'a> Temporary<'a> {
         if out.is_ok_and(|bytes| bytes.as_deref() == Some(old)) {
             return Ok(IndexWrite::Done);
         }
-        let is_ours = || {
-            let stat = |name: &str| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-            let ours = rustix::fs::fstat(&self.file);
-            matches!((stat(self.target), ours), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
-        };
-        if is_ours() {
+        if is_name_of(dir, self.target, &self.file) {
             self.exchange().with_context(context)?;
         }
         Ok(IndexWrite::ChangedMeanwhile)
@@ -302,7 +298,7 @@ fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
         FileType::RegularFile => Ok(stat),
         kind => Err(Error::layout(format!(
             "`{shown}` is {}, not a regular file, and cannot be replaced",
-            super::describe(kind)
+            describe(kind)
         ))
         .hint("name the layout that the link leads to with --layout")
         .into()),

@@ -24,8 +24,10 @@ use jiff::tz::TimeZone;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::blobs::open_regular;
+use super::blob_dirs::DIRECTORY;
+use super::blobs::{open_regular, read_verified};
 use super::replace::sync_directory;
+use super::stat::FileId;
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TEMPORARY};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
@@ -170,8 +172,7 @@ pub enum RestoredBlob {
 }
 
 fn enter(dir: impl AsFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+    match rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(dir) => Ok(Some(dir)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(e) => Err(e),
@@ -308,7 +309,7 @@ impl<M> Locked<M> {
         match self.trashed_dir(trash, digest)? {
             Some(dir) => {
                 let opened = self.open_trashed(&dir, digest)?;
-                super::blobs::read_verified(opened, digest, size, limit, bytes)
+                read_verified(opened, digest, size, limit, bytes)
             }
             None => Ok(false),
         }
@@ -322,7 +323,7 @@ impl<M> Locked<M> {
     ) -> Result<Option<(File, u64)>, BlobError> {
         let name = digest.file_name();
         match rustix::fs::readlinkat(dir, name.as_ref(), Vec::new()) {
-            Ok(target) => match self.blobs.directory(digest) {
+            Ok(target) => match self.blob_dirs.of(digest) {
                 Some(home) => open_regular(home, target.as_c_str()),
                 None => Ok(None),
             },
@@ -343,7 +344,7 @@ impl<M> Locked<M> {
     /// # Errors
     /// One cannot be listed.
     pub fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
-        let mut names: HashMap<(u64, u64), u64> = HashMap::new();
+        let mut names: HashMap<FileId, u64> = HashMap::new();
         let mut weights = Vec::new();
         for id in ids {
             let mut weight = Weight::default();
@@ -354,7 +355,7 @@ impl<M> Locked<M> {
                         weight.blobs += 1;
                         let seen = names.entry(stat.file).or_default();
                         *seen += 1;
-                        if *seen >= self.layout.ages.first_links(stat) {
+                        if *seen >= self.layout.ages.first_seen(stat).links {
                             weight.bytes = weight.bytes.saturating_add(stat.size);
                         }
                     }
@@ -371,7 +372,7 @@ impl<M> Locked<M> {
 fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
     let name = digest.file_name();
     let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    super::blobs::blob_stat(&stat)
+    BlobStat::from_stat(&stat)
 }
 
 fn read_record(removal: &OwnedFd) -> RecordFile {
@@ -450,7 +451,7 @@ impl Locked<Exclusive> {
     /// A file cannot be moved to another file system.
     fn refuse_distant_blobs(&self) -> anyhow::Result<()> {
         let root = rustix::fs::fstat(&self.layout.dir)?;
-        for dir in self.blobs.own_directories() {
+        for (_, dir) in self.blob_dirs.own() {
             if rustix::fs::fstat(dir)?.st_dev != root.st_dev {
                 let path = self.path().join("blobs");
                 return Err(Error::layout(format!(
@@ -543,7 +544,7 @@ impl Locked<Exclusive> {
         let name = digest.file_name();
         let name = name.as_ref();
         let made;
-        let to = match self.blobs.directory(digest) {
+        let to = match self.blob_dirs.of(digest) {
             Some(dir) => dir,
             None => {
                 made = make(make(&self.layout.dir, "blobs")?, digest.algorithm_name())?;
@@ -573,7 +574,7 @@ impl Locked<Exclusive> {
     /// # Errors
     /// What the operating system says.
     pub fn sync_blobs(&self) -> anyhow::Result<()> {
-        for dir in self.blobs.directories() {
+        for (_, dir) in self.blob_dirs.all() {
             sync_directory(dir)?;
         }
         // One that was made since is not among them.
