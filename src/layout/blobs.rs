@@ -51,6 +51,15 @@ pub enum BlobError {
     Io(#[from] io::Error),
 }
 
+/// What is known of a blob whose check failed at nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and all that was compared is as it should be.
+    Whole,
+    /// The layout does not have it, which is legal.
+    Missing,
+}
+
 impl From<Errno> for BlobError {
     fn from(errno: Errno) -> Self {
         BlobError::Io(errno.into())
@@ -198,20 +207,19 @@ impl<M> Locked<M> {
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
-    /// size in bytes. `None`: the layout does not have it. Of an algorithm that nobody can compute
-    /// here only the size is compared.
+    /// size in bytes. Of an algorithm that nobody can compute here only the size is compared.
     ///
     /// # Errors
     /// As [`Locked::read_blob`].
-    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Option<()>, BlobError> {
+    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
         let Some((mut file, found)) = self.open_blob(digest)? else {
-            return Ok(None);
+            return Ok(Presence::Missing);
         };
         check_size(found, size)?;
         if let Some(algorithm) = digest.algorithm() {
             check_digest(algorithm.hash_reader(&mut file)?, digest)?;
         }
-        Ok(Some(()))
+        Ok(Presence::Whole)
     }
 
     /// Makes a blob that is there durable.
@@ -224,19 +232,14 @@ impl<M> Locked<M> {
         }
     }
 
-    /// Compares a blob's size with what its descriptor says, without reading it. `None`: the layout
-    /// does not have it.
+    /// Compares a blob's size with what its descriptor says, without reading it.
     ///
     /// # Errors
     /// Another size, something that is no file, and what the operating system says.
-    pub fn measure_blob(
-        &self,
-        digest: &Digest,
-        size: Option<u64>,
-    ) -> Result<Option<()>, BlobError> {
+    pub fn measure_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
         match self.open_blob(digest)? {
-            None => Ok(None),
-            Some((_, found)) => check_size(found, size).map(Some),
+            Some((_, found)) => check_size(found, size).map(|()| Presence::Whole),
+            None => Ok(Presence::Missing),
         }
     }
 

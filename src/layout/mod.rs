@@ -48,7 +48,7 @@ use rustix::fs::Mode;
 use crate::error::Error;
 
 pub use blob_dirs::Refusal;
-pub use blobs::BlobError;
+pub use blobs::{BlobError, Presence};
 pub use discover::discover;
 pub use hard_links::{Ages, HardLinks};
 pub use lock::LockOptions;

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
+use super::blobs::Presence;
 use super::lock::IndexLock;
 use super::stat::{describe, is_name_of};
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
@@ -131,7 +132,7 @@ impl Locked<Exclusive> {
             "the bytes of a new blob do not have the digest {digest}"
         );
         let size = Some(bytes.len() as u64);
-        if matches!(self.verify_blob(digest, size), Ok(Some(()))) {
+        if matches!(self.verify_blob(digest, size), Ok(Presence::Whole)) {
             return self.sync_blob(digest).with_context(context);
         }
         let dir = self
