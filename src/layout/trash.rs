@@ -26,9 +26,9 @@ use rustix::io::Errno;
 
 use super::blob_dirs::DIRECTORY;
 use super::blobs::{open_regular, read_verified};
-use super::replace::sync_directory;
+use super::replace::{Temporary, sync_directory};
 use super::stat::FileId;
-use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TEMPORARY};
+use super::{BlobError, BlobStat, Exclusive, Layout, Locked};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
 
@@ -493,28 +493,19 @@ impl Locked<Exclusive> {
     /// The temporary file lies in the root, where the next run finds it if this one is killed.
     fn write_record(&self, id: &RemovalId, dir: &OwnedFd, record: &[u8]) -> anyhow::Result<()> {
         let context = || format!("cannot write `{TRASH}/{}/{RECORD}`", id.as_str());
-        let name = format!("{TEMPORARY}{}-removal", std::process::id());
         let root = &self.layout.dir;
-        let file = rustix::fs::openat(
-            root,
-            &name,
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Mode::RUSR | Mode::WUSR,
-        )
-        .with_context(context)?;
-        let mut file = File::from(file);
-        // It repeats what is in index.json, so nobody else shall read it.
-        let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
-            .map_or(0o600, |index| index.st_mode & 0o666);
-        let written = file
-            .write_all(record)
-            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| Ok(rustix::fs::renameat(root, &name, dir, RECORD)?));
-        if written.is_err() {
-            let _ = rustix::fs::unlinkat(root, &name, AtFlags::empty());
-        }
-        written.with_context(context)
+        let write = || -> io::Result<()> {
+            // It repeats what is in index.json, so nobody else shall read it.
+            let private = Mode::RUSR | Mode::WUSR;
+            let mut temporary = Temporary::create(root.as_fd(), "removal", private)?;
+            let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
+                .map_or(private, |index| Mode::from_raw_mode(index.st_mode & 0o666));
+            temporary.file.write_all(record)?;
+            rustix::fs::fchmod(&temporary.file, mode)?;
+            temporary.file.sync_all()?;
+            Ok(temporary.rename(dir, RECORD)?)
+        };
+        write().with_context(context)
     }
 
     /// Moves a blob into the trash. `false`: somebody was faster.
