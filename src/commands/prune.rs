@@ -14,8 +14,8 @@ use super::{
     Decide, Decision, Run, Session, container_files, failed, load_and_list, sharers_of_each, span,
 };
 use crate::cli::{OutputFormat, PruneArgs};
+use crate::containers::Container;
 use crate::containers::in_use::Uses;
-use crate::containers::parse::Container;
 use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Live, SweepOptions};
 use crate::inspect::metadata::ImageMetadata;

@@ -7,7 +7,7 @@
 
 use super::names_together::{Compared, names_together};
 use super::{Action, Draft, Refusal, RefusalClass};
-use crate::containers::parse::Container;
+use crate::containers::Container;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::platform_manifests::ConfigOf;
 use crate::snapshot::records::{Name, RecordId, RecordKind};
