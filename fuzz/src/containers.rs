@@ -1,7 +1,7 @@
 //! Lists of containers: one that is not wholly understood is not understood at all, and what is
 //! understood does not depend on how the parts are strung together.
 
-use ocirm::containers::parse::{Container, parse};
+use ocirm::containers::{Container, parse};
 use serde_json::value::RawValue;
 
 /// Reads a list whole, in parts, cut short and with rubbish behind it.

@@ -12,8 +12,8 @@ use super::session::Session;
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
 use crate::error::{Error, ErrorKind};
-use crate::gc::{Garbage, HardLinks, Live, TrashUse};
-use crate::layout::{Exclusive, Layout, Locked, RemovalId, Shared};
+use crate::gc::{Garbage, Live, TrashUse};
+use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, RemovalId, Shared};
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::{Report, ReportInput, reclaimed};
@@ -138,7 +138,7 @@ pub(super) struct Run<'a> {
 /// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
 /// may lead from one to the other.
 pub(super) fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
-    let mut by_directory: HashMap<(u64, u64), Vec<&PathBuf>> = HashMap::new();
+    let mut by_directory: HashMap<FileId, Vec<&PathBuf>> = HashMap::new();
     for path in layouts {
         // One that cannot be opened is reported when it is its turn.
         for directory in Layout::open(path).iter().flat_map(Layout::blob_directories) {

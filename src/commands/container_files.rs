@@ -3,8 +3,7 @@
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::containers::parse;
-use crate::containers::parse::Container;
+use crate::containers::{Container, parse};
 use crate::error::{Error, ErrorKind};
 
 /// Reads all lists of containers. One that cannot be read or understood is an error: what it would
@@ -20,7 +19,7 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
             )
             .hint("nothing was deleted")
         })?;
-        let found = parse::parse(&bytes).map_err(|e| {
+        let found = parse(&bytes).map_err(|e| {
             Error::new(
                 ErrorKind::Failed,
                 format!("the containers of `{shown}`: {e}"),

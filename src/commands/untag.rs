@@ -4,8 +4,8 @@ use super::change::{Decide, Decision, Run};
 use super::session::Session;
 use super::target_layouts::target_layout;
 use crate::cli::UntagArgs;
-use crate::gc::{Garbage, HardLinks, TrashUse};
-use crate::layout::{Locked, Shared};
+use crate::gc::{Garbage, TrashUse};
+use crate::layout::{HardLinks, Locked, Shared};
 use crate::plan::Draft;
 use crate::snapshot::Snapshot;
 

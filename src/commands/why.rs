@@ -10,7 +10,7 @@ use super::target_layouts::target_layout;
 use crate::cli::{OutputFormat, WhyArgs};
 use crate::error::{Error, ErrorKind};
 use crate::inspect::check::word;
-use crate::layout::{Locked, Shared, Trash};
+use crate::layout::{Locked, Presence, Shared, Trash};
 use crate::plan::Draft;
 use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
@@ -84,7 +84,7 @@ fn explain(layout: &Locked<Shared>, snapshot: &View, text: &str) -> anyhow::Resu
     Ok(WhyReport {
         kind: node.map_or("blob", |node| word(snapshot, node)),
         size: stat.map(|stat| stat.size),
-        present: matches!(layout.measure_blob(&digest, None), Ok(Some(()))),
+        present: matches!(layout.measure_blob(&digest, None), Ok(Presence::Whole)),
         changed: stat.map(|stat| stat.changed),
         ways: node.map_or_else(Vec::new, |node| ways(snapshot, node)),
         digest,

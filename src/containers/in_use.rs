@@ -8,7 +8,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
-use super::parse::Container;
+use super::Container;
 use crate::snapshot::View;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::reference::Reference;

@@ -1,7 +1,17 @@
-//! CONTAINERS: who uses which image. A layout has no daemon, so what runs is told to the command.
+//! CONTAINERS: who uses which image. A layout has no daemon, so what runs is told to the command, as
+//! people's tools print it. Each file uses those before it:
 //!
-//! * `parse`: lists of containers as engines print them
-//! * `in_use`: which images of a snapshot they use
+//! * `container`: a container, and what the texts of all tools have in common
+//! * `docker` (podman and nerdctl too), `cri`, `kubernetes`: what each of them prints
+//! * `parse`: which of them wrote a text
+//! * `in_use`: which images of a snapshot the containers use
 
+mod container;
+mod cri;
+mod docker;
 pub mod in_use;
-pub mod parse;
+mod kubernetes;
+mod parse;
+
+pub use container::{Container, InvalidContainers};
+pub use parse::parse;

@@ -8,7 +8,7 @@ use jiff::Timestamp;
 
 use super::Live;
 use crate::error::Error;
-use crate::layout::{BlobStat, Locked, Refusal, RemovalId};
+use crate::layout::{BlobStat, HardLinks, Locked, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
 use crate::snapshot::graph::{Graph, NodeId, NodeKind};
@@ -205,12 +205,7 @@ impl Garbage {
 
     /// Puts the blobs into the order of deletion, that of their turns.
     fn finish(mut self, snapshot: &View, links: &HardLinks) -> Garbage {
-        let last: HashSet<&Digest> = links
-            .0
-            .values()
-            .filter(|links| links.going >= links.all)
-            .filter_map(|links| links.last.as_ref())
-            .collect();
+        let last = links.last_names();
         if !last.is_empty() {
             for blob in &mut self.blobs {
                 if last.contains(&blob.digest) {
@@ -280,29 +275,6 @@ impl Garbage {
         }
         let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
         self.blobs.sort_by_key(order);
-    }
-}
-
-/// Files with several names, and how many of those go: their bytes leave the disk with the last.
-/// Several layouts that are pruned together share one.
-#[derive(Clone, Debug, Default)]
-pub struct HardLinks(HashMap<(u64, u64), Links>);
-
-#[derive(Clone, Debug, Default)]
-struct Links {
-    all: u64,
-    going: u64,
-    last: Option<Digest>,
-}
-
-impl HardLinks {
-    fn count(&mut self, digest: &Digest, stat: &BlobStat) {
-        if stat.links > 1 && stat.size > 0 {
-            let file = self.0.entry(stat.file).or_default();
-            file.all = file.all.max(stat.links);
-            file.going += 1;
-            file.last = Some(digest.clone());
-        }
     }
 }
 
@@ -529,6 +501,7 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::layout::FileId;
     use crate::oci::index::Index;
     use crate::plan::Draft;
     use crate::snapshot::load::tests::whole;
@@ -580,7 +553,10 @@ mod tests {
                 .map(|(bytes, changed, links, inode)| BlobStat {
                     size: bytes.len() as u64,
                     links: *links,
-                    file: (0, *inode),
+                    file: FileId {
+                        device: 0,
+                        inode: *inode,
+                    },
                     changed: Timestamp::from_second(*changed).unwrap(),
                 }))
         }

@@ -20,7 +20,7 @@ mod mark;
 mod trash;
 
 pub use garbage::{
-    DeletionRank, Destination, Fate, Garbage, GarbageBlob, HardLinks, Listed, MaybeShared, Stored,
+    DeletionRank, Destination, Fate, Garbage, GarbageBlob, Listed, MaybeShared, Stored,
     SweepOptions, TooYoung, prune, rmi,
 };
 pub use mark::{Live, mark, mark_all};

@@ -3,7 +3,7 @@
 //! Missing blobs are listed and are no damage, because layouts may be sparse. Damage is a blob that
 //! is there and is not what its descriptor promises.
 
-use crate::layout::{BlobError, Locked};
+use crate::layout::{BlobError, Locked, Presence};
 use crate::snapshot::View;
 use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::value::digest::Digest;
@@ -74,11 +74,11 @@ pub fn check<M>(
             false => layout.measure_blob(digest, size),
         };
         match result {
-            Ok(Some(())) => {
+            Ok(Presence::Whole) => {
                 findings.present += 1;
                 findings.present_bytes = findings.present_bytes.saturating_add(graph.size(node));
             }
-            Ok(None) => findings.missing.push(node),
+            Ok(Presence::Missing) => findings.missing.push(node),
             Err(error) => findings.damaged.push((node, error.to_string())),
         }
     }

@@ -1,24 +1,23 @@
 //! Blobs: reading one with verification, listing all, unlinking one.
 //!
-//! Everything goes through handles of the directories `blobs/<algorithm>` that are opened once, so
-//! that no path is put together from names that somebody else chose, and none is resolved twice.
 //! A name becomes a blob only if it is a valid digest of its directory's algorithm; all else in
 //! there (temporary files, directories, `<64 hex><digits>`) is invisible here, and so never touched.
 
-use std::collections::HashMap;
-use std::ffi::CStr;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::{Exclusive, Layout, Locked, describe};
+use super::blob_dirs::{DIRECTORY, Refusal, open_dir};
+use super::stat::{BlobStat, describe};
+use super::{Exclusive, Locked};
 use crate::error::Error;
 use crate::value::digest::{Algorithm, Digest};
+
+/// Where containerd's content store writes what is not finished.
+const INGEST: &str = "ingest";
 
 /// Why a blob could not be read. A *missing* blob is none of these: layouts may be sparse.
 #[derive(Debug, thiserror::Error)]
@@ -52,248 +51,18 @@ pub enum BlobError {
     Io(#[from] io::Error),
 }
 
+/// What is known of a blob whose check failed at nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Presence {
+    /// It is there, and all that was compared is as it should be.
+    Whole,
+    /// The layout does not have it, which is legal.
+    Missing,
+}
+
 impl From<Errno> for BlobError {
     fn from(errno: Errno) -> Self {
         BlobError::Io(errno.into())
-    }
-}
-
-/// What `lstat` says of a blob's file.
-#[derive(Clone, Copy, Debug)]
-pub struct BlobStat {
-    /// Bytes that the file holds; for a symbolic link 0, for what it points to stays.
-    pub size: u64,
-    /// How many names the file has; it leaves the disk with the last one.
-    pub links: u64,
-    /// Device and inode, which two names of one file share.
-    pub file: (u64, u64),
-    /// The later of modification and status change: when the file came to be here. Tools that
-    /// unpack or copy set the modification time back, the status change they cannot.
-    pub changed: jiff::Timestamp,
-}
-
-/// When files with several names changed, before this run removed any of the names: that is a
-/// change of the file too, and would make the other names look young in the next layout.
-#[derive(Clone, Debug, Default)]
-pub struct Ages(Arc<SeenFiles>);
-
-#[derive(Debug, Default)]
-struct SeenFiles {
-    /// Whether there are any: most layouts have none, and many threads ask.
-    any: AtomicBool,
-    files: Mutex<HashMap<(u64, u64), Seen>>,
-}
-
-/// A file with several names, when it was first looked at.
-#[derive(Clone, Copy, Debug)]
-struct Seen {
-    changed: jiff::Timestamp,
-    links: u64,
-}
-
-impl Ages {
-    /// How many names the file had when it was first looked at.
-    pub(super) fn first_links(&self, stat: BlobStat) -> u64 {
-        self.first(stat).links
-    }
-
-    /// When the file changed, as it was when it was first looked at.
-    fn first_seen(&self, stat: BlobStat) -> jiff::Timestamp {
-        self.first(stat).changed
-    }
-
-    fn first(&self, stat: BlobStat) -> Seen {
-        let now = Seen {
-            changed: stat.changed,
-            links: stat.links,
-        };
-        if stat.links > 1 {
-            self.0.any.store(true, Ordering::Release);
-        } else if !self.0.any.load(Ordering::Acquire) {
-            return now;
-        }
-        let Ok(mut known) = self.0.files.lock() else {
-            return now;
-        };
-        if stat.links > 1 {
-            *known.entry(stat.file).or_insert(now)
-        } else {
-            known.get(&stat.file).copied().unwrap_or(now)
-        }
-    }
-}
-
-/// Why no blob of an algorithm's directory may be deleted.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
-
-/// Where containerd's content store writes what is not finished.
-const INGEST: &str = "ingest";
-
-/// The directories below `blobs`, opened.
-#[derive(Debug)]
-pub(super) struct BlobDirs {
-    known: Vec<(Algorithm, AlgorithmDir)>,
-    /// For reading blobs of other algorithms.
-    blobs: Option<OwnedFd>,
-}
-
-#[derive(Debug)]
-struct AlgorithmDir {
-    dir: OwnedFd,
-    refusal: Option<Refusal>,
-}
-
-impl BlobDirs {
-    pub(super) fn open(layout: &Layout) -> anyhow::Result<BlobDirs> {
-        let fail = |name: &str, e: Errno| {
-            let path = layout.path().join(name);
-            Error::layout(format!("cannot open `{}`: {e}", path.display()))
-        };
-        let Some((blobs, shared)) =
-            open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?
-        else {
-            return Ok(BlobDirs {
-                known: Vec::new(),
-                blobs: None,
-            });
-        };
-        let refuse = |what: &str, how: &str| {
-            Refusal(format!(
-                "`{what}` is {how}, so other layouts may need what is in it"
-            ))
-        };
-        let above = shared.map(|how| refuse("blobs", how));
-        let mut known = Vec::new();
-        for algorithm in Algorithm::ALL {
-            let name = algorithm.name();
-            let path = format!("blobs/{name}");
-            let c_name = std::ffi::CString::new(name)?;
-            if let Some((dir, shared)) = open_dir(&blobs, &c_name).map_err(|e| fail(&path, e))? {
-                let refusal = above
-                    .clone()
-                    .or_else(|| shared.map(|how| refuse(&path, how)));
-                known.push((algorithm, AlgorithmDir { dir, refusal }));
-            }
-        }
-        Ok(BlobDirs {
-            known,
-            blobs: Some(blobs),
-        })
-    }
-
-    pub(super) fn forget_refusals(&mut self) {
-        for (_, dir) in &mut self.known {
-            dir.refusal = None;
-        }
-    }
-
-    #[expect(
-        clippy::unnecessary_cast,
-        reason = "the types differ between platforms"
-    )]
-    pub(super) fn identities(&self) -> Vec<(u64, u64)> {
-        let stats = self
-            .known
-            .iter()
-            .map(|(_, dir)| rustix::fs::fstat(&dir.dir));
-        stats
-            .flatten()
-            .map(|stat| (stat.st_dev as u64, stat.st_ino as u64))
-            .collect()
-    }
-
-    fn of(&self, algorithm: Algorithm) -> Option<&AlgorithmDir> {
-        self.known
-            .iter()
-            .find(|(a, _)| *a == algorithm)
-            .map(|(_, dir)| dir)
-    }
-
-    /// All directories.
-    pub(super) fn directories(&self) -> impl Iterator<Item = &OwnedFd> {
-        self.known.iter().map(|(_, dir)| &dir.dir)
-    }
-
-    /// Those whose blobs are ours to delete.
-    pub(super) fn own_directories(&self) -> impl Iterator<Item = &OwnedFd> {
-        let own = self.known.iter().filter(|(_, dir)| dir.refusal.is_none());
-        own.map(|(_, dir)| &dir.dir)
-    }
-
-    /// The directory that a blob of this digest lies in.
-    pub(super) fn directory(&self, digest: &Digest) -> Option<&OwnedFd> {
-        Some(&self.of(digest.algorithm()?)?.dir)
-    }
-
-    /// Opens the blob's file for reading, wherever it is.
-    fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
-        if let Some(algorithm) = digest.algorithm() {
-            return match self.of(algorithm) {
-                Some(dir) => open_regular(&dir.dir, digest.file_name().as_ref()),
-                None => Ok(None),
-            };
-        }
-        let Some(blobs) = &self.blobs else {
-            return Ok(None);
-        };
-        match rustix::fs::openat(
-            blobs,
-            digest.algorithm_name(),
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        ) {
-            Ok(dir) => open_regular(&dir, digest.file_name().as_ref()),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
-    }
-}
-
-/// Opens a directory below `parent`; the second value says why others may share it.
-fn open_dir(
-    parent: impl AsFd,
-    name: &CStr,
-) -> Result<Option<(OwnedFd, Option<&'static str>)>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    match rustix::fs::openat(&parent, name, flags | OFlags::NOFOLLOW, Mode::empty()) {
-        Ok(dir) => {
-            let mounted = is_mount_point(&parent, &dir);
-            Ok(Some((dir, mounted.then_some("a mount point"))))
-        }
-        Err(Errno::NOENT) => Ok(None),
-        Err(e @ (Errno::LOOP | Errno::NOTDIR)) => {
-            let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
-            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
-                return Err(e);
-            }
-            match rustix::fs::openat(&parent, name, flags, Mode::empty()) {
-                Ok(dir) => Ok(Some((dir, Some("a symbolic link")))),
-                Err(Errno::NOENT) => Ok(None),
-                Err(e) => Err(e),
-            }
-        }
-        Err(e) => Err(e),
-    }
-}
-
-/// Whether something is mounted on `dir`. A bind mount of the same file system has the device of
-/// its surroundings, so the kernel's own attribute is asked first.
-fn is_mount_point(parent: impl AsFd, dir: &OwnedFd) -> bool {
-    #[cfg(target_os = "linux")]
-    {
-        use rustix::fs::{StatxAttributes, StatxFlags};
-        if let Ok(stat) = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
-            && stat
-                .stx_attributes_mask
-                .contains(StatxAttributes::MOUNT_ROOT)
-        {
-            return stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
-        }
-    }
-    match (rustix::fs::fstat(parent), rustix::fs::fstat(dir)) {
-        (Ok(above), Ok(below)) => above.st_dev != below.st_dev,
-        _ => true,
     }
 }
 
@@ -306,50 +75,40 @@ pub(super) fn open_regular(
     dir: impl AsFd,
     name: impl rustix::path::Arg + Copy,
 ) -> Result<Option<(File, u64)>, BlobError> {
-    let open = || {
-        rustix::fs::openat(
-            &dir,
-            name,
-            OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY,
-            Mode::empty(),
-        )
-    };
     let stat = match rustix::fs::statat(&dir, name, AtFlags::empty()) {
         Ok(stat) => stat,
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(e.into()),
     };
-    let regular = |stat: &Stat| match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(()),
-        kind => Err(BlobError::NotRegular(describe(kind))),
-    };
-    regular(&stat)?;
-    let file = match open() {
-        Ok(fd) => File::from(fd),
-        Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(e.into()),
-    };
-    Ok(Some((file, u64::try_from(stat.st_size).unwrap_or(0))))
+    let kind = FileType::from_raw_mode(stat.st_mode);
+    if kind != FileType::RegularFile {
+        return Err(BlobError::NotRegular(describe(kind)));
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
+    match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
+        Ok(file) => Ok(Some((
+            File::from(file),
+            u64::try_from(stat.st_size).unwrap_or(0),
+        ))),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e.into()),
+    }
 }
 
-/// The later of modification and status change.
-pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
-    let time = |seconds: i64, nanoseconds: i64| {
-        jiff::Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0))
-            .unwrap_or(jiff::Timestamp::MIN)
-    };
-    #[expect(
-        clippy::useless_conversion,
-        reason = "the types differ between platforms"
-    )]
-    time(
-        stat.st_mtime.into(),
-        i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-    )
-    .max(time(
-        stat.st_ctime.into(),
-        i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
-    ))
+/// Compares a size with what a descriptor says, if it says one.
+fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError> {
+    match size {
+        Some(expected) if expected != found => Err(BlobError::Size { found, expected }),
+        _ => Ok(()),
+    }
+}
+
+/// Compares a blob's digest with the one that its content has.
+fn check_digest(computed: Digest, digest: &Digest) -> Result<(), BlobError> {
+    match computed == *digest {
+        true => Ok(()),
+        false => Err(BlobError::Digest(computed)),
+    }
 }
 
 /// Reads an opened blob into `bytes` and checks it; see [`Locked::read_blob`].
@@ -363,11 +122,7 @@ pub(super) fn read_verified(
     let Some((mut file, found)) = opened else {
         return Ok(false);
     };
-    if let Some(expected) = size
-        && expected != found
-    {
-        return Err(BlobError::Size { found, expected });
-    }
+    check_size(found, size)?;
     if found > limit {
         let mut first = Vec::new();
         file.take(64).read_to_end(&mut first)?;
@@ -400,15 +155,25 @@ pub(super) fn read_verified(
             .read_to_end(bytes)?;
     }
     if let Some(algorithm) = digest.algorithm() {
-        let computed = algorithm.hash(bytes);
-        if computed != *digest {
-            return Err(BlobError::Digest(computed));
-        }
+        check_digest(algorithm.hash(bytes), digest)?;
     }
     Ok(true)
 }
 
 impl<M> Locked<M> {
+    /// Opens a blob's file for reading, wherever it is.
+    fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
+        let name = digest.file_name();
+        if digest.algorithm().is_some() {
+            let dir = self.blob_dirs.of(digest);
+            return dir.map_or(Ok(None), |dir| open_regular(dir, name.as_ref()));
+        }
+        match self.blob_dirs.open_foreign(digest.algorithm_name())? {
+            Some(dir) => open_regular(dir, name.as_ref()),
+            None => Ok(None),
+        }
+    }
+
     /// Reads a blob of at most `limit` bytes and checks it against its digest, and against `size`
     /// (bytes) when its descriptor says one. `None`: the layout does not have it, which is legal.
     ///
@@ -438,37 +203,28 @@ impl<M> Locked<M> {
         limit: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
-        read_verified(self.blobs.open_blob(digest)?, digest, size, limit, bytes)
+        read_verified(self.open_blob(digest)?, digest, size, limit, bytes)
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
-    /// size in bytes. `None`: the layout does not have it. Of an algorithm that nobody can compute
-    /// here only the size is compared.
+    /// size in bytes. Of an algorithm that nobody can compute here only the size is compared.
     ///
     /// # Errors
     /// As [`Locked::read_blob`].
-    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Option<()>, BlobError> {
-        let Some((file, found)) = self.blobs.open_blob(digest)? else {
-            return Ok(None);
+    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
+        let Some((mut file, found)) = self.open_blob(digest)? else {
+            return Ok(Presence::Missing);
         };
-        if let Some(expected) = size
-            && expected != found
-        {
-            return Err(BlobError::Size { found, expected });
-        }
+        check_size(found, size)?;
         if let Some(algorithm) = digest.algorithm() {
-            let computed =
-                algorithm.hash_reader(&mut io::BufReader::with_capacity(1 << 17, file))?;
-            if computed != *digest {
-                return Err(BlobError::Digest(computed));
-            }
+            check_digest(algorithm.hash_reader(&mut file)?, digest)?;
         }
-        Ok(Some(()))
+        Ok(Presence::Whole)
     }
 
     /// Makes a blob that is there durable.
     pub(super) fn sync_blob(&self, digest: &Digest) -> io::Result<()> {
-        match self.blobs.open_blob(digest) {
+        match self.open_blob(digest) {
             Ok(Some((file, _))) => file.sync_all(),
             Ok(None) => Err(io::ErrorKind::NotFound.into()),
             Err(BlobError::Io(e)) => Err(e),
@@ -476,22 +232,14 @@ impl<M> Locked<M> {
         }
     }
 
-    /// Compares a blob's size with what its descriptor says, without reading it. `None`: the layout
-    /// does not have it.
+    /// Compares a blob's size with what its descriptor says, without reading it.
     ///
     /// # Errors
     /// Another size, something that is no file, and what the operating system says.
-    pub fn measure_blob(
-        &self,
-        digest: &Digest,
-        size: Option<u64>,
-    ) -> Result<Option<()>, BlobError> {
-        match self.blobs.open_blob(digest)? {
-            None => Ok(None),
-            Some((_, found)) => match size {
-                Some(expected) if expected != found => Err(BlobError::Size { found, expected }),
-                _ => Ok(Some(())),
-            },
+    pub fn measure_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
+        match self.open_blob(digest)? {
+            Some((_, found)) => check_size(found, size).map(|()| Presence::Whole),
+            None => Ok(Presence::Missing),
         }
     }
 
@@ -508,6 +256,7 @@ impl<M> Locked<M> {
             "oci-layout",
             "manifest.json",
             "repositories",
+            INGEST,
             super::TRASH,
         ];
         let names = |dir: &OwnedFd, each: &mut dyn FnMut(&str)| -> anyhow::Result<()> {
@@ -520,7 +269,7 @@ impl<M> Locked<M> {
             Ok(())
         };
         names(&self.layout.dir.try_clone()?.into(), &mut |name| {
-            if !known.contains(&name) && name != INGEST {
+            if !known.contains(&name) {
                 strays.push(name.to_owned());
             }
         })?;
@@ -528,8 +277,8 @@ impl<M> Locked<M> {
         if let Ok(Some((ingest, _))) = open_dir(&self.layout.dir, c"ingest") {
             names(&ingest, &mut |name| strays.push(format!("{INGEST}/{name}")))?;
         }
-        for (algorithm, dir) in &self.blobs.known {
-            names(&dir.dir, &mut |name| {
+        for (algorithm, dir) in self.blob_dirs.all() {
+            names(dir, &mut |name| {
                 if algorithm.digest_of_file_name(name).is_none() {
                     strays.push(format!("blobs/{}/{name}", algorithm.name()));
                 }
@@ -545,25 +294,18 @@ impl<M> Locked<M> {
     /// # Errors
     /// What the operating system says.
     pub fn stat_blob(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
-        let stat = |dir: &OwnedFd, name: &CStr| match rustix::fs::statat(
-            dir,
-            name,
-            AtFlags::SYMLINK_NOFOLLOW,
-        ) {
-            Ok(stat) => Ok(blob_stat(&stat).map(|stat| BlobStat {
-                changed: self.layout.ages.first_seen(stat),
+        // Blobs of unknown algorithms are never listed or deleted, so nobody asks.
+        let Some(dir) = self.blob_dirs.of(digest) else {
+            return Ok(None);
+        };
+        let name = digest.file_name();
+        match rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
+            Ok(stat) => Ok(BlobStat::from_stat(&stat).map(|stat| BlobStat {
+                changed: self.layout.ages.first_seen(stat).changed,
                 ..stat
             })),
             Err(Errno::NOENT) => Ok(None),
             Err(e) => Err(e.into()),
-        };
-        match digest.algorithm() {
-            Some(algorithm) => match self.blobs.of(algorithm) {
-                Some(dir) => stat(&dir.dir, digest.file_name().as_ref()),
-                None => Ok(None),
-            },
-            // Blobs of unknown algorithms are never listed or deleted, so nobody asks.
-            None => Ok(None),
         }
     }
 
@@ -573,12 +315,12 @@ impl<M> Locked<M> {
     /// # Errors
     /// A directory that cannot be listed to its end, or what `each` returns.
     pub fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
-        for (algorithm, dir) in &self.blobs.known {
+        for (algorithm, dir) in self.blob_dirs.all() {
             let fail = |e: Errno| {
                 let path = self.path().join("blobs").join(algorithm.name());
                 Error::layout(format!("cannot list `{}`: {e}", path.display()))
             };
-            each_file(&dir.dir, &mut |name, kind| {
+            each_file(dir, &mut |name, kind| {
                 if matches!(
                     kind,
                     FileType::RegularFile | FileType::Symlink | FileType::Unknown
@@ -594,7 +336,7 @@ impl<M> Locked<M> {
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.
     pub fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
-        self.blobs.of(digest.algorithm()?)?.refusal.as_ref()
+        self.blob_dirs.refusal(digest)
     }
 }
 
@@ -605,8 +347,7 @@ const DIRECTORY_BUFFER: usize = 256 << 10;
 /// Calls `each` with every name in a directory.
 #[cfg(target_os = "linux")]
 fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let dir = rustix::fs::openat(dir, c".", flags, Mode::empty())?;
+    let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty())?;
     let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
     let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
@@ -624,25 +365,6 @@ fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(),
         each(entry.file_name().to_bytes(), entry.file_type());
     }
     Ok(())
-}
-
-pub(super) fn blob_stat(stat: &Stat) -> Option<BlobStat> {
-    let size = match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
-        FileType::Symlink => 0,
-        _ => return None,
-    };
-    #[expect(
-        clippy::useless_conversion,
-        clippy::unnecessary_cast,
-        reason = "the types differ between platforms"
-    )]
-    Some(BlobStat {
-        size,
-        links: u64::from(stat.st_nlink),
-        file: (stat.st_dev as u64, stat.st_ino),
-        changed: changed(stat),
-    })
 }
 
 impl Locked<Exclusive> {
@@ -663,9 +385,9 @@ impl Locked<Exclusive> {
     /// The directory that a blob lies in, if its blobs are ours to delete.
     pub(super) fn own_directory(&self, digest: &Digest) -> io::Result<(Algorithm, &OwnedFd)> {
         let algorithm = digest.algorithm();
-        match algorithm.and_then(|a| Some((a, self.blobs.of(a)?))) {
-            Some((algorithm, AlgorithmDir { dir, refusal: None })) => Ok((algorithm, dir)),
-            _ => Err(io::Error::other("its directory is not this layout's own")),
-        }
+        self.blob_dirs
+            .own()
+            .find(|(known, _)| Some(*known) == algorithm)
+            .ok_or_else(|| io::Error::other("its directory is not this layout's own"))
     }
 }

@@ -31,6 +31,9 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::blob_dirs::DIRECTORY;
+use super::blobs::open_regular;
+use super::stat::is_name_of;
 use super::{Layout, TEMPORARY};
 use crate::error::{Error, ErrorKind};
 
@@ -73,6 +76,12 @@ impl std::fmt::Debug for LockOptions<'_> {
     }
 }
 
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Shared,
+    Exclusive,
+}
+
 /// The layout lock, and podman's where there is one. Dropping it unlocks.
 #[derive(Debug)]
 pub(super) struct LayoutLock {
@@ -83,14 +92,14 @@ pub(super) struct LayoutLock {
 impl LayoutLock {
     pub(super) fn shared(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
         Ok(LayoutLock {
-            _layout: lock_directory(layout, options, false)?,
+            _layout: lock_directory(layout, options, Hold::Shared)?,
             _podman: None,
         })
     }
 
     pub(super) fn exclusive(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
         Ok(LayoutLock {
-            _layout: lock_directory(layout, options, true)?,
+            _layout: lock_directory(layout, options, Hold::Exclusive)?,
             _podman: lock_podman(layout, options)?,
         })
     }
@@ -99,30 +108,26 @@ impl LayoutLock {
 fn lock_directory(
     layout: &Layout,
     options: &LockOptions<'_>,
-    exclusive: bool,
+    hold: Hold,
 ) -> anyhow::Result<Option<File>> {
     if !options.enabled {
         return Ok(None);
     }
     let shown = format!("the layout `{}`", layout.path().display());
     // A descriptor of its own: a lock belongs to the open file, and goes when that is closed.
-    let dir = rustix::fs::openat(
-        &layout.dir,
-        ".",
-        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-        Mode::empty(),
-    )?;
+    let dir = rustix::fs::openat(&layout.dir, ".", DIRECTORY, Mode::empty())?;
     let dir = File::from(dir);
-    match wait(options, &shown, || flock(&dir, exclusive)) {
-        Err(Wait::Unsupported(why)) => lock_fallback(layout, options, exclusive, &shown, &why),
-        other => Ok(other.map(|()| Some(dir))?),
+    match wait(options, || flock(&dir, hold), &shown) {
+        Ok(()) => Ok(Some(dir)),
+        Err(Wait::Unsupported(why)) => lock_fallback(layout, options, hold, &shown, &why),
+        Err(other) => Err(other.into_error(&shown)),
     }
 }
 
 fn lock_fallback(
     layout: &Layout,
     options: &LockOptions<'_>,
-    exclusive: bool,
+    hold: Hold,
     shown: &str,
     why: &io::Error,
 ) -> anyhow::Result<Option<File>> {
@@ -134,19 +139,15 @@ fn lock_fallback(
     ) {
         Ok(fd) => File::from(fd),
         // Nobody can change a layout on a read-only file system under us.
-        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if !exclusive => return Ok(None),
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => return Ok(None),
         Err(e) => {
             return Err(e).with_context(|| {
                 format!("cannot lock {shown} ({why}), nor its file `{FALLBACK}`; --no-lock goes on without")
             });
         }
     };
-    wait(options, shown, || flock(&file, exclusive))
-        .map_err(|e| match e {
-            Wait::Unsupported(e) => Wait::Unsupported(e).into_error(shown),
-            other => other.into_error(shown),
-        })
-        .map(|()| Some(file))
+    wait(options, || flock(&file, hold), shown).map_err(|e| e.into_error(shown))?;
+    Ok(Some(file))
 }
 
 fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Option<File>> {
@@ -165,13 +166,12 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
         Err(Errno::NOENT) => return Ok(None),
         Err(e) => return Err(foreign_lock(&shown, e)),
     };
-    wait(options, &shown, || {
-        match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(()),
-            Err(Errno::ACCESS | Errno::AGAIN) => Err(Try::Busy),
-            Err(e) => Err(Try::Failed(e.into())),
-        }
-    })?;
+    let attempt = || match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(()),
+        Err(Errno::ACCESS | Errno::AGAIN) => Err(Try::Busy),
+        Err(e) => Err(Try::Failed(e.into())),
+    };
+    wait(options, attempt, &shown).map_err(|e| e.into_error(&shown))?;
     Ok(Some(file))
 }
 
@@ -180,8 +180,14 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
 #[derive(Debug)]
 pub(super) struct IndexLock<'a> {
     layout: &'a Layout,
+    opened: LockFile,
+}
+
+#[derive(Debug)]
+struct LockFile {
     file: File,
-    created: bool,
+    /// It bears our mark: this run created it, or one that was killed.
+    is_ours: bool,
 }
 
 impl<'a> IndexLock<'a> {
@@ -195,24 +201,17 @@ impl<'a> IndexLock<'a> {
         }
         let path = layout.path().join(INDEX_LOCK);
         let shown = format!("`{}`", path.display());
-        let mut taken = None;
-        wait(options, &shown, || {
-            let (file, created) = open_or_create(layout).map_err(Try::Failed)?;
-            flock(&file, true)?;
+        let attempt = || {
+            let opened = open_or_create(layout).map_err(Try::Failed)?;
+            flock(&opened.file, Hold::Exclusive)?;
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
-            if same_file(layout, &file) {
-                taken = Some(IndexLock {
-                    layout,
-                    file,
-                    created,
-                });
-                Ok(())
-            } else {
-                Err(Try::Busy)
+            match is_name_of(&layout.dir, INDEX_LOCK, &opened.file) {
+                true => Ok(IndexLock { layout, opened }),
+                false => Err(Try::Busy),
             }
-        })
-        .map_err(|e| match e {
+        };
+        let lock = wait(options, attempt, &shown).map_err(|e| match e {
             Wait::Failed(e) | Wait::Unsupported(e) => match Errno::from_io_error(&e) {
                 Some(
                     errno @ (Errno::ACCESS
@@ -224,50 +223,55 @@ impl<'a> IndexLock<'a> {
                 ) => foreign_lock(&shown, errno),
                 _ => Wait::Failed(e).into_error(&shown),
             },
-            busy => busy.into_error(&shown),
+            other => other.into_error(&shown),
         })?;
-        Ok(taken)
+        Ok(Some(lock))
     }
 }
 
 impl IndexLock<'_> {
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
-        same_file(self.layout, &self.file)
+        is_name_of(&self.layout.dir, INDEX_LOCK, &self.opened.file)
     }
 }
 
 impl Drop for IndexLock<'_> {
     fn drop(&mut self) {
-        if self.created && same_file(self.layout, &self.file) {
+        if self.opened.is_ours && self.holds() {
             // Failing to remove it harms nobody: it is an empty file that the next one locks.
             let _ = rustix::fs::unlinkat(&self.layout.dir, INDEX_LOCK, AtFlags::empty());
         }
     }
 }
 
-fn open_or_create(layout: &Layout) -> io::Result<(File, bool)> {
+fn open_or_create(layout: &Layout) -> io::Result<LockFile> {
     loop {
         if let Some(found) = open_existing(layout)? {
             return Ok(found);
         }
         match create(layout) {
-            Ok(file) => return Ok((file, true)),
+            Ok(file) => {
+                return Ok(LockFile {
+                    file,
+                    is_ours: true,
+                });
+            }
             Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
     }
 }
 
-/// Opens the lock file, and says whether it bears our mark.
-fn open_existing(layout: &Layout) -> io::Result<Option<(File, bool)>> {
+fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
     let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
     match rustix::fs::openat(&layout.dir, INDEX_LOCK, flags, Mode::empty()) {
         Ok(file) => {
             let mut file = File::from(file);
             let mut found = Vec::new();
             let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut found);
-            Ok(Some((file, read.is_ok() && found == MARK)))
+            let is_ours = read.is_ok() && found == MARK;
+            Ok(Some(LockFile { file, is_ours }))
         }
         Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e.into()),
@@ -315,30 +319,15 @@ fn create(layout: &Layout) -> Result<File, Errno> {
 
 /// Removes a lock file that a killed one of us left, if nobody holds it.
 pub(super) fn remove_stale_index_lock(layout: &Layout) {
-    if !matches!(
-        super::blobs::open_regular(&layout.dir, INDEX_LOCK),
-        Ok(Some(_))
-    ) {
+    if !matches!(open_regular(&layout.dir, INDEX_LOCK), Ok(Some(_))) {
         return;
     }
     // Dropping a lock on a file that bears our mark removes it.
-    let held = open_existing(layout).ok().flatten();
-    if let Some((file, true)) = held
-        && flock(&file, true).is_ok()
+    if let Ok(Some(opened)) = open_existing(layout)
+        && opened.is_ours
+        && flock(&opened.file, Hold::Exclusive).is_ok()
     {
-        drop(IndexLock {
-            layout,
-            file,
-            created: true,
-        });
-    }
-}
-
-fn same_file(layout: &Layout, file: &File) -> bool {
-    let path = rustix::fs::statat(&layout.dir, INDEX_LOCK, AtFlags::SYMLINK_NOFOLLOW);
-    match (rustix::fs::fstat(file), path) {
-        (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-        _ => false,
+        drop(IndexLock { layout, opened });
     }
 }
 
@@ -355,7 +344,7 @@ enum Try {
 }
 
 enum Wait {
-    TimedOut { shown: String, after: Duration },
+    TimedOut(Duration),
     Unsupported(io::Error),
     Failed(io::Error),
     Interrupted(i32),
@@ -364,7 +353,7 @@ enum Wait {
 impl Wait {
     fn into_error(self, shown: &str) -> anyhow::Error {
         match self {
-            Wait::TimedOut { shown, after } => Error::new(
+            Wait::TimedOut(after) => Error::new(
                 ErrorKind::LockBusy,
                 format!(
                     "{shown} is in use by another process, and still was after {}",
@@ -388,28 +377,22 @@ impl Wait {
     }
 }
 
-impl From<Wait> for anyhow::Error {
-    fn from(wait: Wait) -> Self {
-        wait.into_error("the layout")
-    }
-}
-
 fn seconds(duration: Duration) -> String {
     let seconds = duration.as_secs_f64();
     format!("{seconds} second{}", if seconds == 1.0 { "" } else { "s" })
 }
 
 /// Tries until it works, fails, or the time is over.
-fn wait(
+fn wait<T>(
     options: &LockOptions<'_>,
+    mut attempt: impl FnMut() -> Result<T, Try>,
     shown: &str,
-    mut attempt: impl FnMut() -> Result<(), Try>,
-) -> Result<(), Wait> {
+) -> Result<T, Wait> {
     let start = Instant::now();
     let mut told = false;
     loop {
         match attempt() {
-            Ok(()) => return Ok(()),
+            Ok(lock) => return Ok(lock),
             Err(Try::Busy) => {}
             Err(Try::Unsupported(e)) => return Err(Wait::Unsupported(e)),
             Err(Try::Failed(e)) => return Err(Wait::Failed(e)),
@@ -419,10 +402,7 @@ fn wait(
         }
         let waited = start.elapsed();
         if waited >= options.timeout {
-            return Err(Wait::TimedOut {
-                shown: shown.to_owned(),
-                after: options.timeout,
-            });
+            return Err(Wait::TimedOut(options.timeout));
         }
         if !told && waited >= SILENCE {
             told = true;
@@ -432,11 +412,10 @@ fn wait(
     }
 }
 
-fn flock(file: &File, exclusive: bool) -> Result<(), Try> {
-    let result = if exclusive {
-        fs2::FileExt::try_lock_exclusive(file)
-    } else {
-        fs2::FileExt::try_lock_shared(file)
+fn flock(file: &File, hold: Hold) -> Result<(), Try> {
+    let result = match hold {
+        Hold::Shared => fs2::FileExt::try_lock_shared(file),
+        Hold::Exclusive => fs2::FileExt::try_lock_exclusive(file),
     };
     result.map_err(|e| {
         if matches!(

@@ -2,29 +2,38 @@
 //!
 //! ```text
 //! DIR/
-//! ├── oci-layout                 checked when the layout is opened, never written
-//! ├── index.json                 read as bytes; replaced whole ([`Locked::replace_index`])
-//! ├── index.json.lock            BuildKit's lock, held for moments     (lock.rs)
-//! ├── manifest.json, repositories   of an unpacked `docker save`
-//! ├── .ocirm-trash/             what `--trash` took away              (trash.rs)
-//! └── blobs/<algorithm>/<hex>    read, listed, unlinked                (blobs.rs)
+//! ├── oci-layout                    checked when the layout is opened, never written
+//! ├── index.json                    read as bytes; replaced whole      (replace.rs)
+//! ├── index.json.lock               BuildKit's lock, held for moments  (lock.rs)
+//! ├── manifest.json, repositories   of an unpacked `docker save`       (replace.rs)
+//! ├── .ocirm-trash/                 what `--trash` took away           (trash.rs)
+//! └── blobs/<algorithm>/<hex>       read, listed, unlinked             (blob_dirs.rs, blobs.rs)
 //! ```
 //!
 //! A [`Layout`] is an opened directory that nobody locked; all it can do is be locked. What can be
 //! read is on [`Locked`], whichever the lock. What changes the disk exists on `Locked<Exclusive>`
 //! alone, so a dry run, which holds a `Locked<Shared>`, cannot be written to delete anything.
 //!
-//! This stage knows no JSON beyond the version in `oci-layout`. What the bytes mean is
-//! [`crate::image`]'s business.
+//! This stage knows no JSON beyond the version in `oci-layout`: what the bytes mean is
+//! [`crate::oci`]'s business. The files below use each other in one direction:
+//!
+//! * `stat`: what the operating system says of a file
+//! * `blob_dirs`: the directories below `blobs`, and whose they are
+//! * `hard_links`: files with several names, over all layouts of a run
+//! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
+//! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
     reason = "the one stage that touches the file system"
 )]
 
+mod blob_dirs;
 mod blobs;
 mod discover;
+mod hard_links;
 mod lock;
 mod replace;
+mod stat;
 mod trash;
 
 use std::fs::File;
@@ -34,14 +43,17 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::Mode;
 
 use crate::error::Error;
 
-pub use blobs::{Ages, BlobError, BlobStat, Refusal};
+pub use blob_dirs::Refusal;
+pub use blobs::{BlobError, Presence};
 pub use discover::discover;
+pub use hard_links::{Ages, HardLinks};
 pub use lock::LockOptions;
 pub use replace::{IndexWrite, RootEdit};
+pub use stat::{BlobStat, FileId};
 pub use trash::{OpenRemoval, RecordFile, Removal, RemovalId, RestoredBlob, TRASH, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
@@ -76,12 +88,7 @@ impl Layout {
     /// Exit status 12 when the directory, its `oci-layout` or a version that we know is missing.
     pub fn open(path: &Path) -> anyhow::Result<Layout> {
         let shown = path.display();
-        let dir = rustix::fs::open(
-            path,
-            OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
-            Mode::empty(),
-        )
-        .map_err(|errno| {
+        let dir = rustix::fs::open(path, blob_dirs::DIRECTORY, Mode::empty()).map_err(|errno| {
             let what = match std::io::Error::from(errno) {
                 e if e.kind() == ErrorKind::NotFound => format!("there is no directory `{shown}`"),
                 e if e.kind() == ErrorKind::NotADirectory => format!("`{shown}` is no directory"),
@@ -103,9 +110,9 @@ impl Layout {
         &self.path
     }
 
-    /// What identifies the directories that the blobs lie in, wherever links lead: device and inode.
-    pub fn blob_directories(&self) -> Vec<(u64, u64)> {
-        blobs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
+    /// Which directories the blobs lie in, wherever links lead.
+    pub fn blob_directories(&self) -> Vec<FileId> {
+        blob_dirs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
     }
 
     /// Shares what is known of files with several names with the other layouts of a run.
@@ -116,10 +123,8 @@ impl Layout {
 
     /// Whether two paths led to the same directory.
     pub fn is_same(&self, other: &Layout) -> bool {
-        match (rustix::fs::fstat(&self.dir), rustix::fs::fstat(&other.dir)) {
-            (Ok(a), Ok(b)) => (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino),
-            _ => false,
-        }
+        let own = FileId::of_opened(&self.dir);
+        own.is_ok() && own == FileId::of_opened(&other.dir)
     }
 
     fn check_version(&self) -> anyhow::Result<()> {
@@ -196,7 +201,7 @@ pub enum Exclusive {}
 #[derive(Debug)]
 pub struct Locked<M> {
     layout: Layout,
-    blobs: blobs::BlobDirs,
+    blob_dirs: blob_dirs::BlobDirs,
     /// Held for what dropping it does.
     _lock: lock::LayoutLock,
     mode: PhantomData<fn() -> M>,
@@ -237,10 +242,10 @@ impl Layout {
 
 impl<M> Locked<M> {
     fn new(layout: Layout, lock: lock::LayoutLock) -> anyhow::Result<Locked<M>> {
-        let blobs = blobs::BlobDirs::open(&layout)?;
+        let blob_dirs = blob_dirs::BlobDirs::open(&layout)?;
         Ok(Locked {
             layout,
-            blobs,
+            blob_dirs,
             _lock: lock,
             mode: PhantomData,
         })
@@ -254,7 +259,7 @@ impl<M> Locked<M> {
     /// Allows deleting blobs of directories that others may share: the caller knows all layouts
     /// that do, and keeps what they need.
     pub fn all_sharers_are_known(&mut self) {
-        self.blobs.forget_refusals();
+        self.blob_dirs.forget_refusals();
     }
 
     /// Reads index.json as it is at this moment. Other tools write it in place and without a lock,
@@ -276,7 +281,7 @@ impl<M> Locked<M> {
     /// When index.json last changed: no entry of it can have arrived later.
     pub fn index_changed(&self) -> jiff::Timestamp {
         rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty())
-            .map_or(jiff::Timestamp::now(), |stat| blobs::changed(&stat))
+            .map_or(jiff::Timestamp::now(), |stat| stat::changed(&stat))
     }
 
     /// Something that differs whenever somebody replaced or rewrote index.json, at the cost of one
@@ -326,17 +331,5 @@ impl DockerFile {
             DockerFile::Manifest => "manifest.json",
             DockerFile::Repositories => "repositories",
         }
-    }
-}
-
-/// What a file that should have been a regular one is, for messages.
-fn describe(kind: FileType) -> &'static str {
-    match kind {
-        FileType::Directory => "a directory",
-        FileType::Symlink => "a symbolic link",
-        FileType::Fifo => "a FIFO",
-        FileType::Socket => "a socket",
-        FileType::CharacterDevice | FileType::BlockDevice => "a device",
-        _ => "a special file",
     }
 }

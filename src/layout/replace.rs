@@ -9,14 +9,16 @@
 //! compared once more, and goes back if somebody was faster.
 
 use std::fs::File;
-use std::io::Write as _;
-use std::os::fd::{AsFd, OwnedFd};
+use std::io::{self, Write as _};
+use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
+use super::blobs::Presence;
 use super::lock::IndexLock;
+use super::stat::{describe, is_name_of};
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
 use crate::error::Error;
 use crate::value::digest::Digest;
@@ -74,20 +76,24 @@ impl Locked<Exclusive> {
         options: &LockOptions<'_>,
     ) -> anyhow::Result<IndexWrite> {
         if new.is_none() && beside.is_empty() {
-            let same = self.read_index()? == old;
-            return Ok(if same {
-                IndexWrite::Done
-            } else {
-                IndexWrite::ChangedMeanwhile
+            return Ok(match self.read_index()? == old {
+                true => IndexWrite::Done,
+                false => IndexWrite::ChangedMeanwhile,
             });
         }
         // Writing and syncing happen before the lock is taken, so that it is held for moments only.
         let mut ready = Vec::new();
         for edit in beside {
-            ready.push(Temporary::write(&self.layout, edit.file.name(), &edit.new)?);
+            let name = edit.file.name();
+            ready.push(Replacement::write(
+                &self.layout,
+                name,
+                &edit.old,
+                &edit.new,
+            )?);
         }
         if let Some(new) = new {
-            ready.push(Temporary::write(&self.layout, "index.json", new)?);
+            ready.push(Replacement::write(&self.layout, "index.json", old, new)?);
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         for edit in beside {
@@ -95,19 +101,11 @@ impl Locked<Exclusive> {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
         }
-        if self.read_index()? != old {
+        if self.read_index()? != old || lock.as_ref().is_some_and(|lock| !lock.holds()) {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
-        if lock.as_ref().is_some_and(|lock| !lock.holds()) {
-            return Ok(IndexWrite::ChangedMeanwhile);
-        }
-        for temporary in ready {
-            let target = temporary.target;
-            let old = match beside.iter().find(|edit| edit.file.name() == target) {
-                Some(edit) => &edit.old,
-                None => old,
-            };
-            if temporary.replace(old)? == IndexWrite::ChangedMeanwhile {
+        for replacement in ready {
+            if replacement.replace()? == IndexWrite::ChangedMeanwhile {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
         }
@@ -130,59 +128,29 @@ impl Locked<Exclusive> {
             "the bytes of a new blob do not have the digest {digest}"
         );
         let size = Some(bytes.len() as u64);
-        if matches!(self.verify_blob(digest, size), Ok(Some(()))) {
+        if matches!(self.verify_blob(digest, size), Ok(Presence::Whole)) {
             return self.sync_blob(digest).with_context(context);
         }
         let dir = self
-            .blobs
-            .directory(digest)
+            .blob_dirs
+            .of(digest)
             .with_context(|| format!("the layout has no directory for the blob {digest}"))?;
-        let name = format!("{TEMPORARY}{}-blob", std::process::id());
-        let file = rustix::fs::openat(
-            &self.layout.dir,
-            &name,
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Mode::from_raw_mode(0o644),
-        )
-        .with_context(context)?;
-        let mut temporary = Temporary {
-            layout: &self.layout,
-            file: File::from(file),
-            name,
-            target: "",
-            renamed: false,
+        let write_in = |place: BorrowedFd<'_>| -> io::Result<()> {
+            let mut temporary = Temporary::create(place, "blob", Mode::from_raw_mode(0o644))?;
+            temporary.file.write_all(bytes)?;
+            temporary.file.sync_all()?;
+            Ok(temporary.rename(dir, &digest.encoded())?)
         };
-        temporary.file.write_all(bytes).with_context(context)?;
-        temporary.file.sync_all().with_context(context)?;
-        match rustix::fs::renameat(&self.layout.dir, &temporary.name, dir, digest.encoded()) {
-            Ok(()) => temporary.renamed = true,
-            // `blobs` is on another file system: the file must be made there.
-            Err(Errno::XDEV) => return write_beside(dir, digest, bytes).with_context(context),
-            Err(e) => return Err(e).with_context(context),
-        }
+        // In the root the next run finds what a killed one left, but `blobs` may be on another file
+        // system.
+        write_in(self.layout.dir.as_fd())
+            .or_else(|e| match Errno::from_io_error(&e) {
+                Some(Errno::XDEV) => write_in(dir.as_fd()),
+                _ => Err(e),
+            })
+            .with_context(context)?;
         sync_directory(dir).with_context(context)
     }
-}
-
-/// Writes a blob by a temporary file in its own directory. Only a kill leaves that behind.
-fn write_beside(dir: &OwnedFd, digest: &Digest, bytes: &[u8]) -> std::io::Result<()> {
-    let name = format!("{TEMPORARY}{}-blob", std::process::id());
-    let file = rustix::fs::openat(
-        dir,
-        &name,
-        OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::from_raw_mode(0o644),
-    )?;
-    let mut file = File::from(file);
-    let written = file
-        .write_all(bytes)
-        .and_then(|()| file.sync_all())
-        .and_then(|()| Ok(rustix::fs::renameat(dir, &name, dir, digest.encoded())?));
-    if written.is_err() {
-        let _ = rustix::fs::unlinkat(dir, &name, AtFlags::empty());
-    }
-    written?;
-    Ok(sync_directory(dir)?)
 }
 
 /// Makes renames in a directory durable.
@@ -194,58 +162,90 @@ pub(super) fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
     })
 }
 
-/// A written and synced file that waits to take another one's place; dropped, it is removed.
+/// A new file under a name of ours; dropped before it was renamed, it is removed.
 #[must_use = "a temporary file that is dropped changes nothing"]
-struct Temporary<'a> {
-    layout: &'a Layout,
-    file: File,
+pub(super) struct Temporary<'a> {
+    dir: BorrowedFd<'a>,
+    pub(super) file: File,
     name: String,
-    target: &'static str,
-    renamed: bool,
+    is_renamed: bool,
 }
 
 impl<'a> Temporary<'a> {
-    fn write(layout: &'a Layout, target: &'static str, bytes: &[u8]) -> anyhow::Result<Self> {
-        let path = layout.path().join(target);
-        let shown = path.display();
-        let old = replaceable(layout, target)?;
-        let context = || format!("cannot write beside `{shown}`");
-        let name = format!("{TEMPORARY}{}-{target}", std::process::id());
-        let create = || {
-            rustix::fs::openat(
-                &layout.dir,
-                &name,
-                OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-                Mode::RUSR | Mode::WUSR,
-            )
-        };
-        let file = create().with_context(context)?;
-        let mut temporary = Temporary {
-            layout,
+    pub(super) fn create(dir: BorrowedFd<'a>, what: &str, mode: Mode) -> Result<Self, Errno> {
+        let name = format!("{TEMPORARY}{}-{what}", std::process::id());
+        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let file = rustix::fs::openat(dir, &name, flags | OFlags::NOFOLLOW, mode)?;
+        Ok(Temporary {
+            dir,
             file: File::from(file),
-            name: name.clone(),
-            target,
-            renamed: false,
-        };
-        temporary.file.write_all(bytes).with_context(context)?;
+            name,
+            is_renamed: false,
+        })
+    }
+
+    pub(super) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
+        rustix::fs::renameat(self.dir, &self.name, dir, name)?;
+        self.is_renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            // If this fails, the next run that changes the layout removes it.
+            let _ = rustix::fs::unlinkat(self.dir, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+/// A file of the root, written anew and synced, that waits to take the old one's place.
+struct Replacement<'a> {
+    layout: &'a Layout,
+    temporary: Temporary<'a>,
+    target: &'static str,
+    old: &'a [u8],
+}
+
+impl<'a> Replacement<'a> {
+    fn write(
+        layout: &'a Layout,
+        target: &'static str,
+        old: &'a [u8],
+        new: &[u8],
+    ) -> anyhow::Result<Self> {
+        let path = layout.path().join(target);
+        let context = || format!("cannot write beside `{}`", path.display());
+        let replaced = replaceable(layout, target)?;
+        let private = Mode::RUSR | Mode::WUSR;
+        let mut temporary =
+            Temporary::create(layout.dir.as_fd(), target, private).with_context(context)?;
+        temporary.file.write_all(new).with_context(context)?;
         let file = &temporary.file;
         // Owner before mode, because a change of owner takes mode bits away. Only root may give a
         // file to somebody else, and a group that we are not in cannot be kept: the mode still is.
-        let (uid, gid) = (Uid::from_raw(old.st_uid), Gid::from_raw(old.st_gid));
+        let (uid, gid) = (replaced.st_uid, replaced.st_gid);
         let now = rustix::fs::fstat(file).with_context(context)?;
-        if (now.st_uid, now.st_gid) != (old.st_uid, old.st_gid)
-            && rustix::fs::fchown(file, Some(uid), Some(gid)).is_err()
-        {
-            let _ = rustix::fs::fchown(file, None, Some(gid));
+        if (now.st_uid, now.st_gid) != (uid, gid) {
+            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
+            if rustix::fs::fchown(file, Some(uid), Some(gid)).is_err() {
+                let _ = rustix::fs::fchown(file, None, Some(gid));
+            }
         }
-        rustix::fs::fchmod(file, Mode::from_raw_mode(old.st_mode & 0o7777))
-            .with_context(context)?;
+        let mode = Mode::from_raw_mode(replaced.st_mode & 0o7777);
+        rustix::fs::fchmod(file, mode).with_context(context)?;
         file.sync_all().with_context(context)?;
-        Ok(temporary)
+        Ok(Replacement {
+            layout,
+            temporary,
+            target,
+            old,
+        })
     }
 
-    /// Takes the target's place, if that still has the bytes `old`.
-    fn replace(mut self, old: &[u8]) -> anyhow::Result<IndexWrite> {
+    /// Takes the target's place, if that still has its old bytes.
+    fn replace(mut self) -> anyhow::Result<IndexWrite> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
@@ -253,42 +253,27 @@ impl<'a> Temporary<'a> {
             Ok(()) => {}
             // Not every file system can do it.
             Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                rustix::fs::renameat(dir, &self.name, dir, self.target).with_context(context)?;
-                self.renamed = true;
-                return Ok(IndexWrite::Done);
+                let renamed = self.temporary.rename(dir, self.target);
+                return renamed.map(|()| IndexWrite::Done).with_context(context);
             }
             Err(e) => return Err(e).with_context(context),
         }
         // What was written in place meanwhile came out by this name.
         let out = self
             .layout
-            .read_root_file(&self.name, super::MAX_INDEX_BYTES);
-        if out.is_ok_and(|bytes| bytes.as_deref() == Some(old)) {
+            .read_root_file(&self.temporary.name, super::MAX_INDEX_BYTES);
+        if out.is_ok_and(|bytes| bytes.as_deref() == Some(self.old)) {
             return Ok(IndexWrite::Done);
         }
-        let is_ours = || {
-            let stat = |name: &str| rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
-            let ours = rustix::fs::fstat(&self.file);
-            matches!((stat(self.target), ours), (Ok(a), Ok(b)) if (a.st_dev, a.st_ino) == (b.st_dev, b.st_ino))
-        };
-        if is_ours() {
+        if is_name_of(dir, self.target, &self.temporary.file) {
             self.exchange().with_context(context)?;
         }
         Ok(IndexWrite::ChangedMeanwhile)
     }
 
     fn exchange(&self) -> Result<(), Errno> {
-        let dir = &self.layout.dir;
-        rustix::fs::renameat_with(dir, &self.name, dir, self.target, RenameFlags::EXCHANGE)
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.renamed {
-            // If this fails, the next run that changes the layout removes it.
-            let _ = rustix::fs::unlinkat(&self.layout.dir, &self.name, AtFlags::empty());
-        }
+        let (dir, name) = (&self.layout.dir, &self.temporary.name);
+        rustix::fs::renameat_with(dir, name, dir, self.target, RenameFlags::EXCHANGE)
     }
 }
 
@@ -302,7 +287,7 @@ fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
         FileType::RegularFile => Ok(stat),
         kind => Err(Error::layout(format!(
             "`{shown}` is {}, not a regular file, and cannot be replaced",
-            super::describe(kind)
+            describe(kind)
         ))
         .hint("name the layout that the link leads to with --layout")
         .into()),

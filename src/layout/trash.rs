@@ -24,9 +24,11 @@ use jiff::tz::TimeZone;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::blobs::open_regular;
-use super::replace::sync_directory;
-use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TEMPORARY};
+use super::blob_dirs::DIRECTORY;
+use super::blobs::{open_regular, read_verified};
+use super::replace::{Temporary, sync_directory};
+use super::stat::FileId;
+use super::{BlobError, BlobStat, Exclusive, Layout, Locked};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
 
@@ -176,8 +178,7 @@ pub enum RestoredBlob {
 }
 
 fn enter(dir: impl AsFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    match rustix::fs::openat(dir, name, flags, Mode::empty()) {
+    match rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(dir) => Ok(Some(dir)),
         Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
         Err(e) => Err(e),
@@ -314,7 +315,7 @@ impl<M> Locked<M> {
         match self.trashed_dir(trash, digest)? {
             Some(dir) => {
                 let opened = self.open_trashed(&dir, digest)?;
-                super::blobs::read_verified(opened, digest, size, limit, bytes)
+                read_verified(opened, digest, size, limit, bytes)
             }
             None => Ok(false),
         }
@@ -328,7 +329,7 @@ impl<M> Locked<M> {
     ) -> Result<Option<(File, u64)>, BlobError> {
         let name = digest.file_name();
         match rustix::fs::readlinkat(dir, name.as_ref(), Vec::new()) {
-            Ok(target) => match self.blobs.directory(digest) {
+            Ok(target) => match self.blob_dirs.of(digest) {
                 Some(home) => open_regular(home, target.as_c_str()),
                 None => Ok(None),
             },
@@ -349,7 +350,7 @@ impl<M> Locked<M> {
     /// # Errors
     /// One cannot be listed.
     pub fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
-        let mut names: HashMap<(u64, u64), u64> = HashMap::new();
+        let mut names: HashMap<FileId, u64> = HashMap::new();
         let mut weights = Vec::new();
         for id in ids {
             let mut weight = Weight::default();
@@ -360,7 +361,7 @@ impl<M> Locked<M> {
                         weight.blobs += 1;
                         let seen = names.entry(stat.file).or_default();
                         *seen += 1;
-                        if *seen >= self.layout.ages.first_links(stat) {
+                        if *seen >= self.layout.ages.first_seen(stat).links {
                             weight.bytes = weight.bytes.saturating_add(stat.size);
                         }
                     }
@@ -377,7 +378,7 @@ impl<M> Locked<M> {
 fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
     let name = digest.file_name();
     let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    super::blobs::blob_stat(&stat)
+    BlobStat::from_stat(&stat)
 }
 
 fn read_record(removal: &OwnedFd) -> RecordFile {
@@ -456,7 +457,7 @@ impl Locked<Exclusive> {
     /// A file cannot be moved to another file system.
     fn refuse_distant_blobs(&self) -> anyhow::Result<()> {
         let root = rustix::fs::fstat(&self.layout.dir)?;
-        for dir in self.blobs.own_directories() {
+        for (_, dir) in self.blob_dirs.own() {
             if rustix::fs::fstat(dir)?.st_dev != root.st_dev {
                 let path = self.path().join("blobs");
                 return Err(Error::layout(format!(
@@ -498,28 +499,19 @@ impl Locked<Exclusive> {
     /// The temporary file lies in the root, where the next run finds it if this one is killed.
     fn write_record(&self, id: &RemovalId, dir: &OwnedFd, record: &[u8]) -> anyhow::Result<()> {
         let context = || format!("cannot write `{TRASH}/{}/{RECORD}`", id.as_str());
-        let name = format!("{TEMPORARY}{}-removal", std::process::id());
         let root = &self.layout.dir;
-        let file = rustix::fs::openat(
-            root,
-            &name,
-            OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Mode::RUSR | Mode::WUSR,
-        )
-        .with_context(context)?;
-        let mut file = File::from(file);
-        // It repeats what is in index.json, so nobody else shall read it.
-        let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
-            .map_or(0o600, |index| index.st_mode & 0o666);
-        let written = file
-            .write_all(record)
-            .and_then(|()| Ok(rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))?))
-            .and_then(|()| file.sync_all())
-            .and_then(|()| Ok(rustix::fs::renameat(root, &name, dir, RECORD)?));
-        if written.is_err() {
-            let _ = rustix::fs::unlinkat(root, &name, AtFlags::empty());
-        }
-        written.with_context(context)
+        let write = || -> io::Result<()> {
+            // It repeats what is in index.json, so nobody else shall read it.
+            let private = Mode::RUSR | Mode::WUSR;
+            let mut temporary = Temporary::create(root.as_fd(), "removal", private)?;
+            let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
+                .map_or(private, |index| Mode::from_raw_mode(index.st_mode & 0o666));
+            temporary.file.write_all(record)?;
+            rustix::fs::fchmod(&temporary.file, mode)?;
+            temporary.file.sync_all()?;
+            Ok(temporary.rename(dir, RECORD)?)
+        };
+        write().with_context(context)
     }
 
     /// Moves a blob into the trash. `false`: somebody was faster.
@@ -549,7 +541,7 @@ impl Locked<Exclusive> {
         let name = digest.file_name();
         let name = name.as_ref();
         let made;
-        let to = match self.blobs.directory(digest) {
+        let to = match self.blob_dirs.of(digest) {
             Some(dir) => dir,
             None => {
                 made = make(make(&self.layout.dir, "blobs")?, digest.algorithm_name())?;
@@ -579,7 +571,7 @@ impl Locked<Exclusive> {
     /// # Errors
     /// What the operating system says.
     pub fn sync_blobs(&self) -> anyhow::Result<()> {
-        for dir in self.blobs.directories() {
+        for (_, dir) in self.blob_dirs.all() {
             sync_directory(dir)?;
         }
         // One that was made since is not among them.

@@ -9,7 +9,7 @@ use super::draft::Draft;
 use super::lookup::{Found, FoundBy};
 use super::names_together::{Compared, names_together};
 use super::plan::{Action, Refusal, RefusalClass};
-use crate::containers::parse::Container;
+use crate::containers::Container;
 use crate::oci::index::DANGLING_PREFIX;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::names::Name;

@@ -1,0 +1,174 @@
+//! The directories `blobs/<algorithm>`, opened once.
+//!
+//! Everything that is done to blobs goes through these handles, so no path is put together from
+//! names that somebody else chose, and none is resolved twice. A directory that is reached by a
+//! symbolic link, or that something is mounted on, may belong to other layouts too: it is read, and
+//! nothing in it is deleted.
+
+use std::ffi::{CStr, CString};
+use std::os::fd::{AsFd, OwnedFd};
+
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::io::Errno;
+
+use super::Layout;
+use super::stat::FileId;
+use crate::error::Error;
+use crate::value::digest::{Algorithm, Digest};
+
+/// How every directory is opened.
+pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
+/// Why no blob of an algorithm's directory may be deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal(pub String);
+
+/// The directories below `blobs`, opened.
+#[derive(Debug)]
+pub(super) struct BlobDirs {
+    known: Vec<AlgorithmDir>,
+    /// For reading blobs of other algorithms.
+    blobs: Option<OwnedFd>,
+}
+
+#[derive(Debug)]
+struct AlgorithmDir {
+    algorithm: Algorithm,
+    dir: OwnedFd,
+    refusal: Option<Refusal>,
+}
+
+impl BlobDirs {
+    pub(super) fn open(layout: &Layout) -> anyhow::Result<BlobDirs> {
+        let fail = |name: &str, e: Errno| {
+            let path = layout.path().join(name);
+            Error::layout(format!("cannot open `{}`: {e}", path.display()))
+        };
+        let mut known = Vec::new();
+        let Some((blobs, shared)) =
+            open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?
+        else {
+            return Ok(BlobDirs { known, blobs: None });
+        };
+        let refuse = |what: &str, how: &str| {
+            Refusal(format!(
+                "`{what}` is {how}, so other layouts may need what is in it"
+            ))
+        };
+        let above = shared.map(|how| refuse("blobs", how));
+        for algorithm in Algorithm::ALL {
+            let path = format!("blobs/{}", algorithm.name());
+            let name = CString::new(algorithm.name())?;
+            if let Some((dir, shared)) = open_dir(&blobs, &name).map_err(|e| fail(&path, e))? {
+                let own = || shared.map(|how| refuse(&path, how));
+                known.push(AlgorithmDir {
+                    algorithm,
+                    dir,
+                    refusal: above.clone().or_else(own),
+                });
+            }
+        }
+        Ok(BlobDirs {
+            known,
+            blobs: Some(blobs),
+        })
+    }
+
+    pub(super) fn forget_refusals(&mut self) {
+        for known in &mut self.known {
+            known.refusal = None;
+        }
+    }
+
+    /// Which directories these are, wherever links lead.
+    pub(super) fn identities(&self) -> Vec<FileId> {
+        let found = self.all().map(|(_, dir)| FileId::of_opened(dir));
+        found.flatten().collect()
+    }
+
+    /// Those of all known algorithms.
+    pub(super) fn all(&self) -> impl Iterator<Item = (Algorithm, &OwnedFd)> {
+        self.known.iter().map(|known| (known.algorithm, &known.dir))
+    }
+
+    /// Those whose blobs are ours to delete.
+    pub(super) fn own(&self) -> impl Iterator<Item = (Algorithm, &OwnedFd)> {
+        let own = self.known.iter().filter(|known| known.refusal.is_none());
+        own.map(|known| (known.algorithm, &known.dir))
+    }
+
+    /// That in which the blob of a digest lies, if its algorithm is known.
+    pub(super) fn of(&self, digest: &Digest) -> Option<&OwnedFd> {
+        Some(&self.known_of(digest)?.dir)
+    }
+
+    /// Why blobs of this digest's algorithm must not be deleted, if so.
+    pub(super) fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+        self.known_of(digest)?.refusal.as_ref()
+    }
+
+    fn known_of(&self, digest: &Digest) -> Option<&AlgorithmDir> {
+        let algorithm = digest.algorithm()?;
+        self.known.iter().find(|known| known.algorithm == algorithm)
+    }
+
+    /// Opens that of an algorithm that nobody knows here: it is read and never listed.
+    pub(super) fn open_foreign(&self, algorithm: &str) -> Result<Option<OwnedFd>, Errno> {
+        let Some(blobs) = &self.blobs else {
+            return Ok(None);
+        };
+        match rustix::fs::openat(blobs, algorithm, DIRECTORY, Mode::empty()) {
+            Ok(dir) => Ok(Some(dir)),
+            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
+            Err(e) => Err(e),
+        }
+    }
+}
+
+/// Opens a directory below `parent`; the second value says why others may share it.
+pub(super) fn open_dir(
+    parent: impl AsFd,
+    name: &CStr,
+) -> Result<Option<(OwnedFd, Option<&'static str>)>, Errno> {
+    match rustix::fs::openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
+        Ok(dir) => {
+            let mounted = is_mount_point(&parent, &dir);
+            Ok(Some((dir, mounted.then_some("a mount point"))))
+        }
+        Err(Errno::NOENT) => Ok(None),
+        Err(e @ (Errno::LOOP | Errno::NOTDIR)) => {
+            let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
+            if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
+                return Err(e);
+            }
+            match rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty()) {
+                Ok(dir) => Ok(Some((dir, Some("a symbolic link")))),
+                Err(Errno::NOENT) => Ok(None),
+                Err(e) => Err(e),
+            }
+        }
+        Err(e) => Err(e),
+    }
+}
+
+/// Whether something is mounted on `dir`. A bind mount of the same file system has the device of
+/// its surroundings, so the kernel's own attribute is asked first.
+fn is_mount_point(parent: impl AsFd, dir: &OwnedFd) -> bool {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxAttributes, StatxFlags};
+        if let Ok(stat) = rustix::fs::statx(dir, c"", AtFlags::EMPTY_PATH, StatxFlags::BASIC_STATS)
+            && stat
+                .stx_attributes_mask
+                .contains(StatxAttributes::MOUNT_ROOT)
+        {
+            return stat.stx_attributes.contains(StatxAttributes::MOUNT_ROOT);
+        }
+    }
+    match (FileId::of_opened(parent), FileId::of_opened(dir)) {
+        (Ok(above), Ok(below)) => above.device != below.device,
+        _ => true,
+    }
+}

@@ -1,0 +1,106 @@
+//! What the operating system says of a file, as far as anything here depends on it: which file it
+//! is, how long, how many names it has, and when it changed.
+
+use std::os::fd::AsFd;
+
+use rustix::fs::{AtFlags, FileType, Stat};
+use rustix::io::Errno;
+
+/// Device and inode, which all names of one file share.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct FileId {
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
+}
+
+impl FileId {
+    #[expect(
+        clippy::unnecessary_cast,
+        reason = "the types differ between platforms"
+    )]
+    fn from_stat(stat: &Stat) -> FileId {
+        FileId {
+            device: stat.st_dev as u64,
+            inode: stat.st_ino as u64,
+        }
+    }
+
+    pub(super) fn of_opened(file: impl AsFd) -> Result<FileId, Errno> {
+        Ok(FileId::from_stat(&rustix::fs::fstat(file)?))
+    }
+}
+
+/// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
+pub(super) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
+    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
+        Ok(found) => FileId::of_opened(file) == Ok(FileId::from_stat(&found)),
+        Err(_) => false,
+    }
+}
+
+/// What `lstat` says of a blob's file.
+#[derive(Clone, Copy, Debug)]
+pub struct BlobStat {
+    /// Bytes that the file holds; for a symbolic link 0, for what it points to stays.
+    pub size: u64,
+    /// How many names the file has; it leaves the disk with the last one.
+    pub links: u64,
+    /// Which file it is, by whichever name.
+    pub file: FileId,
+    /// The later of modification and status change: when the file came to be here. Tools that
+    /// unpack or copy set the modification time back, the status change they cannot.
+    pub changed: jiff::Timestamp,
+}
+
+impl BlobStat {
+    /// `None` for what is neither a file nor a link.
+    pub(super) fn from_stat(stat: &Stat) -> Option<BlobStat> {
+        let size = match FileType::from_raw_mode(stat.st_mode) {
+            FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
+            FileType::Symlink => 0,
+            _ => return None,
+        };
+        #[expect(
+            clippy::useless_conversion,
+            reason = "the types differ between platforms"
+        )]
+        Some(BlobStat {
+            size,
+            links: u64::from(stat.st_nlink),
+            file: FileId::from_stat(stat),
+            changed: changed(stat),
+        })
+    }
+}
+
+/// The later of modification and status change.
+pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
+    let time = |seconds: i64, nanoseconds: i64| {
+        jiff::Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0))
+            .unwrap_or(jiff::Timestamp::MIN)
+    };
+    #[expect(
+        clippy::useless_conversion,
+        reason = "the types differ between platforms"
+    )]
+    time(
+        stat.st_mtime.into(),
+        i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
+    )
+    .max(time(
+        stat.st_ctime.into(),
+        i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
+    ))
+}
+
+/// What a file that should have been a regular one is, for messages.
+pub(super) fn describe(kind: FileType) -> &'static str {
+    match kind {
+        FileType::Directory => "a directory",
+        FileType::Symlink => "a symbolic link",
+        FileType::Fifo => "a FIFO",
+        FileType::Socket => "a socket",
+        FileType::CharacterDevice | FileType::BlockDevice => "a device",
+        _ => "a special file",
+    }
+}
