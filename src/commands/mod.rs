@@ -34,9 +34,9 @@ use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RemovalId, Sha
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::{Plan, RefusalClass};
-use crate::report::change::reclaimed;
 use crate::report::change::{Report, ReportInput, Rewritten};
 use crate::report::console::{Console, shown};
+use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
 use crate::snapshot::Snapshot;
 use crate::value::digest::Digest;
