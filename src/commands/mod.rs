@@ -34,7 +34,7 @@ use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RemovalId, Sha
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::{Plan, RefusalClass};
-use crate::report::change::{Report, ReportInput, Rewritten};
+use crate::report::change::{ChangingCommand, Report, ReportInput, Rewritten};
 use crate::report::console::{Console, shown};
 use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
@@ -294,7 +294,11 @@ impl Decision {
         }
     }
 
-    fn report<'a>(&'a self, outcome: Option<&'a Outcome>, grace: Option<&'a str>) -> Report<'a> {
+    fn report<'a>(
+        &'a self,
+        outcome: Option<&'a Outcome>,
+        command: ChangingCommand<'a>,
+    ) -> Report<'a> {
         Report::new(&ReportInput {
             snapshot: &self.snapshot,
             plan: &self.plan,
@@ -302,7 +306,7 @@ impl Decision {
             garbage: &self.garbage,
             rewritten: &self.rewritten,
             outcome,
-            grace,
+            command,
             into_trash: self.disposal.into_trash,
             expired: &self.disposal.expired,
             waiting: self.disposal.waiting,
@@ -344,8 +348,7 @@ struct Run<'a> {
     format: OutputFormat,
     /// What is not there is as good as removed.
     lenient: bool,
-    /// The grace period as the user gave it, for `prune`.
-    grace: Option<&'a str>,
+    command: ChangingCommand<'a>,
     /// Layouts that share the blobs.
     sharers: &'a [PathBuf],
     /// The program ends after it.
@@ -416,7 +419,7 @@ impl Run<'_> {
         decision: &'d Decision,
         outcome: Option<&'d Outcome>,
     ) -> (Report<'d>, u8) {
-        let report = decision.report(outcome, self.grace);
+        let report = decision.report(outcome, self.command);
         let decided = decision.exit_status(&report, self.lenient);
         let status = match session.interrupt.signal() {
             Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
@@ -459,7 +462,8 @@ impl Run<'_> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
         let mut text = self.text(session, path, &report);
-        if self.grace.is_some() && self.format == OutputFormat::Text {
+        let is_prune = matches!(self.command, ChangingCommand::Prune { .. });
+        if is_prune && self.format == OutputFormat::Text {
             text.push_str(&reclaimed(report.freed_bytes));
         }
         let printed = to_stdout(&text);

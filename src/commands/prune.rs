@@ -24,6 +24,7 @@ use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::prune::PruneOptions;
 use crate::plan::retention::Retention;
 use crate::plan::{Draft, Plan};
+use crate::report::change::ChangingCommand;
 use crate::report::console::shown;
 use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
@@ -55,7 +56,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         dry_run: args.dry_run,
         format: args.format,
         lenient: false,
-        grace: Some(&args.grace),
+        command: ChangingCommand::Prune { grace: &args.grace },
         sharers: &args.also_roots,
         is_last: !found.several,
         beside: Some(&beside),
@@ -188,7 +189,7 @@ impl Prune {
                 Err(error) => return Err(error),
             };
             self.links.replace(self.links_after.take());
-            let report = decision.report(None, run.grace);
+            let report = decision.report(None, run.command);
             let mut seen = ConfirmedLayout::default();
             if !report.is_empty() {
                 if found.several {

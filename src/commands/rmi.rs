@@ -16,7 +16,7 @@ use crate::plan::rewrite_index;
 use crate::plan::rewrite_index::NewBlob;
 use crate::plan::rmi::RmiOptions;
 use crate::plan::{Draft, Plan};
-use crate::report::change::Rewritten;
+use crate::report::change::{ChangingCommand, Rewritten};
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::MAX_DOCUMENT_BYTES;
 use crate::value::digest::Digest;
@@ -46,7 +46,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         dry_run: args.dry_run,
         format: args.format,
         lenient: args.force || args.ignore,
-        grace: None,
+        command: ChangingCommand::NamedImages,
         sharers: &args.also_roots,
         is_last: true,
         beside: None,

@@ -167,6 +167,17 @@ impl EmptiedTrash {
     }
 }
 
+/// The command that a report is about, as far as its words depend on that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ChangingCommand<'a> {
+    /// `rmi` or `untag`: what goes was named.
+    NamedImages,
+    Prune {
+        /// The grace period as the user gave it.
+        grace: &'a str,
+    },
+}
+
 /// What a report is made from.
 #[derive(Clone, Copy)]
 pub(crate) struct ReportInput<'a> {
@@ -179,8 +190,7 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) rewritten: &'a [Rewritten],
     /// What became of it; `None` in a dry run.
     pub(crate) outcome: Option<&'a Outcome>,
-    /// The grace period as the user gave it.
-    pub(crate) grace: Option<&'a str>,
+    pub(crate) command: ChangingCommand<'a>,
     /// What goes, goes to the trash.
     pub(crate) into_trash: bool,
     /// Removals in the trash that are old enough to be deleted for good.

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::change::{Blobs, Report, ReportInput};
+use super::change::{Blobs, ChangingCommand, Report, ReportInput};
 use super::console::Console;
 use super::escape::visible;
 use super::restore::RestoreReport;
@@ -418,22 +418,11 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
 
 /// What was left, and how it can be removed all the same.
 pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
-    let grace = input.grace.unwrap_or("the grace period");
-    let images = |number| count(number, "image", "images");
-    let of_plan = input.plan.notes.iter().filter_map(|note| match note {
-        Note::NamelessLeft { images: n } => Some(format!(
-            "Left {} without a name: no image of this layout has one, so they are not dangling; \
-             prune --all removes them.",
-            images(*n)
-        )),
-        Note::YoungLeft { images: n } => Some(format!(
-            "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
-            images(*n),
-            it_or_them(*n as u64)
-        )),
-        _ => None,
-    });
-    let mut notes: Vec<String> = of_plan.collect();
+    let mut notes = Vec::new();
+    if let ChangingCommand::Prune { grace } = input.command {
+        let of_plan = input.plan.notes.iter();
+        notes.extend(of_plan.filter_map(|note| left_image(note, grace)));
+    }
     if input.needed_by_sharers > 0 {
         notes.push(format!(
             "Left {} that the trash of a layout sharing the blobs needs.",
@@ -441,7 +430,9 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         ));
     }
     let TooYoung { blobs: n, bytes } = input.garbage.too_young;
-    if n > 0 {
+    if let ChangingCommand::Prune { grace } = input.command
+        && n > 0
+    {
         notes.push(format!(
             "Left {} that nothing needs, younger than {grace} or needed by such; use --grace 0s \
              to delete {} too.",
@@ -449,15 +440,30 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
             it_or_them(n)
         ));
     }
-    if let Some(Outcome {
-        needed_again: n @ 1..,
-        ..
-    }) = input.outcome
-    {
+    let needed_again = input.outcome.map_or(0, |outcome| outcome.needed_again);
+    if needed_again > 0 {
         notes.push(format!(
             "Left {}: another program began to need them meanwhile.",
-            blobs(*n)
+            blobs(needed_again)
         ));
     }
     notes
+}
+
+/// What `prune` notes about images that it leaves.
+fn left_image(note: &Note, grace: &str) -> Option<String> {
+    let images = |number| count(number, "image", "images");
+    Some(match note {
+        Note::NamelessLeft { images: n } => format!(
+            "Left {} without a name: no image of this layout has one, so they are not dangling; \
+             prune --all removes them.",
+            images(*n)
+        ),
+        Note::YoungLeft { images: n } => format!(
+            "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
+            images(*n),
+            it_or_them(*n as u64)
+        ),
+        _ => return None,
+    })
 }
