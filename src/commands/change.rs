@@ -16,7 +16,8 @@ use crate::gc::{Garbage, Live, TrashUse};
 use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, RemovalId, Shared};
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::{Plan, RefusalClass};
-use crate::report::change::{Report, ReportInput, reclaimed};
+use crate::report::change::{ChangingCommand, Report, ReportInput};
+use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
@@ -75,7 +76,7 @@ impl Decision {
     pub(super) fn report<'a>(
         &'a self,
         outcome: Option<&'a Outcome>,
-        grace: Option<&'a str>,
+        command: ChangingCommand<'a>,
     ) -> Report<'a> {
         Report::new(&ReportInput {
             snapshot: &self.view,
@@ -83,7 +84,7 @@ impl Decision {
             live: self.live.as_ref(),
             garbage: &self.garbage,
             outcome,
-            grace,
+            command,
             into_trash: self.trash.moves_there,
             expired: &self.trash.expired,
             waiting: self.trash.reappeared,
@@ -125,8 +126,7 @@ pub(super) struct Run<'a> {
     pub(super) format: OutputFormat,
     /// What is not there is as good as removed.
     pub(super) lenient: bool,
-    /// The grace period as the user gave it, for `prune`.
-    pub(super) grace: Option<&'a str>,
+    pub(super) command: ChangingCommand<'a>,
     /// Layouts that share the blobs.
     pub(super) sharers: &'a [PathBuf],
     /// The program ends after it.
@@ -197,7 +197,7 @@ impl Run<'_> {
         decision: &'d Decision,
         outcome: Option<&'d Outcome>,
     ) -> (Report<'d>, u8) {
-        let report = decision.report(outcome, self.grace);
+        let report = decision.report(outcome, self.command);
         let decided = decision.exit_status(&report, self.lenient);
         let status = match session.interrupt.signal() {
             Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
@@ -244,7 +244,8 @@ impl Run<'_> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
         let mut text = self.text(session, path, &report);
-        if self.grace.is_some() && self.format == OutputFormat::Text {
+        let is_prune = matches!(self.command, ChangingCommand::Prune { .. });
+        if is_prune && self.format == OutputFormat::Text {
             text.push_str(&reclaimed(report.freed_bytes));
         }
         let printed = to_stdout(&text);

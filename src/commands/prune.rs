@@ -22,8 +22,9 @@ use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::prune::PruneOptions;
 use crate::plan::retention::Retention;
 use crate::plan::{Draft, Plan};
-use crate::report::change::reclaimed;
+use crate::report::change::ChangingCommand;
 use crate::report::console::shown;
+use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
 use crate::report::units::size;
 use crate::value::digest::Digest;
@@ -53,7 +54,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         dry_run: args.dry_run,
         format: args.format,
         lenient: false,
-        grace: Some(&args.grace),
+        command: ChangingCommand::Prune { grace: &args.grace },
         sharers: &args.also_roots,
         is_last: !found.several,
         beside: Some(&beside),
@@ -183,7 +184,7 @@ impl Prune {
                 Err(error) => return Err(error),
             };
             self.hard_links = std::mem::take(&mut decision.hard_links);
-            let report = decision.report(None, run.grace);
+            let report = decision.report(None, run.command);
             let mut seen = ConfirmedLayout::default();
             if !report.is_empty() {
                 if found.several {

@@ -15,6 +15,7 @@ use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, Shared, Trash};
 use crate::plan::Draft;
 use crate::plan::rmi::RmiOptions;
+use crate::report::change::ChangingCommand;
 use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
 use crate::value::platform;
 use crate::value::platform::Platform;
@@ -42,7 +43,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         dry_run: args.dry_run,
         format: args.format,
         lenient: args.force || args.ignore,
-        grace: None,
+        command: ChangingCommand::NamedImages,
         sharers: &args.also_roots,
         is_last: true,
         beside: None,

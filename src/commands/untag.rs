@@ -7,6 +7,7 @@ use crate::cli::UntagArgs;
 use crate::gc::{Garbage, TrashUse};
 use crate::layout::{HardLinks, Locked, Shared};
 use crate::plan::Draft;
+use crate::report::change::ChangingCommand;
 use crate::snapshot::Snapshot;
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
@@ -15,7 +16,7 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
         dry_run: args.dry_run,
         format: args.format,
         lenient: args.ignore,
-        grace: None,
+        command: ChangingCommand::NamedImages,
         sharers: &[],
         is_last: true,
         beside: None,

@@ -8,12 +8,14 @@
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
-pub mod change;
+pub(crate) mod change;
+mod change_lines;
 pub mod check;
 pub mod console;
 pub mod escape;
 pub mod list;
-pub mod restore;
+pub(crate) mod messages;
+pub(crate) mod restore;
 pub mod template;
 pub mod units;
 

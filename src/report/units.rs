@@ -33,6 +33,11 @@ pub fn size(bytes: u64) -> String {
     text + UNITS[unit]
 }
 
+/// A sum of bytes. Sizes are what a layout claims, so it ends at the largest number.
+pub(super) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
+    sizes.fold(0, u64::saturating_add)
+}
+
 /// How long before `now` something was created: `About a minute ago`, `3 weeks ago`.
 ///
 /// A time in the future, from a clock that was wrong or a build that fakes its dates, counts as

@@ -1,0 +1,162 @@
+//! What `rmi`, `untag` and `prune` write to standard output for people: a line for each name and
+//! document, in the order of the actions. Which blobs stay beside what goes is found out here too,
+//! since it is the same walk.
+
+use std::fmt::Write as _;
+
+use super::change::{Deleted, KeptBlob, Report, ReportInput};
+use super::escape::visible;
+use super::messages::{DELETED, MOVED, TRASHED, UNLINKED, UNTAGGED};
+use super::units::size;
+use crate::gc::{GarbageBlob, Live};
+use crate::oci::index::EntryEdit;
+use crate::plan::{Action, Plan};
+use crate::snapshot::View;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::reachability::{Descent, Reachability, Start};
+use crate::value::digest::Digest;
+
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Line<'a> {
+    Untagged(&'a str),
+    Deleted(&'a Digest),
+}
+
+impl<'a> Line<'a> {
+    pub(super) fn untagged(&self) -> Option<&'a str> {
+        match self {
+            Line::Untagged(name) => Some(name),
+            Line::Deleted(_) => None,
+        }
+    }
+}
+
+/// How much room is made for a line: most hold a digest and a few words.
+const LINE_LENGTH: usize = 96;
+
+impl Report<'_> {
+    /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
+    /// blob with its size.
+    pub(crate) fn text(&self, verbose: bool) -> String {
+        let (deleted, unlinked) = match self.to_trash {
+            true => (TRASHED, MOVED),
+            false => (DELETED, UNLINKED),
+        };
+        let [untagged, deleted, unlinked] =
+            [UNTAGGED, deleted, unlinked].map(|words| words.of(self.dry_run));
+        let blobs = self.deleted.iter().filter(|_| verbose);
+        let lines = self.lines.len() + blobs.clone().count();
+        let mut text = String::with_capacity(lines.saturating_mul(LINE_LENGTH));
+        // Writing to a String cannot fail.
+        for line in &self.lines {
+            let _ = match line {
+                Line::Untagged(name) => writeln!(text, "{untagged}: {}", visible(name)),
+                Line::Deleted(digest) => writeln!(text, "{deleted}: {digest}"),
+            };
+        }
+        for blob in blobs {
+            let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
+            let _ = writeln!(text, "{unlinked}: {digest} ({kind}, {size})");
+        }
+        text
+    }
+}
+
+/// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
+/// twice; one that the layout did not have goes with its name. Of several names that lead to a
+/// document, it goes with the last.
+pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
+    let graph = &input.snapshot.graph;
+    let nodes_of = |blobs: &mut dyn Iterator<Item = &GarbageBlob>| {
+        let mut found = vec![false; graph.len()];
+        // What no node stands for was garbage before, and no line speaks of it.
+        for node in blobs.filter_map(|blob| blob.node) {
+            found[node.index()] = true;
+        }
+        found
+    };
+    let was_to_go = nodes_of(&mut input.garbage.blobs.iter());
+    let gone = nodes_of(&mut deleted.iter());
+    let stays = |node: NodeId| input.live.is_none_or(|live| live.contains(node));
+    let mut said = vec![false; graph.len()];
+    let is_first =
+        |said: &mut [bool], node: NodeId| !std::mem::replace(&mut said[node.index()], true);
+    let mut descent = Descent::new(graph);
+    // From the last to the first.
+    let mut lines: Vec<Line<'a>> = Vec::new();
+    for action in input.plan.actions.iter().rev() {
+        let own = lines.len();
+        match action {
+            Action::Untagged(name) => lines.push(Line::Untagged(name)),
+            Action::Deleted(node) => {
+                let was_missing = !was_to_go[node.index()]
+                    && !stays(*node)
+                    && input.garbage.maybe_shared.is_empty();
+                if (gone[node.index()] || was_missing) && is_first(&mut said, *node) {
+                    lines.push(Line::Deleted(graph.digest(*node)));
+                }
+            }
+            // What was said of an image was said of all below it.
+            Action::DeletedBelow(node) if stays(*node) || said[node.index()] => {}
+            Action::DeletedBelow(node) => descent.walk(graph, *node, &mut |below| {
+                if graph.is_present_document(below)
+                    && gone[below.index()]
+                    && is_first(&mut said, below)
+                {
+                    lines.push(Line::Deleted(graph.digest(below)));
+                }
+            }),
+        }
+        lines[own..].reverse();
+    }
+    lines.reverse();
+    lines
+}
+
+/// What the removed images had and something else still needs.
+pub(super) fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
+    let Some(live) = input.live else {
+        return Vec::new();
+    };
+    let (snapshot, plan) = (input.snapshot, input.plan);
+    let graph = &snapshot.graph;
+    let mut reach = Reachability::new(graph);
+    let mut seen = vec![false; graph.len()];
+    let mut kept = Vec::new();
+    for action in &plan.actions {
+        let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
+            continue;
+        };
+        let start = Start::Image(*node);
+        reach.walk(graph, start, Follow::Needed, &mut |node, _| {
+            if live.contains(node)
+                && !std::mem::replace(&mut seen[node.index()], true)
+                && !graph.is_missing_document(node)
+            {
+                kept.push(KeptBlob {
+                    digest: graph.digest(node),
+                    kind: graph.kind(node).word(),
+                    size: graph.size(node),
+                    needed_by: holder_of(snapshot, plan, live, node),
+                });
+            }
+        });
+    }
+    kept
+}
+
+/// Who needs a blob.
+fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String {
+    let Some(id) = live.holder(node) else {
+        return "manifest.json or another layout".to_owned();
+    };
+    let record = snapshot.records.record(id);
+    let dangles = record
+        .entries
+        .iter()
+        .any(|at| plan.edits.get(at) == Some(&EntryEdit::Dangle));
+    match dangles {
+        true => "an image that stays as a dangling one".to_owned(),
+        false => record.shown(&snapshot.graph),
+    }
+}
