@@ -22,7 +22,7 @@ use crate::plan::filter::{FilterUse, Filters, Pattern};
 use crate::plan::prune::PruneOptions;
 use crate::plan::retention::Retention;
 use crate::plan::{Draft, Plan};
-use crate::report::change::ChangingCommand;
+use crate::report::change_input::ChangingCommand;
 use crate::report::console::shown;
 use crate::report::messages::reclaimed;
 use crate::report::to_stdout;

@@ -7,7 +7,7 @@ use crate::cli::UntagArgs;
 use crate::gc::{Garbage, TrashUse};
 use crate::layout::{HardLinks, Locked, Shared};
 use crate::plan::Draft;
-use crate::report::change::ChangingCommand;
+use crate::report::change_input::ChangingCommand;
 use crate::snapshot::Snapshot;
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {

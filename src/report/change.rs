@@ -6,18 +6,16 @@
 
 use std::path::Path;
 
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
-use super::change_lines::{Line, kept, lines};
+use super::change_input::{Blobs, Deleted, ReportInput};
+use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::json;
 use super::messages::{ReportedError, errors, notes, warnings};
 use super::units::total;
-use crate::commit::Outcome;
-use crate::gc::{Destination, Fate, Garbage, GarbageBlob, Live, TooYoung};
-use crate::layout::{RemovalId, Weight};
+use crate::gc::{Destination, TooYoung};
+use crate::layout::Weight;
 use crate::oci::index::EntryEdit;
-use crate::plan::Plan;
-use crate::snapshot::View;
 use crate::value::digest::Digest;
 
 /// What a changing command has to say. Serialised, it is what `--format json` prints.
@@ -59,62 +57,6 @@ pub(crate) struct Report<'a> {
     pub(super) trashed: Blobs,
 }
 
-/// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Deleted<'a> {
-    blobs: &'a [GarbageBlob],
-    /// Those that stay are left out.
-    only_gone: bool,
-}
-
-impl<'a> Deleted<'a> {
-    fn new(garbage: &'a Garbage, outcome: Option<&'a Outcome>) -> Deleted<'a> {
-        Deleted {
-            blobs: &garbage.blobs,
-            only_gone: outcome.is_some(),
-        }
-    }
-
-    pub(super) fn iter(self) -> impl Iterator<Item = &'a GarbageBlob> + Clone {
-        let blobs = self.blobs.iter();
-        blobs.filter(move |blob| !self.only_gone || blob.fate == Fate::Gone)
-    }
-
-    pub(super) fn len(self) -> usize {
-        self.iter().count()
-    }
-
-    pub(super) fn is_empty(self) -> bool {
-        self.iter().next().is_none()
-    }
-}
-
-impl Serialize for Deleted<'_> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        #[derive(Serialize)]
-        struct DeletedBlob<'a> {
-            digest: &'a Digest,
-            kind: &'static str,
-            size: u64,
-        }
-        serializer.collect_seq(self.iter().map(|blob| DeletedBlob {
-            digest: &blob.digest,
-            kind: blob.kind.word(),
-            size: blob.size,
-        }))
-    }
-}
-
-#[derive(Debug, Serialize)]
-pub(super) struct KeptBlob<'a> {
-    pub(super) digest: &'a Digest,
-    pub(super) kind: &'static str,
-    /// Bytes, as its descriptor says.
-    pub(super) size: u64,
-    /// The first name that needs it.
-    pub(super) needed_by: String,
-}
-
 #[derive(Debug, Serialize)]
 pub(super) struct KeptImage<'a> {
     pub(super) name: &'a str,
@@ -145,12 +87,6 @@ fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
 }
 
 #[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Blobs {
-    pub(super) blobs: u64,
-    pub(super) bytes: u64,
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct EmptiedTrash {
     /// Some take only names away, and have no blobs.
     pub(super) removals: u64,
@@ -177,39 +113,6 @@ impl EmptiedTrash {
             bytes: weight.bytes,
         }
     }
-}
-
-/// The command that a report is about, as far as its words depend on that.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum ChangingCommand<'a> {
-    /// `rmi` or `untag`: what goes was named.
-    NamedImages,
-    Prune {
-        /// The grace period as the user gave it.
-        grace: &'a str,
-    },
-}
-
-/// What a report is made from.
-#[derive(Clone, Copy)]
-pub(crate) struct ReportInput<'a> {
-    /// The layout as it was.
-    pub(crate) snapshot: &'a View,
-    pub(crate) plan: &'a Plan,
-    /// What stays; `None` when no blob was in question.
-    pub(crate) live: Option<&'a Live>,
-    pub(crate) garbage: &'a Garbage,
-    /// What became of it; `None` in a dry run.
-    pub(crate) outcome: Option<&'a Outcome>,
-    pub(crate) command: ChangingCommand<'a>,
-    /// What goes, goes to the trash.
-    pub(crate) into_trash: bool,
-    /// Removals in the trash that are old enough to be deleted for good.
-    pub(crate) expired: &'a [(RemovalId, Weight)],
-    /// How many blobs a real run brings back from the trash before it begins.
-    pub(crate) waiting: usize,
-    /// How much garbage stays because the trash of a layout that shares it needs it.
-    pub(crate) needed_by_sharers: usize,
 }
 
 impl<'a> Report<'a> {

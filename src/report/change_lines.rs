@@ -2,12 +2,9 @@
 //! document, in the order of the actions. Which blobs stay beside what goes is found out here too,
 //! since it is the same walk.
 
-use std::fmt::Write as _;
+use serde::Serialize;
 
-use super::change::{Deleted, KeptBlob, Report, ReportInput};
-use super::escape::visible;
-use super::messages::{DELETED, MOVED, TRASHED, UNLINKED, UNTAGGED};
-use super::units::size;
+use super::change_input::{Deleted, ReportInput};
 use crate::gc::{GarbageBlob, Live};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Action, Plan};
@@ -15,6 +12,16 @@ use crate::snapshot::View;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::reachability::{Descent, Reachability, Start};
 use crate::value::digest::Digest;
+
+#[derive(Debug, Serialize)]
+pub(super) struct KeptBlob<'a> {
+    pub(super) digest: &'a Digest,
+    pub(super) kind: &'static str,
+    /// Bytes, as its descriptor says.
+    pub(super) size: u64,
+    /// The first name that needs it.
+    pub(super) needed_by: String,
+}
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Line<'a> {
@@ -28,37 +35,6 @@ impl<'a> Line<'a> {
             Line::Untagged(name) => Some(name),
             Line::Deleted(_) => None,
         }
-    }
-}
-
-/// How much room is made for a line: most hold a digest and a few words.
-const LINE_LENGTH: usize = 96;
-
-impl Report<'_> {
-    /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
-    /// blob with its size.
-    pub(crate) fn text(&self, verbose: bool) -> String {
-        let (deleted, unlinked) = match self.to_trash {
-            true => (TRASHED, MOVED),
-            false => (DELETED, UNLINKED),
-        };
-        let [untagged, deleted, unlinked] =
-            [UNTAGGED, deleted, unlinked].map(|words| words.of(self.dry_run));
-        let blobs = self.deleted.iter().filter(|_| verbose);
-        let lines = self.lines.len() + blobs.clone().count();
-        let mut text = String::with_capacity(lines.saturating_mul(LINE_LENGTH));
-        // Writing to a String cannot fail.
-        for line in &self.lines {
-            let _ = match line {
-                Line::Untagged(name) => writeln!(text, "{untagged}: {}", visible(name)),
-                Line::Deleted(digest) => writeln!(text, "{deleted}: {digest}"),
-            };
-        }
-        for blob in blobs {
-            let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
-            let _ = writeln!(text, "{unlinked}: {digest} ({kind}, {size})");
-        }
-        text
     }
 }
 

@@ -4,15 +4,12 @@
 //! Each sentence stands here once. Words that differ between a real run and a dry one stand side by
 //! side, so that a plan and its report cannot come to speak of different things.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change::{Blobs, ChangingCommand, Report, ReportInput};
-use super::console::Console;
-use super::escape::visible;
-use super::restore::RestoreReport;
-use super::units::{size, total};
+use super::change_input::{Blobs, ChangingCommand, ReportInput};
+use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::{MaybeShared, TooYoung};
 use crate::plan::{Note, Refusal, RefusalClass};
@@ -47,26 +44,27 @@ pub(super) const RESTORED: Tenses = Tenses::new("Restored", "Would restore");
 pub(super) const MOVED_BACK: Tenses = Tenses::new("Moved back", "Would move back");
 
 // Parts of sentences.
-const REMOVE: Tenses = Tenses::new("removed", "would remove");
-const CHANGE: Tenses = Tenses::new("changed", "would change");
-const LEAVE: Tenses = Tenses::new("left", "would leave");
-const MOVE: Tenses = Tenses::new("moved", "would move");
-const DELETE: Tenses = Tenses::new("deleted", "would delete");
-const FREE: Tenses = Tenses::new("freed", "would free");
-const LEAD: Tenses = Tenses::new("leads", "would lead");
-const BRING_BACK: Tenses = Tenses::new("Brought back", "Would bring back");
-const NOTHING: Tenses = Tenses::new("Nothing was removed.", "There is nothing to remove.");
-const END: Tenses = Tenses::new("", " Nothing was changed.");
+pub(super) const REMOVE: Tenses = Tenses::new("removed", "would remove");
+pub(super) const CHANGE: Tenses = Tenses::new("changed", "would change");
+pub(super) const LEAVE: Tenses = Tenses::new("left", "would leave");
+pub(super) const MOVE: Tenses = Tenses::new("moved", "would move");
+pub(super) const DELETE: Tenses = Tenses::new("deleted", "would delete");
+pub(super) const FREE: Tenses = Tenses::new("freed", "would free");
+pub(super) const LEAD: Tenses = Tenses::new("leads", "would lead");
+pub(super) const BRING_BACK: Tenses = Tenses::new("Brought back", "Would bring back");
+pub(super) const NOTHING: Tenses =
+    Tenses::new("Nothing was removed.", "There is nothing to remove.");
+pub(super) const END: Tenses = Tenses::new("", " Nothing was changed.");
 
 /// Names that a sentence lists before it says how many more there are.
 const MOST_NAMES: usize = 8;
 
-fn blobs(number: u64) -> String {
+pub(super) fn blobs(number: u64) -> String {
     count(number, "blob", "blobs")
 }
 
 /// Blobs and their bytes: `3 blobs (12MB)`.
-fn weight(Blobs { blobs: n, bytes }: Blobs) -> String {
+pub(super) fn weight(Blobs { blobs: n, bytes }: Blobs) -> String {
     format!("{} ({})", blobs(n), size(bytes))
 }
 
@@ -75,144 +73,7 @@ pub(crate) fn reclaimed(bytes: u64) -> String {
     format!("Total reclaimed space: {}\n", size(bytes))
 }
 
-impl Report<'_> {
-    /// Says what the lines do not: how much it was, what stayed and why, what failed.
-    pub(crate) fn talk(&self, console: Console) {
-        if !self.is_empty() || self.errors.is_empty() {
-            console.say(&format!("{}{}", self.summary(), END.of(self.dry_run)));
-        }
-        self.talk_kept(console);
-        for rewritten in &self.rewritten {
-            console.say(&format!(
-                "{} {} to a new index: {}",
-                visible(&rewritten.name),
-                LEAD.of(self.dry_run),
-                rewritten.to
-            ));
-        }
-        for kept in &self.kept_images {
-            console.say_more(&format!(
-                "Kept: {} ({}), {}",
-                visible(kept.name),
-                kept.digest.short(),
-                visible(kept.reason)
-            ));
-        }
-        for note in &self.notes {
-            console.say(&visible(note));
-        }
-        talk_failures(console, &self.warnings, &self.errors);
-    }
-
-    /// One line: how many entries of index.json, how many blobs, how many bytes.
-    fn summary(&self) -> String {
-        let of = |words: Tenses| words.of(self.dry_run);
-        let entries = |number| count(number, "entry", "entries");
-        let mut parts = Vec::new();
-        if self.entries_removed > 0 {
-            let entries = entries(self.entries_removed);
-            parts.push(format!("{} {entries} of index.json", of(REMOVE)));
-        }
-        if !self.rewritten.is_empty() {
-            let entries = entries(self.rewritten.len());
-            parts.push(format!("{} {entries} of index.json", of(CHANGE)));
-        }
-        if self.entries_dangling > 0 {
-            let images = count(self.entries_dangling, "image", "images");
-            parts.push(format!("{} {images} dangling", of(LEAVE)));
-        }
-        let trashed = weight(self.trashed);
-        if self.to_trash && !self.deleted.is_empty() {
-            parts.push(format!("{} {trashed} to the trash", of(MOVE)));
-        } else if !self.deleted.is_empty() {
-            parts.push(format!(
-                "{} {}",
-                of(DELETE),
-                blobs(self.deleted.len() as u64)
-            ));
-            if self.trashed.blobs > 0 {
-                parts.push(format!(
-                    "{} {trashed} of these to the trash, where something needs them",
-                    of(MOVE)
-                ));
-            }
-            let freed = size(self.freed_bytes - self.emptied.bytes);
-            parts.push(format!("{} {freed}", of(FREE)));
-        }
-        if self.emptied.removals > 0 {
-            parts.push(format!(
-                "{} {} with {} ({}) from the trash",
-                of(DELETE),
-                count(self.emptied.removals, "removal", "removals"),
-                blobs(self.emptied.blobs),
-                size(self.emptied.bytes)
-            ));
-        }
-        if parts.is_empty() {
-            return of(NOTHING).to_owned();
-        }
-        let mut text = listed(&parts, parts.len());
-        text[..1].make_ascii_uppercase();
-        text + "."
-    }
-
-    fn talk_kept(&self, console: Console) {
-        if self.kept.is_empty() {
-            return;
-        }
-        let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
-        let holders: Vec<String> = holders.into_iter().cloned().collect();
-        console.say(&format!(
-            "Kept {} ({}) that {} {}.",
-            blobs(self.kept.len() as u64),
-            size(total(self.kept.iter().map(|blob| blob.size))),
-            visible(&listed(&holders, 3)),
-            needs(&holders)
-        ));
-        for blob in &self.kept {
-            console.say_more(&format!(
-                "Kept: {} ({}, {}), needed by {}",
-                blob.digest,
-                blob.kind,
-                size(blob.size),
-                visible(&blob.needed_by)
-            ));
-        }
-    }
-}
-
-impl RestoreReport {
-    /// Says how much it was, and what was not done.
-    pub(crate) fn talk(&self, console: Console) {
-        if !self.restored.is_empty() || !self.blobs.is_empty() {
-            console.say(&format!(
-                "{} {} of index.json and {} ({}).{}",
-                BRING_BACK.of(self.dry_run),
-                count(self.restored.len(), "entry", "entries"),
-                blobs(self.blobs.len() as u64),
-                size(self.bytes),
-                END.of(self.dry_run)
-            ));
-        } else if self.errors.is_empty() {
-            console.say("There is nothing to restore.");
-        }
-        talk_failures(console, &self.warnings, &self.errors);
-    }
-}
-
-fn talk_failures(console: Console, warnings: &[String], errors: &[ReportedError]) {
-    for warning in warnings {
-        console.warning(&visible(warning));
-    }
-    for error in errors {
-        console.error(&visible(&error.message));
-        if let Some(hint) = &error.hint {
-            console.hint(&visible(hint));
-        }
-    }
-}
-
-fn needs(holders: &[String]) -> &'static str {
+pub(super) fn needs(holders: &[String]) -> &'static str {
     match holders {
         [_] => "needs",
         _ => "need",
@@ -227,10 +88,10 @@ fn it_or_them(number: u64) -> &'static str {
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportedError {
     class: &'static str,
-    message: String,
+    pub(super) message: String,
     /// What the user can do.
     #[serde(skip_serializing_if = "Option::is_none")]
-    hint: Option<String>,
+    pub(super) hint: Option<String>,
 }
 
 impl ReportedError {

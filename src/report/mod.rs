@@ -3,12 +3,16 @@
 //! Data goes to standard output, talk to standard error. Names from a layout are escaped before a
 //! person sees them ([`escape`]), and are what they are in JSON.
 //!
-//! * `change`: what `rmi`, `untag` and `prune` did, or would do
+//! * `messages`: the sentences of the changing commands, both tenses side by side
+//! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
+//!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
+//! * `talk`: these reports, told to a person
 //! * `list`: what `ls` shows; `check`: what `check` and `why` say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
 pub(crate) mod change;
+pub(crate) mod change_input;
 mod change_lines;
 pub mod check;
 pub mod console;
@@ -16,6 +20,7 @@ pub mod escape;
 pub mod list;
 pub(crate) mod messages;
 pub(crate) mod restore;
+mod talk;
 pub mod template;
 pub mod units;
 

@@ -1,0 +1,95 @@
+//! What the report of a changing command is made from.
+
+use serde::{Serialize, Serializer};
+
+use crate::commit::Outcome;
+use crate::gc::{Fate, Garbage, GarbageBlob, Live};
+use crate::layout::{RemovalId, Weight};
+use crate::plan::Plan;
+use crate::snapshot::View;
+use crate::value::digest::Digest;
+
+/// The command that a report is about, as far as its words depend on that.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum ChangingCommand<'a> {
+    /// `rmi` or `untag`: what goes was named.
+    NamedImages,
+    Prune {
+        /// The grace period as the user gave it.
+        grace: &'a str,
+    },
+}
+
+/// What a report is made from.
+#[derive(Clone, Copy)]
+pub(crate) struct ReportInput<'a> {
+    /// The layout as it was.
+    pub(crate) snapshot: &'a View,
+    pub(crate) plan: &'a Plan,
+    /// What stays; `None` when no blob was in question.
+    pub(crate) live: Option<&'a Live>,
+    pub(crate) garbage: &'a Garbage,
+    /// What became of it; `None` in a dry run.
+    pub(crate) outcome: Option<&'a Outcome>,
+    pub(crate) command: ChangingCommand<'a>,
+    /// What goes, goes to the trash.
+    pub(crate) into_trash: bool,
+    /// Removals in the trash that are old enough to be deleted for good.
+    pub(crate) expired: &'a [(RemovalId, Weight)],
+    /// How many blobs a real run brings back from the trash before it begins.
+    pub(crate) waiting: usize,
+    /// How much garbage stays because the trash of a layout that shares it needs it.
+    pub(crate) needed_by_sharers: usize,
+}
+
+/// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Deleted<'a> {
+    blobs: &'a [GarbageBlob],
+    /// Those that stay are left out.
+    only_gone: bool,
+}
+
+impl<'a> Deleted<'a> {
+    pub(super) fn new(garbage: &'a Garbage, outcome: Option<&'a Outcome>) -> Deleted<'a> {
+        Deleted {
+            blobs: &garbage.blobs,
+            only_gone: outcome.is_some(),
+        }
+    }
+
+    pub(super) fn iter(self) -> impl Iterator<Item = &'a GarbageBlob> + Clone {
+        let blobs = self.blobs.iter();
+        blobs.filter(move |blob| !self.only_gone || blob.fate == Fate::Gone)
+    }
+
+    pub(super) fn len(self) -> usize {
+        self.iter().count()
+    }
+
+    pub(super) fn is_empty(self) -> bool {
+        self.iter().next().is_none()
+    }
+}
+
+impl Serialize for Deleted<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct DeletedBlob<'a> {
+            digest: &'a Digest,
+            kind: &'static str,
+            size: u64,
+        }
+        serializer.collect_seq(self.iter().map(|blob| DeletedBlob {
+            digest: &blob.digest,
+            kind: blob.kind.word(),
+            size: blob.size,
+        }))
+    }
+}
+
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub(super) struct Blobs {
+    pub(super) blobs: u64,
+    pub(super) bytes: u64,
+}

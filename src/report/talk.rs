@@ -1,0 +1,185 @@
+//! Reports, told to a person: the lines for standard output, and what is said on standard error beside
+//! them. The sentences are those of `messages`.
+
+use std::collections::BTreeSet;
+use std::fmt::Write as _;
+
+use super::change::Report;
+use super::change_lines::Line;
+use super::console::Console;
+use super::escape::visible;
+use super::messages::{
+    BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, LEAD, LEAVE, MOVE, MOVED, NOTHING, REMOVE,
+    ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, needs, weight,
+};
+use super::restore::RestoreReport;
+use super::units::{size, total};
+use crate::words::{count, listed};
+
+/// How much room is made for a line: most hold a digest and a few words.
+const LINE_LENGTH: usize = 96;
+
+impl Report<'_> {
+    /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
+    /// blob with its size.
+    pub(crate) fn text(&self, verbose: bool) -> String {
+        let (deleted, unlinked) = match self.to_trash {
+            true => (TRASHED, MOVED),
+            false => (DELETED, UNLINKED),
+        };
+        let [untagged, deleted, unlinked] =
+            [UNTAGGED, deleted, unlinked].map(|words| words.of(self.dry_run));
+        let blobs = self.deleted.iter().filter(|_| verbose);
+        let lines = self.lines.len() + blobs.clone().count();
+        let mut text = String::with_capacity(lines.saturating_mul(LINE_LENGTH));
+        // Writing to a String cannot fail.
+        for line in &self.lines {
+            let _ = match line {
+                Line::Untagged(name) => writeln!(text, "{untagged}: {}", visible(name)),
+                Line::Deleted(digest) => writeln!(text, "{deleted}: {digest}"),
+            };
+        }
+        for blob in blobs {
+            let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
+            let _ = writeln!(text, "{unlinked}: {digest} ({kind}, {size})");
+        }
+        text
+    }
+}
+
+impl Report<'_> {
+    /// Says what the lines do not: how much it was, what stayed and why, what failed.
+    pub(crate) fn talk(&self, console: Console) {
+        if !self.is_empty() || self.errors.is_empty() {
+            console.say(&format!("{}{}", self.summary(), END.of(self.dry_run)));
+        }
+        self.talk_kept(console);
+        for rewritten in &self.rewritten {
+            console.say(&format!(
+                "{} {} to a new index: {}",
+                visible(&rewritten.name),
+                LEAD.of(self.dry_run),
+                rewritten.to
+            ));
+        }
+        for kept in &self.kept_images {
+            console.say_more(&format!(
+                "Kept: {} ({}), {}",
+                visible(kept.name),
+                kept.digest.short(),
+                visible(kept.reason)
+            ));
+        }
+        for note in &self.notes {
+            console.say(&visible(note));
+        }
+        talk_failures(console, &self.warnings, &self.errors);
+    }
+
+    /// One line: how many entries of index.json, how many blobs, how many bytes.
+    fn summary(&self) -> String {
+        let of = |words: Tenses| words.of(self.dry_run);
+        let entries = |number| count(number, "entry", "entries");
+        let mut parts = Vec::new();
+        if self.entries_removed > 0 {
+            let entries = entries(self.entries_removed);
+            parts.push(format!("{} {entries} of index.json", of(REMOVE)));
+        }
+        if !self.rewritten.is_empty() {
+            let entries = entries(self.rewritten.len());
+            parts.push(format!("{} {entries} of index.json", of(CHANGE)));
+        }
+        if self.entries_dangling > 0 {
+            let images = count(self.entries_dangling, "image", "images");
+            parts.push(format!("{} {images} dangling", of(LEAVE)));
+        }
+        let trashed = weight(self.trashed);
+        if self.to_trash && !self.deleted.is_empty() {
+            parts.push(format!("{} {trashed} to the trash", of(MOVE)));
+        } else if !self.deleted.is_empty() {
+            parts.push(format!(
+                "{} {}",
+                of(DELETE),
+                blobs(self.deleted.len() as u64)
+            ));
+            if self.trashed.blobs > 0 {
+                parts.push(format!(
+                    "{} {trashed} of these to the trash, where something needs them",
+                    of(MOVE)
+                ));
+            }
+            let freed = size(self.freed_bytes - self.emptied.bytes);
+            parts.push(format!("{} {freed}", of(FREE)));
+        }
+        if self.emptied.removals > 0 {
+            parts.push(format!(
+                "{} {} with {} ({}) from the trash",
+                of(DELETE),
+                count(self.emptied.removals, "removal", "removals"),
+                blobs(self.emptied.blobs),
+                size(self.emptied.bytes)
+            ));
+        }
+        if parts.is_empty() {
+            return of(NOTHING).to_owned();
+        }
+        let mut text = listed(&parts, parts.len());
+        text[..1].make_ascii_uppercase();
+        text + "."
+    }
+
+    fn talk_kept(&self, console: Console) {
+        if self.kept.is_empty() {
+            return;
+        }
+        let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
+        let holders: Vec<String> = holders.into_iter().cloned().collect();
+        console.say(&format!(
+            "Kept {} ({}) that {} {}.",
+            blobs(self.kept.len() as u64),
+            size(total(self.kept.iter().map(|blob| blob.size))),
+            visible(&listed(&holders, 3)),
+            needs(&holders)
+        ));
+        for blob in &self.kept {
+            console.say_more(&format!(
+                "Kept: {} ({}, {}), needed by {}",
+                blob.digest,
+                blob.kind,
+                size(blob.size),
+                visible(&blob.needed_by)
+            ));
+        }
+    }
+}
+
+impl RestoreReport {
+    /// Says how much it was, and what was not done.
+    pub(crate) fn talk(&self, console: Console) {
+        if !self.restored.is_empty() || !self.blobs.is_empty() {
+            console.say(&format!(
+                "{} {} of index.json and {} ({}).{}",
+                BRING_BACK.of(self.dry_run),
+                count(self.restored.len(), "entry", "entries"),
+                blobs(self.blobs.len() as u64),
+                size(self.bytes),
+                END.of(self.dry_run)
+            ));
+        } else if self.errors.is_empty() {
+            console.say("There is nothing to restore.");
+        }
+        talk_failures(console, &self.warnings, &self.errors);
+    }
+}
+
+fn talk_failures(console: Console, warnings: &[String], errors: &[ReportedError]) {
+    for warning in warnings {
+        console.warning(&visible(warning));
+    }
+    for error in errors {
+        console.error(&visible(&error.message));
+        if let Some(hint) = &error.hint {
+            console.hint(&visible(hint));
+        }
+    }
+}
