@@ -1,46 +1,20 @@
-//! Sweeping: which stored blobs go, in which order, and what that frees.
+//! Sweeping: which stored blobs go, where they go, and what that frees.
 
 use std::collections::{HashMap, HashSet};
-use std::io;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::Live;
+use super::mark::Live;
+use super::rank::{DeletionRank, ranks};
+use super::stored::{Candidate, Listed, Stored, look_at};
 use crate::error::Error;
-use crate::layout::{BlobStat, HardLinks, Locked, Refusal, RemovalId};
+use crate::layout::{BlobStat, HardLinks, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
+use crate::snapshot::graph::{NodeId, NodeKind};
 use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
 use crate::snapshot::{Trusted, View};
 use crate::value::digest::Digest;
-use crate::workers::Workers;
-
-/// The blobs of a layout as they lie on the disk.
-pub trait Stored: Sync {
-    /// Looks at a blob's file; `None`: there is none.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>>;
-    /// A blob's bytes, if it is there, small, and what its name promises.
-    fn read(&self, digest: &Digest) -> Option<Vec<u8>>;
-    /// Why blobs like this one must not be deleted, if so.
-    fn refusal(&self, digest: &Digest) -> Option<&Refusal>;
-}
-
-impl<M> Stored for Locked<M> {
-    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
-        self.stat_blob(digest)
-    }
-    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.read_blob(digest, None, MAX_DOCUMENT_BYTES).ok()?
-    }
-    fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
-        Locked::refusal(self, digest)
-    }
-}
 
 /// A blob that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -71,16 +45,6 @@ pub enum Fate {
     Stays,
     /// It left the layout.
     Gone,
-}
-
-/// When garbage goes: lower turns first. What has the same turn goes in any order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeletionRank(u32);
-
-impl DeletionRank {
-    const FIRST: DeletionRank = DeletionRank(0);
-    /// That of what needs nothing, as far as anybody knows.
-    const CONTENT: DeletionRank = DeletionRank(u32::MAX);
 }
 
 /// Where garbage goes.
@@ -118,7 +82,7 @@ pub struct MaybeShared {
 /// What goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
-    /// In the order of their turns: documents before what they need, so that an interruption leaves
+    /// In the order of their ranks: documents before what they need, so that an interruption leaves
     /// garbage and never half an image.
     pub blobs: Vec<GarbageBlob>,
     /// Too young.
@@ -191,10 +155,7 @@ impl Garbage {
             frees: if stat.links > 1 { 0 } else { stat.size },
             destination: Destination::Away,
             fate: Fate::Stays,
-            rank: match kind.is_document() {
-                true => DeletionRank::FIRST,
-                false => DeletionRank::CONTENT,
-            },
+            rank: DeletionRank::CONTENT,
         });
     }
 
@@ -203,7 +164,7 @@ impl Garbage {
         self.too_young.bytes = self.too_young.bytes.saturating_add(stat.size);
     }
 
-    /// Puts the blobs into the order of deletion, that of their turns.
+    /// Puts the blobs into the order of deletion, that of their ranks.
     fn finish(mut self, snapshot: &View, links: &HardLinks) -> Garbage {
         let last = links.last_names();
         if !last.is_empty() {
@@ -213,181 +174,18 @@ impl Garbage {
                 }
             }
         }
-        self.assign_ranks(&snapshot.graph);
-        self
-    }
-
-    /// Gives each document a turn after those of the documents that lead to it or are about it: an
-    /// interruption would leave these without what they need, or where nobody finds them again.
-    fn assign_ranks(&mut self, graph: &Graph) {
-        const NOBODY: u32 = u32::MAX;
-        // For each node the number of the blob, if it is a document that goes.
-        let mut numbers = vec![NOBODY; graph.len()];
-        for (number, blob) in (0..NOBODY).zip(&self.blobs) {
-            if let Some(node) = blob.node.filter(|_| blob.rank == DeletionRank::FIRST) {
-                numbers[node.index()] = number;
-            }
-        }
-        let number_of = |node: NodeId| Some(numbers[node.index()]).filter(|n| *n != NOBODY);
-        let mut about: Vec<(u32, u32)> = graph
-            .attested()
-            .filter_map(|(about, attested)| Some((number_of(about)?, number_of(attested)?)))
-            .collect();
-        about.sort_unstable();
-        let after = |number: u32| {
-            let blob = &self.blobs[number as usize];
-            let links = blob.node.into_iter().flat_map(|node| graph.links(node));
-            let listed = links.filter_map(|link| number_of(link.to));
-            let from = about.partition_point(|(first, _)| *first < number);
-            let attested = about[from..].iter();
-            let attested = attested.take_while(move |(first, _)| *first == number);
-            listed.chain(attested.map(|(_, second)| *second))
-        };
-        let documents = || numbers.iter().copied().filter(|number| *number != NOBODY);
-        let mut waits_for: Vec<u32> = vec![0; self.blobs.len()];
-        for number in documents().flat_map(after) {
-            waits_for[number as usize] += 1;
-        }
-        let is_free = |number: &u32| waits_for[*number as usize] == 0;
-        let mut now: Vec<u32> = documents().filter(is_free).collect();
-        let mut ranks: Vec<Option<DeletionRank>> = vec![None; self.blobs.len()];
-        let mut rank = DeletionRank::FIRST;
-        while !now.is_empty() {
-            let mut next = Vec::new();
-            for number in now {
-                ranks[number as usize] = Some(rank);
-                for later in after(number) {
-                    let waits_for = &mut waits_for[later as usize];
-                    *waits_for -= 1;
-                    if *waits_for == 0 {
-                        next.push(later);
-                    }
-                }
-            }
-            now = next;
-            rank.0 += 1;
-        }
-        for (blob, own) in self.blobs.iter_mut().zip(ranks) {
-            if blob.rank == DeletionRank::FIRST {
-                // Only an index that lies makes documents wait for each other.
-                blob.rank = own.unwrap_or(rank);
-            }
+        let document = |blob: &GarbageBlob| blob.node.filter(|_| blob.kind.is_document());
+        let documents: Vec<Option<NodeId>> = self.blobs.iter().map(document).collect();
+        for (blob, rank) in self
+            .blobs
+            .iter_mut()
+            .zip(ranks(&snapshot.graph, &documents))
+        {
+            blob.rank = rank;
         }
         let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
         self.blobs.sort_by_key(order);
-    }
-}
-
-/// A blob that goes, unless something speaks for it.
-struct Candidate {
-    digest: Digest,
-    node: Option<NodeId>,
-    kind: NodeKind,
-    stat: BlobStat,
-}
-
-/// How many blobs are looked at before what is to become of them is noted.
-const BATCH: usize = 8192;
-
-/// Calls `each`, in their order, with those of the nodes that the layout has.
-fn look_at(
-    graph: &Graph,
-    stored: &impl Stored,
-    nodes: &[NodeId],
-    each: &mut dyn FnMut(Candidate),
-) -> anyhow::Result<()> {
-    let workers = Workers::for_reading();
-    for nodes in nodes.chunks(BATCH) {
-        let stats = workers.map(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
-        for (node, stat) in nodes.iter().zip(stats) {
-            let digest = graph.digest(*node);
-            if let Some(stat) = stat.with_context(|| looking_at(digest))? {
-                each(Candidate {
-                    digest: digest.clone(),
-                    node: Some(*node),
-                    kind: graph.kind(*node),
-                    stat,
-                });
-            }
-        }
-    }
-    Ok(())
-}
-
-fn looking_at(digest: &Digest) -> String {
-    format!("cannot look at the blob {digest}")
-}
-
-/// The blobs of a layout, listed while its manifests were read. What comes later is no garbage of
-/// ours to find.
-#[derive(Debug)]
-pub struct Listed {
-    is_empty: bool,
-    /// Those that something leads to, in the order of the list.
-    known: Vec<NodeId>,
-    /// Those that nothing leads to, in the order of the list, and what was found of them.
-    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
-}
-
-/// Blobs that stand together in the list.
-struct Share {
-    known: Vec<NodeId>,
-    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
-}
-
-/// How many blobs of a list are in a share.
-const SHARE: usize = 256;
-
-impl Listed {
-    /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
-    /// This thread does `meanwhile` first, and helps then.
-    pub fn new(
-        graph: &Graph,
-        stored: &impl Stored,
-        blobs: Vec<Digest>,
-        meanwhile: impl FnOnce(),
-    ) -> Listed {
-        let shares = Workers::for_reading().map_shares(
-            &blobs,
-            SHARE,
-            &|share| Share::new(graph, stored, share),
-            meanwhile,
-        );
-        let mut listed = Listed {
-            is_empty: blobs.is_empty(),
-            known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
-            stray: Ok(Vec::new()),
-        };
-        // The list takes as much memory as all that comes out of it.
-        drop(blobs);
-        for share in shares {
-            listed.known.extend(share.known);
-            if let Ok(stray) = &mut listed.stray {
-                match share.stray {
-                    Ok(more) => stray.extend(more),
-                    Err(error) => listed.stray = Err(error),
-                }
-            }
-        }
-        listed
-    }
-}
-
-impl Share {
-    fn new(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Share {
-        let mut known = Vec::with_capacity(blobs.len());
-        let mut stray = Ok(Vec::new());
-        for digest in blobs {
-            if let Some(node) = graph.find(digest) {
-                known.push(node);
-            } else if let Ok(found) = &mut stray {
-                match stored.stat(digest).with_context(|| looking_at(digest)) {
-                    Ok(stat) => found.extend(stat.map(|stat| (digest.clone(), stat))),
-                    Err(error) => stray = Err(error),
-                }
-            }
-        }
-        Share { known, stray }
+        self
     }
 }
 
@@ -500,10 +298,13 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 
 #[cfg(test)]
 mod tests {
+    use std::io;
+
     use super::*;
     use crate::layout::FileId;
     use crate::oci::index::Index;
     use crate::plan::Draft;
+    use crate::snapshot::graph::Graph;
     use crate::snapshot::load::tests::whole;
     use crate::snapshot::{Snapshot, Whole};
     use crate::value::digest::Algorithm;

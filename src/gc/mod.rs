@@ -1,4 +1,5 @@
-//! THE GARBAGE: which blobs nothing needs. Graph in, list of blobs out; nothing is deleted here.
+//! THE GARBAGE: which blobs are unreferenced. A trusted snapshot and a plan in, a list of blobs out; files
+//! are looked at and nothing is deleted here.
 //!
 //! **Roots** are the entries of index.json that the plan leaves, the images of `manifest.json`
 //! that it leaves, and digests that odd entries name besides. **Marking** follows every reference
@@ -14,14 +15,20 @@
 //! Never garbage: a file whose name is no digest, a blob of an unknown algorithm, a directory that
 //! other layouts may share, and anything at all when a document could not be read
 //! ([`crate::snapshot::Trusted`]).
+//!
+//! * `mark`: what stays; `stored`: what lies on the disk; `garbage`: what goes; `rank`: in which order
+//! * `trash`: what the trash and the layout need of each other
 
 mod garbage;
 mod mark;
+mod rank;
+mod stored;
 mod trash;
 
 pub use garbage::{
-    DeletionRank, Destination, Fate, Garbage, GarbageBlob, Listed, MaybeShared, Stored,
-    SweepOptions, TooYoung, prune, rmi,
+    Destination, Fate, Garbage, GarbageBlob, MaybeShared, SweepOptions, TooYoung, prune, rmi,
 };
 pub use mark::{Live, mark, mark_all};
+pub use rank::DeletionRank;
+pub use stored::{Listed, Stored};
 pub use trash::{TrashOptions, TrashUse, reappeared};

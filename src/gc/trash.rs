@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::Garbage;
+use super::garbage::Garbage;
 use crate::layout::{Locked, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record::{self, TrashRecord};
 use crate::snapshot::graph::Follow;

@@ -1,0 +1,149 @@
+//! The blobs of a layout as they lie on the disk, looked at many at a time.
+
+use std::io;
+
+use anyhow::Context as _;
+
+use crate::layout::{BlobStat, Locked, Refusal};
+use crate::snapshot::graph::{Graph, NodeId, NodeKind};
+use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::value::digest::Digest;
+use crate::workers::Workers;
+
+/// The blobs of a layout as they lie on the disk.
+pub trait Stored: Sync {
+    /// Looks at a blob's file; `None`: there is none.
+    ///
+    /// # Errors
+    /// What the operating system says.
+    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>>;
+    /// A blob's bytes, if it is there, small, and what its name promises.
+    fn read(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// Why blobs like this one must not be deleted, if so.
+    fn refusal(&self, digest: &Digest) -> Option<&Refusal>;
+}
+
+impl<M> Stored for Locked<M> {
+    fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
+        self.stat_blob(digest)
+    }
+    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
+        self.read_blob(digest, None, MAX_DOCUMENT_BYTES).ok()?
+    }
+    fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+        Locked::refusal(self, digest)
+    }
+}
+
+/// A blob that goes, unless something speaks for it.
+pub(super) struct Candidate {
+    pub(super) digest: Digest,
+    pub(super) node: Option<NodeId>,
+    pub(super) kind: NodeKind,
+    pub(super) stat: BlobStat,
+}
+
+/// How many blobs are looked at before what is to become of them is noted.
+const BATCH: usize = 8192;
+
+/// Calls `each`, in their order, with those of the nodes that the layout has.
+pub(super) fn look_at(
+    graph: &Graph,
+    stored: &impl Stored,
+    nodes: &[NodeId],
+    each: &mut dyn FnMut(Candidate),
+) -> anyhow::Result<()> {
+    let workers = Workers::for_reading();
+    for nodes in nodes.chunks(BATCH) {
+        let stats = workers.map(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
+        for (node, stat) in nodes.iter().zip(stats) {
+            let digest = graph.digest(*node);
+            if let Some(stat) = stat.with_context(|| looking_at(digest))? {
+                each(Candidate {
+                    digest: digest.clone(),
+                    node: Some(*node),
+                    kind: graph.kind(*node),
+                    stat,
+                });
+            }
+        }
+    }
+    Ok(())
+}
+
+fn looking_at(digest: &Digest) -> String {
+    format!("cannot look at the blob {digest}")
+}
+
+/// The blobs of a layout, listed while its manifests were read. What comes later is no garbage of
+/// ours to find.
+#[derive(Debug)]
+pub struct Listed {
+    pub(super) is_empty: bool,
+    /// Those that something leads to, in the order of the list.
+    pub(super) known: Vec<NodeId>,
+    /// Those that nothing leads to, in the order of the list, and what was found of them.
+    pub(super) stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
+}
+
+/// Blobs that stand together in the list.
+struct Share {
+    known: Vec<NodeId>,
+    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
+}
+
+/// How many blobs of a list are in a share.
+const SHARE: usize = 256;
+
+impl Listed {
+    /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
+    /// This thread does `meanwhile` first, and helps then.
+    pub fn new(
+        graph: &Graph,
+        stored: &impl Stored,
+        blobs: Vec<Digest>,
+        meanwhile: impl FnOnce(),
+    ) -> Listed {
+        let shares = Workers::for_reading().map_shares(
+            &blobs,
+            SHARE,
+            &|share| Share::new(graph, stored, share),
+            meanwhile,
+        );
+        let mut listed = Listed {
+            is_empty: blobs.is_empty(),
+            known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
+            stray: Ok(Vec::new()),
+        };
+        // The list takes as much memory as all that comes out of it.
+        drop(blobs);
+        for share in shares {
+            listed.known.extend(share.known);
+            if let Ok(stray) = &mut listed.stray {
+                match share.stray {
+                    Ok(more) => stray.extend(more),
+                    Err(error) => listed.stray = Err(error),
+                }
+            }
+        }
+        listed
+    }
+}
+
+impl Share {
+    fn new(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Share {
+        let mut known = Vec::with_capacity(blobs.len());
+        let mut stray = Ok(Vec::new());
+        for digest in blobs {
+            if let Some(node) = graph.find(digest) {
+                known.push(node);
+            } else if let Ok(found) = &mut stray {
+                match stored.stat(digest).with_context(|| looking_at(digest)) {
+                    Ok(stat) => found.extend(stat.map(|stat| (digest.clone(), stat))),
+                    Err(error) => stray = Err(error),
+                }
+            }
+        }
+        Share { known, stray }
+    }
+}
