@@ -177,70 +177,77 @@ impl Choice<'_> {
         let lost = self.lost_earlier();
         // The latest removal is undone first, so positions mean what they meant then.
         for (number, removed) in self.removals.iter().enumerate().rev() {
-            let graph = &removed.snapshot.graph;
-            let mut reach = Reachability::without(graph, &lost[number]);
-            let chosen = self.rows.range((number, 0)..(number + 1, 0));
-            let (parts, images): (Vec<usize>, Vec<usize>) =
-                chosen.map(|(_, row)| *row).partition(|row| {
-                    let id = removed.snapshot.records.of_entry(*row);
-                    id.is_some_and(|id| removed.snapshot.records.record(id).kind.is_dependent())
-                });
-            let mut refused = Vec::new();
-            let mut accepted = Vec::new();
-            for row in images {
-                match list.restore(removed, row, &mut restoration) {
-                    Some(target) => accepted.push((row, target)),
-                    None => refused.push(row),
-                }
-            }
-            // What belongs to an image that stays in the trash stays there with it.
-            let mut left = belongings(&removed.snapshot, &targets(removed, &refused));
-            let taken: Vec<NodeId> = accepted.iter().map(|(_, target)| *target).collect();
-            let taken = belongings(&removed.snapshot, &taken);
-            left.retain(|row| !taken.contains(row));
-            for row in parts {
-                if left.contains(&row) {
-                    refused.push(row);
-                } else if let Some(target) = list.restore(removed, row, &mut restoration) {
-                    accepted.push((row, target));
-                }
-            }
-            list.settle();
-            for (row, target) in accepted {
-                done.insert((number, row));
-                reach.walk(
-                    graph,
-                    Start::Image(target),
-                    Follow::Subjects,
-                    &mut |_, _| (),
-                );
-            }
-            let mut stays = Reachability::new(graph);
+            let undone = self.undo(number, &mut list, &mut restoration);
+            done.extend(undone.accepted.iter().map(|(row, _)| (number, *row)));
+            let targets = undone.accepted.iter().map(|(_, target)| *target);
+            let back = reached(
+                Reachability::without(&removed.snapshot.graph, &lost[number]),
+                removed,
+                targets,
+            );
+            let is_trashed = |digest: &&Digest| self.trash.contains(digest);
+            let digests = removed
+                .snapshot
+                .graph
+                .ids()
+                .filter(|node| back.contains(*node));
+            let digests = digests.map(|node| removed.snapshot.graph.digest(node));
+            restoration
+                .blobs
+                .extend(digests.filter(is_trashed).cloned());
             if everything {
-                for target in targets(removed, &refused) {
-                    stays.walk(
-                        graph,
-                        Start::Image(target),
-                        Follow::Subjects,
-                        &mut |_, _| (),
-                    );
-                }
                 // What nothing led to comes back, too.
+                let targets = targets_of(removed, &undone.refused).into_iter();
+                let stays = reached(Reachability::new(&removed.snapshot.graph), removed, targets);
                 let stray = removed.blobs.iter().filter(|digest| {
-                    let node = graph.find(digest);
+                    let node = removed.snapshot.graph.find(digest);
                     !node.is_some_and(|node| stays.contains(node))
                 });
                 restoration.blobs.extend(stray.cloned());
             }
-            let back = graph.ids().filter(|node| reach.contains(*node));
-            let back = back.map(|node| graph.digest(node));
-            let back = back.filter(|digest| self.trash.contains(digest));
-            restoration.blobs.extend(back.cloned());
         }
         restoration.entries = list.changed();
         self.give_back_parts(&mut restoration);
         self.settle_records(everything, &done, &mut restoration);
         restoration
+    }
+
+    /// Puts the chosen entries of one removal back into the list: images first, and then what belongs
+    /// to those that came.
+    fn undo<'l>(&self, number: usize, list: &mut List<'l>, restoration: &mut Restoration) -> Undone
+    where
+        Self: 'l,
+    {
+        let removed = &self.removals[number];
+        let records = &removed.snapshot.records;
+        let is_part = |row: &usize| {
+            let id = records.of_entry(*row);
+            id.is_some_and(|id| records.record(id).kind.is_dependent())
+        };
+        let chosen = self.rows.range((number, 0)..(number + 1, 0));
+        let (parts, images): (Vec<usize>, Vec<usize>) =
+            chosen.map(|(_, row)| *row).partition(is_part);
+        let mut undone = Undone::default();
+        for row in images {
+            match list.restore(removed, row, restoration) {
+                Some(target) => undone.accepted.push((row, target)),
+                None => undone.refused.push(row),
+            }
+        }
+        // What belongs to an image that stays in the trash stays there with it.
+        let mut left = belongings(&removed.snapshot, &targets_of(removed, &undone.refused));
+        let taken: Vec<NodeId> = undone.accepted.iter().map(|(_, target)| *target).collect();
+        let taken = belongings(&removed.snapshot, &taken);
+        left.retain(|row| !taken.contains(row));
+        for row in parts {
+            if left.contains(&row) {
+                undone.refused.push(row);
+            } else if let Some(target) = list.restore(removed, row, restoration) {
+                undone.accepted.push((row, target));
+            }
+        }
+        list.settle();
+        undone
     }
 
     /// What images of index.json lost and get back.
@@ -294,7 +301,34 @@ impl Choice<'_> {
     }
 }
 
-fn targets(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
+/// What became of the chosen entries of one removal.
+#[derive(Default)]
+struct Undone {
+    /// Those that are back, with their images.
+    accepted: Vec<(usize, NodeId)>,
+    /// Those that stay in the trash.
+    refused: Vec<usize>,
+}
+
+/// What some images of a removal lead to.
+fn reached<'c>(
+    mut reach: Reachability<'c>,
+    removed: &TrashedRemoval,
+    images: impl Iterator<Item = NodeId>,
+) -> Reachability<'c> {
+    for image in images {
+        let start = Start::Image(image);
+        reach.walk(
+            &removed.snapshot.graph,
+            start,
+            Follow::Subjects,
+            &mut |_, _| (),
+        );
+    }
+    reach
+}
+
+fn targets_of(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
     let records = &removed.snapshot.records;
     let ids = rows.iter().filter_map(|row| records.of_entry(*row));
     ids.map(|id| records.record(id).target).collect()
@@ -375,12 +409,7 @@ impl<'a> List<'a> {
             replaced_by,
         } = &removed.record.rows[row];
         // An entry that is there twice can have gone twice.
-        if self
-            .by_text
-            .get_mut(entry.get())
-            .and_then(Vec::pop)
-            .is_some()
-        {
+        if self.take_by_text(entry.get()).is_some() {
             return Some(record.target);
         }
         let shown = record.shown(graph);
@@ -390,37 +419,18 @@ impl<'a> List<'a> {
             digest: Some(digest),
         };
         let replaced = replaced_by.as_ref();
-        let replaced = replaced.and_then(|text| self.by_text.get_mut(text.get())?.pop());
-        if let Some(number) = replaced {
-            if let Some(names) = self.entries[number]
-                .name
-                .and_then(|name| self.by_name.get_mut(name))
-            {
-                names.retain(|other| *other != number);
-            }
-            if let Some(name) = new.name {
-                self.by_name.entry(name).or_default().push(number);
-            }
-            self.entries[number] = new;
+        if let Some(number) = replaced.and_then(|text| self.take_by_text(text.get())) {
+            self.replace(number, new);
         } else {
-            let others = new.name.and_then(|name| self.by_name.get(name));
-            let mut others = others.into_iter().flatten();
-            if let Some(number) = others.next() {
+            let mut others = new.name.and_then(|name| self.by_name.get(name)).into_iter();
+            if let Some(number) = others.find_map(|numbers| numbers.first()) {
                 let there = self.entries[*number].digest;
                 if there == Some(digest) {
                     return Some(record.target);
                 }
-                let there = there.map_or_else(String::new, Digest::to_string);
-                restoration.refusals.push(
-                    Refusal::new(
-                        RefusalClass::Conflict,
-                        format!("conflict: {} leads to {there} now", quoted(&shown)),
-                    )
-                    .hint(format!(
-                        "`ocirm untag` frees the name; {} stays in the trash",
-                        digest.short()
-                    )),
-                );
+                restoration
+                    .refusals
+                    .push(name_is_taken(&shown, there, digest));
                 return None;
             }
             // What went together comes back together, twins too.
@@ -434,6 +444,23 @@ impl<'a> List<'a> {
         self.is_changed = true;
         restoration.restored.push((shown, digest.clone()));
         Some(record.target)
+    }
+
+    /// Takes an entry of this text out of those that nothing was found to be the same as.
+    fn take_by_text(&mut self, text: &str) -> Option<usize> {
+        self.by_text.get_mut(text)?.pop()
+    }
+
+    /// Gives an entry its old text back.
+    fn replace(&mut self, number: usize, new: Listed<'a>) {
+        let old = self.entries[number].name;
+        if let Some(numbers) = old.and_then(|name| self.by_name.get_mut(name)) {
+            numbers.retain(|other| *other != number);
+        }
+        if let Some(name) = new.name {
+            self.by_name.entry(name).or_default().push(number);
+        }
+        self.entries[number] = new;
     }
 
     /// Puts what came back where it was: at its old position, or at the end of a list that is
@@ -459,6 +486,18 @@ impl<'a> List<'a> {
         let texts = self.order.iter().map(|number| self.entries[*number].text);
         self.is_changed.then(|| texts.map(str::to_owned).collect())
     }
+}
+
+fn name_is_taken(name: &str, there: Option<&Digest>, digest: &Digest) -> Refusal {
+    let there = there.map_or_else(String::new, Digest::to_string);
+    Refusal::new(
+        RefusalClass::Conflict,
+        format!("conflict: {} leads to {there} now", quoted(name)),
+    )
+    .hint(format!(
+        "`ocirm untag` frees the name; {} stays in the trash",
+        digest.short()
+    ))
 }
 
 /// The rows of a removal that went with images because they belong to them.

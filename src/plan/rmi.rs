@@ -66,7 +66,7 @@ impl Draft<'_> {
             let others: Vec<RecordId> = others
                 .filter(|id| !same.contains(id) && !self.is_dangling(*id))
                 .collect();
-            return self.rmi_platforms(&found.set, &others, found.record(), options, config_of);
+            return self.rmi_platforms(&found, &others, options, config_of);
         }
         let is_whole = same.len() == found.set.len();
         // Naming an image by its own ID is asking for the image, whatever it is called.

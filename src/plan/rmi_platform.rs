@@ -5,7 +5,10 @@
 //! attests or refers to it, and the blobs that nothing else reaches. Unlike in Docker, a manifest
 //! that another image needs stays, and the report says who needs it.
 
+use std::collections::HashSet;
+
 use super::draft::{Draft, RemovedPlatform};
+use super::lookup::Found;
 use super::plan::{Action, Note, Refusal, RefusalClass, Rewrite};
 use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
@@ -17,123 +20,177 @@ use crate::snapshot::removed_parts::Parts;
 use crate::value::platform::Platform;
 use crate::words::listed;
 
+/// The platforms that one argument takes away from an image, as far as that got.
+struct Removal<'s> {
+    set: &'s [RecordId],
+    image: NodeId,
+    /// The name that gets a new index.
+    rewritten: Option<RecordId>,
+    /// What the new index lacks, and what is said of it.
+    removed: Parts,
+    actions: Vec<Action>,
+    /// Platforms that went along, because the same manifest stood for them.
+    gone_along: Vec<Platform>,
+    removed_any: bool,
+}
+
+/// What asking for a platform comes to.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    Platform,
+    /// The image is nothing but that platform.
+    Image,
+}
+
 impl Draft<'_> {
-    /// Removes platforms of the image that `set` belongs to; `others` are names of it that were
-    /// not asked for, `matched` is the one that was.
+    /// Removes platforms of an image that was found; `others` are names of it that were not asked for.
     pub(super) fn rmi_platforms(
         &mut self,
-        set: &[RecordId],
+        found: &Found,
         others: &[RecordId],
-        matched: Option<RecordId>,
         options: &RmiOptions,
         config_of: &ConfigOf<'_>,
     ) -> Result<(), Refusal> {
-        let image = self.record(set[0]).target;
-        let id = self.graph().digest(image).clone();
         let rewritten = match options.rewrite_index {
-            true => Some(self.record_to_rewrite(set, matched)?),
-            false => None,
+            true => Some(self.record_to_rewrite(&found.set, found.record())?),
+            false if others.is_empty() || options.force => None,
+            false => return Err(self.others_would_lose(found.target, others)),
         };
-        if rewritten.is_none() && !others.is_empty() && !options.force {
-            let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
-            return Err(Refusal::new(
-                RefusalClass::Conflict,
-                format!(
-                    "conflict: unable to delete a platform of {} (must be forced) - {} would lose \
-                     it too",
-                    id.short(),
-                    listed(&names, 8)
-                ),
-            )
-            .hint("use --force to remove it from all of them"));
-        }
-        let mut removed_any = false;
-        let mut removed = Parts::default();
-        let mut actions = Vec::new();
-        let mut gone: Vec<Platform> = Vec::new();
+        let mut removal = Removal {
+            set: &found.set,
+            image: found.target,
+            rewritten,
+            removed: Parts::default(),
+            actions: Vec::new(),
+            gone_along: Vec::new(),
+            removed_any: false,
+        };
+        let mut asked = HashSet::new();
         for platform in &options.platforms {
-            let offered = self.platform_manifests(set, &removed, config_of);
-            let Some(best) = self.best(image, &offered, platform, options) else {
-                // It went with a platform that the same manifest stood for.
-                if gone.iter().any(|gone| platform.matches(gone)) {
-                    continue;
-                }
-                let refusal = Refusal::new(
-                    RefusalClass::NotFound,
-                    format!(
-                        "failed to delete platform {platform} for image {id}: image with reference \
-                         {} was found but does not provide the platform {platform}",
-                        self.shown(set[0])
-                    ),
-                )
-                .hint(present(&offered));
-                self.refuse(refusal);
-                continue;
-            };
-            let manifest = best.manifest;
-            if manifest == image {
-                return self.remove_whole(set, rewritten, options);
+            // What was asked twice is asked once, however it was spelled.
+            if asked.insert(platform.normalized())
+                && self.rmi_platform(platform, &mut removal, options, config_of) == Extent::Image
+            {
+                return self.remove_whole(&removal, options);
             }
-            // The very same manifest may stand for another platform, too.
-            let other = offered
-                .iter()
-                .filter(|other| other.manifest == manifest)
-                .filter_map(|other| other.platform.as_ref())
-                .find(|other| !options.platforms.iter().any(|asked| asked.matches(other)));
-            if let Some(other) = other {
-                self.notes.push(Note::PlatformKept {
-                    platform: platform.to_string(),
-                    manifest,
-                    holders: vec![format!("{} for {other}", self.shown(set[0]))],
-                });
-                continue;
+        }
+        let mut left = self.platform_manifests(removal.set, &removal.removed, config_of);
+        left.retain(|manifest| manifest.is_present && !manifest.is_attestation);
+        if !removal.removed_any {
+            return Ok(());
+        }
+        if left.is_empty() {
+            // Nothing that runs anywhere is left: that is removing the image.
+            self.removed_platforms
+                .retain(|removed| removed.image != removal.image);
+            return self.remove_whole(&removal, options);
+        }
+        if let Some(record) = removal.rewritten {
+            self.rewrite(record, removal);
+        }
+        Ok(())
+    }
+
+    fn others_would_lose(&self, image: NodeId, others: &[RecordId]) -> Refusal {
+        let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
+        Refusal::new(
+            RefusalClass::Conflict,
+            format!(
+                "conflict: unable to delete a platform of {} (must be forced) - {} would lose it too",
+                self.graph().digest(image).short(),
+                listed(&names, 8)
+            ),
+        )
+        .hint("use --force to remove it from all of them")
+    }
+
+    fn rmi_platform(
+        &mut self,
+        platform: &Platform,
+        removal: &mut Removal<'_>,
+        options: &RmiOptions,
+        config_of: &ConfigOf<'_>,
+    ) -> Extent {
+        let image = removal.image;
+        let listed = self.platform_manifests(removal.set, &removal.removed, config_of);
+        let Some(best) = self.best(image, &listed, platform, options) else {
+            let mut gone = removal.gone_along.iter();
+            if !gone.any(|gone| platform.matches(gone)) {
+                self.refuse_missing(platform, removal, &listed);
             }
-            removed_any = true;
-            let same = offered.iter().filter(|other| other.manifest == manifest);
-            gone.extend(same.skip(1).filter_map(|other| other.platform.clone()));
-            if rewritten.is_some() {
-                let attestations = self.attestations(image, manifest);
-                removed.insert(manifest);
-                removed.extend(&attestations);
-                actions.extend(
-                    std::iter::once(manifest)
-                        .chain(attestations)
-                        .map(Action::Deleted),
-                );
-                continue;
-            }
-            let removed = RemovedPlatform {
+            return Extent::Platform;
+        };
+        let manifest = best.manifest;
+        if manifest == image {
+            return Extent::Image;
+        }
+        let same = || listed.iter().filter(|other| other.manifest == manifest);
+        let mut platforms = same().filter_map(|other| other.platform.as_ref());
+        let is_asked =
+            |other: &&Platform| options.platforms.iter().any(|asked| asked.matches(other));
+        if let Some(other) = platforms.find(|other| !is_asked(other)) {
+            // The very same manifest stands for a platform that stays.
+            self.notes.push(Note::PlatformKept {
+                platform: platform.to_string(),
+                manifest,
+                holders: vec![format!("{} for {other}", self.shown(removal.set[0]))],
+            });
+            return Extent::Platform;
+        }
+        removal.removed_any = true;
+        let along = same().skip(1).filter_map(|other| other.platform.clone());
+        removal.gone_along.extend(along);
+        let attestations = self.attestations(image, manifest);
+        if removal.rewritten.is_some() {
+            let parts = || std::iter::once(manifest).chain(attestations.iter().copied());
+            removal.removed.extend(parts());
+            removal.actions.extend(parts().map(Action::Deleted));
+        } else {
+            self.removed_platforms.push(RemovedPlatform {
                 image,
                 manifest,
                 platform: platform.to_string(),
-                attestations: self.attestations(image, manifest),
+                attestations,
                 action: self.actions.len(),
-            };
-            self.removed_platforms.push(removed);
-        }
-        let mut left = self.platform_manifests(set, &removed, config_of);
-        left.retain(|variant| variant.is_present && !variant.is_attestation);
-        if removed_any && left.is_empty() {
-            // Nothing that runs anywhere is left: that is removing the image.
-            self.removed_platforms
-                .retain(|removed| removed.image != image);
-            self.remove_whole(set, rewritten, options)?;
-        } else if let Some(record) = rewritten.filter(|_| removed_any) {
-            actions.push(Action::Deleted(image));
-            self.actions.append(&mut actions);
-            self.notes.push(Note::Rewritten {
-                image: self.shown(record),
-                old: image,
-            });
-            self.rewrites.push(Rewrite {
-                record,
-                image,
-                parts: remaining_parts(self.graph(), image, &removed),
-                removed,
-                blobs: Vec::new(),
             });
         }
-        Ok(())
+        Extent::Platform
+    }
+
+    fn refuse_missing(
+        &mut self,
+        platform: &Platform,
+        removal: &Removal<'_>,
+        listed: &[PlatformManifest],
+    ) {
+        let refusal = Refusal::new(
+            RefusalClass::NotFound,
+            format!(
+                "failed to delete platform {platform} for image {}: image with reference {} was \
+                 found but does not provide the platform {platform}",
+                self.graph().digest(removal.image),
+                self.shown(removal.set[0])
+            ),
+        );
+        self.refuse(refusal.hint(present(listed)));
+    }
+
+    /// The name gets a new index without what was removed.
+    fn rewrite(&mut self, record: RecordId, removal: Removal<'_>) {
+        let image = removal.image;
+        self.actions.extend(removal.actions);
+        self.actions.push(Action::Deleted(image));
+        self.notes.push(Note::Rewritten {
+            image: self.shown(record),
+            old: image,
+        });
+        self.rewrites.push(Rewrite {
+            record,
+            image,
+            parts: remaining_parts(self.graph(), image, &removal.removed),
+            removed: removal.removed,
+            blobs: Vec::new(),
+        });
     }
 
     /// The one name that a new index is made for.
@@ -183,17 +240,12 @@ impl Draft<'_> {
     }
 
     /// The image goes, or where only one of its names was asked for, that name.
-    fn remove_whole(
-        &mut self,
-        set: &[RecordId],
-        rewritten: Option<RecordId>,
-        options: &RmiOptions,
-    ) -> Result<(), Refusal> {
-        match rewritten {
-            Some(record) if set.len() > 1 => self.untag_all(&[record]),
+    fn remove_whole(&mut self, removal: &Removal<'_>, options: &RmiOptions) -> Result<(), Refusal> {
+        match removal.rewritten {
+            Some(record) if removal.set.len() > 1 => self.untag_all(&[record]),
             _ => {
-                self.refuse_in_use(self.record(set[0]).target, options.force)?;
-                self.delete_image(set, options, false);
+                self.refuse_in_use(removal.image, options.force)?;
+                self.delete_image(removal.set, options, false);
             }
         }
         Ok(())
@@ -204,15 +256,15 @@ impl Draft<'_> {
     fn best<'v>(
         &self,
         image: NodeId,
-        offered: &'v [PlatformManifest],
+        listed: &'v [PlatformManifest],
         platform: &Platform,
         options: &RmiOptions,
     ) -> Option<&'v PlatformManifest> {
         let graph = self.graph();
-        best(offered, platform, |variant| variant.is_present).or_else(|| {
-            best(offered, platform, |variant| {
+        best(listed, platform, |manifest| manifest.is_present).or_else(|| {
+            best(listed, platform, |manifest| {
                 let left_over = || {
-                    self.attestations(image, variant.manifest)
+                    self.attestations(image, manifest.manifest)
                         .iter()
                         .any(|node| graph.is_present_document(*node))
                 };
@@ -280,14 +332,16 @@ fn best<'a>(
 ) -> Option<&'a PlatformManifest> {
     let features = |c: &PlatformManifest| c.platform.as_ref().map_or(0, |p| p.os_features.len());
     let mut best: Option<&PlatformManifest> = None;
-    for variant in platform_manifests {
-        let matches = variant
+    for manifest in platform_manifests {
+        let matches = manifest
             .platform
             .as_ref()
             .is_some_and(|platform| asked.matches(platform));
-        if matches && counts(variant) && best.is_none_or(|best| features(variant) > features(best))
+        if matches
+            && counts(manifest)
+            && best.is_none_or(|best| features(manifest) > features(best))
         {
-            best = Some(variant);
+            best = Some(manifest);
         }
     }
     best
@@ -296,8 +350,8 @@ fn best<'a>(
 fn present(platform_manifests: &[PlatformManifest]) -> String {
     let platforms: Vec<String> = platform_manifests
         .iter()
-        .filter(|variant| variant.is_present && !variant.is_attestation)
-        .filter_map(|variant| Some(variant.platform.as_ref()?.to_string()))
+        .filter(|manifest| manifest.is_present && !manifest.is_attestation)
+        .filter_map(|manifest| Some(manifest.platform.as_ref()?.to_string()))
         .collect();
     format!("present in this layout: {}", listed(&platforms, 16))
 }

@@ -679,6 +679,23 @@ fn a_layout_that_buildkit_wrote_is_whole_without_a_platform() {
     assert_swept(&place, &layout);
 }
 
+/// A platform that is asked for twice is asked for once, however it is spelled.
+#[test]
+fn a_platform_that_is_asked_for_twice_goes_once() {
+    for more in [&[][..], &["--rewrite-index"]] {
+        let place = Place::new();
+        let layout = place.fixture("buildkit-multi-provenance", "layout");
+        let once = place.fixture("buildkit-multi-provenance", "once");
+        let platforms = "linux/arm64,linux/arm64/v8,linux/arm64";
+        let args = ["rmi", "app:1.0", "--platform", platforms];
+        let done = place.dry_and_real(&layout, &[&args[..], more].concat(), 0);
+        let args = ["rmi", "app:1.0", "--platform", "linux/arm64"];
+        let same = place.dry_and_real(&once, &[&args[..], more].concat(), 0);
+        assert_eq!(done.out, same.out);
+        assert_eq!(done.err, same.err);
+    }
+}
+
 #[test]
 fn skopeo_copies_all_of_a_rewritten_image_and_not_of_a_sparse_one() {
     if !SKOPEO.is_here() {
