@@ -77,7 +77,7 @@ impl RemovalId {
             .subsec_nanosecond(nanoseconds.parse().ok()?)
             .build()
             .ok()?;
-        let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        let at = TimeZone::UTC.to_timestamp(at).ok()?;
         Some((RemovalId(name.to_owned()), at))
     }
 }
