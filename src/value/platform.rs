@@ -19,10 +19,6 @@ const WINDOWS_LONG_TERM_BUILDS: [u16; 2] = [20348, 26100];
 
 /// A platform as it is stored or was asked for, not normalised. Equality is that of the spelling;
 /// see [`matches`](Self::matches) for that of the meaning.
-///
-/// It reads from the `platform` of an index entry and from an image config alike. Reading never
-/// fails over the contents: a member that is missing or of another type is empty, as a platform
-/// nobody understands must not keep an image from being listed or removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// The operating system, empty when it is not given.

@@ -3,8 +3,8 @@
 //! A reference is `[domain/]path[:tag][@digest]`. People write `web`, Docker means
 //! `docker.io/library/web:latest`, and both are the same image; everything that compares names
 //! compares the long form, and everything that prints names prints the short, familiar one. This
-//! module reads a text in either form, and writes both. It knows nothing of layouts: which row of
-//! `index.json` a reference means is decided by the image table.
+//! module reads a text in either form, and writes both. It knows nothing of layouts: which entry of
+//! `index.json` a reference means is decided by the snapshot.
 //!
 //! The parser goes over the text a constant number of times and uses no regular expressions, since
 //! the names in a layout are whatever its last writer put there.

@@ -1,8 +1,8 @@
-//! Moments and durations as people type them: the value of `--filter until=`, and spans of time
-//! such as `--grace 2h`.
+//! Times and durations as people type them: the value of `--filter until=`, and durations such as
+//! `--grace 2h`.
 //!
-//! Docker accepts for `until` a span back from now, a date or time, or a Unix time, and tells them
-//! apart by their looks. This module does the same. What is compared with the moment, and whether
+//! Docker accepts for `until` a duration back from now, a date or time, or a Unix time, and tells them
+//! apart by their looks. This module does the same. What is compared with the time, and whether
 //! equal counts, is the filter's business. Neither the clock nor the zone is read here; both are
 //! arguments.
 
@@ -58,7 +58,7 @@ pub enum InvalidTime {
         shown(.0)
     )]
     Until(String),
-    /// The text means a moment that lies before or after all years that can be counted.
+    /// The text means a time that lies before or after all years that can be counted.
     #[error("invalid value for 'until' filter: `{}` is out of range", shown(.0))]
     UntilRange(String),
 }
@@ -168,7 +168,7 @@ fn split_digits(text: &str) -> (&str, &str) {
 ///
 /// # Errors
 ///
-/// When it is none of them, or a moment before the year -9999 or after 9999. Blanks are not
+/// When it is none of them, or a time before the year -9999 or after 9999. Blanks are not
 /// skipped.
 pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
     let invalid = || InvalidTime::Until(text.to_owned());
