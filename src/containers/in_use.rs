@@ -23,7 +23,7 @@ pub struct Uses<'a> {
 
 impl<'a> Uses<'a> {
     /// There are no containers.
-    pub const fn none() -> Uses<'a> {
+    pub(crate) const fn none() -> Uses<'a> {
         Uses {
             images: BTreeMap::new(),
             mounted: BTreeMap::new(),
@@ -32,7 +32,7 @@ impl<'a> Uses<'a> {
     }
 
     /// Finds the images of the containers.
-    pub fn new(snapshot: &View, containers: &'a [Container]) -> Uses<'a> {
+    pub(crate) fn new(snapshot: &View, containers: &'a [Container]) -> Uses<'a> {
         let mut uses = Uses::none();
         if containers.is_empty() {
             return uses;
@@ -123,17 +123,17 @@ impl<'a> Uses<'a> {
     }
 
     /// The containers made from an image.
-    pub fn of_image(&self, image: NodeId) -> &[&'a Container] {
+    pub(crate) fn of_image(&self, image: NodeId) -> &[&'a Container] {
         self.images.get(&image).map_or(&[], Vec::as_slice)
     }
 
     /// The containers that an image is mounted into.
-    pub fn mounted(&self, image: NodeId) -> &[&'a Container] {
+    pub(crate) fn mounted(&self, image: NodeId) -> &[&'a Container] {
         self.mounted.get(&image).map_or(&[], Vec::as_slice)
     }
 
     /// Whether a container was started under this full name.
-    pub fn is_name_in_use(&self, key: &str) -> bool {
+    pub(crate) fn is_name_in_use(&self, key: &str) -> bool {
         self.names.contains(key)
     }
 }

@@ -8,7 +8,7 @@
 //!
 //! A general parser spends most of its time on values that nobody asks for, and this is what the
 //! time of a walk over a hundred thousand manifests is made of. What must be changed in a text, and
-//! nothing else in it, is `text`'s.
+//! nothing else in it, is `edit`'s.
 
 use std::borrow::Cow;
 use std::ops::Range;

@@ -53,7 +53,7 @@ pub enum BlobError {
 
 /// What is known of a blob whose check failed at nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Presence {
+pub(crate) enum Presence {
     /// It is there, and all that was compared is as it should be.
     Whole,
     /// The layout does not have it, which is legal.
@@ -181,7 +181,7 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// Every [`BlobError`]: the blob is there, and it cannot be trusted.
-    pub fn read_blob(
+    pub(crate) fn read_blob(
         &self,
         digest: &Digest,
         size: Option<u64>,
@@ -193,10 +193,7 @@ impl<M> Locked<M> {
     }
 
     /// [`Locked::read_blob`] into a buffer that can be used again. `false`: it is not there.
-    ///
-    /// # Errors
-    /// As [`Locked::read_blob`].
-    pub fn read_blob_into(
+    pub(crate) fn read_blob_into(
         &self,
         digest: &Digest,
         size: Option<u64>,
@@ -208,10 +205,11 @@ impl<M> Locked<M> {
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its
     /// size in bytes. Of an algorithm that nobody can compute here only the size is compared.
-    ///
-    /// # Errors
-    /// As [`Locked::read_blob`].
-    pub fn verify_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
+    pub(crate) fn verify_blob(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Presence, BlobError> {
         let Some((mut file, found)) = self.open_blob(digest)? else {
             return Ok(Presence::Missing);
         };
@@ -236,7 +234,11 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// Another size, something that is no file, and what the operating system says.
-    pub fn measure_blob(&self, digest: &Digest, size: Option<u64>) -> Result<Presence, BlobError> {
+    pub(crate) fn measure_blob(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+    ) -> Result<Presence, BlobError> {
         match self.open_blob(digest)? {
             Some((_, found)) => check_size(found, size).map(|()| Presence::Whole),
             None => Ok(Presence::Missing),
@@ -245,10 +247,7 @@ impl<M> Locked<M> {
 
     /// The files and directories of the layout that are neither blobs nor what every layout has,
     /// as paths within the layout, in order.
-    ///
-    /// # Errors
-    /// A directory that cannot be listed.
-    pub fn list_strays(&self) -> anyhow::Result<Vec<String>> {
+    pub(crate) fn list_strays(&self) -> anyhow::Result<Vec<String>> {
         let mut strays = Vec::new();
         let known = [
             "blobs",
@@ -290,10 +289,7 @@ impl<M> Locked<M> {
 
     /// Looks at a blob's file without following a symbolic link. `None`: there is no such file, or
     /// it is something else than a file or a link.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn stat_blob(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
+    pub(crate) fn stat_blob(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
         // Blobs of unknown algorithms are never listed or deleted, so nobody asks.
         let Some(dir) = self.blob_dirs.of(digest) else {
             return Ok(None);
@@ -314,7 +310,7 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// A directory that cannot be listed to its end, or what `each` returns.
-    pub fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
+    pub(crate) fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
         for (algorithm, dir) in self.blob_dirs.all() {
             let fail = |e: Errno| {
                 let path = self.path().join("blobs").join(algorithm.name());
@@ -335,7 +331,7 @@ impl<M> Locked<M> {
     }
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.
-    pub fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+    pub(crate) fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
         self.blob_dirs.refusal(digest)
     }
 }
@@ -373,7 +369,7 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says, and a blob of a directory that others may share.
-    pub fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
+    pub(crate) fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
         let (_, dir) = self.own_directory(digest)?;
         match rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty()) {
             Ok(()) => Ok(true),

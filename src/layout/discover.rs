@@ -7,7 +7,7 @@ use walkdir::WalkDir;
 
 /// The layouts below `dir`, itself included, in the order of their paths; and what could not be
 /// looked into. Symbolic links are not followed, and nothing is looked for inside `blobs` and the trash.
-pub fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
+pub(crate) fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
     let mut layouts = Vec::new();
     let mut found = HashSet::new();
     let mut failures = Vec::new();

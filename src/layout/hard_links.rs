@@ -13,7 +13,7 @@ use crate::value::digest::Digest;
 
 /// Files with several names as they were before this run removed any of the names.
 #[derive(Clone, Debug, Default)]
-pub struct Ages(Arc<SeenFiles>);
+pub(crate) struct Ages(Arc<SeenFiles>);
 
 #[derive(Debug, Default)]
 struct SeenFiles {

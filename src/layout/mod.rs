@@ -48,22 +48,27 @@ use rustix::fs::Mode;
 use crate::error::Error;
 
 pub use blob_dirs::Refusal;
-pub use blobs::{BlobError, Presence};
-pub use discover::discover;
-pub use hard_links::{Ages, HardLinks};
+pub use blobs::BlobError;
+pub(crate) use blobs::Presence;
+pub(crate) use discover::discover;
+pub(crate) use hard_links::Ages;
+pub use hard_links::HardLinks;
 pub use lock::LockOptions;
-pub use replace::{IndexWrite, RootEdit};
-pub use stat::{BlobStat, FileId};
-pub use trash::{OpenRemoval, RecordFile, Removal, RemovalId, RestoredBlob, TRASH, Trash, Weight};
+pub(crate) use replace::IndexWrite;
+pub use replace::RootEdit;
+pub use stat::BlobStat;
+pub(crate) use stat::FileId;
+pub(crate) use trash::{OpenRemoval, RecordFile, RestoredBlob, TRASH};
+pub use trash::{RemovalId, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
-pub const TORN: Duration = Duration::from_millis(1000);
+pub(crate) const TORN: Duration = Duration::from_millis(1000);
 
 /// How long to wait between two such readings.
-pub const TORN_RETRY: Duration = Duration::from_millis(40);
+pub(crate) const TORN_RETRY: Duration = Duration::from_millis(40);
 
 /// The largest `index.json` that is read, in bytes. A million entries need about 350 MB.
-pub const MAX_INDEX_BYTES: u64 = 1 << 30;
+pub(crate) const MAX_INDEX_BYTES: u64 = 1 << 30;
 
 /// The largest file beside index.json that is read, in bytes: `oci-layout` and what an unpacked
 /// `docker save` has.
@@ -111,18 +116,18 @@ impl Layout {
     }
 
     /// Which directories the blobs lie in, wherever links lead.
-    pub fn blob_directories(&self) -> Vec<FileId> {
+    pub(crate) fn blob_directories(&self) -> Vec<FileId> {
         blob_dirs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
     }
 
     /// Shares what is known of files with several names with the other layouts of a run.
-    pub fn with_ages(mut self, ages: &Ages) -> Layout {
+    pub(crate) fn with_ages(mut self, ages: &Ages) -> Layout {
         self.ages = ages.clone();
         self
     }
 
     /// Whether two paths led to the same directory.
-    pub fn is_same(&self, other: &Layout) -> bool {
+    pub(crate) fn is_same(&self, other: &Layout) -> bool {
         let own = FileId::of_opened(&self.dir);
         own.is_ok() && own == FileId::of_opened(&other.dir)
     }
@@ -258,7 +263,7 @@ impl<M> Locked<M> {
 
     /// Allows deleting blobs of directories that others may share: the caller knows all layouts
     /// that do, and keeps what they need.
-    pub fn all_sharers_are_known(&mut self) {
+    pub(crate) fn all_sharers_are_known(&mut self) {
         self.blob_dirs.forget_refusals();
     }
 
@@ -267,7 +272,7 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// Exit status 12 when it is missing, no regular file, or beyond [`MAX_INDEX_BYTES`].
-    pub fn read_index(&self) -> anyhow::Result<Vec<u8>> {
+    pub(crate) fn read_index(&self) -> anyhow::Result<Vec<u8>> {
         let bytes = self
             .layout
             .read_root_file("index.json", MAX_INDEX_BYTES)?
@@ -279,14 +284,14 @@ impl<M> Locked<M> {
     }
 
     /// When index.json last changed: no entry of it can have arrived later.
-    pub fn index_changed(&self) -> jiff::Timestamp {
+    pub(crate) fn index_changed(&self) -> jiff::Timestamp {
         rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty())
             .map_or(jiff::Timestamp::now(), |stat| stat::changed(&stat))
     }
 
     /// Something that differs whenever somebody replaced or rewrote index.json, at the cost of one
     /// system call. Equal stamps are a strong hint, not a proof.
-    pub fn index_stamp(&self) -> IndexStamp {
+    pub(crate) fn index_stamp(&self) -> IndexStamp {
         match rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty()) {
             Ok(s) => IndexStamp(Some((
                 s.st_ino,
@@ -306,14 +311,14 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// Exit status 12 when it is no regular file, or larger than 256 MiB.
-    pub fn read_docker_file(&self, name: DockerFile) -> anyhow::Result<Option<Vec<u8>>> {
+    pub(crate) fn read_docker_file(&self, name: DockerFile) -> anyhow::Result<Option<Vec<u8>>> {
         self.layout.read_root_file(name.name(), MAX_ROOT_FILE_BYTES)
     }
 }
 
 /// See [`Locked::index_stamp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct IndexStamp(Option<(u64, i128, [i128; 4])>);
+pub(crate) struct IndexStamp(Option<(u64, i128, [i128; 4])>);
 
 /// The files that `docker save` writes beside index.json, for engines that cannot read that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

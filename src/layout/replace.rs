@@ -25,7 +25,7 @@ use crate::value::digest::Digest;
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]
-pub enum IndexWrite {
+pub(crate) enum IndexWrite {
     /// The new bytes are durable.
     Done,
     /// Somebody changed index.json since it was read; nothing was written. Plan again.
@@ -46,10 +46,7 @@ pub struct RootEdit {
 impl<M> Locked<M> {
     /// Refuses an index.json that is no regular file: what it leads to is not ours to replace, and
     /// what it says may be another layout's.
-    ///
-    /// # Errors
-    /// Exit status 12.
-    pub fn refuse_odd_index(&self) -> anyhow::Result<()> {
+    pub(crate) fn refuse_odd_index(&self) -> anyhow::Result<()> {
         replaceable(&self.layout, "index.json").map(drop)
     }
 }
@@ -68,7 +65,7 @@ impl Locked<Exclusive> {
     /// # Errors
     /// Exit status 12 when index.json is a symbolic link, whose target is not ours to replace, or
     /// when the lock file cannot be opened; 11 when the lock stays held.
-    pub fn replace_index(
+    pub(crate) fn replace_index(
         &self,
         old: &[u8],
         new: Option<&[u8]>,
@@ -121,7 +118,7 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says, and bytes that do not have this digest.
-    pub fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<()> {
         let context = || format!("cannot write the blob {digest}");
         anyhow::ensure!(
             digest.algorithm().is_some_and(|a| a.hash(bytes) == *digest),

@@ -8,7 +8,7 @@ use rustix::io::Errno;
 
 /// Device and inode, which all names of one file share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct FileId {
+pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
 }
@@ -42,14 +42,14 @@ pub(super) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
 #[derive(Clone, Copy, Debug)]
 pub struct BlobStat {
     /// Bytes that the file holds; for a symbolic link 0, for what it points to stays.
-    pub size: u64,
+    pub(crate) size: u64,
     /// How many names the file has; it leaves the disk with the last one.
-    pub links: u64,
+    pub(crate) links: u64,
     /// Which file it is, by whichever name.
-    pub file: FileId,
+    pub(crate) file: FileId,
     /// The later of modification and status change: when the file came to be here. Tools that
     /// unpack or copy set the modification time back, the status change they cannot.
-    pub changed: jiff::Timestamp,
+    pub(crate) changed: jiff::Timestamp,
 }
 
 impl BlobStat {

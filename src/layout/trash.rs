@@ -33,7 +33,7 @@ use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The directory in the layout's root.
-pub const TRASH: &str = ".ocirm-trash";
+pub(crate) const TRASH: &str = ".ocirm-trash";
 
 /// The record of a removal.
 const RECORD: &str = "removal.json";
@@ -41,63 +41,59 @@ const RECORD: &str = "removal.json";
 /// The largest record that is read, in bytes.
 const MAX_RECORD_BYTES: u64 = super::MAX_INDEX_BYTES;
 
-const MOMENT: &str = "%Y%m%dT%H%M%S";
+/// How the time of a removal is written, but for what is smaller than a second.
+const SECONDS: &str = "%Y%m%dT%H%M%S";
 
-/// The name of a removal: the moment, to the nanosecond, and the process.
+/// The name of a removal: the time, to the nanosecond, and the process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemovalId(String);
 
 impl RemovalId {
     /// A removal of this process at this moment.
-    pub fn new(at: Timestamp) -> RemovalId {
+    pub(crate) fn new(at: Timestamp) -> RemovalId {
         RemovalId(format!(
             "{}.{:09}Z-{}",
-            at.strftime(MOMENT),
+            at.strftime(SECONDS),
             at.subsec_nanosecond(),
             std::process::id()
         ))
     }
 
-    /// The name of its directory.
-    pub fn as_str(&self) -> &str {
+    pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
 
     /// Reads a name that [`RemovalId::new`] made; `None` for any other.
     fn parse(name: &str) -> Option<(RemovalId, Timestamp)> {
-        let (moment, process) = name.split_once("Z-")?;
-        let (seconds, nanoseconds) = moment.split_once('.')?;
+        let (time, process) = name.split_once("Z-")?;
+        let (seconds, nanoseconds) = time.split_once('.')?;
         let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
         if !is_number(process) || nanoseconds.len() != 9 || !is_number(nanoseconds) {
             return None;
         }
-        let at = jiff::civil::DateTime::strptime(MOMENT, seconds).ok()?;
+        let at = jiff::civil::DateTime::strptime(SECONDS, seconds).ok()?;
         let at = at
             .with()
             .subsec_nanosecond(nanoseconds.parse().ok()?)
             .build()
             .ok()?;
-        let at = at.to_zoned(TimeZone::UTC).ok()?.timestamp();
+        let at = TimeZone::UTC.to_timestamp(at).ok()?;
         Some((RemovalId(name.to_owned()), at))
     }
 }
 
-/// One removal, as it lies in the trash.
+/// One removal, as it lies in the trash, and the blobs that lie with it.
 #[derive(Clone, Debug)]
-pub struct Removal {
-    /// Its name.
-    pub id: RemovalId,
-    /// When it was.
-    pub at: Timestamp,
-    /// Its record.
-    pub record: RecordFile,
-    /// The blobs that lie with it.
-    pub blobs: Vec<Digest>,
+pub(crate) struct Removal {
+    pub(crate) id: RemovalId,
+    pub(crate) at: Timestamp,
+    pub(crate) record: RecordFile,
+    pub(crate) blobs: Vec<Digest>,
 }
 
 /// The record of a removal, as it lies in the trash.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RecordFile {
+pub(crate) enum RecordFile {
     /// There is none: the run that was to write it was killed.
     Missing,
     /// There is one that cannot be read.
@@ -107,8 +103,7 @@ pub enum RecordFile {
 }
 
 impl RecordFile {
-    /// Its bytes, if there are any.
-    pub fn bytes(&self) -> Option<&[u8]> {
+    pub(crate) fn bytes(&self) -> Option<&[u8]> {
         match self {
             RecordFile::Bytes(bytes) => Some(bytes),
             RecordFile::Missing | RecordFile::Unreadable => None,
@@ -126,33 +121,30 @@ pub struct Trash {
 
 impl Trash {
     /// The removals, oldest first.
-    pub fn removals(&self) -> &[Removal] {
+    pub(crate) fn removals(&self) -> &[Removal] {
         &self.removals
     }
 
-    /// The blobs that lie with a removal.
-    pub fn blobs_of(&self, id: &RemovalId) -> &[Digest] {
+    pub(crate) fn blobs_of(&self, id: &RemovalId) -> &[Digest] {
         let removal = self.removals.iter().find(|removal| removal.id == *id);
         removal.map_or(&[], |removal| &removal.blobs)
     }
 
-    /// Whether there is nothing.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.removals.is_empty()
     }
 
     /// Every blob in it, once, in no particular order.
-    pub fn blobs(&self) -> impl Iterator<Item = &Digest> {
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &Digest> {
         self.places.keys()
     }
 
     /// The latest removal that has a blob.
-    pub fn place(&self, digest: &Digest) -> Option<&RemovalId> {
+    pub(crate) fn place(&self, digest: &Digest) -> Option<&RemovalId> {
         Some(&self.removals[*self.places.get(digest)?].id)
     }
 
-    /// Whether a blob is in it.
-    pub fn contains(&self, digest: &Digest) -> bool {
+    pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.places.contains_key(digest)
     }
 }
@@ -160,15 +152,14 @@ impl Trash {
 /// What a removal holds, for reports.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Weight {
-    /// How many blobs.
-    pub blobs: u64,
+    pub(crate) blobs: u64,
     /// Bytes that leave the disk with them.
-    pub bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// What became of a blob that was to come back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum RestoredBlob {
+pub(crate) enum RestoredBlob {
     /// It is in the layout again.
     Done,
     /// The layout has one already; the trash keeps its own.
@@ -246,10 +237,7 @@ fn each_blob(
 
 impl<M> Locked<M> {
     /// Looks at the trash. A layout without one costs one system call.
-    ///
-    /// # Errors
-    /// The trash is there and cannot be listed.
-    pub fn trash(&self) -> anyhow::Result<Trash> {
+    pub(crate) fn trash(&self) -> anyhow::Result<Trash> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot read the trash `{}`", path.display());
         let Some(dir) = enter(&self.layout.dir, TRASH).with_context(context)? else {
@@ -301,10 +289,7 @@ impl<M> Locked<M> {
     }
 
     /// [`Locked::read_blob_into`] of a blob in the trash.
-    ///
-    /// # Errors
-    /// As [`Locked::read_blob`].
-    pub fn read_trashed(
+    pub(crate) fn read_trashed(
         &self,
         trash: &Trash,
         digest: &Digest,
@@ -338,7 +323,7 @@ impl<M> Locked<M> {
     }
 
     /// Bytes of a blob's file in the trash; 0 for a symbolic link.
-    pub fn size_of_trashed(&self, trash: &Trash, digest: &Digest) -> u64 {
+    pub(crate) fn size_of_trashed(&self, trash: &Trash, digest: &Digest) -> u64 {
         let dir = self.trashed_dir(trash, digest).ok().flatten();
         dir.and_then(|dir| stat(&dir, digest))
             .map_or(0, |stat| stat.size)
@@ -346,10 +331,7 @@ impl<M> Locked<M> {
 
     /// How much each of several removals holds. Of a file with several names the bytes count with
     /// the last of them; with names elsewhere they do not.
-    ///
-    /// # Errors
-    /// One cannot be listed.
-    pub fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
+    pub(crate) fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
         let mut names: HashMap<FileId, u64> = HashMap::new();
         let mut weights = Vec::new();
         for id in ids {
@@ -398,15 +380,14 @@ fn read_record(removal: &OwnedFd) -> RecordFile {
 
 /// A removal that blobs are being moved into.
 #[derive(Debug)]
-pub struct OpenRemoval {
+pub(crate) struct OpenRemoval {
     id: RemovalId,
     dir: OwnedFd,
     algorithms: Vec<(Algorithm, OwnedFd)>,
 }
 
 impl OpenRemoval {
-    /// Its name.
-    pub fn id(&self) -> &RemovalId {
+    pub(crate) fn id(&self) -> &RemovalId {
         &self.id
     }
 
@@ -430,7 +411,11 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; and a trash that is no directory of this layout.
-    pub fn begin_removal(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<OpenRemoval> {
+    pub(crate) fn begin_removal(
+        &self,
+        id: &RemovalId,
+        record: &[u8],
+    ) -> anyhow::Result<OpenRemoval> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
         self.refuse_distant_blobs()?;
@@ -472,10 +457,7 @@ impl Locked<Exclusive> {
     }
 
     /// Opens a removal that is there, to move more blobs into it.
-    ///
-    /// # Errors
-    /// It is not there any more.
-    pub fn open_removal(&self, id: &RemovalId) -> anyhow::Result<OpenRemoval> {
+    pub(crate) fn open_removal(&self, id: &RemovalId) -> anyhow::Result<OpenRemoval> {
         let dir = self
             .removal_dir(id)?
             .with_context(|| format!("`{TRASH}/{}` is gone", id.as_str()))?;
@@ -490,7 +472,7 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; the old record is whole then.
-    pub fn replace_record(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn replace_record(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<()> {
         let removal = self.open_removal(id)?;
         self.write_record(id, &removal.dir, record)?;
         Ok(sync_directory(&removal.dir)?)
@@ -518,7 +500,11 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// As [`Locked::remove_blob`]; the blob is where it was.
-    pub fn trash_blob(&self, removal: &mut OpenRemoval, digest: &Digest) -> io::Result<bool> {
+    pub(crate) fn trash_blob(
+        &self,
+        removal: &mut OpenRemoval,
+        digest: &Digest,
+    ) -> io::Result<bool> {
         let (algorithm, from) = self.own_directory(digest)?;
         let into = removal.blobs_of(algorithm)?;
         let name = digest.file_name();
@@ -534,7 +520,7 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; the blob is in the trash then.
-    pub fn restore_blob(&self, trash: &Trash, digest: &Digest) -> io::Result<RestoredBlob> {
+    pub(crate) fn restore_blob(&self, trash: &Trash, digest: &Digest) -> io::Result<RestoredBlob> {
         let Some(from) = self.trashed_dir(trash, digest)? else {
             return Ok(RestoredBlob::Missing);
         };
@@ -567,10 +553,7 @@ impl Locked<Exclusive> {
     }
 
     /// Makes what was moved into the blob directories durable.
-    ///
-    /// # Errors
-    /// What the operating system says.
-    pub fn sync_blobs(&self) -> anyhow::Result<()> {
+    pub(crate) fn sync_blobs(&self) -> anyhow::Result<()> {
         for (_, dir) in self.blob_dirs.all() {
             sync_directory(dir)?;
         }
@@ -588,7 +571,7 @@ impl Locked<Exclusive> {
     ///
     /// # Errors
     /// What the operating system says; the next prune tries again.
-    pub fn empty_removal(&self, id: &RemovalId) -> anyhow::Result<()> {
+    pub(crate) fn empty_removal(&self, id: &RemovalId) -> anyhow::Result<()> {
         let context = || format!("cannot delete `{TRASH}/{}`", id.as_str());
         let empty = || -> Result<(), Errno> {
             let Some(dir) = self.removal_dir(id)? else {

@@ -156,7 +156,9 @@ impl<'a> StrongestMediaType<'a> {
     }
 }
 
-/// Reads a JSON value as the `platform` of a descriptor; `None` if it is no JSON.
+/// Reads a JSON value as the `platform` of a descriptor; `None` if it is no JSON. A member that is
+/// missing or of another type is empty: a platform that nobody understands must not keep an image from
+/// being listed or removed.
 pub fn platform_of_json(text: &[u8]) -> Option<Platform> {
     let mut json = Json::new(text);
     let platform = read_platform(&mut json).ok()?;

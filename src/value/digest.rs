@@ -5,12 +5,12 @@
 //! they are grammatical, because a descriptor may carry one, but their blobs are never listed,
 //! verified or swept (see [`Digest::algorithm`]).
 
+use std::convert::Infallible;
 use std::ffi::{CStr, CString};
 use std::fmt;
 use std::hash::{Hash, Hasher};
+use std::io::{self, Read};
 use std::str::FromStr;
-
-use sha2::Digest as _;
 
 /// A digest that was checked against the grammar: it holds no `/`, and is never `.` or `..`.
 ///
@@ -24,6 +24,9 @@ enum Repr {
     Sha256([u8; 32]),
     Other(Box<str>),
 }
+
+/// Room for the digits of a sha256 digest.
+type Hex = const_hex::Buffer<32>;
 
 /// In one piece: of a hundred thousand images there are a million.
 impl Hash for Digest {
@@ -54,7 +57,7 @@ impl AsRef<CStr> for FileName {
 }
 
 /// A digest algorithm whose blobs are known by their names, so that a directory of them can be
-/// listed, verified and swept. DESIGN of the specification: sha256, sha384, sha512, blake3.
+/// listed, verified and swept: all that the specification registers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Algorithm {
     /// SHA-256, 64 hex digits.
@@ -86,7 +89,13 @@ impl Algorithm {
         }
     }
 
-    fn hex_digits(self) -> usize {
+    pub(super) fn of_name(name: &str) -> Option<Algorithm> {
+        Algorithm::ALL
+            .into_iter()
+            .find(|known| known.name() == name)
+    }
+
+    pub(super) fn hex_digits(self) -> usize {
         match self {
             Algorithm::Sha256 | Algorithm::Blake3 => 64,
             Algorithm::Sha384 => 96,
@@ -96,41 +105,64 @@ impl Algorithm {
 
     /// The digest of `data`.
     pub fn hash(self, data: &[u8]) -> Digest {
-        match self {
-            Algorithm::Sha256 => Digest(Repr::Sha256(sha2::Sha256::digest(data).into())),
-            Algorithm::Sha384 => Digest::from_hash(self, &sha2::Sha384::digest(data)),
-            Algorithm::Sha512 => Digest::from_hash(self, &sha2::Sha512::digest(data)),
-            Algorithm::Blake3 => Digest::from_hash(self, blake3::hash(data).as_bytes()),
-        }
+        let Ok(digest) = self.hash_pieces(|hash| {
+            hash(data);
+            Ok::<(), Infallible>(())
+        });
+        digest
     }
 
     /// The digest of everything that a reader gives.
     ///
     /// # Errors
     /// What the reader says.
-    pub fn hash_reader(self, reader: &mut impl std::io::Read) -> std::io::Result<Digest> {
-        fn hash<H: sha2::Digest>(reader: &mut impl std::io::Read) -> std::io::Result<Vec<u8>> {
-            let mut hasher = H::new();
-            each_piece(reader, |piece| hasher.update(piece))?;
-            Ok(hasher.finalize().to_vec())
-        }
-        let hash = match self {
-            Algorithm::Sha256 => {
-                let mut hasher = sha2::Sha256::new();
-                each_piece(reader, |piece| hasher.update(piece))?;
-                return Ok(Digest(Repr::Sha256(hasher.finalize().into())));
+    pub fn hash_reader(self, reader: &mut impl Read) -> io::Result<Digest> {
+        // Pieces that fit a processor's cache.
+        let mut buffer = vec![0; 1 << 17];
+        self.hash_pieces(|hash| {
+            loop {
+                match reader.read(&mut buffer) {
+                    Ok(0) => return Ok(()),
+                    Ok(n) => hash(&buffer[..n]),
+                    Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                    Err(e) => return Err(e),
+                }
             }
-            Algorithm::Sha384 => hash::<sha2::Sha384>(reader)?,
-            Algorithm::Sha512 => hash::<sha2::Sha512>(reader)?,
+        })
+    }
+
+    /// The digest of the pieces that `each` hands over.
+    fn hash_pieces<E>(
+        self,
+        each: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
+    ) -> Result<Digest, E> {
+        fn sha2<H: sha2::Digest, E>(
+            each: impl FnOnce(&mut dyn FnMut(&[u8])) -> Result<(), E>,
+        ) -> Result<sha2::digest::Output<H>, E> {
+            let mut hasher = H::new();
+            each(&mut |piece| hasher.update(piece))?;
+            Ok(hasher.finalize())
+        }
+        Ok(match self {
+            Algorithm::Sha256 => Digest(Repr::Sha256(sha2::<sha2::Sha256, E>(each)?.into())),
+            Algorithm::Sha384 => self.digest_of_hash(&sha2::<sha2::Sha384, E>(each)?),
+            Algorithm::Sha512 => self.digest_of_hash(&sha2::<sha2::Sha512, E>(each)?),
             Algorithm::Blake3 => {
                 let mut hasher = blake3::Hasher::new();
-                each_piece(reader, |piece| {
+                each(&mut |piece| {
                     hasher.update(piece);
                 })?;
-                hasher.finalize().as_bytes().to_vec()
+                self.digest_of_hash(hasher.finalize().as_bytes())
             }
-        };
-        Ok(Digest::from_hash(self, &hash))
+        })
+    }
+
+    fn digest_of_hash(self, hash: &[u8]) -> Digest {
+        self.digest_of_hex(&const_hex::encode(hash))
+    }
+
+    fn digest_of_hex(self, hex: &str) -> Digest {
+        Digest(Repr::Other([self.name(), ":", hex].concat().into()))
     }
 
     /// The digest that a file of this name in this algorithm's directory must have, or `None`
@@ -140,13 +172,10 @@ impl Algorithm {
         if self == Algorithm::Sha256 {
             return Some(Digest(Repr::Sha256(decode_sha256(name)?)));
         }
-        if name.len() != self.hex_digits() || !name.iter().copied().all(is_lower_hex) {
+        if name.len() != self.hex_digits() || !is_lower_hex(name) {
             return None;
         }
-        let name = std::str::from_utf8(name).ok()?;
-        Some(Digest(Repr::Other(
-            format!("{}:{name}", self.name()).into(),
-        )))
+        Some(self.digest_of_hex(std::str::from_utf8(name).ok()?))
     }
 }
 
@@ -156,15 +185,6 @@ impl Algorithm {
 pub struct InvalidDigest(String);
 
 impl Digest {
-    /// `hash` has a multiple of four bytes, as all algorithms have.
-    fn from_hash(algorithm: Algorithm, hash: &[u8]) -> Digest {
-        let mut text = format!("{}:", algorithm.name());
-        for four in hash.as_chunks::<4>().0 {
-            text.push_str(as_text(&eight_digits(*four)));
-        }
-        Digest(Repr::Other(text.into()))
-    }
-
     /// The digest that a text is, if it is one of SHA-256; of others it says nothing.
     pub(crate) fn of_sha256_text(text: &[u8]) -> Option<Digest> {
         Algorithm::Sha256.digest_of_file_name(text.strip_prefix(b"sha256:")?)
@@ -174,10 +194,7 @@ impl Digest {
     pub fn algorithm(&self) -> Option<Algorithm> {
         match &self.0 {
             Repr::Sha256(_) => Some(Algorithm::Sha256),
-            Repr::Other(text) => {
-                let (name, _) = text.split_once(':')?;
-                Algorithm::ALL.into_iter().find(|a| a.name() == name)
-            }
+            Repr::Other(text) => Algorithm::of_name(text.split_once(':')?.0),
         }
     }
 
@@ -192,7 +209,7 @@ impl Digest {
     /// The part behind the colon: the name of the blob's file.
     pub fn encoded(&self) -> String {
         match &self.0 {
-            Repr::Sha256(bytes) => as_text(&encode_sha256(bytes)).to_owned(),
+            Repr::Sha256(bytes) => const_hex::encode(bytes),
             Repr::Other(text) => text
                 .split_once(':')
                 .map(|(_, encoded)| encoded.to_owned())
@@ -205,7 +222,7 @@ impl Digest {
         match &self.0 {
             Repr::Sha256(bytes) => {
                 let mut name = [0; 65];
-                name[..64].copy_from_slice(&encode_sha256(bytes));
+                name[..64].copy_from_slice(Hex::new().format(bytes).as_bytes());
                 FileName::Sha256(name)
             }
             // The grammar admits no zero byte.
@@ -226,21 +243,12 @@ impl FromStr for Digest {
 
     fn from_str(text: &str) -> Result<Digest, InvalidDigest> {
         let invalid = || InvalidDigest(text.chars().take(200).collect());
-        if let Some(hex) = text.strip_prefix("sha256:") {
-            return Algorithm::Sha256
-                .digest_of_file_name(hex)
-                .ok_or_else(invalid);
+        let (name, encoded) = text.split_once(':').ok_or_else(invalid)?;
+        if let Some(algorithm) = Algorithm::of_name(name) {
+            return algorithm.digest_of_file_name(encoded).ok_or_else(invalid);
         }
-        // The grammar of algorithm and encoded part is the library's; what it leaves open is the
-        // length of blake3.
         oci_spec::image::Digest::from_str(text).map_err(|_| invalid())?;
-        let digest = Digest(Repr::Other(text.into()));
-        if let (Some(algorithm), Some((_, encoded))) = (digest.algorithm(), text.split_once(':'))
-            && (encoded.len() != algorithm.hex_digits() || !encoded.bytes().all(is_lower_hex))
-        {
-            return Err(invalid());
-        }
-        Ok(digest)
+        Ok(Digest(Repr::Other(text.into())))
     }
 }
 
@@ -249,7 +257,7 @@ impl fmt::Display for Digest {
         match &self.0 {
             Repr::Sha256(bytes) => {
                 f.write_str("sha256:")?;
-                f.write_str(as_text(&encode_sha256(bytes)))
+                f.write_str(Hex::new().format(bytes))
             }
             Repr::Other(text) => f.write_str(text),
         }
@@ -284,82 +292,16 @@ impl serde::Serialize for Digest {
     }
 }
 
-/// Reads to the end, in pieces that fit a processor's cache.
-fn each_piece(reader: &mut impl std::io::Read, mut each: impl FnMut(&[u8])) -> std::io::Result<()> {
-    let mut buffer = vec![0; 1 << 17];
-    loop {
-        match reader.read(&mut buffer) {
-            Ok(0) => return Ok(()),
-            Ok(n) => each(&buffer[..n]),
-            Err(e) if e.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(e) => return Err(e),
-        }
-    }
-}
-
-fn is_lower_hex(byte: u8) -> bool {
-    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
-}
-
-/// One in each byte of a word. Digits are worked on eight at a time: a walk over a large layout reads
-/// and writes millions of them.
-const ONES: u64 = u64::from_ne_bytes([1; 8]);
-
-/// The digits of values below 16, one in each byte.
-fn digits_of(values: u64) -> u64 {
-    // From ten on they are letters.
-    let letters = (values + ONES * 6) >> 4 & ONES;
-    values + ONES * u64::from(b'0') + letters * u64::from(b'a' - b'0' - 10)
-}
-
-/// The eight digits of four bytes.
-fn eight_digits(bytes: [u8; 4]) -> [u8; 8] {
-    let word = u64::from(u32::from_le_bytes(bytes));
-    let word = (word | word << 16) & 0x0000_ffff_0000_ffff;
-    let word = (word | word << 8) & 0x00ff_00ff_00ff_00ff;
-    // The first digit of a byte is its upper half.
-    digits_of(((word >> 4) | (word << 8)) & (ONES * 15)).to_le_bytes()
-}
-
-/// The four bytes of eight lower-case digits.
-fn four_bytes(digits: [u8; 8]) -> Option<[u8; 4]> {
-    let word = u64::from_le_bytes(digits);
-    let letters = word >> 6 & ONES;
-    let values = (word & (ONES * 15)) + letters * 9;
-    // What is no digit does not come back as it was, or is the letter behind the last digit.
-    if digits_of(values) != word || values & ONES << 4 != 0 {
-        return None;
-    }
-    let word = (values << 4 | values >> 8) & 0x00ff_00ff_00ff_00ff;
-    let word = (word | word >> 8) & 0x0000_ffff_0000_ffff;
-    let word = (word | word >> 16) & 0xffff_ffff;
-    u32::try_from(word).ok().map(u32::to_le_bytes)
-}
-
-fn encode_sha256(bytes: &[u8; 32]) -> [u8; 64] {
-    let mut hex = [0; 64];
-    let (fours, _) = bytes.as_chunks::<4>();
-    let (eights, _) = hex.as_chunks_mut::<8>();
-    for (eight, four) in eights.iter_mut().zip(fours) {
-        *eight = eight_digits(*four);
-    }
-    hex
+/// Whether all are hex digits as digests have them.
+pub(super) fn is_lower_hex(text: &[u8]) -> bool {
+    text.iter().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 fn decode_sha256(hex: &[u8]) -> Option<[u8; 32]> {
     let hex: &[u8; 64] = hex.try_into().ok()?;
-    let mut bytes = [0; 32];
-    let (eights, _) = hex.as_chunks::<8>();
-    let (fours, _) = bytes.as_chunks_mut::<4>();
-    for (four, eight) in fours.iter_mut().zip(eights) {
-        *four = four_bytes(*eight)?;
-    }
-    Some(bytes)
-}
-
-/// Hex digits as text.
-fn as_text(hex: &[u8]) -> &str {
-    std::str::from_utf8(hex).unwrap_or_default()
+    // The library takes upper case, too: of all hex digits only those letters lack this bit.
+    let is_lower = hex.iter().fold(0x20, |all, byte| all & byte) != 0;
+    const_hex::decode_to_array(hex).ok().filter(|_| is_lower)
 }
 
 #[cfg(test)]
@@ -413,6 +355,8 @@ mod tests {
         for name in [
             hex.to_uppercase(),
             format!("{hex}123"),
+            format!("0x{hex}"),
+            format!("0x{}", &hex[2..]),
             "x.tmp".into(),
             hex[1..].into(),
         ] {

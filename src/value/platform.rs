@@ -8,68 +8,17 @@
 
 use std::fmt;
 
+use oci_spec::image::{Arch, Os};
+
 /// What a specification may look like, for error messages.
 const ACCEPTED: &str = "expected OS, ARCH, OS/ARCH or OS/ARCH/VARIANT, where OS may be followed \
                         by (VERSION+FEATURE), as in linux/arm64 or windows(10.0.20348)/amd64";
-
-/// The operating systems that a specification of one word may name.
-const KNOWN_OS: [&str; 17] = [
-    "aix",
-    "android",
-    "darwin",
-    "dragonfly",
-    "freebsd",
-    "hurd",
-    "illumos",
-    "ios",
-    "js",
-    "linux",
-    "nacl",
-    "netbsd",
-    "openbsd",
-    "plan9",
-    "solaris",
-    "windows",
-    "zos",
-];
-
-/// The architectures that a specification of one word may name.
-const KNOWN_ARCHITECTURES: [&str; 24] = [
-    "386",
-    "amd64",
-    "amd64p32",
-    "arm",
-    "arm64",
-    "arm64be",
-    "armbe",
-    "loong64",
-    "mips",
-    "mips64",
-    "mips64le",
-    "mips64p32",
-    "mips64p32le",
-    "mipsle",
-    "ppc",
-    "ppc64",
-    "ppc64le",
-    "riscv",
-    "riscv64",
-    "s390",
-    "s390x",
-    "sparc",
-    "sparc64",
-    "wasm",
-];
 
 /// The Windows builds with long-term support whose containers later builds can run, oldest first.
 const WINDOWS_LONG_TERM_BUILDS: [u16; 2] = [20348, 26100];
 
 /// A platform as it is stored or was asked for, not normalised. Equality is that of the spelling;
 /// see [`matches`](Self::matches) for that of the meaning.
-///
-/// It reads from the `platform` of an index entry and from an image config alike. Reading never
-/// fails over the contents: a member that is missing or of another type is empty, as a platform
-/// nobody understands must not keep an image from being listed or removed.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Platform {
     /// The operating system, empty when it is not given.
@@ -155,7 +104,7 @@ impl Platform {
             ));
         }
         match rest[..] {
-            [] if KNOWN_OS.contains(&platform.os.as_str()) => {
+            [] if is_known_os(&platform.os) => {
                 platform.architecture.clone_from(&host.architecture);
                 // What is the default of arm anyway stays away, as below.
                 if host.architecture == "arm" && host.variant.as_deref() != Some("v7") {
@@ -164,7 +113,7 @@ impl Platform {
             }
             [] => {
                 platform.set_architecture(first);
-                if !KNOWN_ARCHITECTURES.contains(&platform.architecture.as_str()) {
+                if !is_known_architecture(&platform.architecture) {
                     return Err(invalid("unknown operating system or architecture"));
                 }
                 platform.os.clone_from(&host.os);
@@ -380,6 +329,15 @@ fn parse_os(text: &str) -> Result<Platform, &'static str> {
     })
 }
 
+/// Go's names are those that a specification of one word may name.
+fn is_known_os(text: &str) -> bool {
+    !matches!(Os::from(text), Os::Other(_))
+}
+
+fn is_known_architecture(text: &str) -> bool {
+    !matches!(Arch::from(text), Arch::Other(_))
+}
+
 fn is_word(text: &str, is_allowed: fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(is_allowed)
 }
@@ -545,7 +503,7 @@ mod tests {
 
         let host = Platform::host();
         assert_eq!(Platform::parse(&host.os, &host), Ok(host.clone()));
-        assert!(KNOWN_ARCHITECTURES.contains(&host.architecture.as_str()));
+        assert!(is_known_architecture(&host.architecture));
     }
 
     #[test]

@@ -3,8 +3,8 @@
 //! A reference is `[domain/]path[:tag][@digest]`. People write `web`, Docker means
 //! `docker.io/library/web:latest`, and both are the same image; everything that compares names
 //! compares the long form, and everything that prints names prints the short, familiar one. This
-//! module reads a text in either form, and writes both. It knows nothing of layouts: which row of
-//! `index.json` a reference means is decided by the image table.
+//! module reads a text in either form, and writes both. It knows nothing of layouts: which entry of
+//! `index.json` a reference means is decided by the snapshot.
 //!
 //! The parser goes over the text a constant number of times and uses no regular expressions, since
 //! the names in a layout are whatever its last writer put there.
@@ -12,7 +12,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
-use super::digest::{Algorithm, Digest};
+use super::digest::{Algorithm, Digest, is_lower_hex};
 
 /// The registry that a name without a domain belongs to.
 const DEFAULT_DOMAIN: &str = "docker.io";
@@ -267,7 +267,7 @@ pub fn parse_argument(text: &str) -> Result<Argument, InvalidReference> {
 /// with or without `sha256:` before them. Such a text is always a possible name as well.
 pub fn id_prefix(text: &str) -> Option<&str> {
     let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let is_prefix = (4..=64).contains(&hex.len()) && hex.bytes().all(is_lower_hex);
+    let is_prefix = (4..=64).contains(&hex.len()) && is_lower_hex(hex.as_bytes());
     is_prefix.then_some(hex)
 }
 
@@ -411,7 +411,7 @@ fn checked_digest(text: &str) -> Result<Digest, InvalidReference> {
     }
     let (algorithm, hex) = text.split_once(':').unwrap_or((text, ""));
     Err(match reference_algorithm(algorithm) {
-        Some(algorithm) if hex.len() != hex_digits(algorithm) => InvalidReference::DigestLength,
+        Some(algorithm) if hex.len() != algorithm.hex_digits() => InvalidReference::DigestLength,
         Some(_) => InvalidReference::DigestFormat,
         None if algorithm.bytes().any(|byte| byte.is_ascii_uppercase()) => {
             InvalidReference::DigestFormat
@@ -428,26 +428,12 @@ fn supported_digest(text: &str) -> Option<Digest> {
 
 /// Layouts may hold blake3 blobs, but Docker has no references to them.
 fn reference_algorithm(name: &str) -> Option<Algorithm> {
-    [Algorithm::Sha256, Algorithm::Sha384, Algorithm::Sha512]
-        .into_iter()
-        .find(|algorithm| algorithm.name() == name)
-}
-
-fn hex_digits(algorithm: Algorithm) -> usize {
-    match algorithm {
-        Algorithm::Sha256 | Algorithm::Blake3 => 64,
-        Algorithm::Sha384 => 96,
-        Algorithm::Sha512 => 128,
-    }
+    Algorithm::of_name(name).filter(|algorithm| *algorithm != Algorithm::Blake3)
 }
 
 /// Whether a text has exactly the digits of a sha256 digest, and would be read as one.
 fn is_identifier(text: &str) -> bool {
-    text.len() == 64 && text.bytes().all(is_lower_hex)
-}
-
-fn is_lower_hex(byte: u8) -> bool {
-    byte.is_ascii_digit() || (b'a'..=b'f').contains(&byte)
+    text.len() == 64 && is_lower_hex(text.as_bytes())
 }
 
 /// The lower-case letter, one for one. Of the single letter whose lower case is two (`İ`) this is

@@ -1,12 +1,13 @@
-//! Moments and durations as people type them: the value of `--filter until=`, and spans of time
-//! such as `--grace 2h`.
+//! Times and durations as people type them: the value of `--filter until=`, and durations such as
+//! `--grace 2h`.
 //!
-//! Docker accepts for `until` a span back from now, a date or time, or a Unix time, and tells them
-//! apart by their looks. This module does the same. What is compared with the moment, and whether
+//! Docker accepts for `until` a duration back from now, a date or time, or a Unix time, and tells them
+//! apart by their looks. This module does the same. What is compared with the time, and whether
 //! equal counts, is the filter's business. Neither the clock nor the zone is read here; both are
 //! arguments.
 
 use jiff::civil::DateTime;
+use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
@@ -57,7 +58,7 @@ pub enum InvalidTime {
         shown(.0)
     )]
     Until(String),
-    /// The text means a moment that lies before or after all years that can be counted.
+    /// The text means a time that lies before or after all years that can be counted.
     #[error("invalid value for 'until' filter: `{}` is out of range", shown(.0))]
     UntilRange(String),
 }
@@ -167,7 +168,7 @@ fn split_digits(text: &str) -> (&str, &str) {
 ///
 /// # Errors
 ///
-/// When it is none of them, or a moment before the year -9999 or after 9999. Blanks are not
+/// When it is none of them, or a time before the year -9999 or after 9999. Blanks are not
 /// skipped.
 pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timestamp, InvalidTime> {
     let invalid = || InvalidTime::Until(text.to_owned());
@@ -199,69 +200,40 @@ pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
 
 /// A date, perhaps with a time of day, perhaps with an offset.
 ///
-/// Written out because jiff's own parsers accept more than Docker does (`20060102`, blanks, weeks,
-/// leap seconds), and not an hour alone.
+/// jiff accepts more than Docker does (`20060102`, blanks, weeks, leap seconds), and no hour alone. So
+/// the shape is looked at here, and what is left out is added.
 fn parse_date_time(text: &str) -> Option<(DateTime, Option<Offset>)> {
-    let (year, rest) = take_number(text, 4)?;
-    let (month, rest) = take_number(rest.strip_prefix('-')?, 2)?;
-    let (day, mut rest) = take_number(rest.strip_prefix('-')?, 2)?;
-    let (mut hour, mut minute, mut second, mut nanos) = (0, 0, 0, 0);
-    if let Some(after) = rest.strip_prefix('T') {
-        (hour, rest) = take_number(after, 2)?;
-        if let Some(after) = rest.strip_prefix(':') {
-            (minute, rest) = take_number(after, 2)?;
-            if let Some(after) = rest.strip_prefix(':') {
-                (second, rest) = take_number(after, 2)?;
-                if let Some(after) = rest.strip_prefix('.') {
-                    let (fraction, after) = split_digits(after);
-                    if fraction.is_empty() {
-                        return None;
-                    }
-                    (nanos, rest) = (nine_digits(fraction), after);
-                }
-            }
-        }
+    const WHOLE: &str = "0000-00-00T00:00:00";
+    let fits = |(byte, whole): &(u8, u8)| match whole {
+        b'0' => byte.is_ascii_digit(),
+        separator => byte == separator,
+    };
+    let end = text.bytes().zip(WHOLE.bytes()).take_while(fits).count();
+    let (time, rest) = text.split_at(end);
+    if ![10, 13, 16, 19].contains(&end) || time.ends_with(":60") {
+        return None;
     }
+    let time: DateTime = [time, &WHOLE[end..]].concat().parse().ok()?;
+    let (nanos, rest) = match rest.strip_prefix('.').map(split_digits) {
+        Some((fraction, rest)) if !fraction.is_empty() && end == WHOLE.len() => {
+            (nine_digits(fraction), rest)
+        }
+        _ => (0, rest),
+    };
     let offset = match rest {
         "" => None,
         "Z" => Some(Offset::UTC),
         _ => Some(parse_offset(rest)?),
     };
-    let small = |number: i16| i8::try_from(number).ok();
-    let time = DateTime::new(
-        year,
-        small(month)?,
-        small(day)?,
-        small(hour)?,
-        small(minute)?,
-        small(second)?,
-        nanos,
-    )
-    .ok()?;
-    Some((time, offset))
+    Some((time.with().subsec_nanosecond(nanos).build().ok()?, offset))
 }
 
 /// An offset from UTC, `+hh:mm` or `-hh:mm`.
 fn parse_offset(text: &str) -> Option<Offset> {
-    let (sign, rest) = match text.strip_prefix('-') {
-        Some(rest) => (-1, rest),
-        None => (1, text.strip_prefix('+')?),
-    };
-    let (hours, rest) = take_number(rest, 2)?;
-    let (minutes, rest) = take_number(rest.strip_prefix(':')?, 2)?;
-    if !rest.is_empty() || hours > 24 || minutes > 59 {
-        return None;
-    }
-    Offset::from_seconds(sign * (i32::from(hours) * 3_600 + i32::from(minutes) * 60)).ok()
-}
-
-/// Exactly so many digits, four at most, and the rest.
-fn take_number(text: &str, digits: usize) -> Option<(i16, &str)> {
-    let (number, rest) = text.split_at_checked(digits)?;
-    if !number.bytes().all(|byte| byte.is_ascii_digit()) {
-        return None;
-    }
-    Some((number.parse().ok()?, rest))
+    let offset = BrokenDownTime::parse("%:z", text).ok()?.offset()?;
+    // jiff takes seconds and a 25th hour, too.
+    let is_dockers = text.len() == "+hh:mm".len() && offset.seconds().abs() < 25 * 3_600;
+    is_dockers.then_some(offset)
 }
 
 /// Seconds, `None` when they are too many to count, and nanoseconds.
