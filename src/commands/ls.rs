@@ -407,7 +407,7 @@ impl<'a, M> Listing<'a, M> {
     }
 
     fn row(&self, id: RecordId) -> Row {
-        let offer = self.metadata.offer(id);
+        let offer = self.metadata.platform_manifests(id);
         Row {
             id,
             created: self.metadata.created_with(id, &offer),
@@ -470,25 +470,21 @@ impl<'a, M> Listing<'a, M> {
     /// The number of the platforms that an image lists.
     fn platforms(&self, offer: &Rc<PlatformManifests>) -> usize {
         let mut known = self.platforms.borrow_mut();
-        if let [only] = &*offer.platform_manifests
+        if let [only] = &*offer.all
             && let Some(platform) = only.platform.as_ref().filter(|_| only.is_present)
         {
             if let Some(number) = known.of_one.get(platform) {
                 return *number;
             }
-            let (number, _) = known
-                .lists
-                .insert_full(platforms(&offer.platform_manifests));
+            let (number, _) = known.lists.insert_full(platforms(&offer.all));
             known.of_one.insert(platform.clone(), number);
             return number;
         }
         if let Some((_, number)) = known.of_several.get(&Rc::as_ptr(offer)) {
             return *number;
         }
-        let (number, _) = known
-            .lists
-            .insert_full(platforms(&offer.platform_manifests));
-        if offer.platform_manifests.len() > 1 {
+        let (number, _) = known.lists.insert_full(platforms(&offer.all));
+        if offer.all.len() > 1 {
             let held = (offer.clone(), number);
             known.of_several.insert(Rc::as_ptr(offer), held);
         }

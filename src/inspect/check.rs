@@ -10,33 +10,33 @@ use crate::value::digest::Digest;
 
 /// What was found.
 #[derive(Clone, Debug, Default)]
-pub struct Findings {
+pub(crate) struct Findings {
     /// Entries of index.json without a valid digest, by position.
-    pub odd_entries: Vec<usize>,
+    pub(crate) odd_entries: Vec<usize>,
     /// Blobs that something leads to and that are there.
-    pub present: u64,
+    pub(crate) present: u64,
     /// Their bytes.
-    pub present_bytes: u64,
+    pub(crate) present_bytes: u64,
     /// Blobs that something leads to and that are not there.
-    pub missing: Vec<NodeId>,
+    pub(crate) missing: Vec<NodeId>,
     /// Blobs that are there and not what they should be, and how.
-    pub damaged: Vec<(NodeId, String)>,
+    pub(crate) damaged: Vec<(NodeId, String)>,
     /// Stored blobs that nothing leads to.
-    pub orphans: u64,
+    pub(crate) orphans: u64,
     /// Their bytes.
-    pub orphan_bytes: u64,
+    pub(crate) orphan_bytes: u64,
     /// Blobs that nothing leads to and whose content is not what their name promises; looked for
     /// only when all digests are compared.
-    pub damaged_orphans: Vec<(Digest, String)>,
+    pub(crate) damaged_orphans: Vec<(Digest, String)>,
     /// Files of unfinished work of other tools.
-    pub temporary: Vec<String>,
+    pub(crate) temporary: Vec<String>,
     /// Other files that are no part of a layout.
-    pub strays: Vec<String>,
+    pub(crate) strays: Vec<String>,
 }
 
 impl Findings {
     /// Whether anything is not what it should be.
-    pub fn is_damaged(&self) -> bool {
+    pub(crate) fn is_damaged(&self) -> bool {
         !self.damaged.is_empty()
     }
 }
@@ -46,7 +46,7 @@ impl Findings {
 ///
 /// # Errors
 /// A directory that cannot be listed.
-pub fn check<M>(
+pub(crate) fn check<M>(
     layout: &Locked<M>,
     snapshot: &View,
     digests: bool,
@@ -123,7 +123,7 @@ fn is_temporary(path: &str) -> bool {
 }
 
 /// The words for a kind of blob whose kind nobody said.
-pub fn word(snapshot: &View, node: NodeId) -> &'static str {
+pub(crate) fn word(snapshot: &View, node: NodeId) -> &'static str {
     match snapshot.graph.kind(node) {
         NodeKind::Blob if snapshot.graph.is_unread_document(node) => "manifest",
         kind => kind.word(),

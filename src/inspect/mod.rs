@@ -6,7 +6,7 @@
 //! * `tree`: what belongs to an image
 //! * `check`: whether a layout is sound
 
-pub mod check;
-pub mod metadata;
-pub mod sizes;
-pub mod tree;
+pub(crate) mod check;
+pub(crate) mod metadata;
+pub(crate) mod sizes;
+pub(crate) mod tree;

@@ -68,7 +68,7 @@ pub struct CheckedBlob {
 
 impl CheckReport {
     /// Puts a report together. `needed_by` says who needs a blob.
-    pub fn new(
+    pub(crate) fn new(
         layout: &Path,
         snapshot: &View,
         findings: Findings,
