@@ -4,9 +4,11 @@
 //! * `metadata`: age, labels and platforms of an image
 //! * `sizes`: bytes of an image, and bytes that would leave with it
 //! * `tree`: what belongs to an image
+//! * `listing`: the list of images
 //! * `check`: whether a layout is sound
 
 pub(crate) mod check;
+pub(crate) mod listing;
 pub(crate) mod metadata;
 pub(crate) mod sizes;
 pub(crate) mod tree;

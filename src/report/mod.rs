@@ -4,7 +4,8 @@
 //! person sees them ([`escape`]), and are what they are in JSON.
 //!
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do
-//! * `list`: what `ls` shows; `check`: what `check` and `why` say
+//! * `list`: what `ls` shows; `list_lines`: what its lines are made from
+//! * `check`: what `check` and `why` say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
@@ -13,6 +14,7 @@ pub mod check;
 pub mod console;
 pub mod escape;
 pub mod list;
+mod list_lines;
 pub mod restore;
 pub mod template;
 pub mod units;
