@@ -136,7 +136,7 @@ impl List {
         let status = warn(session, &snapshot.graph);
         let listed = entries_by_kind(&snapshot).filter(|(_, kind)| self.options.admit_kind(*kind));
         self.show_ids(listed, lines)?;
-        std::mem::forget(snapshot);
+        release(snapshot, !self.several);
         Ok(status)
     }
 
@@ -262,5 +262,19 @@ fn warn(session: &Session, graph: &Graph) -> u8 {
     match graph.damage() {
         [] => 0,
         _ => ErrorKind::Layout.exit_status(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_was_read_last_may_stay_in_memory() {
+        for (is_last, left) in [(false, 1), (true, 2)] {
+            let read = Rc::new(());
+            release(read.clone(), is_last);
+            assert_eq!(Rc::strong_count(&read), left);
+        }
     }
 }
