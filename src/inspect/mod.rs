@@ -6,9 +6,11 @@
 //! * `tree`: what belongs to an image
 //! * `listing`: the list of images
 //! * `check`: whether a layout is sound
+//! * `why`: what leads to a blob
 
 pub(crate) mod check;
 pub(crate) mod listing;
 pub(crate) mod metadata;
 pub(crate) mod sizes;
 pub(crate) mod tree;
+pub(crate) mod why;

@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::inspect::check::{Findings, word};
+use crate::inspect::why::ways;
+use crate::layout::BlobStat;
 use crate::oci::descriptor::Role;
 use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
@@ -238,7 +240,7 @@ pub struct Step {
 }
 
 /// The word for how a document leads to a blob.
-pub fn how(role: Role) -> &'static str {
+fn how(role: Role) -> &'static str {
     match role {
         Role::Subject => "refers to",
         _ => "lists",
@@ -246,6 +248,38 @@ pub fn how(role: Role) -> &'static str {
 }
 
 impl WhyReport {
+    /// Puts a report together: on a blob, its node if anything leads to it, and its file.
+    pub(crate) fn new(
+        snapshot: &View,
+        digest: Digest,
+        node: Option<NodeId>,
+        stat: Option<BlobStat>,
+        present: bool,
+    ) -> WhyReport {
+        let step = |(node, role): &(NodeId, Option<Role>)| Step {
+            digest: snapshot.graph.digest(*node).clone(),
+            kind: word(snapshot, *node),
+            how: role.map(how),
+        };
+        let ways = node.map_or_else(Vec::new, |node| ways(snapshot, node));
+        WhyReport {
+            digest,
+            kind: node.map_or("blob", |node| word(snapshot, node)),
+            size: stat.map(|stat| stat.size),
+            present,
+            changed: stat.map(|stat| stat.changed),
+            ways: ways
+                .into_iter()
+                .map(|way| Way {
+                    entry: way.entry,
+                    kind: way.kind,
+                    belongs_to: way.belongs_to,
+                    steps: way.steps.iter().map(step).collect(),
+                })
+                .collect(),
+        }
+    }
+
     /// The explanation for people.
     pub fn text(&self, verbose: bool, now: Timestamp) -> String {
         let there = match (self.present, self.size) {
