@@ -84,7 +84,7 @@ impl CheckReport {
         };
         CheckReport {
             layout: layout.display().to_string(),
-            sound: !findings.is_damaged(),
+            sound: findings.damaged.is_empty(),
             entries: snapshot.index.entries().len(),
             present: findings.present,
             present_bytes: findings.present_bytes,
@@ -94,13 +94,9 @@ impl CheckReport {
                 .iter()
                 .map(|(node, reason)| blob(*node, Some(reason.clone())))
                 .collect(),
-            orphans: findings.orphans,
-            orphan_bytes: findings.orphan_bytes,
-            damaged_orphans: findings
-                .damaged_orphans
-                .into_iter()
-                .map(|(d, _)| d)
-                .collect(),
+            orphans: findings.unreferenced,
+            orphan_bytes: findings.unreferenced_bytes,
+            damaged_orphans: findings.damaged_unreferenced,
             odd_entries: findings.odd_entries,
             temporary_files: findings.temporary,
             other_files: findings.strays,
