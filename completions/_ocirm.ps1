@@ -55,7 +55,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('-q', '-q', [CompletionResultType]::ParameterName, 'Print IDs only, each once, in the order of index.json; for the newest first use --format ''{{.ID}}''')
             [CompletionResult]::new('--quiet', '--quiet', [CompletionResultType]::ParameterName, 'Print IDs only, each once, in the order of index.json; for the newest first use --format ''{{.ID}}''')
             [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Show below each image its platforms, attestations and referrers, and the layers of caches')
-            [CompletionResult]::new('--digests', '--digests', [CompletionResultType]::ParameterName, 'Add a column with digests')
+            [CompletionResult]::new('--digests', '--digests', [CompletionResultType]::ParameterName, 'Add a column with digests to the table; JSON always has them, a template shows them with ''{{.Digest}}'', and --quiet prints IDs alone')
             [CompletionResult]::new('--no-trunc', '--no-trunc', [CompletionResultType]::ParameterName, 'Do not shorten IDs')
             [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')

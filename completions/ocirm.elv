@@ -51,7 +51,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand -q 'Print IDs only, each once, in the order of index.json; for the newest first use --format ''{{.ID}}'''
             cand --quiet 'Print IDs only, each once, in the order of index.json; for the newest first use --format ''{{.ID}}'''
             cand --tree 'Show below each image its platforms, attestations and referrers, and the layers of caches'
-            cand --digests 'Add a column with digests'
+            cand --digests 'Add a column with digests to the table; JSON always has them, a template shows them with ''{{.Digest}}'', and --quiet prints IDs alone'
             cand --no-trunc 'Do not shorten IDs'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
             cand -v 'Say more: each blob, what was kept and why'

@@ -53,7 +53,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, in the order of index.json; for the newest first use --format \'{{.ID}}\''
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below each image its platforms, attestations and referrers, and the layers of caches'
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests to the table; JSON always has them, a template shows them with \'{{.Digest}}\', and --quiet prints IDs alone'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'

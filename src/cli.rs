@@ -221,9 +221,15 @@ pub struct LsArgs {
     pub tree: bool,
     /// Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in
     /// JSON; repeatable, `-` for standard input
-    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(
+        long = "containers",
+        value_name = "FILE",
+        value_hint = ValueHint::FilePath,
+        conflicts_with = "quiet"
+    )]
     pub containers: Vec<PathBuf>,
-    /// Add a column with digests
+    /// Add a column with digests to the table; JSON always has them, a template shows them with
+    /// '{{.Digest}}', and --quiet prints IDs alone
     #[arg(long)]
     pub digests: bool,
     /// Do not shorten IDs

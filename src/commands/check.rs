@@ -1,5 +1,7 @@
 //! `ocirm check`.
 
+use std::path::Path;
+
 use anyhow::Context as _;
 
 use super::failed;
@@ -23,21 +25,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         status = ErrorKind::Failed.exit_status();
     }
     for path in &found.layouts {
-        let report = session.open_to_look(path).and_then(|layout| {
-            let snapshot = session.read(&layout, &[], &Trash::default())?;
-            let mut progress = session.console.progress("checking blobs");
-            let findings = check(&layout, &snapshot, args.digests, &mut |done, total| {
-                progress.update(done, Some(total));
-            })?;
-            drop(progress);
-            let holders = Holders::of_all(&snapshot, &RemovedParts::new());
-            let name = |node| {
-                let id = holders.record(node)?;
-                Some(snapshot.records.record(id).shown(&snapshot.graph))
-            };
-            Ok(CheckReport::new(path, &snapshot, findings, &name))
-        });
-        match report {
+        match look_into(session, path, args.digests) {
             Ok(report) => {
                 if !report.sound {
                     status = status.max(ErrorKind::Layout.exit_status());
@@ -56,4 +44,20 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         }
     }
     Ok(status)
+}
+
+fn look_into(session: &Session, path: &Path, digests: bool) -> anyhow::Result<CheckReport> {
+    let layout = session.open_to_look(path)?;
+    let snapshot = session.read(&layout, &[], &Trash::default())?;
+    let mut progress = session.console.progress("checking blobs");
+    let findings = check(&layout, &snapshot, digests, &mut |done, total| {
+        progress.update(done, Some(total));
+    })?;
+    drop(progress);
+    let holders = Holders::of_all(&snapshot, &RemovedParts::new());
+    let name = |node| {
+        let id = holders.record(node)?;
+        Some(snapshot.records.record(id).shown(&snapshot.graph))
+    };
+    Ok(CheckReport::new(path, &snapshot, findings, &name))
 }

@@ -1,7 +1,5 @@
 //! `ocirm why`.
 
-use std::collections::HashMap;
-
 use anyhow::Context as _;
 use jiff::Timestamp;
 
@@ -9,15 +7,13 @@ use super::session::Session;
 use super::target_layouts::target_layout;
 use crate::cli::{OutputFormat, WhyArgs};
 use crate::error::{Error, ErrorKind};
-use crate::inspect::check::word;
 use crate::layout::{Locked, Presence, Shared, Trash};
 use crate::plan::Draft;
-use crate::report::check::{Step, Way, WhyReport, how};
+use crate::report::check::WhyReport;
 use crate::report::console::shown;
 use crate::report::to_stdout;
 use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
-use crate::snapshot::records::Record;
 use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 
@@ -51,117 +47,31 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
 }
 
 fn explain(layout: &Locked<Shared>, snapshot: &View, text: &str) -> anyhow::Result<WhyReport> {
-    let graph = &snapshot.graph;
-    let digest = match parse_argument(text) {
-        Ok(Argument::Digest(digest)) => Some(digest),
-        _ => text.parse::<Digest>().ok(),
-    };
-    let node = match &digest {
-        Some(digest) => graph.find(digest),
-        None => {
-            let found = Draft::new(snapshot).look_up(text).map_err(|refusal| {
-                let error = Error::new(ErrorKind::Failed, refusal.message);
-                match refusal.hint {
-                    Some(hint) => error.hint(hint),
-                    None => error.hint("why takes a name or the full digest of any blob"),
-                }
-            })?;
-            Some(found.target)
-        }
-    };
-    let digest = match (node, digest) {
-        (Some(node), _) => graph.digest(node).clone(),
-        (None, Some(digest)) => digest,
-        (None, None) => {
-            return Err(Error::new(ErrorKind::Failed, format!("No such image: {text}")).into());
-        }
-    };
+    let (digest, node) = look_up(snapshot, text)?;
     let stat = layout.stat_blob(&digest)?;
     if node.is_none() && stat.is_none() {
         let message = format!("the layout has no blob {digest}, and nothing leads to one");
         return Err(Error::new(ErrorKind::Failed, message).into());
     }
-    Ok(WhyReport {
-        kind: node.map_or("blob", |node| word(snapshot, node)),
-        size: stat.map(|stat| stat.size),
-        present: matches!(layout.measure_blob(&digest, None), Ok(Presence::Whole)),
-        changed: stat.map(|stat| stat.changed),
-        ways: node.map_or_else(Vec::new, |node| ways(snapshot, node)),
-        digest,
-    })
+    let present = matches!(layout.measure_blob(&digest, None), Ok(Presence::Whole));
+    Ok(WhyReport::new(snapshot, digest, node, stat, present))
 }
 
-/// For each entry that leads to a blob the shortest way there.
-fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
+/// The blob that a text means: any by its digest, an image by what `rmi` finds it by, too.
+fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Error> {
     let graph = &snapshot.graph;
-    let next = graph.ways_to(node);
-    let step = |node: NodeId, how| Step {
-        digest: graph.digest(node).clone(),
-        kind: word(snapshot, node),
-        how,
+    let digest = match parse_argument(text) {
+        Ok(Argument::Digest(digest)) => Some(digest),
+        _ => text.parse::<Digest>().ok(),
     };
-    let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
-    let mut ways: Vec<Way> = snapshot
-        .records
-        .iter()
-        .filter(|(_, record)| record.target == node || next.contains_key(&record.target))
-        .map(|(_, record)| {
-            let mut steps = vec![step(record.target, None)];
-            let mut at = record.target;
-            while at != node
-                && let Some((to, role)) = next.get(&at)
-            {
-                steps.push(step(*to, Some(how(*role))));
-                at = *to;
-            }
-            Way {
-                entry: record.shown(graph),
-                kind: record.kind.word(),
-                belongs_to: owners
-                    .entry(record.subject.unwrap_or(record.target))
-                    .or_insert_with(|| owner(snapshot, record))
-                    .clone()
-                    .filter(|_| record.kind.is_dependent()),
-                steps,
-            }
-        })
-        .collect();
-    for (position, entry) in snapshot.index.entries().iter().enumerate() {
-        let named = entry.more_digests.iter().filter_map(|d| graph.find(d));
-        for target in named.filter(|target| *target == node || next.contains_key(target)) {
-            ways.push(Way {
-                entry: format!("entry {position} of index.json"),
-                kind: "odd",
-                belongs_to: None,
-                steps: vec![step(target, None)],
-            });
-        }
+    if let Some(digest) = digest {
+        let node = graph.find(&digest);
+        return Ok((digest, node));
     }
-    ways.sort_by(|a, b| (a.steps.len(), &a.entry).cmp(&(b.steps.len(), &b.entry)));
-    if snapshot.archive_blobs.iter().flatten().any(|n| *n == node) {
-        ways.push(Way {
-            entry: "manifest.json".to_owned(),
-            kind: "manifest.json",
-            belongs_to: None,
-            steps: vec![step(node, None)],
-        });
-    }
-    ways
-}
-
-/// The image that a child or referrer lives and dies with: the first that holds its subject, or it.
-fn owner(snapshot: &View, record: &Record) -> Option<String> {
-    if !record.kind.is_dependent() {
-        return None;
-    }
-    let graph = &snapshot.graph;
-    let held = record.subject.unwrap_or(record.target);
-    let next = graph.ways_to(held);
-    snapshot
-        .records
-        .iter()
-        .find(|(_, owner)| {
-            !owner.kind.is_dependent() && (owner.target == held || next.contains_key(&owner.target))
-        })
-        .map(|(_, owner)| owner.shown(graph))
+    let found = Draft::new(snapshot).look_up(text).map_err(|refusal| {
+        let hint = refusal.hint;
+        Error::new(ErrorKind::Failed, refusal.message)
+            .hint(hint.unwrap_or_else(|| "why takes a name or the full digest of any blob".into()))
+    })?;
+    Ok((graph.digest(found.target).clone(), Some(found.target)))
 }

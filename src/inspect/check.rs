@@ -3,42 +3,35 @@
 //! Missing blobs are listed and are no damage, because layouts may be sparse. Damage is a blob that
 //! is there and is not what its descriptor promises.
 
+use std::collections::HashSet;
+
 use crate::layout::{BlobError, Locked, Presence};
 use crate::snapshot::View;
-use crate::snapshot::graph::{NodeId, NodeKind};
+use crate::snapshot::graph::{Graph, NodeId, NodeKind};
 use crate::value::digest::Digest;
 
 /// What was found.
-#[derive(Clone, Debug, Default)]
-pub struct Findings {
+#[derive(Debug, Default)]
+pub(crate) struct Findings {
     /// Entries of index.json without a valid digest, by position.
-    pub odd_entries: Vec<usize>,
+    pub(crate) odd_entries: Vec<usize>,
     /// Blobs that something leads to and that are there.
-    pub present: u64,
-    /// Their bytes.
-    pub present_bytes: u64,
+    pub(crate) present: u64,
+    pub(crate) present_bytes: u64,
     /// Blobs that something leads to and that are not there.
-    pub missing: Vec<NodeId>,
+    pub(crate) missing: Vec<NodeId>,
     /// Blobs that are there and not what they should be, and how.
-    pub damaged: Vec<(NodeId, String)>,
+    pub(crate) damaged: Vec<(NodeId, String)>,
     /// Stored blobs that nothing leads to.
-    pub orphans: u64,
-    /// Their bytes.
-    pub orphan_bytes: u64,
-    /// Blobs that nothing leads to and whose content is not what their name promises; looked for
-    /// only when all digests are compared.
-    pub damaged_orphans: Vec<(Digest, String)>,
+    pub(crate) unreferenced: u64,
+    pub(crate) unreferenced_bytes: u64,
+    /// Those of them whose content is not what their name promises; looked for only when all
+    /// digests are compared.
+    pub(crate) damaged_unreferenced: Vec<Digest>,
     /// Files of unfinished work of other tools.
-    pub temporary: Vec<String>,
+    pub(crate) temporary: Vec<String>,
     /// Other files that are no part of a layout.
-    pub strays: Vec<String>,
-}
-
-impl Findings {
-    /// Whether anything is not what it should be.
-    pub fn is_damaged(&self) -> bool {
-        !self.damaged.is_empty()
-    }
+    pub(crate) strays: Vec<String>,
 }
 
 /// Checks a layout. With `digests` every blob is read and its digest compared; without, documents
@@ -46,65 +39,83 @@ impl Findings {
 ///
 /// # Errors
 /// A directory that cannot be listed.
-pub fn check<M>(
+pub(crate) fn check<M>(
     layout: &Locked<M>,
     snapshot: &View,
     digests: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Findings> {
-    let graph = &snapshot.graph;
-    let mut findings = Findings::default();
-    for (position, entry) in snapshot.index.entries().iter().enumerate() {
-        if entry.digest.is_none() {
-            findings.odd_entries.push(position);
-        }
-    }
-    for damage in graph.damage() {
-        findings.damaged.push((damage.node, damage.reason.clone()));
-    }
-    let total = graph.len() as u64;
-    for (done, node) in graph.ids().enumerate() {
-        progress(done as u64, total);
-        if graph.damage().iter().any(|damage| damage.node == node) {
-            continue;
-        }
-        let (digest, size) = (graph.digest(node), graph.declared_size(node));
-        let result = match digests {
-            true => layout.verify_blob(digest, size),
-            false => layout.measure_blob(digest, size),
-        };
-        match result {
-            Ok(Presence::Whole) => {
-                findings.present += 1;
-                findings.present_bytes = findings.present_bytes.saturating_add(graph.size(node));
-            }
-            Ok(Presence::Missing) => findings.missing.push(node),
-            Err(error) => findings.damaged.push((node, error.to_string())),
-        }
-    }
-    let mut orphans = Vec::new();
-    layout.list_blobs(|digest| {
-        if graph.find(&digest).is_none() {
-            orphans.push(digest);
-        }
-    })?;
-    orphans.sort();
-    for digest in orphans {
-        findings.orphans += 1;
-        if let Ok(Some(stat)) = layout.stat_blob(&digest) {
-            findings.orphan_bytes = findings.orphan_bytes.saturating_add(stat.size);
-        }
-        if digests && let Err(error @ BlobError::Digest(_)) = layout.verify_blob(&digest, None) {
-            findings.damaged_orphans.push((digest, error.to_string()));
-        }
-    }
-    for stray in layout.list_strays()? {
-        match is_temporary(&stray) {
-            true => findings.temporary.push(stray),
-            false => findings.strays.push(stray),
-        }
-    }
+    let entries = snapshot.index.entries().iter().enumerate();
+    let odd = entries.filter(|(_, entry)| entry.digest.is_none());
+    let mut findings = Findings {
+        odd_entries: odd.map(|(position, _)| position).collect(),
+        ..Findings::default()
+    };
+    findings.add_referenced(layout, &snapshot.graph, digests, progress);
+    findings.add_unreferenced(layout, &snapshot.graph, digests)?;
+    (findings.temporary, findings.strays) = layout
+        .list_strays()?
+        .into_iter()
+        .partition(|path| is_temporary(path));
     Ok(findings)
+}
+
+impl Findings {
+    fn add_referenced<M>(
+        &mut self,
+        layout: &Locked<M>,
+        graph: &Graph,
+        digests: bool,
+        progress: &mut dyn FnMut(u64, u64),
+    ) {
+        let known = graph.damage().iter();
+        self.damaged = known.map(|d| (d.node, d.reason.clone())).collect();
+        let known: HashSet<NodeId> = self.damaged.iter().map(|(node, _)| *node).collect();
+        for (done, node) in (0..).zip(graph.ids()) {
+            progress(done, graph.len() as u64);
+            if known.contains(&node) {
+                continue;
+            }
+            let (digest, size) = (graph.digest(node), graph.declared_size(node));
+            let result = match digests {
+                true => layout.verify_blob(digest, size),
+                false => layout.measure_blob(digest, size),
+            };
+            match result {
+                Ok(Presence::Whole) => {
+                    self.present += 1;
+                    self.present_bytes = self.present_bytes.saturating_add(graph.size(node));
+                }
+                Ok(Presence::Missing) => self.missing.push(node),
+                Err(error) => self.damaged.push((node, error.to_string())),
+            }
+        }
+    }
+
+    fn add_unreferenced<M>(
+        &mut self,
+        layout: &Locked<M>,
+        graph: &Graph,
+        digests: bool,
+    ) -> anyhow::Result<()> {
+        let mut unreferenced = Vec::new();
+        layout.list_blobs(|digest| {
+            if graph.find(&digest).is_none() {
+                unreferenced.push(digest);
+            }
+        })?;
+        unreferenced.sort();
+        self.unreferenced = unreferenced.len() as u64;
+        for digest in unreferenced {
+            if let Ok(Some(stat)) = layout.stat_blob(&digest) {
+                self.unreferenced_bytes = self.unreferenced_bytes.saturating_add(stat.size);
+            }
+            if digests && matches!(layout.verify_blob(&digest, None), Err(BlobError::Digest(_))) {
+                self.damaged_unreferenced.push(digest);
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Names that tools give to files while they write: skopeo and podman, umoci, containerd and oras,
@@ -122,8 +133,9 @@ fn is_temporary(path: &str) -> bool {
         || is_long_digest
 }
 
-/// The words for a kind of blob whose kind nobody said.
-pub fn word(snapshot: &View, node: NodeId) -> &'static str {
+/// The word for what a blob is. What should have been read as a document and could not be is called
+/// a manifest.
+pub(crate) fn word(snapshot: &View, node: NodeId) -> &'static str {
     match snapshot.graph.kind(node) {
         NodeKind::Blob if snapshot.graph.is_unread_document(node) => "manifest",
         kind => kind.word(),

@@ -1,5 +1,6 @@
-//! What has to be read from configs and files to describe an image: its age, its labels, its
-//! platforms. Asked only by what shows or filters on them.
+//! Metadata: what has to be read from configs and files to describe an image, which are its age, its
+//! labels and its platforms. Asked only by what shows or filters on them; what index.json and the
+//! manifests say is in the snapshot already.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -22,18 +23,19 @@ use crate::value::platform::Platform;
 use crate::workers::Workers;
 
 /// By image, and the platform that its entry declares.
-type Offers<'a> = HashMap<(NodeId, Option<&'a Platform>), Rc<PlatformManifests>, RandomState>;
+type KnownManifests<'a> =
+    HashMap<(NodeId, Option<&'a Platform>), Rc<PlatformManifests>, RandomState>;
 
 /// How many configs are read at a time. What they say shrinks when it is kept.
 const CONFIGS_AT_ONCE: usize = 4096;
 
 /// Answers questions about images of one layout; configs are read once.
-pub struct ImageMetadata<'a, M> {
+pub(crate) struct ImageMetadata<'a, M> {
     layout: &'a Locked<M>,
     snapshot: &'a View,
     host: Platform,
     configs: RefCell<Configs>,
-    offers: RefCell<Offers<'a>>,
+    manifests: RefCell<KnownManifests<'a>>,
     /// By image.
     arrivals: RefCell<HashMap<NodeId, Timestamp>>,
 }
@@ -61,6 +63,10 @@ fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
     }
 }
 
+fn is_present_image(manifest: &PlatformManifest) -> bool {
+    manifest.is_present && !manifest.is_attestation
+}
+
 /// The configs that were read.
 #[derive(Default)]
 struct Configs {
@@ -82,31 +88,31 @@ impl Configs {
     }
 }
 
-/// What an image offers. Names of one image share it.
+/// The manifests of an image, one for each of its platforms. Names of one image share them.
 #[derive(Debug)]
-pub struct PlatformManifests {
-    /// Its manifests, those too that are missing.
-    pub platform_manifests: Vec<PlatformManifest>,
+pub(crate) struct PlatformManifests {
+    /// In the order in which they are listed, those too that are missing.
+    pub(crate) all: Vec<PlatformManifest>,
     /// Which of those that are there runs on this machine, else the first.
     preferred: Option<NodeId>,
 }
 
 impl<'a, M> ImageMetadata<'a, M> {
     /// Nothing is read yet.
-    pub fn new(layout: &'a Locked<M>, snapshot: &'a View) -> ImageMetadata<'a, M> {
+    pub(crate) fn new(layout: &'a Locked<M>, snapshot: &'a View) -> ImageMetadata<'a, M> {
         ImageMetadata {
             layout,
             snapshot,
             host: Platform::host(),
             configs: RefCell::default(),
-            offers: RefCell::default(),
+            manifests: RefCell::default(),
             arrivals: RefCell::default(),
         }
     }
 
     /// Reads the configs of all images at once, which is faster than one after the other. This
     /// thread does `meanwhile` first, and helps then.
-    pub fn read_configs(&self, wanted: Wanted, meanwhile: impl FnOnce()) {
+    pub(crate) fn read_configs(&self, wanted: Wanted, meanwhile: impl FnOnce()) {
         let (layout, graph) = (self.layout, &self.snapshot.graph);
         let mut configs = self.configs.borrow_mut();
         let mut nodes: Vec<NodeId> = graph
@@ -138,7 +144,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     /// The config of a manifest's image.
-    pub fn config_of(&self, manifest: NodeId) -> Option<Rc<ImageConfig>> {
+    pub(crate) fn config_of(&self, manifest: NodeId) -> Option<Rc<ImageConfig>> {
         let node = config_node(&self.snapshot.graph, manifest)?;
         let mut configs = self.configs.borrow_mut();
         if let Some(known) = configs.known.get(&node) {
@@ -154,43 +160,41 @@ impl<'a, M> ImageMetadata<'a, M> {
         self.snapshot.records.record(id)
     }
 
-    /// What an image offers.
-    pub fn offer(&self, id: RecordId) -> Rc<PlatformManifests> {
+    /// The manifests of an image.
+    pub(crate) fn platform_manifests(&self, id: RecordId) -> Rc<PlatformManifests> {
         let record = self.record(id);
         let declared = record
             .entries
             .iter()
             .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
-        // That of a single manifest is quickly made again, and there may be a million.
+        // Those of an image for one platform are quickly made again, and there may be a million.
         let is_kept = self.snapshot.graph.kind(record.target) == NodeKind::Index;
-        if is_kept && let Some(known) = self.offers.borrow().get(&(record.target, declared)) {
+        if is_kept && let Some(known) = self.manifests.borrow().get(&(record.target, declared)) {
             return known.clone();
         }
-        let platform_manifests = platform_manifests(
+        let all = platform_manifests(
             &self.snapshot.graph,
             record.target,
             declared,
             &Parts::default(),
             &|manifest| self.config_of(manifest),
         );
-        let offer = Rc::new(PlatformManifests {
-            preferred: self.preferred(&platform_manifests),
-            platform_manifests,
-        });
+        let preferred = self.preferred(&all);
+        let found = Rc::new(PlatformManifests { all, preferred });
         if is_kept {
-            let mut known = self.offers.borrow_mut();
-            known.insert((record.target, declared), offer.clone());
+            let mut known = self.manifests.borrow_mut();
+            known.insert((record.target, declared), found.clone());
         }
-        offer
+        found
     }
 
-    fn preferred(&self, platform_manifests: &[PlatformManifest]) -> Option<NodeId> {
-        let mut images = platform_manifests
+    fn preferred(&self, manifests: &[PlatformManifest]) -> Option<NodeId> {
+        let mut images = manifests
             .iter()
-            .filter(|v| v.is_present && !v.is_attestation);
+            .filter(|manifest| is_present_image(manifest));
         let first = images.next()?;
         let runs_here =
-            |v: &&PlatformManifest| v.platform.as_ref().is_some_and(|p| self.host.matches(p));
+            |of: &&PlatformManifest| of.platform.as_ref().is_some_and(|p| self.host.matches(p));
         // Where there is no choice nothing has to be compared.
         let Some(second) = images.next() else {
             return Some(first.manifest);
@@ -201,27 +205,27 @@ impl<'a, M> ImageMetadata<'a, M> {
 
     /// When the image was built, as the config of its preferred platform says: this machine's,
     /// else the first. The epoch of reproducible builds is no date.
-    pub fn built(&self, id: RecordId) -> Option<Timestamp> {
-        self.built_of(&self.offer(id))
+    pub(crate) fn built(&self, id: RecordId) -> Option<Timestamp> {
+        self.built_of(&self.platform_manifests(id))
     }
 
-    fn built_of(&self, offer: &PlatformManifests) -> Option<Timestamp> {
-        self.config_of(offer.preferred?)?
+    fn built_of(&self, manifests: &PlatformManifests) -> Option<Timestamp> {
+        self.config_of(manifests.preferred?)?
             .created
             .filter(|created| *created > Timestamp::UNIX_EPOCH)
     }
 
     /// When the image was made: what its entry says, else its config, else when it arrived.
-    pub fn created(&self, id: RecordId) -> Timestamp {
+    pub(crate) fn created(&self, id: RecordId) -> Timestamp {
         self.declared(id)
             .or_else(|| self.built(id))
             .unwrap_or_else(|| self.arrived(id))
     }
 
-    /// [`ImageMetadata::created`], of an image whose offer is known.
-    pub fn created_with(&self, id: RecordId, offer: &PlatformManifests) -> Timestamp {
+    /// [`ImageMetadata::created`], of an image whose manifests are known.
+    pub(crate) fn created_with(&self, id: RecordId, manifests: &PlatformManifests) -> Timestamp {
         self.declared(id)
-            .or_else(|| self.built_of(offer))
+            .or_else(|| self.built_of(manifests))
             .unwrap_or_else(|| self.arrived(id))
     }
 
@@ -236,14 +240,14 @@ impl<'a, M> ImageMetadata<'a, M> {
 
     /// When the image came into the layout: the age of its manifest's file. Where the layout does
     /// not have that, no entry is younger than index.json.
-    pub fn arrived(&self, id: RecordId) -> Timestamp {
+    pub(crate) fn arrived(&self, id: RecordId) -> Timestamp {
         let target = self.record(id).target;
         let known = self.arrivals.borrow().get(&target).copied();
         known.unwrap_or_else(|| arrival(self.layout, self.snapshot.graph.digest(target)))
     }
 
     /// Finds out at once when these came into the layout; see [`ImageMetadata::arrived`].
-    pub fn read_arrivals(&self, ids: &[RecordId]) {
+    pub(crate) fn read_arrivals(&self, ids: &[RecordId]) {
         let targets: Vec<NodeId> = ids.iter().map(|id| self.record(*id).target).collect();
         let (layout, graph) = (self.layout, &self.snapshot.graph);
         let read = Workers::for_reading().map(
@@ -256,12 +260,11 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     /// The labels of each config of the image that is there.
-    pub fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
-        self.offer(id)
-            .platform_manifests
-            .iter()
-            .filter(|variant| variant.is_present && !variant.is_attestation)
-            .filter_map(|variant| Some(self.config_of(variant.manifest)?.labels.clone()))
+    pub(crate) fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
+        let manifests = self.platform_manifests(id);
+        let images = manifests.all.iter().filter(|of| is_present_image(of));
+        images
+            .filter_map(|of| Some(self.config_of(of.manifest)?.labels.clone()))
             .collect()
     }
 }

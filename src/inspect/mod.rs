@@ -4,9 +4,13 @@
 //! * `metadata`: age, labels and platforms of an image
 //! * `sizes`: bytes of an image, and bytes that would leave with it
 //! * `tree`: what belongs to an image
+//! * `listing`: the list of images
 //! * `check`: whether a layout is sound
+//! * `why`: what leads to a blob
 
-pub mod check;
-pub mod metadata;
-pub mod sizes;
-pub mod tree;
+pub(crate) mod check;
+pub(crate) mod listing;
+pub(crate) mod metadata;
+pub(crate) mod sizes;
+pub(crate) mod tree;
+pub(crate) mod why;

@@ -11,18 +11,18 @@ use crate::snapshot::records::RecordId;
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct ImageSizes {
+pub(crate) struct ImageSizes {
     /// Bytes of its blobs that are present, each once.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Bytes that `rmi` would free: those of no other image, those of its signatures included.
-    pub unique: u64,
+    pub(crate) unique: u64,
     /// How many of its blobs are missing.
-    pub missing: u64,
+    pub(crate) missing: u64,
 }
 
-/// The usage of each image of a table.
+/// The sizes of all images of a snapshot.
 #[derive(Debug, Default)]
-pub struct Sizes {
+pub(crate) struct Sizes {
     /// For each node the number of the image that it is; 0 for all others.
     numbers: Vec<u32>,
     /// By number.
@@ -43,8 +43,8 @@ type Owner = u32;
 const NOBODY: Owner = 0;
 const SEVERAL: Owner = u32::MAX;
 
-/// The usage of each image of the table. `present` says for each node whether the layout has it.
-pub fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
+/// Finds out the sizes of all images. `present` says for each node whether the layout has it.
+pub(crate) fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
     let graph = &snapshot.graph;
     let mut numbers = vec![NOBODY; graph.len()];
     // The first is nobody's.

@@ -14,20 +14,19 @@ use crate::snapshot::records::RecordKind;
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Branch {
-    /// Which.
-    pub node: NodeId,
+pub(crate) struct Branch {
+    pub(crate) node: NodeId,
     /// What it is to the image: `platform`, `attestation`, `index`, `manifest`, `referrer`,
     /// `layer`, `config` or `blob`.
-    pub role: &'static str,
+    pub(crate) role: &'static str,
     /// What it runs on, if it is a platform.
-    pub platform: Option<String>,
+    pub(crate) platform: Option<String>,
     /// Names of the layout that lead to it.
-    pub names: Vec<String>,
+    pub(crate) names: Vec<String>,
     /// What belongs to it.
-    pub below: Vec<Branch>,
+    pub(crate) below: Vec<Branch>,
     /// More belongs to it: it was shown before, or is too deep.
-    pub elided: bool,
+    pub(crate) elided: bool,
 }
 
 /// How deep a tree is shown. Real ones have five levels at most.
@@ -41,7 +40,7 @@ struct Shown {
 }
 
 /// What refers to what in one layout; made once for all images.
-pub struct Trees<'a> {
+pub(crate) struct Trees<'a> {
     snapshot: &'a View,
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
@@ -49,8 +48,7 @@ pub struct Trees<'a> {
 }
 
 impl<'a> Trees<'a> {
-    /// Finds all referrers.
-    pub fn new(snapshot: &'a View, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
+    pub(crate) fn new(snapshot: &'a View, config_of: &'a ConfigOf<'a>) -> Trees<'a> {
         let graph = &snapshot.graph;
         let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut known = HashSet::new();
@@ -85,7 +83,7 @@ impl<'a> Trees<'a> {
 
     /// What belongs to an image, in the order in which it is listed. What belongs to it in several
     /// ways is shown in full where it comes first, so a tree is no larger than its graph.
-    pub fn of(&self, image: NodeId) -> Vec<Branch> {
+    pub(crate) fn of(&self, image: NodeId) -> Vec<Branch> {
         let mut shown = Shown::default();
         shown.nodes.insert(image);
         self.below(image, &mut shown)

@@ -3,7 +3,7 @@
 //! * `plan`: what a command does, as a value
 //! * `draft`: the records, as the arguments so far left them
 //! * `lookup`: which image a person means; `names_together`: which of its names go together
-//! * `rmi`, `rmi_platform`, `untag`, `prune`: what each command removes
+//! * `rmi`, `rmi_platform`, `untag`, `prune`: what each command removes; `ls`: what it lists
 //! * `rewrite_index`: an index without some of its manifests
 //! * `retention`: what `--keep` and `--keep-last` do; `filter`: what `--filter` accepts
 //! * `metadata`: what decisions ask about images beside their names
@@ -14,6 +14,7 @@
 mod draft;
 pub mod filter;
 pub mod lookup;
+pub(crate) mod ls;
 pub mod metadata;
 pub mod names_together;
 #[expect(

@@ -8,6 +8,8 @@ use serde::Serialize;
 use super::escape::{json, visible};
 use super::units::{age, size};
 use crate::inspect::check::{Findings, word};
+use crate::inspect::why::ways;
+use crate::layout::BlobStat;
 use crate::oci::descriptor::Role;
 use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
@@ -68,7 +70,7 @@ pub struct CheckedBlob {
 
 impl CheckReport {
     /// Puts a report together. `needed_by` says who needs a blob.
-    pub fn new(
+    pub(crate) fn new(
         layout: &Path,
         snapshot: &View,
         findings: Findings,
@@ -82,7 +84,7 @@ impl CheckReport {
         };
         CheckReport {
             layout: layout.display().to_string(),
-            sound: !findings.is_damaged(),
+            sound: findings.damaged.is_empty(),
             entries: snapshot.index.entries().len(),
             present: findings.present,
             present_bytes: findings.present_bytes,
@@ -92,13 +94,9 @@ impl CheckReport {
                 .iter()
                 .map(|(node, reason)| blob(*node, Some(reason.clone())))
                 .collect(),
-            orphans: findings.orphans,
-            orphan_bytes: findings.orphan_bytes,
-            damaged_orphans: findings
-                .damaged_orphans
-                .into_iter()
-                .map(|(d, _)| d)
-                .collect(),
+            orphans: findings.unreferenced,
+            orphan_bytes: findings.unreferenced_bytes,
+            damaged_orphans: findings.damaged_unreferenced,
             odd_entries: findings.odd_entries,
             temporary_files: findings.temporary,
             other_files: findings.strays,
@@ -238,7 +236,7 @@ pub struct Step {
 }
 
 /// The word for how a document leads to a blob.
-pub fn how(role: Role) -> &'static str {
+fn how(role: Role) -> &'static str {
     match role {
         Role::Subject => "refers to",
         _ => "lists",
@@ -246,6 +244,38 @@ pub fn how(role: Role) -> &'static str {
 }
 
 impl WhyReport {
+    /// Puts a report together: on a blob, its node if anything leads to it, and its file.
+    pub(crate) fn new(
+        snapshot: &View,
+        digest: Digest,
+        node: Option<NodeId>,
+        stat: Option<BlobStat>,
+        present: bool,
+    ) -> WhyReport {
+        let step = |(node, role): &(NodeId, Option<Role>)| Step {
+            digest: snapshot.graph.digest(*node).clone(),
+            kind: word(snapshot, *node),
+            how: role.map(how),
+        };
+        let ways = node.map_or_else(Vec::new, |node| ways(snapshot, node));
+        WhyReport {
+            digest,
+            kind: node.map_or("blob", |node| word(snapshot, node)),
+            size: stat.map(|stat| stat.size),
+            present,
+            changed: stat.map(|stat| stat.changed),
+            ways: ways
+                .into_iter()
+                .map(|way| Way {
+                    entry: way.entry,
+                    kind: way.kind,
+                    belongs_to: way.belongs_to,
+                    steps: way.steps.iter().map(step).collect(),
+                })
+                .collect(),
+        }
+    }
+
     /// The explanation for people.
     pub fn text(&self, verbose: bool, now: Timestamp) -> String {
         let there = match (self.present, self.size) {

@@ -7,7 +7,8 @@
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
 //!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
 //! * `talk`: these reports, told to a person
-//! * `list`: what `ls` shows; `check`: what `check` and `why` say
+//! * `list`: what `ls` shows; `list_lines`: what its lines are made from
+//! * `check`: what `check` and `why` say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
@@ -18,6 +19,7 @@ pub mod check;
 pub mod console;
 pub mod escape;
 pub mod list;
+mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod restore;
 mod talk;

@@ -693,3 +693,37 @@ fn docker_hub_is_one_registry_however_a_row_spells_it() {
         assert_eq!(done.said(false).deleted, [digest(&image)], "{annotation}");
     }
 }
+
+// ---- options of ls that speak of one form of the list
+
+#[test]
+fn a_list_of_ids_cannot_mark_what_containers_use_and_says_so() {
+    let (place, layout, _) = one_image_in_two_rows();
+    for quiet in ["-q", "--quiet"] {
+        // The file is not there, and is not even looked for.
+        let args = ["ls", quiet, "--containers", "containers.json"];
+        let refused = place.refuses(&layout.dir, &args, 2);
+        assert_mentions(&refused, "--containers");
+        assert_mentions(&refused, "--quiet");
+        assert_eq!(refused.out, "", "{refused}");
+    }
+}
+
+#[test]
+fn digests_are_a_column_of_the_table_and_change_no_other_form() {
+    let (place, layout, image) = one_image_in_two_rows();
+    let ls = |args: &[&str]| {
+        let args = [&["ls"], args].concat();
+        place.succeeds(&layout.dir, &args).out
+    };
+    assert!(!ls(&[]).contains(digest(&image)));
+    assert!(ls(&["--digests"]).contains(digest(&image)));
+    for form in [
+        &["-q"][..],
+        &["--format", "json"],
+        &["--format", "{{.ID}} {{.Digest}}"],
+    ] {
+        assert_eq!(ls(&[form, &["--digests"]].concat()), ls(form), "{form:?}");
+    }
+    assert!(ls(&["--format", "json"]).contains(digest(&image)));
+}

@@ -1,0 +1,215 @@
+//! The list of `ls`: in which order images stand in it, and what is found out of each.
+//!
+//! Which records are listed at all is a matter of filters, and decided by whoever asks: a listing is
+//! given the records. How a line looks is a matter of reports.
+
+use std::borrow::Cow;
+use std::cmp::Reverse;
+use std::collections::{HashMap, HashSet};
+use std::rc::Rc;
+
+use foldhash::fast::RandomState;
+use indexmap::IndexSet;
+use jiff::Timestamp;
+
+use super::metadata::{ImageMetadata, PlatformManifests};
+use super::sizes::{ImageSizes, Sizes, sizes};
+use crate::oci::config::Wanted;
+use crate::snapshot::graph::{Follow, NodeId};
+use crate::snapshot::names::Name;
+use crate::snapshot::platform_manifests::PlatformManifest;
+use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::snapshot::{Kinds, Snapshot, View};
+use crate::value::digest::Digest;
+use crate::value::platform::Platform;
+
+/// What a list says of the images of one layout.
+pub(crate) struct Listing<'a, M> {
+    pub(crate) snapshot: &'a View,
+    pub(crate) metadata: ImageMetadata<'a, M>,
+    sizes: Sizes,
+    present: Vec<bool>,
+    /// What needs something that cannot be trusted.
+    damaged: HashSet<NodeId>,
+}
+
+/// One name of one image. There may be a million, so what can be looked up is not in it.
+pub(crate) struct ListedRecord {
+    pub(crate) id: RecordId,
+    pub(crate) created: Timestamp,
+    pub(crate) platforms: Rc<Platforms>,
+}
+
+/// The platforms that an image lists, and those of them that are missing. Few lists differ, so
+/// images share them.
+#[derive(PartialEq, Eq, Hash)]
+pub(crate) struct Platforms {
+    pub(crate) all: Rc<[String]>,
+    pub(crate) missing: Rc<[String]>,
+}
+
+impl<'a, M> Listing<'a, M> {
+    /// Reads all configs, and finds out meanwhile what else takes long. `stored` are the blobs that
+    /// are there. A list that is not complete only shows less as present.
+    pub(crate) fn new(
+        snapshot: &'a View,
+        metadata: ImageMetadata<'a, M>,
+        stored: Vec<Digest>,
+        wanted: Wanted,
+    ) -> Self {
+        let graph = &snapshot.graph;
+        let mut listing = Listing {
+            snapshot,
+            metadata,
+            sizes: Sizes::default(),
+            present: vec![false; graph.len()],
+            damaged: HashSet::new(),
+        };
+        let present = &mut listing.present;
+        listing.metadata.read_configs(wanted, || {
+            for node in stored.into_iter().filter_map(|digest| graph.find(&digest)) {
+                present[node.index()] = true;
+            }
+            listing.sizes = sizes(snapshot, present);
+            if let damage @ [_, ..] = graph.damage() {
+                let nodes = damage.iter().map(|damage| damage.node);
+                listing.damaged = graph.above(nodes, Follow::Needed);
+            }
+        });
+        listing
+    }
+
+    /// Lists records, the newest first, those of one moment by name.
+    pub(crate) fn newest_first(&self, ids: impl Iterator<Item = RecordId>) -> Vec<ListedRecord> {
+        let mut lists = PlatformLists::default();
+        let mut listed = Vec::with_capacity(self.snapshot.records.iter().len());
+        listed.extend(ids.map(|id| {
+            let manifests = self.metadata.platform_manifests(id);
+            ListedRecord {
+                id,
+                created: self.metadata.created_with(id, &manifests),
+                platforms: lists.of(&manifests),
+            }
+        }));
+        listed.sort_by_key(|record| Reverse(record.created));
+        // Names are only made for those that nothing else tells apart.
+        for same in listed.chunk_by_mut(|a, b| a.created == b.created) {
+            same.sort_by_cached_key(|listed| {
+                let record = self.snapshot.records.record(listed.id);
+                (name(record), self.snapshot.graph.digest(record.target))
+            });
+        }
+        listed
+    }
+
+    pub(crate) fn sizes(&self, image: NodeId) -> ImageSizes {
+        self.sizes[&image]
+    }
+
+    /// Whether the image needs something that cannot be trusted.
+    pub(crate) fn is_damaged(&self, image: NodeId) -> bool {
+        self.damaged.contains(&image)
+    }
+
+    pub(crate) fn is_present(&self, node: NodeId) -> bool {
+        self.present[node.index()]
+    }
+
+    /// Bytes that are here of a blob and of what it needs.
+    pub(crate) fn present_bytes(&self, node: NodeId) -> u64 {
+        let graph = &self.snapshot.graph;
+        graph
+            .needed_below(node)
+            .into_iter()
+            .filter(|node| self.is_present(*node))
+            .fold(0, |sum, node| sum.saturating_add(graph.size(node)))
+    }
+}
+
+/// What a list of IDs shows: each entry that has one, in the order of index.json, and what it is.
+/// Which kind an entry is was only found out where that is in question; all others are images.
+pub(crate) fn entries_by_kind(
+    snapshot: &Snapshot<Kinds>,
+) -> impl Iterator<Item = (&Digest, RecordKind)> {
+    let entries = snapshot.index.entries().iter().enumerate();
+    entries.filter_map(|(position, entry)| {
+        let id = snapshot.records.of_entry(position);
+        let kind = id.map_or(RecordKind::Named, |id| snapshot.records.record(id).kind);
+        Some((entry.digest.as_ref()?, kind))
+    })
+}
+
+/// What is shown as the name of a record that has one.
+pub(crate) fn name(record: &Record) -> Option<Cow<'_, str>> {
+    match &record.name {
+        Name::Reference(reference) => Some(Cow::Owned(reference.familiar())),
+        Name::Tag(text) | Name::Raw(text) => Some(Cow::Borrowed(text)),
+        Name::Dangling => None,
+    }
+}
+
+/// The lists of platforms so far, so that none is made or held twice.
+#[derive(Default)]
+struct PlatformLists {
+    lists: HashSet<Rc<Platforms>, RandomState>,
+    /// Those of images that have one.
+    of_one: HashMap<Platform, Rc<Platforms>, RandomState>,
+    /// Those of images that have several, by where their manifests are. These are held, so that no
+    /// others come to be in the same place.
+    of_several: HashMap<*const PlatformManifests, (Rc<PlatformManifests>, Rc<Platforms>)>,
+}
+
+impl PlatformLists {
+    fn of(&mut self, manifests: &Rc<PlatformManifests>) -> Rc<Platforms> {
+        let only = match &*manifests.all {
+            [only] if only.is_present => only.platform.as_ref(),
+            _ => None,
+        };
+        let place = Rc::as_ptr(manifests);
+        let known = match only {
+            Some(platform) => self.of_one.get(platform),
+            None => self.of_several.get(&place).map(|(_, list)| list),
+        };
+        if let Some(known) = known {
+            return known.clone();
+        }
+        let list = self.shared(Platforms::of(&manifests.all));
+        if let Some(platform) = only {
+            self.of_one.insert(platform.clone(), list.clone());
+        } else if manifests.all.len() > 1 {
+            self.of_several
+                .insert(place, (manifests.clone(), list.clone()));
+        }
+        list
+    }
+
+    fn shared(&mut self, list: Platforms) -> Rc<Platforms> {
+        if let Some(known) = self.lists.get(&list) {
+            return known.clone();
+        }
+        let list = Rc::new(list);
+        self.lists.insert(list.clone());
+        list
+    }
+}
+
+impl Platforms {
+    fn of(manifests: &[PlatformManifest]) -> Platforms {
+        let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
+        for manifest in manifests {
+            if let Some(platform) = manifest.platform.as_ref().filter(|p| !p.is_unknown())
+                && *platform != Platform::default()
+            {
+                let text = platform.to_string();
+                if !manifest.is_present {
+                    missing.insert(text.clone());
+                }
+                all.insert(text);
+            }
+        }
+        Platforms {
+            all: all.into_iter().collect(),
+            missing: missing.into_iter().collect(),
+        }
+    }
+}
