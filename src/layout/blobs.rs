@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::{DIRECTORY, Refusal, open_dir};
+use super::blob_dirs::{Refusal, each_file, open_dir};
 use super::stat::{BlobStat, describe};
 use super::{Exclusive, Locked};
 use crate::error::Error;
@@ -160,6 +160,23 @@ pub(super) fn read_verified(
     Ok(true)
 }
 
+/// Calls `each` with the blobs in the directory of an algorithm.
+pub(super) fn each_digest(
+    dir: &OwnedFd,
+    algorithm: Algorithm,
+    each: &mut dyn FnMut(Digest),
+) -> Result<(), Errno> {
+    each_file(dir, &mut |name, kind| {
+        if matches!(
+            kind,
+            FileType::RegularFile | FileType::Symlink | FileType::Unknown
+        ) && let Some(digest) = algorithm.digest_of_file_name(name)
+        {
+            each(digest);
+        }
+    })
+}
+
 impl<M> Locked<M> {
     /// Opens a blob's file for reading, wherever it is.
     fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
@@ -258,27 +275,22 @@ impl<M> Locked<M> {
             INGEST,
             super::TRASH,
         ];
-        let names = |dir: &OwnedFd, each: &mut dyn FnMut(&str)| -> anyhow::Result<()> {
-            for entry in rustix::fs::Dir::read_from(dir)? {
-                let name = entry?.file_name().to_string_lossy().into_owned();
-                if name != "." && name != ".." {
-                    each(&name);
-                }
-            }
-            Ok(())
-        };
-        names(&self.layout.dir.try_clone()?.into(), &mut |name| {
-            if !known.contains(&name) {
-                strays.push(name.to_owned());
+        each_file(&self.layout.dir, &mut |name, _| {
+            let name = String::from_utf8_lossy(name);
+            if !known.contains(&&*name) {
+                strays.push(name.into_owned());
             }
         })?;
         // containerd, BuildKit and oras leave this directory; what counts is what is in it.
         if let Ok(Some((ingest, _))) = open_dir(&self.layout.dir, c"ingest") {
-            names(&ingest, &mut |name| strays.push(format!("{INGEST}/{name}")))?;
+            each_file(&ingest, &mut |name, _| {
+                strays.push(format!("{INGEST}/{}", String::from_utf8_lossy(name)));
+            })?;
         }
         for (algorithm, dir) in self.blob_dirs.all() {
-            names(dir, &mut |name| {
+            each_file(dir, &mut |name, _| {
                 if algorithm.digest_of_file_name(name).is_none() {
+                    let name = String::from_utf8_lossy(name);
                     strays.push(format!("blobs/{}/{name}", algorithm.name()));
                 }
             })?;
@@ -316,16 +328,7 @@ impl<M> Locked<M> {
                 let path = self.path().join("blobs").join(algorithm.name());
                 Error::layout(format!("cannot list `{}`: {e}", path.display()))
             };
-            each_file(dir, &mut |name, kind| {
-                if matches!(
-                    kind,
-                    FileType::RegularFile | FileType::Symlink | FileType::Unknown
-                ) && let Some(digest) = algorithm.digest_of_file_name(name)
-                {
-                    each(digest);
-                }
-            })
-            .map_err(fail)?;
+            each_digest(dir, algorithm, &mut each).map_err(fail)?;
         }
         Ok(())
     }
@@ -334,33 +337,6 @@ impl<M> Locked<M> {
     pub(crate) fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
         self.blob_dirs.refusal(digest)
     }
-}
-
-/// Room for what one system call tells of a directory, in bytes: some thousand names.
-#[cfg(target_os = "linux")]
-const DIRECTORY_BUFFER: usize = 256 << 10;
-
-/// Calls `each` with every name in a directory.
-#[cfg(target_os = "linux")]
-fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
-    let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty())?;
-    let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
-    let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        each(entry.file_name().to_bytes(), entry.file_type());
-    }
-    Ok(())
-}
-
-/// Calls `each` with every name in a directory.
-#[cfg(not(target_os = "linux"))]
-fn each_file(dir: &OwnedFd, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        each(entry.file_name().to_bytes(), entry.file_type());
-    }
-    Ok(())
 }
 
 impl Locked<Exclusive> {

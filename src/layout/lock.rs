@@ -119,8 +119,8 @@ fn lock_directory(
     let dir = File::from(dir);
     match wait(options, || flock(&dir, hold), &shown) {
         Ok(()) => Ok(Some(dir)),
-        Err(Wait::Unsupported(why)) => lock_fallback(layout, options, hold, &shown, &why),
-        Err(other) => Err(other.into_error(&shown)),
+        Err(Refused::Unsupported(why)) => lock_fallback(layout, options, hold, &shown, &why),
+        Err(other) => Err(other.into_error(options, &shown)),
     }
 }
 
@@ -146,7 +146,7 @@ fn lock_fallback(
             });
         }
     };
-    wait(options, || flock(&file, hold), shown).map_err(|e| e.into_error(shown))?;
+    wait(options, || flock(&file, hold), shown).map_err(|e| e.into_error(options, shown))?;
     Ok(Some(file))
 }
 
@@ -168,10 +168,10 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
     };
     let attempt = || match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
-        Err(Errno::ACCESS | Errno::AGAIN) => Err(Try::Busy),
-        Err(e) => Err(Try::Failed(e.into())),
+        Err(Errno::ACCESS | Errno::AGAIN) => Err(Refused::Busy),
+        Err(e) => Err(Refused::Failed(e.into())),
     };
-    wait(options, attempt, &shown).map_err(|e| e.into_error(&shown))?;
+    wait(options, attempt, &shown).map_err(|e| e.into_error(options, &shown))?;
     Ok(Some(file))
 }
 
@@ -202,17 +202,17 @@ impl<'a> IndexLock<'a> {
         let path = layout.path().join(INDEX_LOCK);
         let shown = format!("`{}`", path.display());
         let attempt = || {
-            let opened = open_or_create(layout).map_err(Try::Failed)?;
+            let opened = open_or_create(layout).map_err(Refused::Failed)?;
             flock(&opened.file, Hold::Exclusive)?;
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
             match is_name_of(&layout.dir, INDEX_LOCK, &opened.file) {
                 true => Ok(IndexLock { layout, opened }),
-                false => Err(Try::Busy),
+                false => Err(Refused::Busy),
             }
         };
         let lock = wait(options, attempt, &shown).map_err(|e| match e {
-            Wait::Failed(e) | Wait::Unsupported(e) => match Errno::from_io_error(&e) {
+            Refused::Failed(e) | Refused::Unsupported(e) => match Errno::from_io_error(&e) {
                 Some(
                     errno @ (Errno::ACCESS
                     | Errno::PERM
@@ -221,9 +221,9 @@ impl<'a> IndexLock<'a> {
                     | Errno::NXIO
                     | Errno::NODEV),
                 ) => foreign_lock(&shown, errno),
-                _ => Wait::Failed(e).into_error(&shown),
+                _ => Refused::Failed(e).into_error(options, &shown),
             },
-            other => other.into_error(&shown),
+            other => other.into_error(options, &shown),
         })?;
         Ok(Some(lock))
     }
@@ -337,72 +337,63 @@ fn foreign_lock(shown: &str, errno: Errno) -> anyhow::Error {
         .into()
 }
 
-enum Try {
+/// Why a lock was not taken.
+enum Refused {
+    /// Somebody else holds it.
     Busy,
-    Unsupported(io::Error),
-    Failed(io::Error),
-}
-
-enum Wait {
-    TimedOut(Duration),
     Unsupported(io::Error),
     Failed(io::Error),
     Interrupted(i32),
 }
 
-impl Wait {
-    fn into_error(self, shown: &str) -> anyhow::Error {
+impl Refused {
+    fn into_error(self, options: &LockOptions<'_>, shown: &str) -> anyhow::Error {
         match self {
-            Wait::TimedOut(after) => Error::new(
-                ErrorKind::LockBusy,
-                format!(
-                    "{shown} is in use by another process, and still was after {}",
-                    seconds(after)
-                ),
-            )
-            .hint("try again later, or wait longer with --lock-timeout 5m")
-            .into(),
-            Wait::Unsupported(e) => Error::new(
-                ErrorKind::Failed,
-                format!("the file system cannot lock {shown}: {e}"),
-            )
-            .hint("when nothing else uses the layout, --no-lock goes on without a lock")
-            .into(),
-            Wait::Interrupted(signal) => {
+            Refused::Busy => {
+                let after = options.timeout.as_secs_f64();
+                let seconds = if after == 1.0 { "second" } else { "seconds" };
+                let kind = ErrorKind::LockBusy;
+                let message = format!(
+                    "{shown} is in use by another process, and still was after {after} {seconds}"
+                );
+                Error::new(kind, message)
+                    .hint("try again later, or wait longer with --lock-timeout 5m")
+                    .into()
+            }
+            Refused::Unsupported(e) => {
+                let message = format!("the file system cannot lock {shown}: {e}");
+                Error::new(ErrorKind::Failed, message)
+                    .hint("when nothing else uses the layout, --no-lock goes on without a lock")
+                    .into()
+            }
+            Refused::Interrupted(signal) => {
                 let kind = ErrorKind::Interrupted(signal);
                 Error::new(kind, "interrupted; nothing was changed").into()
             }
-            Wait::Failed(e) => anyhow::Error::new(e).context(format!("cannot lock {shown}")),
+            Refused::Failed(e) => anyhow::Error::new(e).context(format!("cannot lock {shown}")),
         }
     }
-}
-
-fn seconds(duration: Duration) -> String {
-    let seconds = duration.as_secs_f64();
-    format!("{seconds} second{}", if seconds == 1.0 { "" } else { "s" })
 }
 
 /// Tries until it works, fails, or the time is over.
 fn wait<T>(
     options: &LockOptions<'_>,
-    mut attempt: impl FnMut() -> Result<T, Try>,
+    mut attempt: impl FnMut() -> Result<T, Refused>,
     shown: &str,
-) -> Result<T, Wait> {
+) -> Result<T, Refused> {
     let start = Instant::now();
     let mut told = false;
     loop {
         match attempt() {
-            Ok(lock) => return Ok(lock),
-            Err(Try::Busy) => {}
-            Err(Try::Unsupported(e)) => return Err(Wait::Unsupported(e)),
-            Err(Try::Failed(e)) => return Err(Wait::Failed(e)),
+            Err(Refused::Busy) => {}
+            result => return result,
         }
         if let Some(signal) = (options.stop)() {
-            return Err(Wait::Interrupted(signal));
+            return Err(Refused::Interrupted(signal));
         }
         let waited = start.elapsed();
         if waited >= options.timeout {
-            return Err(Wait::TimedOut(options.timeout));
+            return Err(Refused::Busy);
         }
         if !told && waited >= SILENCE {
             told = true;
@@ -412,7 +403,7 @@ fn wait<T>(
     }
 }
 
-fn flock(file: &File, hold: Hold) -> Result<(), Try> {
+fn flock(file: &File, hold: Hold) -> Result<(), Refused> {
     let result = match hold {
         Hold::Shared => fs2::FileExt::try_lock_shared(file),
         Hold::Exclusive => fs2::FileExt::try_lock_exclusive(file),
@@ -423,13 +414,13 @@ fn flock(file: &File, hold: Hold) -> Result<(), Try> {
             io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
         ) || e.raw_os_error() == fs2::lock_contended_error().raw_os_error()
         {
-            Try::Busy
+            Refused::Busy
         } else {
             match Errno::from_io_error(&e) {
                 Some(
                     Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS,
-                ) => Try::Unsupported(e),
-                _ => Try::Failed(e),
+                ) => Refused::Unsupported(e),
+                _ => Refused::Failed(e),
             }
         }
     })

@@ -43,7 +43,8 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::Mode;
+use rustix::fs::{AtFlags, Mode, Stat};
+use rustix::io::Errno;
 
 use crate::error::Error;
 
@@ -273,38 +274,38 @@ impl<M> Locked<M> {
     /// # Errors
     /// Exit status 12 when it is missing, no regular file, or beyond [`MAX_INDEX_BYTES`].
     pub(crate) fn read_index(&self) -> anyhow::Result<Vec<u8>> {
-        let bytes = self
-            .layout
-            .read_root_file("index.json", MAX_INDEX_BYTES)?
-            .ok_or_else(|| {
-                Error::layout(format!("`{}` has no index.json", self.path().display()))
-                    .hint("an index that is gone says nothing about which blobs are needed; restore it first")
-            })?;
-        Ok(bytes)
+        let found = self.layout.read_root_file("index.json", MAX_INDEX_BYTES)?;
+        found.ok_or_else(|| {
+            Error::layout(format!("`{}` has no index.json", self.path().display()))
+                .hint("an index that is gone says nothing about which blobs are needed; restore it first")
+                .into()
+        })
     }
 
     /// When index.json last changed: no entry of it can have arrived later.
     pub(crate) fn index_changed(&self) -> jiff::Timestamp {
-        rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty())
-            .map_or(jiff::Timestamp::now(), |stat| stat::changed(&stat))
+        let changed = self.stat_index().map(|stat| stat::changed(&stat));
+        changed.unwrap_or_else(|_| jiff::Timestamp::now())
     }
 
     /// Something that differs whenever somebody replaced or rewrote index.json, at the cost of one
     /// system call. Equal stamps are a strong hint, not a proof.
     pub(crate) fn index_stamp(&self) -> IndexStamp {
-        match rustix::fs::statat(&self.layout.dir, "index.json", rustix::fs::AtFlags::empty()) {
-            Ok(s) => IndexStamp(Some((
-                s.st_ino,
-                i128::from(s.st_size),
-                [
-                    i128::from(s.st_mtime),
-                    i128::from(s.st_mtime_nsec),
-                    i128::from(s.st_ctime),
-                    i128::from(s.st_ctime_nsec),
-                ],
-            ))),
-            Err(_) => IndexStamp(None),
-        }
+        let stat = self.stat_index().map(|stat| {
+            [
+                stat.st_ino.into(),
+                stat.st_size.into(),
+                stat.st_mtime.into(),
+                stat.st_mtime_nsec.into(),
+                stat.st_ctime.into(),
+                stat.st_ctime_nsec.into(),
+            ]
+        });
+        IndexStamp(stat.ok())
+    }
+
+    fn stat_index(&self) -> Result<Stat, Errno> {
+        rustix::fs::statat(&self.layout.dir, "index.json", AtFlags::empty())
     }
 
     /// Reads `manifest.json` or `repositories` of an unpacked `docker save`, if it is there.
@@ -318,7 +319,7 @@ impl<M> Locked<M> {
 
 /// See [`Locked::index_stamp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IndexStamp(Option<(u64, i128, [i128; 4])>);
+pub(crate) struct IndexStamp(Option<[i128; 6]>);
 
 /// The files that `docker save` writes beside index.json, for engines that cannot read that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -16,6 +16,7 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
 use rustix::io::Errno;
 
+use super::blob_dirs::each_file;
 use super::blobs::Presence;
 use super::lock::IndexLock;
 use super::stat::{describe, is_name_of};
@@ -295,17 +296,14 @@ fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
 pub(super) fn remove_stale_temporaries(layout: &Layout) -> anyhow::Result<()> {
     let context = || format!("cannot list `{}`", layout.path().display());
     let mut stale = Vec::new();
-    for entry in rustix::fs::Dir::read_from(&layout.dir).with_context(context)? {
-        let entry = entry.with_context(context)?;
-        if entry
-            .file_name()
-            .to_bytes()
-            .starts_with(TEMPORARY.as_bytes())
-            && matches!(entry.file_type(), FileType::RegularFile | FileType::Unknown)
+    each_file(&layout.dir, &mut |name, kind| {
+        if name.starts_with(TEMPORARY.as_bytes())
+            && matches!(kind, FileType::RegularFile | FileType::Unknown)
         {
-            stale.push(entry.file_name().to_owned());
+            stale.push(name.to_owned());
         }
-    }
+    })
+    .with_context(context)?;
     for name in stale {
         // Not being able to remove garbage is no reason not to do what was asked.
         let _ = rustix::fs::unlinkat(&layout.dir, name, AtFlags::empty());

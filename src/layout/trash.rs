@@ -21,11 +21,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::DIRECTORY;
-use super::blobs::{open_regular, read_verified};
+use super::blob_dirs::{DIRECTORY, each_file};
+use super::blobs::{each_digest, open_regular, read_verified};
 use super::replace::{Temporary, sync_directory};
 use super::stat::FileId;
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked};
@@ -199,21 +199,6 @@ fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
     enter(&dir, name)?.ok_or(Errno::NOTDIR)
 }
 
-fn names(dir: &OwnedFd) -> Result<Vec<(String, FileType)>, Errno> {
-    let mut found = Vec::new();
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        // A name that is no text is none of ours.
-        if let Ok(name) = entry.file_name().to_str()
-            && name != "."
-            && name != ".."
-        {
-            found.push((name.to_owned(), entry.file_type()));
-        }
-    }
-    Ok(found)
-}
-
 fn each_blob(
     removal: &OwnedFd,
     each: &mut dyn FnMut(&OwnedFd, Digest) -> Result<(), Errno>,
@@ -222,14 +207,11 @@ fn each_blob(
         let Some(dir) = enter_all(removal, &["blobs", algorithm.name()])? else {
             continue;
         };
-        for (name, kind) in names(&dir)? {
-            let is_file = matches!(
-                kind,
-                FileType::RegularFile | FileType::Symlink | FileType::Unknown
-            );
-            if is_file && let Some(digest) = algorithm.digest_of_file_name(&name) {
-                each(&dir, digest)?;
-            }
+        // A list that is whole before anything is taken out of the directory.
+        let mut found = Vec::new();
+        each_digest(&dir, algorithm, &mut |digest| found.push(digest))?;
+        for digest in found {
+            each(&dir, digest)?;
         }
     }
     Ok(())
@@ -244,11 +226,13 @@ impl<M> Locked<M> {
             return Ok(Trash::default());
         };
         let mut trash = Trash::default();
-        for (name, _) in names(&dir).with_context(context)? {
-            let Some((id, at)) = RemovalId::parse(&name) else {
-                continue;
-            };
-            let Some(removal) = enter(&dir, &name).with_context(context)? else {
+        let mut found = Vec::new();
+        each_file(&dir, &mut |name, _| {
+            found.extend(std::str::from_utf8(name).ok().and_then(RemovalId::parse));
+        })
+        .with_context(context)?;
+        for (id, at) in found {
+            let Some(removal) = enter(&dir, id.as_str()).with_context(context)? else {
                 continue;
             };
             let mut blobs = Vec::new();
@@ -278,10 +262,9 @@ impl<M> Locked<M> {
     }
 
     fn trashed_dir(&self, trash: &Trash, digest: &Digest) -> Result<Option<OwnedFd>, Errno> {
-        let Some(number) = trash.places.get(digest) else {
+        let Some(id) = trash.place(digest) else {
             return Ok(None);
         };
-        let id = &trash.removals[*number].id;
         enter_all(
             &self.layout.dir,
             &[TRASH, id.as_str(), "blobs", digest.algorithm_name()],
@@ -387,6 +370,14 @@ pub(crate) struct OpenRemoval {
 }
 
 impl OpenRemoval {
+    fn new(id: &RemovalId, dir: OwnedFd) -> OpenRemoval {
+        OpenRemoval {
+            id: id.clone(),
+            dir,
+            algorithms: Vec::new(),
+        }
+    }
+
     pub(crate) fn id(&self) -> &RemovalId {
         &self.id
     }
@@ -432,11 +423,7 @@ impl Locked<Exclusive> {
             sync_directory(dir).with_context(context)?;
         }
         sync_directory(&self.layout.dir).with_context(context)?;
-        Ok(OpenRemoval {
-            id: id.clone(),
-            dir,
-            algorithms: Vec::new(),
-        })
+        Ok(OpenRemoval::new(id, dir))
     }
 
     /// A file cannot be moved to another file system.
@@ -461,11 +448,7 @@ impl Locked<Exclusive> {
         let dir = self
             .removal_dir(id)?
             .with_context(|| format!("`{TRASH}/{}` is gone", id.as_str()))?;
-        Ok(OpenRemoval {
-            id: id.clone(),
-            dir,
-            algorithms: Vec::new(),
-        })
+        Ok(OpenRemoval::new(id, dir))
     }
 
     /// Replaces the record of a removal that is there.
