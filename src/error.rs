@@ -1,8 +1,8 @@
 //! The failures that somebody branches on: those that choose the exit status, and what the user
 //! is told to do about them.
 //!
-//! Everything else is an [`anyhow::Error`] with context. `main` looks for an [`Error`] in the chain
-//! of causes; without one the exit status is 1.
+//! Everything else is an [`anyhow::Error`] with context. [`crate::commands`] looks for an [`Error`] in
+//! the chain of causes; without one the exit status is 1.
 
 use std::fmt;
 

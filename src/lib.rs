@@ -1,28 +1,31 @@
 //! ocirm removes images from OCI image layout directories with Docker's rules, and never loses data.
 //!
 //! A layout is a directory with `oci-layout`, `index.json` and `blobs/`. `rmi` removes images from it,
-//! `untag` takes names away, `prune` removes what nothing needs, and `restore` brings back what was
+//! `untag` takes names away, `prune` removes what is unreferenced, and `restore` brings back what was
 //! moved to the trash. `ls`, `why` and `check` look at it.
 //!
 //! # The pipeline
 //!
 //! ```text
-//! command line → open + lock the layout → index → image table → plan → mark → sweep list
-//!              → commit → report
+//! command line → open and lock the layout → snapshot → plan → mark → garbage → commit → report
 //! ```
 //!
-//! Each step is a module, and uses only those before it in this list (`tests/it/structure.rs` reads
-//! the imports):
+//! Each stage uses only those before it in this list (`tests/it/structure.rs` reads the imports):
 //!
-//! 1. [`error`]: the failures that choose an exit status
-//! 2. [`layout`]: the directory. Bytes, paths, locks; nothing else touches the file system
-//! 3. [`image`]: the meaning. JSON to values: entries, graph, table of images
-//! 4. [`plan`]: the decision. Pure; values in, a plan out
-//! 5. [`gc`]: the garbage. Pure; graph in, list of blobs out
-//! 6. [`commit`]: the deed. index.json first, then the blobs
-//! 7. [`report`]: the words. Values in, text or JSON out
-//! 8. [`cli`]: the command line's types
-//! 9. [`commands`]: one file for each command; wiring
+//! 1. [`error`]: the failures that choose an exit status; `words`: counting and listing in English
+//! 2. [`value`]: typed text: digests, references, platforms, times
+//! 3. `json`: JSON read where it lies, and edited without touching the rest; `workers`: threads for
+//!    many small files
+//! 4. [`layout`]: the directory. Bytes, paths, locks; nothing else touches the file system
+//! 5. `oci`: what each document of the specification says
+//! 6. [`snapshot`]: what a layout holds at one moment
+//! 7. `inspect`: what `ls`, `why` and `check` want to know of it
+//! 8. `containers`: which images containers use
+//! 9. [`plan`]: the decision. Values in, a plan out
+//! 10. [`gc`]: the garbage. A trusted snapshot and a plan in, a list of blobs out
+//! 11. [`commit`]: the deed. index.json first, then the blobs
+//! 12. `report`: the words. Values in, text or JSON out
+//! 13. `cli`, `commands`: the command line's types; wiring, one file for each command
 //!
 //! # What holds everywhere
 //!
@@ -30,30 +33,77 @@
 //!   plan and the same list of blobs, made by the same code.
 //! * **The lock is a type.** Nothing that changes the disk exists on a layout that is locked for
 //!   reading.
+//! * **What was read is a type.** Only a [`snapshot::Trusted`] snapshot decides what is garbage.
 //! * **Deciding is pure.** Time, sizes and ages are arguments.
 //! * **A walk that could not read everything decides nothing.** A document that is there and cannot
 //!   be trusted stops every deletion; one that is missing does not, since layouts may be sparse.
 //!
-//! The crate is a library so that tests can reach it; its interface promises nothing.
+//! # The same as a program
+//!
+//! Modules that are not linked above are the program's own, and promise nothing.
+//!
+//! ```
+//! use ocirm::commit::{Attempt, Change, Watch, delete};
+//! use ocirm::gc::{self, TrashUse};
+//! use ocirm::layout::{Layout, LockOptions, Trash};
+//! use ocirm::plan::Draft;
+//! use ocirm::plan::rmi::RmiOptions;
+//! use ocirm::snapshot::Snapshot;
+//!
+//! # fn main() -> anyhow::Result<()> {
+//! # let folder = tempfile::tempdir()?;
+//! # let path = folder.path();
+//! # std::fs::create_dir_all(path.join("blobs/sha256"))?;
+//! # std::fs::write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#)?;
+//! # let text = r#"{"layers":[]}"#;
+//! # let image = ocirm::value::digest::Algorithm::Sha256.hash(text.as_bytes());
+//! # std::fs::write(path.join("blobs/sha256").join(image.encoded()), text)?;
+//! # let index = format!(r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json","digest":"{image}","size":{},"annotations":{{"org.opencontainers.image.ref.name":"v1"}}}}]}}"#, text.len());
+//! # std::fs::write(path.join("index.json"), index)?;
+//! let options = LockOptions::default();
+//! let layout = Layout::open(path)?.lock_exclusive(&options)?;
+//! let snapshot = Snapshot::read(&layout, &[], &Trash::default(), &mut |_| ())?;
+//! let trusted = snapshot.trusted()?;
+//!
+//! let mut draft = Draft::new(&snapshot);
+//! draft.rmi("v1", &RmiOptions::default(), &|_| None);
+//! let plan = draft.finish();
+//! let live = gc::mark(trusted, &plan);
+//! let mut garbage = gc::rmi(trusted, &live, &layout)?;
+//! println!("frees {} bytes", garbage.freed_bytes());
+//!
+//! let trash = TrashUse::default();
+//! let now = jiff::Timestamp::now();
+//! let change = Change::new(&snapshot, &plan, Some(&live), &garbage, &trash, &[], now);
+//! let done = Watch::nobody(|watch| delete(layout, &change, &mut garbage, &options, watch))?;
+//! assert!(matches!(done, Attempt::Done(_)));
+//! # assert_eq!(garbage.blobs.len(), 1);
+//! # assert!(!path.join("blobs/sha256").join(image.encoded()).exists());
+//! # Ok(())
+//! # }
+//! ```
 
 pub mod error;
 
-pub mod words;
+mod words;
 
 pub mod value;
 
+#[doc(hidden)]
 pub mod json;
 
-pub(crate) mod workers;
+mod workers;
 
 pub mod layout;
 
+#[doc(hidden)]
 pub mod oci;
 
 pub mod snapshot;
 
-pub mod inspect;
+mod inspect;
 
+#[doc(hidden)]
 pub mod containers;
 
 pub mod plan;
@@ -62,8 +112,11 @@ pub mod gc;
 
 pub mod commit;
 
+#[doc(hidden)]
 pub mod report;
 
+#[doc(hidden)]
 pub mod cli;
 
+#[doc(hidden)]
 pub mod commands;

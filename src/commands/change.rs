@@ -2,7 +2,7 @@
 //! whichever the lock; a dry run reports it, a real run carries it out. When index.json was changed by
 //! somebody else between reading and replacing it, the decision is made again.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -13,15 +13,13 @@ use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{Garbage, Live, TrashUse};
-use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, RemovalId, Shared};
-use crate::oci::trash_record::TrashRecord;
+use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, Shared};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::messages::reclaimed;
 use crate::report::to_stdout;
 use crate::snapshot::View;
-use crate::value::digest::Digest;
 
 /// Everything that a changing command decided.
 pub(super) struct Decision {
@@ -36,44 +34,6 @@ pub(super) struct Decision {
 }
 
 impl Decision {
-    fn change<'a>(&'a self, garbage: &Garbage, sharers: &'a [Locked<Shared>]) -> Change<'a> {
-        let graph = &self.view.graph;
-        let root_edits = match &self.live {
-            Some(live) => live.root_edits.clone(),
-            None => {
-                let archive = &self.view.archive;
-                archive.edited(&self.plan.names_gone, &BTreeSet::new())
-            }
-        };
-        let removed_parts = self.plan.removed_parts.iter().map(|(image, lost)| {
-            let lost = lost.iter().map(|node| graph.digest(*node).clone());
-            (graph.digest(*image).clone(), lost.collect())
-        });
-        let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
-        let (index, edits) = (&self.view.index, &self.plan.edits);
-        let is_empty = self.plan.is_empty() && garbage.blobs.is_empty();
-        let trash = (self.trash.moves_there && !is_empty).then(|| {
-            let now = Timestamp::now();
-            let documents = garbage.blobs.iter();
-            let documents = documents.filter(|blob| blob.kind.is_document());
-            let documents = documents.map(|blob| blob.digest.to_string()).collect();
-            let record =
-                TrashRecord::new(now, index, edits, &removed_parts, &root_edits, documents);
-            (RemovalId::new(now), record.bytes())
-        });
-        Change {
-            old: &self.view,
-            new_index: index.edited(edits),
-            root_edits,
-            new_blobs: self.plan.new_blobs().collect(),
-            sharers,
-            removed_parts,
-            trash,
-            edits,
-            expired: &self.trash.expired,
-        }
-    }
-
     pub(super) fn report<'a>(
         &'a self,
         outcome: Option<&'a Outcome>,
@@ -278,7 +238,15 @@ fn carry_out(
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
         let mut garbage = std::mem::take(&mut decision.garbage);
-        let change = decision.change(&garbage, sharers);
+        let Decision {
+            view,
+            plan,
+            live,
+            trash,
+            ..
+        } = &decision;
+        let live = live.as_ref();
+        let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let mut progress = session.console.progress("deleting blobs");
         session.interrupt.begin_change();
         let attempt = session.locking(|options| {

@@ -18,18 +18,21 @@
 //! unlinking. What step 3 finds to be needed again comes back at once. How things come back
 //! otherwise is in `restore`.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 
+use jiff::Timestamp;
+
 use super::{Attempt, Watch};
-use crate::gc::{self, DeletionRank, Destination, Fate, Garbage, GarbageBlob, Live};
+use crate::gc::{self, DeletionRank, Destination, Fate, Garbage, GarbageBlob, Live, TrashUse};
 use crate::layout::{
     Exclusive, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob,
     RootEdit, Shared, Trash, Weight,
 };
-use crate::oci::index::{EntryEdit, Index};
-use crate::plan::rewrite_index::NewBlob;
+use crate::oci::index::Index;
+use crate::oci::trash_record::TrashRecord;
+use crate::plan::Plan;
 use crate::snapshot::{Snapshot, View, Whole};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -41,23 +44,65 @@ const BATCH: usize = 256;
 #[derive(Debug)]
 pub struct Change<'a> {
     /// The layout when the plan was made.
-    pub old: &'a View,
+    old: &'a View,
+    plan: &'a Plan,
     /// index.json from now on; `None`: it stays.
-    pub new_index: Option<String>,
+    new_index: Option<String>,
     /// The files of an unpacked `docker save` that change with it.
-    pub root_edits: Vec<RootEdit>,
-    /// Blobs that the new index.json leads to and that do not exist yet.
-    pub new_blobs: Vec<&'a NewBlob>,
+    root_edits: Vec<RootEdit>,
     /// Layouts that share the blobs; what they need stays.
-    pub sharers: &'a [Locked<Shared>],
+    sharers: &'a [Locked<Shared>],
     /// Manifests that images lose although their indexes go on listing them, by image.
-    pub removed_parts: Vec<(Digest, Vec<Digest>)>,
+    removed_parts: Vec<(Digest, Vec<Digest>)>,
     /// The removal in the trash that takes what this change removes, and its record.
-    pub trash: Option<(RemovalId, Vec<u8>)>,
-    /// What happens to entries of index.json.
-    pub edits: &'a BTreeMap<usize, EntryEdit>,
+    trash: Option<(RemovalId, Vec<u8>)>,
     /// Removals in the trash that are deleted for good.
-    pub expired: &'a [(RemovalId, Weight)],
+    expired: &'a [(RemovalId, Weight)],
+}
+
+impl<'a> Change<'a> {
+    /// What carries out a plan. `live` is `None` when no blob is in question; `now` is when what goes
+    /// to the trash goes there.
+    pub fn new(
+        old: &'a View,
+        plan: &'a Plan,
+        live: Option<&Live>,
+        garbage: &Garbage,
+        trash: &'a TrashUse,
+        sharers: &'a [Locked<Shared>],
+        now: Timestamp,
+    ) -> Change<'a> {
+        let graph = &old.graph;
+        let root_edits = match live {
+            Some(live) => live.root_edits.clone(),
+            None => old.archive.edited(&plan.names_gone, &BTreeSet::new()),
+        };
+        let removed_parts = plan.removed_parts.iter().map(|(image, lost)| {
+            let lost = lost.iter().map(|node| graph.digest(*node).clone());
+            (graph.digest(*image).clone(), lost.collect())
+        });
+        let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
+        let is_empty = plan.is_empty() && garbage.blobs.is_empty();
+        let removal = (trash.moves_there && !is_empty).then(|| {
+            let documents = garbage.blobs.iter();
+            let documents = documents.filter(|blob| blob.kind.is_document());
+            let documents = documents.map(|blob| blob.digest.to_string()).collect();
+            let (index, edits) = (&old.index, &plan.edits);
+            let record =
+                TrashRecord::new(now, index, edits, &removed_parts, &root_edits, documents);
+            (RemovalId::new(now), record.bytes())
+        });
+        Change {
+            old,
+            plan,
+            new_index: old.index.edited(&plan.edits),
+            root_edits,
+            sharers,
+            removed_parts,
+            trash: removal,
+            expired: &trash.expired,
+        }
+    }
 }
 
 impl Change<'_> {
@@ -69,7 +114,7 @@ impl Change<'_> {
             index,
             ..
         } = self.old;
-        let positions = self.edits.keys();
+        let positions = self.plan.edits.keys();
         positions
             .filter(|position| texts.contains(index.entry_text(**position)))
             .filter_map(|position| Some(records.record(records.of_entry(*position)?).shown(graph)))
@@ -128,7 +173,7 @@ pub fn delete(
     if change.new_index.is_some() || !garbage.blobs.is_empty() {
         layout.refuse_odd_index()?;
     }
-    for blob in &change.new_blobs {
+    for blob in change.plan.new_blobs() {
         layout.write_blob(&blob.digest, &blob.bytes)?;
     }
     let mut places = Places::default();

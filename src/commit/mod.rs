@@ -31,6 +31,16 @@ pub struct Watch<'a> {
     pub stop: &'a (dyn Fn() -> bool + Sync),
 }
 
+impl Watch<'_> {
+    /// Calls `with` while nobody looks on.
+    pub fn nobody<T>(with: impl FnOnce(&mut Watch<'_>) -> T) -> T {
+        with(&mut Watch {
+            progress: &mut |_, _| (),
+            stop: &|| false,
+        })
+    }
+}
+
 impl std::fmt::Debug for Watch<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("Watch")

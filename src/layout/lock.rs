@@ -67,6 +67,18 @@ pub struct LockOptions<'a> {
     pub stop: &'a dyn Fn() -> Option<i32>,
 }
 
+impl Default for LockOptions<'static> {
+    /// Waits for ten seconds, in silence.
+    fn default() -> Self {
+        LockOptions {
+            enabled: true,
+            timeout: Duration::from_secs(10),
+            waiting: &|_| (),
+            stop: &|| None,
+        }
+    }
+}
+
 impl std::fmt::Debug for LockOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LockOptions")
