@@ -30,7 +30,6 @@ use crate::report::list::{ImageLine, ListFormat, TreeLine, ids, render, template
 use crate::report::write_to_stdout;
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::{Graph, NodeId};
-use crate::snapshot::records::RecordKind;
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -40,6 +39,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let containers = container_files::containers(&args.containers)?;
     let (found, references) = target_layouts(session, args.recursive.as_deref(), args.references)?;
     let list = List {
+        session,
         options: ListOptions::new(args.all, &references, filters)?,
         format,
         full: args.no_trunc,
@@ -52,23 +52,26 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         let [path] = &*found.layouts else {
             return Ok(0);
         };
-        return list.layout(session, path, None);
+        return list.layout(path, None);
     }
     let mut status = 0;
     for failure in &found.failures {
         session.console.error(&shown(failure));
         status = ErrorKind::Failed.exit_status();
     }
-    let (mut lines, mut failures) = (Vec::new(), Vec::new());
+    let (mut collected, mut failures) = (Collected::default(), Vec::new());
     for path in &found.layouts {
-        match list.layout(session, path, Some(&mut lines)) {
+        match list.layout(path, Some(&mut collected)) {
             Ok(one) => status = status.max(one),
             Err(error) => {
                 failures.push(error.context(format!("in the layout `{}`", path.display())));
             }
         }
     }
-    print(|out| render(&lines, &list.format, list.full, now, out))?;
+    print(|out| match &list.format {
+        ListFormat::Quiet => ids(collected.ids.iter(), list.full, out),
+        format => render(&collected.lines, format, list.full, now, out),
+    })?;
     for error in failures {
         status = status.max(failed(session.console, &error));
     }
@@ -96,7 +99,8 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Re
 }
 
 /// What was asked for, whichever the layout.
-struct List {
+struct List<'a> {
+    session: &'a Session,
     options: ListOptions,
     format: ListFormat,
     /// Whole digests.
@@ -108,56 +112,50 @@ struct List {
     several: bool,
 }
 
-/// Where the lines of several layouts are collected; `None`: the lines of one are printed.
-type Collected<'l> = Option<&'l mut Vec<ImageLine>>;
+/// What is listed of several layouts, and only then printed.
+#[derive(Default)]
+struct Collected {
+    ids: Vec<Digest>,
+    lines: Vec<ImageLine>,
+}
 
-impl List {
-    /// Lists one layout. A damaged one is listed as far as it can be, and is a failure all the same.
-    fn layout(&self, session: &Session, path: &Path, lines: Collected<'_>) -> anyhow::Result<u8> {
-        let layout = session.open_to_look(path)?;
+impl List<'_> {
+    /// Lists one layout: into what is collected, or else at once. A damaged one is listed as far as it
+    /// can be, and is a failure all the same.
+    fn layout(&self, path: &Path, into: Option<&mut Collected>) -> anyhow::Result<u8> {
+        let layout = self.session.open_to_look(path)?;
         match self.format {
-            ListFormat::Quiet if self.options.need_only_kinds() => {
-                self.ids_by_kind(session, &layout, lines)
-            }
-            ListFormat::Quiet => self.ids(session, &layout, lines),
-            _ => self.images(session, &layout, path, lines),
+            ListFormat::Quiet if self.options.need_only_kinds() => self.ids_by_kind(&layout, into),
+            ListFormat::Quiet => self.ids(&layout, into),
+            _ => self.images(&layout, path, into),
         }
     }
 
     fn ids_by_kind(
         &self,
-        session: &Session,
         layout: &Locked<Shared>,
-        lines: Collected<'_>,
+        into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let mut progress = session.console.progress("reading manifests");
+        let mut progress = self.session.console.progress("reading manifests");
         let snapshot = Snapshot::read_kinds(layout, &mut |done| progress.update(done, None))?;
         drop(progress);
-        let status = warn(session, &snapshot.graph);
+        let status = warn(self.session, &snapshot.graph);
         let listed = entries_by_kind(&snapshot).filter(|(_, kind)| self.options.admit_kind(*kind));
-        self.show_ids(listed, lines)?;
+        self.show_ids(listed.map(|(digest, _)| digest), into)?;
         release(snapshot, !self.several);
         Ok(status)
     }
 
-    fn ids(
-        &self,
-        session: &Session,
-        layout: &Locked<Shared>,
-        lines: Collected<'_>,
-    ) -> anyhow::Result<u8> {
-        let snapshot = session.read(layout, &[], &Trash::default())?;
+    fn ids(&self, layout: &Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
+        let snapshot = self.session.read(layout, &[], &Trash::default())?;
         let metadata = ImageMetadata::new(layout, &snapshot);
         if self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
-        let selection = self.options.in_layout(&snapshot, &metadata)?;
-        let status = warn(session, &snapshot.graph);
-        let listed = selection.records().map(|id| {
-            let record = snapshot.records.record(id);
-            (snapshot.graph.digest(record.target), record.kind)
-        });
-        self.show_ids(listed, lines)?;
+        let listed = self.options.records(&snapshot, &metadata)?;
+        let status = warn(self.session, &snapshot.graph);
+        let target = |id| snapshot.records.record(id).target;
+        self.show_ids(listed.map(|id| snapshot.graph.digest(target(id))), into)?;
         release(metadata, !self.several);
         release(snapshot, !self.several);
         Ok(status)
@@ -165,37 +163,31 @@ impl List {
 
     fn show_ids<'s>(
         &self,
-        listed: impl Iterator<Item = (&'s Digest, RecordKind)>,
-        lines: Collected<'_>,
+        listed: impl Iterator<Item = &'s Digest>,
+        into: Option<&mut Collected>,
     ) -> anyhow::Result<()> {
-        match lines {
-            Some(lines) => {
-                lines.extend(listed.map(|(digest, kind)| ImageLine::id(digest, kind.word())));
-                Ok(())
-            }
-            None => print(|out| ids(listed.map(|(digest, _)| digest), self.full, out)),
+        match into {
+            Some(into) => into.ids.extend(listed.cloned()),
+            None => print(|out| ids(listed, self.full, out))?,
         }
+        Ok(())
     }
 
     fn images(
         &self,
-        session: &Session,
         layout: &Locked<Shared>,
         path: &Path,
-        lines: Collected<'_>,
+        into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let (stored, snapshot) = session.read_and_list(layout, &[])?;
+        let (stored, snapshot) = self.session.read_and_list(layout, &[])?;
         let metadata = ImageMetadata::new(layout, &snapshot);
         let stored = stored.unwrap_or_default();
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
-        let selection = self.options.in_layout(&snapshot, &listing.metadata)?;
-        let listed = listing.newest_first(selection.records());
-        let status = warn(session, &snapshot.graph);
+        let listed = listing.newest_first(self.options.records(&snapshot, &listing.metadata)?);
+        let status = warn(self.session, &snapshot.graph);
         let uses = Uses::new(&snapshot, self.containers.as_deref().unwrap_or_default());
         let trees = self.trees(&listing, &listed);
-        let name: Option<Rc<str>> = self
-            .several
-            .then(|| path.display().to_string().as_str().into());
+        let name = self.several.then(|| path.display().to_string().into());
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
         let made = listed.iter().map(|record| {
             let target = snapshot.records.record(record.id).target;
@@ -207,8 +199,8 @@ impl List {
                 ..ImageLine::new(&listing, record, has_parts)
             }
         });
-        match lines {
-            Some(lines) => lines.extend(made),
+        match into {
+            Some(into) => into.lines.extend(made),
             None => print(|out| render(made, &self.format, self.full, self.now, out))?,
         }
         release(listing, !self.several);
@@ -248,16 +240,14 @@ fn release<T>(read: T, is_last: bool) {
 /// Says what is wrong with the layout; looking at it is possible all the same.
 fn warn(session: &Session, graph: &Graph) -> u8 {
     for damage in graph.damage() {
-        session.console.error(&format!(
-            "the blob {} {}: {}",
-            graph.digest(damage.node),
-            if damage.unreadable {
-                "cannot be read"
-            } else {
-                "is damaged"
-            },
-            shown(&damage.reason)
-        ));
+        let (digest, reason) = (graph.digest(damage.node), shown(&damage.reason));
+        let what = match damage.unreadable {
+            true => "cannot be read",
+            false => "is damaged",
+        };
+        session
+            .console
+            .error(&format!("the blob {digest} {what}: {reason}"));
     }
     match graph.damage() {
         [] => 0,

@@ -9,15 +9,13 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
-use indexmap::IndexSet;
 use jiff::Timestamp;
 
-use super::metadata::{ImageMetadata, PlatformManifests};
+use super::metadata::{ImageMetadata, PlatformManifests, Platforms};
 use super::sizes::{ImageSizes, Sizes, sizes};
 use crate::oci::config::Wanted;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::names::Name;
-use crate::snapshot::platform_manifests::PlatformManifest;
 use crate::snapshot::records::{Record, RecordId, RecordKind};
 use crate::snapshot::{Kinds, Snapshot, View};
 use crate::value::digest::Digest;
@@ -38,14 +36,6 @@ pub(crate) struct ListedRecord {
     pub(crate) id: RecordId,
     pub(crate) created: Timestamp,
     pub(crate) platforms: Rc<Platforms>,
-}
-
-/// The platforms that an image lists, and those of them that are missing. Few lists differ, so
-/// images share them.
-#[derive(PartialEq, Eq, Hash)]
-pub(crate) struct Platforms {
-    pub(crate) all: Rc<[String]>,
-    pub(crate) missing: Rc<[String]>,
 }
 
 impl<'a, M> Listing<'a, M> {
@@ -148,68 +138,33 @@ pub(crate) fn name(record: &Record) -> Option<Cow<'_, str>> {
     }
 }
 
-/// The lists of platforms so far, so that none is made or held twice.
+/// The lists of platforms so far: few differ, so images share them.
 #[derive(Default)]
 struct PlatformLists {
     lists: HashSet<Rc<Platforms>, RandomState>,
-    /// Those of images that have one.
+    /// Those of images for one platform, for which none has to be made to find it.
     of_one: HashMap<Platform, Rc<Platforms>, RandomState>,
-    /// Those of images that have several, by where their manifests are. These are held, so that no
-    /// others come to be in the same place.
-    of_several: HashMap<*const PlatformManifests, (Rc<PlatformManifests>, Rc<Platforms>)>,
 }
 
 impl PlatformLists {
-    fn of(&mut self, manifests: &Rc<PlatformManifests>) -> Rc<Platforms> {
+    fn of(&mut self, manifests: &PlatformManifests) -> Rc<Platforms> {
         let only = match &*manifests.all {
             [only] if only.is_present => only.platform.as_ref(),
             _ => None,
         };
-        let place = Rc::as_ptr(manifests);
-        let known = match only {
-            Some(platform) => self.of_one.get(platform),
-            None => self.of_several.get(&place).map(|(_, list)| list),
-        };
-        if let Some(known) = known {
+        if let Some(known) = only.and_then(|platform| self.of_one.get(platform)) {
             return known.clone();
         }
-        let list = self.shared(Platforms::of(&manifests.all));
+        let list = manifests.platforms.get_or_init(|| {
+            let list = Rc::new(Platforms::of(&manifests.all));
+            self.lists.get(&list).cloned().unwrap_or_else(|| {
+                self.lists.insert(list.clone());
+                list
+            })
+        });
         if let Some(platform) = only {
             self.of_one.insert(platform.clone(), list.clone());
-        } else if manifests.all.len() > 1 {
-            self.of_several
-                .insert(place, (manifests.clone(), list.clone()));
         }
-        list
-    }
-
-    fn shared(&mut self, list: Platforms) -> Rc<Platforms> {
-        if let Some(known) = self.lists.get(&list) {
-            return known.clone();
-        }
-        let list = Rc::new(list);
-        self.lists.insert(list.clone());
-        list
-    }
-}
-
-impl Platforms {
-    fn of(manifests: &[PlatformManifest]) -> Platforms {
-        let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
-        for manifest in manifests {
-            if let Some(platform) = manifest.platform.as_ref().filter(|p| !p.is_unknown())
-                && *platform != Platform::default()
-            {
-                let text = platform.to_string();
-                if !manifest.is_present {
-                    missing.insert(text.clone());
-                }
-                all.insert(text);
-            }
-        }
-        Platforms {
-            all: all.into_iter().collect(),
-            missing: missing.into_iter().collect(),
-        }
+        list.clone()
     }
 }

@@ -2,12 +2,13 @@
 //! labels and its platforms. Asked only by what shows or filters on them; what index.json and the
 //! manifests say is in the snapshot already.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
+use indexmap::IndexSet;
 use jiff::Timestamp;
 
 use crate::layout::Locked;
@@ -95,6 +96,36 @@ pub(crate) struct PlatformManifests {
     pub(crate) all: Vec<PlatformManifest>,
     /// Which of those that are there runs on this machine, else the first.
     preferred: Option<NodeId>,
+    /// What a list shows of them, once it was made.
+    pub(super) platforms: OnceCell<Rc<Platforms>>,
+}
+
+/// The platforms that an image lists, and those of them that are missing.
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Platforms {
+    pub(crate) all: Rc<[String]>,
+    pub(crate) missing: Rc<[String]>,
+}
+
+impl Platforms {
+    pub(super) fn of(manifests: &[PlatformManifest]) -> Platforms {
+        let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
+        for manifest in manifests {
+            if let Some(platform) = manifest.platform.as_ref().filter(|p| !p.is_unknown())
+                && *platform != Platform::default()
+            {
+                let text = platform.to_string();
+                if !manifest.is_present {
+                    missing.insert(text.clone());
+                }
+                all.insert(text);
+            }
+        }
+        Platforms {
+            all: all.into_iter().collect(),
+            missing: missing.into_iter().collect(),
+        }
+    }
 }
 
 impl<'a, M> ImageMetadata<'a, M> {
@@ -179,8 +210,11 @@ impl<'a, M> ImageMetadata<'a, M> {
             &Parts::default(),
             &|manifest| self.config_of(manifest),
         );
-        let preferred = self.preferred(&all);
-        let found = Rc::new(PlatformManifests { all, preferred });
+        let found = Rc::new(PlatformManifests {
+            preferred: self.preferred(&all),
+            all,
+            platforms: OnceCell::new(),
+        });
         if is_kept {
             let mut known = self.manifests.borrow_mut();
             known.insert((record.target, declared), found.clone());

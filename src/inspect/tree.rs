@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
 use crate::snapshot::View;
-use crate::snapshot::graph::{NodeId, NodeKind};
+use crate::snapshot::graph::{Graph, NodeId, NodeKind};
 use crate::snapshot::platform_manifests::{ConfigOf, config_node};
 use crate::snapshot::records::RecordKind;
 
@@ -52,12 +52,9 @@ impl<'a> Trees<'a> {
         let graph = &snapshot.graph;
         let mut referrers: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
         let mut known = HashSet::new();
-        let records = snapshot.records.iter().filter_map(|(_, record)| {
-            let subject = record
-                .subject
-                .filter(|_| record.kind == RecordKind::Referrer)?;
-            Some((subject, record.target))
-        });
+        let records = snapshot.records.iter().map(|(_, record)| record);
+        let records = records.filter(|record| record.kind == RecordKind::Referrer);
+        let records = records.filter_map(|record| Some((record.subject?, record.target)));
         let documents = graph
             .ids()
             .filter(|node| graph.is_present_document(*node))
@@ -92,22 +89,10 @@ impl<'a> Trees<'a> {
     fn below(&self, node: NodeId, shown: &mut Shown) -> Vec<Branch> {
         let graph = &self.snapshot.graph;
         let mut branches = Vec::new();
-        // Attestations stand below what they are about, if the same index lists that.
-        let listed: HashSet<NodeId> = graph.links(node).map(|link| link.to).collect();
-        let mut about: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+        let attestations_of = attestations(graph, node);
+        let attestations: HashSet<NodeId> = attestations_of.values().flatten().copied().collect();
         let is_image = config_node(graph, node)
             .is_some_and(|config| graph.kind(config) == NodeKind::ImageConfig);
-        for link in graph.links(node) {
-            let subject = link
-                .note
-                .and_then(|note| note.attests.as_ref())
-                .and_then(|digest| graph.find(digest))
-                .filter(|subject| listed.contains(subject) && *subject != link.to);
-            if let Some(subject) = subject {
-                about.entry(subject).or_default().push(link.to);
-            }
-        }
-        let attestations: HashSet<NodeId> = about.values().flatten().copied().collect();
         let mut seen = HashSet::new();
         for link in graph.links(node) {
             let is_shown = link.is_needed()
@@ -119,7 +104,7 @@ impl<'a> Trees<'a> {
             }
             let declared = link.note.and_then(|note| note.platform.clone());
             let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), shown);
-            for attestation in about.get(&link.to).into_iter().flatten() {
+            for attestation in attestations_of.get(&link.to).into_iter().flatten() {
                 let mut below = self.branch(*attestation, None, shown);
                 below.role = "attestation";
                 branch.below.push(below);
@@ -155,12 +140,9 @@ impl<'a> Trees<'a> {
             _ if platform.is_some() => "platform",
             other => other.word(),
         };
-        let mut names: Vec<String> = self
-            .snapshot
-            .records
-            .of_target(node)
-            .iter()
-            .map(|id| self.snapshot.records.record(*id))
+        let records = &self.snapshot.records;
+        let named = records.of_target(node).iter().map(|id| records.record(*id));
+        let mut names: Vec<String> = named
             .filter(|record| !record.is_dangling())
             .map(|record| record.shown(graph))
             .collect();
@@ -184,4 +166,18 @@ impl<'a> Trees<'a> {
             elided,
         }
     }
+}
+
+/// By what they are about, the attestations of an index that lists both: they stand below that.
+fn attestations(graph: &Graph, index: NodeId) -> HashMap<NodeId, Vec<NodeId>> {
+    let listed: HashSet<NodeId> = graph.links(index).map(|link| link.to).collect();
+    let mut found: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
+    for link in graph.links(index) {
+        let attested = link.note.and_then(|note| note.attests.as_ref());
+        let subject = attested.and_then(|digest| graph.find(digest));
+        if let Some(subject) = subject.filter(|to| listed.contains(to) && *to != link.to) {
+            found.entry(subject).or_default().push(link.to);
+        }
+    }
+    found
 }

@@ -11,6 +11,7 @@ use crate::inspect::listing::name;
 use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;
 use crate::snapshot::View;
+use crate::snapshot::graph::Graph;
 use crate::snapshot::records::{Record, RecordId, RecordKind};
 use crate::value::digest::Digest;
 
@@ -29,16 +30,6 @@ struct ListedReference {
     pattern: Pattern,
     /// If it is one.
     digest: Option<Digest>,
-}
-
-/// Which records of one layout are listed.
-pub(crate) struct Selection<'a, 's, M> {
-    options: &'a ListOptions,
-    snapshot: &'s View,
-    metadata: &'a ImageMetadata<'s, M>,
-    /// The dates that `before` and `since` compare with.
-    before: Vec<Timestamp>,
-    since: Vec<Timestamp>,
 }
 
 impl ListOptions {
@@ -88,21 +79,22 @@ impl ListOptions {
     /// Whether configs have to be read to select, whatever is shown.
     pub(crate) fn select_by_configs(&self) -> bool {
         let filters = &self.filters;
-        filters.need_configs()
-            || filters.need_dates()
-            || !filters.before.is_empty()
-            || !filters.since.is_empty()
+        filters.need_configs() || filters.need_dates() || self.compare_dates()
     }
 
-    /// The selection in one layout.
+    fn compare_dates(&self) -> bool {
+        !self.filters.before.is_empty() || !self.filters.since.is_empty()
+    }
+
+    /// The records of a layout that are listed, in the order of their first entries.
     ///
     /// # Errors
     /// `before` or `since` names no image of the layout, or one that has no date.
-    pub(crate) fn in_layout<'a, 's, M>(
-        &'a self,
-        snapshot: &'s View,
-        metadata: &'a ImageMetadata<'s, M>,
-    ) -> Result<Selection<'a, 's, M>, Error> {
+    pub(crate) fn records<M>(
+        &self,
+        snapshot: &View,
+        metadata: &ImageMetadata<'_, M>,
+    ) -> Result<impl Iterator<Item = RecordId>, Error> {
         let failed = |message| Error::new(ErrorKind::Failed, message);
         let date = |text: &String| {
             let found = Draft::new(snapshot).look_up(text);
@@ -110,57 +102,27 @@ impl ListOptions {
             let built = metadata.built(found.set[0]);
             built.ok_or_else(|| failed(format!("`{text}` has no date to compare with")))
         };
-        Ok(Selection {
-            options: self,
-            snapshot,
-            metadata,
-            before: self
-                .filters
-                .before
-                .iter()
-                .map(date)
-                .collect::<Result<_, _>>()?,
-            since: self
-                .filters
-                .since
-                .iter()
-                .map(date)
-                .collect::<Result<_, _>>()?,
-        })
-    }
-}
-
-impl<M> Selection<'_, '_, M> {
-    /// The records, in the order of their first entries.
-    pub(crate) fn records(&self) -> impl Iterator<Item = RecordId> {
-        let records = self.snapshot.records.iter();
-        let selected = records.filter(|(id, record)| {
-            self.options.admit_kind(record.kind)
-                && self.is_named(record)
-                && passes(*id, record, &self.options.filters, self.metadata)
-                && self.is_of_time(*id)
+        let dates = |texts: &[String]| texts.iter().map(date).collect::<Result<Vec<_>, Error>>();
+        let (before, since) = (dates(&self.filters.before)?, dates(&self.filters.since)?);
+        // Docker compares what the configs say, and an image without a date never passes.
+        let is_of_time = move |built: Timestamp| {
+            before.iter().all(|bound| built < *bound) && since.iter().all(|bound| built > *bound)
+        };
+        let listed = snapshot.records.iter().filter(move |(id, record)| {
+            self.admit_kind(record.kind)
+                && self.admit_name(record, &snapshot.graph)
+                && passes(*id, record, &self.filters, metadata)
+                && (!self.compare_dates() || metadata.built(*id).is_some_and(&is_of_time))
         });
-        selected.map(|(id, _)| id)
+        Ok(listed.map(|(id, _)| id))
     }
 
-    fn is_named(&self, record: &Record) -> bool {
-        let references = &self.options.references;
-        references.is_empty()
-            || references.iter().any(|reference| {
-                reference.digest.as_ref() == Some(self.snapshot.graph.digest(record.target))
+    fn admit_name(&self, record: &Record, graph: &Graph) -> bool {
+        self.references.is_empty()
+            || self.references.iter().any(|reference| {
+                reference.digest.as_ref() == Some(graph.digest(record.target))
                     || name(record).is_some_and(|name| *name == reference.text)
                     || reference.pattern.matches(&record.name, record.key())
             })
-    }
-
-    fn is_of_time(&self, id: RecordId) -> bool {
-        if self.before.is_empty() && self.since.is_empty() {
-            return true;
-        }
-        // Docker compares what the configs say, and an image without a date never passes.
-        self.metadata.built(id).is_some_and(|built| {
-            self.before.iter().all(|bound| built < *bound)
-                && self.since.iter().all(|bound| built > *bound)
-        })
     }
 }
