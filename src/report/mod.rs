@@ -13,10 +13,13 @@ mod change_lines;
 pub mod check;
 pub mod console;
 pub mod escape;
+mod image_table;
 pub mod list;
 pub(crate) mod messages;
 pub(crate) mod restore;
+mod table;
 pub mod template;
+mod tree_lines;
 pub mod units;
 
 use std::io::{self, Write};
