@@ -197,7 +197,7 @@ pub fn render<L: Lines>(
     let mut each = lines.clone().into_iter();
     match format {
         ListFormat::Table { digests } => table(&lines, *digests, full, now, out),
-        ListFormat::Tree => trees(&lines, full, out),
+        ListFormat::Tree => trees(lines, full, out),
         ListFormat::Json => each.try_for_each(|line| out.write_all(json(line.borrow()).as_bytes())),
         ListFormat::Quiet => ids(each.map(|line| line.borrow().digest.clone()), full, out),
         ListFormat::Template(template) => {

@@ -49,7 +49,7 @@ impl Rows {
     }
 
     /// Adds a row: a cell for each column, in which no line ends.
-    pub(super) fn add<'c>(&mut self, cells: impl Iterator<Item = Cow<'c, str>>) {
+    pub(super) fn add<'c>(&mut self, cells: impl IntoIterator<Item = Cow<'c, str>>) {
         if self.bytes >= BLOCK_BYTES {
             self.blocks.push(vec![String::new(); self.widths.len()]);
             self.bytes = 0;
@@ -58,7 +58,7 @@ impl Rows {
             .widths
             .iter_mut()
             .zip(self.blocks.last_mut().into_iter().flatten());
-        for (cell, (widest, text)) in cells.zip(columns) {
+        for (cell, (widest, text)) in cells.into_iter().zip(columns) {
             *widest = width(&cell).max(*widest);
             self.bytes += cell.len();
             text.push_str(&cell);

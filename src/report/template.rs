@@ -8,6 +8,8 @@
 
 use std::io;
 
+use super::table::width;
+
 /// A column that templates can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
@@ -249,17 +251,18 @@ fn unescaped(text: &str) -> String {
 /// Prints lines whose cells end at tabs, each column as wide as its widest cell.
 ///
 /// Docker begins anew with the widths after a line that has fewer cells. Here columns stay where
-/// they are, which differs only for templates that print several lines for each row.
+/// they are, which differs only for templates that print several lines for each row. So comfy-table
+/// is of no use here: it knows no lines of different lengths.
 fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut widths: Vec<usize> = Vec::new();
+    let mut columns: Vec<usize> = Vec::new();
     for line in text.split_terminator('\n') {
         let cells = line.matches('\t').count();
-        if widths.len() < cells {
-            widths.resize(cells, COLUMN_WIDTH);
+        if columns.len() < cells {
+            columns.resize(cells, COLUMN_WIDTH);
         }
         // The last cell of a line ends at no tab: as long as it may be, nothing stands behind it.
-        for (width, cell) in widths.iter_mut().zip(line.split('\t')).take(cells) {
-            *width = (*width).max(cell.chars().count() + COLUMN_GAP);
+        for (column, cell) in columns.iter_mut().zip(line.split('\t')).take(cells) {
+            *column = (*column).max(width(cell) + COLUMN_GAP);
         }
     }
     let mut padded = String::new();
@@ -267,9 +270,8 @@ fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
         padded.clear();
         for (number, cell) in line.split('\t').enumerate() {
             padded.push_str(cell);
-            let width = widths.get(number).copied().unwrap_or_default();
-            let blanks = width.saturating_sub(cell.chars().count());
-            padded.extend(std::iter::repeat_n(' ', blanks));
+            let column = columns.get(number).copied().unwrap_or_default();
+            padded.extend(std::iter::repeat_n(' ', column.saturating_sub(width(cell))));
         }
         padded.truncate(padded.trim_end_matches(' ').len());
         padded.push('\n');
@@ -715,6 +717,14 @@ mod tests {
                 "table {{.Repository}}\t{{.Tag}}",
                 vec![row(["größe-größe", "1", "", "", ""])],
                 "REPOSITORY    TAG\ngröße-größe   1\n",
+            ),
+            (
+                "table {{.Repository}}\t{{.Tag}}",
+                vec![
+                    row(["名前空間", "1", "", "", ""]),
+                    row(["🦀", "タグ", "", "", ""]),
+                ],
+                "REPOSITORY   TAG\n名前空間     1\n🦀           タグ\n",
             ),
         ] {
             assert_eq!(printed(template, rows), expected, "{template}");

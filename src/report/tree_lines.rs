@@ -1,39 +1,25 @@
 //! What belongs to each image, as `ls --tree` draws it: a block for each image, its line and below
 //! it the branches.
 
-use std::borrow::Borrow as _;
+use std::borrow::{Borrow as _, Cow};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use comfy_table::CellAlignment;
+
 use super::escape::visible;
 use super::list::{Lines, TreeLine, id, shown_digest, shown_name};
+use super::table::Rows;
 use super::units::size;
 use crate::value::digest::Digest;
 
 /// Of an image with several names, trees of more branches than that are shown below the first.
 const LARGE_TREE: usize = 64;
 
-/// A block for each image: its line, and below it what belongs to it.
-pub(super) fn trees<L: Lines>(lines: &L, full: bool, out: &mut dyn Write) -> io::Result<()> {
-    let mut widths = [0; 2];
-    each_row(lines, full, &mut |row| {
-        for (width, cell) in widths.iter_mut().zip(row) {
-            *width = cell.chars().count().max(*width);
-        }
-        Ok(())
-    })?;
-    each_row(lines, full, &mut |[text, id, bytes]| {
-        let padding = |cell: &str, width: usize| " ".repeat(width + 3 - cell.chars().count());
-        let (first, second) = (padding(text, widths[0]), padding(id, widths[1]));
-        writeln!(out, "{text}{first}{id}{second}{bytes}")
-    })
-}
-
-type EachRow<'a> = dyn FnMut([&str; 3]) -> io::Result<()> + 'a;
-
-fn each_row<L: Lines>(lines: &L, full: bool, each: &mut EachRow<'_>) -> io::Result<()> {
+pub(super) fn trees<L: Lines>(lines: L, full: bool, out: &mut dyn Write) -> io::Result<()> {
+    let mut rows = Rows::new(vec![CellAlignment::Left; 3]);
     let mut large: HashMap<Digest, String> = HashMap::new();
-    for line in lines.clone() {
+    for line in lines {
         let line = line.borrow();
         let mut name = shown_name(line).into_owned();
         if let Some(layout) = &line.layout {
@@ -42,26 +28,21 @@ fn each_row<L: Lines>(lines: &L, full: bool, each: &mut EachRow<'_>) -> io::Resu
         if line.containers.is_some_and(|count| count > 0) {
             name.push_str(" (in use)");
         }
-        each([&name, &id(line, full), &size(line.size)])?;
+        rows.add([&*name, &*id(line, full), &*size(line.size)].map(Cow::Borrowed));
         let tree = line.tree.as_deref().unwrap_or_default();
         if tree.len() > LARGE_TREE && line.layout.is_none() {
             if let Some(first) = large.get(&line.digest) {
-                each([&format!("└─ as {first}"), "", ""])?;
+                rows.add([format!("└─ as {first}").into(), "".into(), "".into()]);
                 continue;
             }
             large.insert(line.digest.clone(), name);
         }
-        each_branch(tree, "", full, each)?;
+        add_branches(&mut rows, tree, "", full);
     }
-    Ok(())
+    rows.write(out)
 }
 
-fn each_branch(
-    branches: &[TreeLine],
-    indent: &str,
-    full: bool,
-    each: &mut EachRow<'_>,
-) -> io::Result<()> {
+fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool) {
     for (number, branch) in branches.iter().enumerate() {
         let is_last = number + 1 == branches.len();
         let (bar, next) = if is_last {
@@ -81,13 +62,53 @@ fn each_branch(
         if branch.elided {
             text.push_str(" …");
         }
-        let digest = shown_digest(&branch.digest, full);
         let bytes = match branch.present {
             true => size(branch.size),
             false => "missing".to_owned(),
         };
-        each([&text, &digest, &bytes])?;
-        each_branch(&branch.children, &format!("{indent}{next}"), full, each)?;
+        let cells = [text, shown_digest(&branch.digest, full), bytes];
+        rows.add(cells.map(Cow::Owned));
+        add_branches(rows, &branch.children, &format!("{indent}{next}"), full);
     }
-    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::report::list::ImageLine;
+    use crate::value::digest::Algorithm;
+
+    #[test]
+    fn columns_are_as_wide_as_they_look() {
+        let digest = Algorithm::Sha256.hash(b"");
+        let branch = |role, names: &[&str]| TreeLine {
+            role,
+            platform: None,
+            digest: digest.clone(),
+            present: role != "layer",
+            size: 12_345,
+            names: names.iter().map(|name| (*name).to_owned()).collect(),
+            children: Vec::new(),
+            elided: false,
+        };
+        let lines = [
+            ImageLine {
+                name: Some("名前:タグ".to_owned()),
+                tree: Some([branch("manifest", &["🦀"]), branch("layer", &[])].into()),
+                ..ImageLine::id(&digest, "named")
+            },
+            ImageLine::id(&digest, "dangling"),
+        ];
+        let mut out = Vec::new();
+        trees(lines.iter(), false, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+名前:タグ          e3b0c44298fc   0B
+├─ manifest = 🦀   e3b0c44298fc   12.3kB
+└─ layer           e3b0c44298fc   missing
+<dangling>         e3b0c44298fc   0B
+"
+        );
+    }
 }
