@@ -12,9 +12,9 @@ use crate::error::{Error, ErrorKind};
 use crate::inspect::check::word;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
-use crate::report::check::{Step, Way, WhyReport, how};
 use crate::report::console::shown;
 use crate::report::to_stdout;
+use crate::report::why::{Link, Step, Way, WhyReport};
 use crate::snapshot::Snapshot;
 use crate::snapshot::graph::NodeId;
 use crate::snapshot::records::Record;
@@ -111,7 +111,7 @@ fn ways(snapshot: &Snapshot, node: NodeId) -> Vec<Way> {
             while at != node
                 && let Some((to, role)) = next.get(&at)
             {
-                steps.push(step(*to, Some(how(*role))));
+                steps.push(step(*to, Some(Link::from(*role))));
                 at = *to;
             }
             Way {

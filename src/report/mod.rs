@@ -4,13 +4,13 @@
 //! person sees them ([`escape`]), and are what they are in JSON.
 //!
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do
-//! * `list`: what `ls` shows; `check`: what `check` and `why` say
+//! * `list`: what `ls` shows; `check`, `why`: what these two say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `template`, `units`, `escape`: the small parts
 
 pub(crate) mod change;
 mod change_lines;
-pub mod check;
+pub(crate) mod check;
 pub mod console;
 pub mod escape;
 mod image_table;
@@ -21,6 +21,7 @@ mod table;
 pub mod template;
 mod tree_lines;
 pub mod units;
+pub(crate) mod why;
 
 use std::io::{self, Write};
 
