@@ -3,18 +3,22 @@
 use std::fmt::Display;
 
 /// A number with its noun: `1 image`, `3 images`, `0 images`.
-pub fn count<N: Display + PartialEq + From<u8>>(n: N, singular: &str, plural: &str) -> String {
+pub(crate) fn count<N: Display + PartialEq + From<u8>>(
+    n: N,
+    singular: &str,
+    plural: &str,
+) -> String {
     let noun = if n == N::from(1) { singular } else { plural };
     format!("{n} {noun}")
 }
 
 /// A text between backticks, for messages.
-pub fn quoted(text: &str) -> String {
+pub(crate) fn quoted(text: &str) -> String {
     format!("`{text}`")
 }
 
 /// A list for a sentence, of at most `most` items: `a, b and 3 more`.
-pub fn listed(items: &[String], most: usize) -> String {
+pub(crate) fn listed(items: &[String], most: usize) -> String {
     match items {
         [] => "nothing".to_owned(),
         [one] => one.clone(),

@@ -20,53 +20,52 @@ use crate::value::digest::Digest;
 
 /// One line of the list: one name of one image.
 #[derive(Clone, Debug, Serialize)]
-pub struct ImageLine {
+pub(crate) struct ImageLine {
     /// The layout, when several are listed.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
-    pub layout: Option<Rc<str>>,
-    /// The name as Docker shows it; absent without one.
+    pub(crate) layout: Option<Rc<str>>,
+    /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub name: Option<String>,
+    pub(crate) name: Option<String>,
     /// The part of the name before tag and digest; absent for a plain tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub repository: Option<String>,
-    /// The tag.
+    pub(crate) repository: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub tag: Option<String>,
-    /// The image: the digest of its index or manifest.
-    pub digest: Digest,
+    pub(crate) tag: Option<String>,
+    /// That of its index or manifest.
+    pub(crate) digest: Digest,
     /// `named`, `dangling`, `unnamed`, `child` or `referrer`.
-    pub kind: &'static str,
+    pub(crate) kind: &'static str,
     /// The media type that index.json says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub media_type: Option<String>,
-    /// The platforms that the image lists.
+    pub(crate) media_type: Option<String>,
+    /// Those that the image lists.
     #[serde(serialize_with = "as_list")]
-    pub platforms: Rc<[String]>,
+    pub(crate) platforms: Rc<[String]>,
     /// Those of them that the layout does not have.
     #[serde(serialize_with = "as_list")]
-    pub missing_platforms: Rc<[String]>,
+    pub(crate) missing_platforms: Rc<[String]>,
     /// When it was made, as far as anybody says; else when it arrived.
-    pub created: Timestamp,
+    pub(crate) created: Timestamp,
     /// Bytes of its blobs that are there.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Bytes that removing it would free.
-    pub unique: u64,
+    pub(crate) unique: u64,
     /// How many of its blobs are missing.
-    pub missing_blobs: u64,
+    pub(crate) missing_blobs: u64,
     /// Whether one of its documents cannot be trusted.
-    pub damaged: bool,
+    pub(crate) damaged: bool,
     /// How many containers use it, when that was told.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub containers: Option<usize>,
+    pub(crate) containers: Option<usize>,
     /// What belongs to it, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_tree")]
-    pub tree: Option<Rc<[TreeLine]>>,
+    pub(crate) tree: Option<Rc<[TreeLine]>>,
 }
 
 impl ImageLine {
     /// A line of which nothing but the ID is shown.
-    pub fn id(digest: &Digest, kind: &'static str) -> ImageLine {
+    pub(crate) fn id(digest: &Digest, kind: &'static str) -> ImageLine {
         ImageLine {
             layout: None,
             name: None,
@@ -107,38 +106,32 @@ fn as_tree<S: serde::Serializer>(
 
 /// One blob that belongs to an image.
 #[derive(Clone, Debug, Serialize)]
-pub struct TreeLine {
+pub(crate) struct TreeLine {
     /// `platform`, `attestation`, `index`, `manifest`, `referrer`, `layer`, `config` or `blob`.
-    pub role: &'static str,
-    /// What it runs on.
+    pub(crate) role: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub platform: Option<String>,
-    /// Which blob.
-    pub digest: Digest,
-    /// Whether the layout has it.
-    pub present: bool,
+    pub(crate) platform: Option<String>,
+    pub(crate) digest: Digest,
+    pub(crate) present: bool,
     /// Bytes of it and of what it needs that are here.
-    pub size: u64,
+    pub(crate) size: u64,
     /// Names that lead to it themselves.
-    pub names: Vec<String>,
-    /// What belongs to it.
-    pub children: Vec<TreeLine>,
+    pub(crate) names: Vec<String>,
+    pub(crate) children: Vec<TreeLine>,
     /// More belongs to it that is not shown: it is shown elsewhere in this tree, or too deep.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub elided: bool,
+    pub(crate) elided: bool,
 }
 
 /// How to show a list.
 #[derive(Clone, Debug)]
-pub enum ListFormat {
-    /// For people.
+pub(crate) enum ListFormat {
     Table {
-        /// A column with the digest.
+        /// With a column for them.
         digests: bool,
     },
     /// One object a line.
     Json,
-    /// Docker's template language.
     Template(Template),
     /// One ID a line, each once.
     Quiet,
@@ -178,16 +171,13 @@ pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
 
 /// The lines of a list, in their order, as often as they are asked for. Each may be made when it is
 /// its turn: all of a long list at once would take more memory than what they are made from.
-pub trait Lines: IntoIterator<Item: Borrow<ImageLine>> + Clone {}
+pub(crate) trait Lines: IntoIterator<Item: Borrow<ImageLine>> + Clone {}
 
 impl<L: IntoIterator<Item: Borrow<ImageLine>> + Clone> Lines for L {}
 
 /// Renders a list. `full`: whole digests instead of twelve digits. Of all lines or of none it is
 /// said in which layout they are, and likewise by how many containers they are used.
-///
-/// # Errors
-/// What the writer says.
-pub fn render<L: Lines>(
+pub(crate) fn render<L: Lines>(
     lines: L,
     format: &ListFormat,
     full: bool,
@@ -211,10 +201,7 @@ pub fn render<L: Lines>(
 }
 
 /// Renders a list of IDs, each once.
-///
-/// # Errors
-/// What the writer says.
-pub fn ids<D: Borrow<Digest> + Eq + Hash + Clone>(
+pub(crate) fn ids<D: Borrow<Digest> + Eq + Hash + Clone>(
     digests: impl Iterator<Item = D>,
     full: bool,
     out: &mut dyn Write,

@@ -12,11 +12,11 @@ use super::table::width;
 
 /// A column that templates can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
+pub(super) struct Field {
     /// The name as templates have it behind the dot, and as it stands in `{{json .}}`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What the header line of a table says in its place.
-    pub header: &'static str,
+    pub(super) header: &'static str,
 }
 
 /// A template that was read, and whose fields all exist.
@@ -24,6 +24,7 @@ pub struct Field {
 pub struct Template {
     pieces: Vec<Piece>,
     fields: Vec<Field>,
+    /// Rows are printed as an aligned table below a header line.
     is_table: bool,
 }
 
@@ -99,7 +100,7 @@ impl Template {
     ///
     /// Blanks around the whole are ignored, and `\t` and `\n` in it stand for a tab and a line
     /// feed, as in Docker.
-    pub fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
+    pub(super) fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
         let text = text.trim_end_matches(' ');
         let mut at = text.len() - text.trim_start_matches(' ').len();
         let is_table = match text[at..].strip_prefix("table") {
@@ -123,11 +124,6 @@ impl Template {
             fields: fields.to_vec(),
             is_table,
         })
-    }
-
-    /// Whether rows are printed as an aligned table below a header line.
-    pub fn is_table(&self) -> bool {
-        self.is_table
     }
 
     /// Whether the value of this field is printed, so that one that is costly to find out can be
@@ -746,7 +742,7 @@ mod tests {
             (r"table {{.ID}}\t{{truncate .Digest 3}}", true, true),
         ] {
             let parsed = Template::parse(template, &FIELDS).unwrap();
-            assert_eq!(parsed.is_table(), is_table, "{template}");
+            assert_eq!(parsed.is_table, is_table, "{template}");
             assert_eq!(parsed.mentions("Digest"), digest, "{template}");
             assert!(!parsed.mentions("Nope"), "{template}");
         }
