@@ -138,31 +138,44 @@ pub(super) struct Blobs {
     pub(super) bytes: u64,
 }
 
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+impl Blobs {
+    pub(super) fn of(sizes: impl Iterator<Item = u64> + Clone) -> Blobs {
+        Blobs {
+            blobs: sizes.clone().count() as u64,
+            bytes: total(sizes),
+        }
+    }
+}
+
+impl From<Weight> for Blobs {
+    fn from(Weight { blobs, bytes }: Weight) -> Blobs {
+        Blobs { blobs, bytes }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Serialize)]
 pub(super) struct EmptiedTrash {
     /// Some take only names away, and have no blobs.
     pub(super) removals: u64,
-    pub(super) blobs: u64,
-    pub(super) bytes: u64,
+    #[serde(flatten)]
+    pub(super) weight: Blobs,
 }
 
 impl EmptiedTrash {
     fn new(input: &ReportInput<'_>) -> EmptiedTrash {
-        let (removals, weight) = match input.outcome {
-            Some(outcome) => (outcome.emptied.removals, outcome.emptied.weight),
-            None => {
-                let weights = || input.expired.iter().map(|(_, weight)| weight);
-                let weight = Weight {
-                    blobs: weights().map(|weight| weight.blobs).sum(),
-                    bytes: total(weights().map(|weight| weight.bytes)),
-                };
-                (input.expired.len() as u64, weight)
-            }
-        };
+        if let Some(outcome) = input.outcome {
+            return EmptiedTrash {
+                removals: outcome.emptied.removals,
+                weight: outcome.emptied.weight.into(),
+            };
+        }
+        let weights = input.expired.iter().map(|(_, weight)| weight);
         EmptiedTrash {
-            removals,
-            blobs: weight.blobs,
-            bytes: weight.bytes,
+            removals: input.expired.len() as u64,
+            weight: Blobs {
+                blobs: weights.clone().map(|weight| weight.blobs).sum(),
+                bytes: total(weights.map(|weight| weight.bytes)),
+            },
         }
     }
 }
@@ -211,10 +224,8 @@ impl<'a> Report<'a> {
         };
         let emptied = EmptiedTrash::new(input);
         let freed = deleted.iter().map(|blob| blob.frees);
-        let trashed = || {
-            let blobs = deleted.iter();
-            blobs.filter(|blob| blob.destination != Destination::Away)
-        };
+        let trashed = deleted.iter();
+        let trashed = trashed.filter(|blob| blob.destination != Destination::Away);
         let kept_images = input.plan.kept_images.iter().map(|kept| KeptImage {
             name: &kept.name,
             digest: input.snapshot.graph.digest(kept.image),
@@ -228,7 +239,7 @@ impl<'a> Report<'a> {
             kept: kept(input),
             kept_images: kept_images.collect(),
             rewritten: input.rewritten,
-            freed_bytes: total(freed.chain([emptied.bytes])),
+            freed_bytes: total(freed.chain([emptied.weight.bytes])),
             spared: Blobs { blobs, bytes },
             errors: errors(input),
             warnings: warnings(input),
@@ -238,10 +249,7 @@ impl<'a> Report<'a> {
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
             notes: notes(input),
-            trashed: Blobs {
-                blobs: trashed().count() as u64,
-                bytes: total(trashed().map(|blob| blob.size)),
-            },
+            trashed: Blobs::of(trashed.map(|blob| blob.size)),
         }
     }
 
@@ -256,7 +264,7 @@ impl<'a> Report<'a> {
 
     /// How many blobs leave the layout or the trash.
     pub(crate) fn blobs_going(&self) -> usize {
-        self.deleted.len() + usize::try_from(self.emptied.blobs).unwrap_or(usize::MAX)
+        self.deleted.len() + usize::try_from(self.emptied.weight.blobs).unwrap_or(usize::MAX)
     }
 
     /// The JSON object, on one line. `layout` is what it is about.

@@ -9,7 +9,7 @@ use std::rc::Rc;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use super::escape::{json, visible};
 use super::image_table::table;
@@ -22,7 +22,7 @@ use crate::value::digest::Digest;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ImageLine {
     /// The layout, when several are listed.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_text")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
     pub(crate) layout: Option<Rc<str>>,
     /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -59,7 +59,7 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) containers: Option<usize>,
     /// What belongs to it, when that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "as_tree")]
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
     pub(crate) tree: Option<Rc<[TreeLine]>>,
 }
 
@@ -87,21 +87,16 @@ impl ImageLine {
     }
 }
 
-fn as_list<S: serde::Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+fn as_list<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
     list.serialize(serializer)
 }
 
 #[expect(clippy::ref_option, reason = "serde passes the member as it is")]
-fn as_text<S: serde::Serializer>(text: &Option<Rc<str>>, serializer: S) -> Result<S::Ok, S::Error> {
-    text.as_deref().serialize(serializer)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
-fn as_tree<S: serde::Serializer>(
-    tree: &Option<Rc<[TreeLine]>>,
+fn shared<S: Serializer, T: Serialize + ?Sized>(
+    value: &Option<Rc<T>>,
     serializer: S,
 ) -> Result<S::Ok, S::Error> {
-    tree.as_deref().serialize(serializer)
+    value.as_deref().serialize(serializer)
 }
 
 /// One blob that belongs to an image.
@@ -233,8 +228,7 @@ fn values(
     now: Timestamp,
     shown: [bool; FIELDS.len()],
 ) -> Vec<String> {
-    let none = || "<none>".to_owned();
-    let text = |text: &Option<String>| text.as_deref().map_or_else(none, |t| visible(t).into());
+    let text = |text: &Option<String>| visible(text.as_deref().unwrap_or("<none>")).into_owned();
     let value = |number: usize| match number {
         0 => id(line, full),
         1 => text(&line.repository),
@@ -252,23 +246,15 @@ fn values(
         8 => size(line.size.saturating_sub(line.unique)),
         9 => size(line.unique),
         10 => shown_name(line).into(),
-        11 => visible(&line.platforms.join(",")).into_owned(),
+        11 => visible(&line.platforms.join(",")).into(),
         12 => line.kind.to_owned(),
-        _ => line
-            .layout
-            .as_deref()
-            .map_or_else(String::new, |layout| visible(layout).into()),
+        _ => visible(line.layout.as_deref().unwrap_or_default()).into(),
     };
-    let shown = shown.into_iter().enumerate();
-    shown
-        .map(|(number, is_shown)| {
-            if is_shown {
-                value(number)
-            } else {
-                String::new()
-            }
-        })
-        .collect()
+    let value = |(number, is_shown)| match is_shown {
+        true => value(number),
+        false => String::new(),
+    };
+    shown.into_iter().enumerate().map(value).collect()
 }
 
 pub(super) fn shown_name(line: &ImageLine) -> Cow<'_, str> {

@@ -8,11 +8,11 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-use super::change::{Blobs, ChangingCommand, Report, ReportInput};
+use super::change::{Blobs, ChangingCommand, Report, ReportInput, Rewritten};
 use super::console::Console;
 use super::escape::visible;
 use super::restore::RestoreReport;
-use super::units::{size, total};
+use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::{MaybeShared, TooYoung};
 use crate::plan::{Note, Refusal, RefusalClass};
@@ -22,41 +22,34 @@ use crate::words::{count, listed};
 
 /// Words of a real run, and those of a dry one.
 #[derive(Clone, Copy)]
-pub(super) struct Tenses {
-    done: &'static str,
-    would: &'static str,
-}
+pub(super) struct Tenses(&'static str, &'static str);
 
 impl Tenses {
-    const fn new(done: &'static str, would: &'static str) -> Tenses {
-        Tenses { done, would }
-    }
-
     pub(super) fn of(self, dry_run: bool) -> &'static str {
-        if dry_run { self.would } else { self.done }
+        if dry_run { self.1 } else { self.0 }
     }
 }
 
 // Heads of lines.
-pub(super) const UNTAGGED: Tenses = Tenses::new("Untagged", "Would untag");
-pub(super) const DELETED: Tenses = Tenses::new("Deleted", "Would delete");
-pub(super) const TRASHED: Tenses = Tenses::new("Trashed", "Would trash");
-pub(super) const UNLINKED: Tenses = Tenses::new("Unlinked", "Would unlink");
-pub(super) const MOVED: Tenses = Tenses::new("Moved", "Would move");
-pub(super) const RESTORED: Tenses = Tenses::new("Restored", "Would restore");
-pub(super) const MOVED_BACK: Tenses = Tenses::new("Moved back", "Would move back");
+pub(super) const UNTAGGED: Tenses = Tenses("Untagged", "Would untag");
+pub(super) const DELETED: Tenses = Tenses("Deleted", "Would delete");
+pub(super) const TRASHED: Tenses = Tenses("Trashed", "Would trash");
+pub(super) const UNLINKED: Tenses = Tenses("Unlinked", "Would unlink");
+pub(super) const MOVED: Tenses = Tenses("Moved", "Would move");
+pub(super) const RESTORED: Tenses = Tenses("Restored", "Would restore");
+pub(super) const MOVED_BACK: Tenses = Tenses("Moved back", "Would move back");
 
 // Parts of sentences.
-const REMOVE: Tenses = Tenses::new("removed", "would remove");
-const CHANGE: Tenses = Tenses::new("changed", "would change");
-const LEAVE: Tenses = Tenses::new("left", "would leave");
-const MOVE: Tenses = Tenses::new("moved", "would move");
-const DELETE: Tenses = Tenses::new("deleted", "would delete");
-const FREE: Tenses = Tenses::new("freed", "would free");
-const LEAD: Tenses = Tenses::new("leads", "would lead");
-const BRING_BACK: Tenses = Tenses::new("Brought back", "Would bring back");
-const NOTHING: Tenses = Tenses::new("Nothing was removed.", "There is nothing to remove.");
-const END: Tenses = Tenses::new("", " Nothing was changed.");
+const REMOVE: Tenses = Tenses("removed", "would remove");
+const CHANGE: Tenses = Tenses("changed", "would change");
+const LEAVE: Tenses = Tenses("left", "would leave");
+const MOVE: Tenses = Tenses("moved", "would move");
+const DELETE: Tenses = Tenses("deleted", "would delete");
+const FREE: Tenses = Tenses("freed", "would free");
+const LEAD: Tenses = Tenses("leads", "would lead");
+const BRING_BACK: Tenses = Tenses("Brought back", "Would bring back");
+const NOTHING: Tenses = Tenses("Nothing was removed.", "There is nothing to remove.");
+const END: Tenses = Tenses("", " Nothing was changed.");
 
 /// Names that a sentence lists before it says how many more there are.
 const MOST_NAMES: usize = 8;
@@ -82,21 +75,13 @@ impl Report<'_> {
             console.say(&format!("{}{}", self.summary(), END.of(self.dry_run)));
         }
         self.talk_kept(console);
-        for rewritten in self.rewritten {
-            console.say(&format!(
-                "{} {} to a new index: {}",
-                visible(&rewritten.name),
-                LEAD.of(self.dry_run),
-                rewritten.to
-            ));
+        let lead = LEAD.of(self.dry_run);
+        for Rewritten { name, to, .. } in self.rewritten {
+            console.say(&format!("{} {lead} to a new index: {to}", visible(name)));
         }
         for kept in &self.kept_images {
-            console.say_more(&format!(
-                "Kept: {} ({}), {}",
-                visible(kept.name),
-                kept.digest.short(),
-                visible(kept.reason)
-            ));
+            let (name, reason) = (visible(kept.name), visible(kept.reason));
+            console.say_more(&format!("Kept: {name} ({}), {reason}", kept.digest.short()));
         }
         for note in &self.notes {
             console.say(&visible(note));
@@ -107,45 +92,39 @@ impl Report<'_> {
     /// One line: how many entries of index.json, how many blobs, how many bytes.
     fn summary(&self) -> String {
         let of = |words: Tenses| words.of(self.dry_run);
-        let entries = |number| count(number, "entry", "entries");
         let mut parts = Vec::new();
-        if self.entries_removed > 0 {
-            let entries = entries(self.entries_removed);
-            parts.push(format!("{} {entries} of index.json", of(REMOVE)));
-        }
-        if !self.rewritten.is_empty() {
-            let entries = entries(self.rewritten.len());
-            parts.push(format!("{} {entries} of index.json", of(CHANGE)));
+        for (words, number) in [
+            (REMOVE, self.entries_removed),
+            (CHANGE, self.rewritten.len()),
+        ] {
+            if number > 0 {
+                let entries = count(number, "entry", "entries");
+                parts.push(format!("{} {entries} of index.json", of(words)));
+            }
         }
         if self.entries_dangling > 0 {
             let images = count(self.entries_dangling, "image", "images");
             parts.push(format!("{} {images} dangling", of(LEAVE)));
         }
-        let trashed = weight(self.trashed);
+        let trashed = format!("{} {}", of(MOVE), weight(self.trashed));
         if self.to_trash && !self.deleted.is_empty() {
-            parts.push(format!("{} {trashed} to the trash", of(MOVE)));
+            parts.push(format!("{trashed} to the trash"));
         } else if !self.deleted.is_empty() {
-            parts.push(format!(
-                "{} {}",
-                of(DELETE),
-                blobs(self.deleted.len() as u64)
-            ));
+            let deleted = blobs(self.deleted.len() as u64);
+            parts.push(format!("{} {deleted}", of(DELETE)));
             if self.trashed.blobs > 0 {
-                parts.push(format!(
-                    "{} {trashed} of these to the trash, where something needs them",
-                    of(MOVE)
-                ));
+                let reason = "where something needs them";
+                parts.push(format!("{trashed} of these to the trash, {reason}"));
             }
-            let freed = size(self.freed_bytes - self.emptied.bytes);
+            let freed = size(self.freed_bytes - self.emptied.weight.bytes);
             parts.push(format!("{} {freed}", of(FREE)));
         }
         if self.emptied.removals > 0 {
+            let removals = count(self.emptied.removals, "removal", "removals");
+            let weight = weight(self.emptied.weight);
             parts.push(format!(
-                "{} {} with {} ({}) from the trash",
-                of(DELETE),
-                count(self.emptied.removals, "removal", "removals"),
-                blobs(self.emptied.blobs),
-                size(self.emptied.bytes)
+                "{} {removals} with {weight} from the trash",
+                of(DELETE)
             ));
         }
         if parts.is_empty() {
@@ -163,19 +142,16 @@ impl Report<'_> {
         let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
         let holders: Vec<String> = holders.into_iter().cloned().collect();
         console.say(&format!(
-            "Kept {} ({}) that {} {}.",
-            blobs(self.kept.len() as u64),
-            size(total(self.kept.iter().map(|blob| blob.size))),
+            "Kept {} that {} {}.",
+            weight(Blobs::of(self.kept.iter().map(|blob| blob.size))),
             visible(&listed(&holders, 3)),
             needs(&holders)
         ));
         for blob in &self.kept {
+            let (digest, kind, size) = (blob.digest, blob.kind, size(blob.size));
+            let holder = visible(&blob.needed_by);
             console.say_more(&format!(
-                "Kept: {} ({}, {}), needed by {}",
-                blob.digest,
-                blob.kind,
-                size(blob.size),
-                visible(&blob.needed_by)
+                "Kept: {digest} ({kind}, {size}), needed by {holder}"
             ));
         }
     }
@@ -186,11 +162,10 @@ impl RestoreReport {
     pub(crate) fn talk(&self, console: Console) {
         if !self.restored.is_empty() || !self.blobs.is_empty() {
             console.say(&format!(
-                "{} {} of index.json and {} ({}).{}",
+                "{} {} of index.json and {}.{}",
                 BRING_BACK.of(self.dry_run),
                 count(self.restored.len(), "entry", "entries"),
-                blobs(self.blobs.len() as u64),
-                size(self.bytes),
+                weight(Blobs::of(self.blobs.iter().map(|blob| blob.size))),
                 END.of(self.dry_run)
             ));
         } else if self.errors.is_empty() {
@@ -247,45 +222,34 @@ impl ReportedError {
         }
     }
 
-    pub(super) fn failed(message: impl Into<String>) -> ReportedError {
+    pub(super) fn failed(message: String, hint: Option<&str>) -> ReportedError {
         ReportedError {
             class: "failed",
-            message: message.into(),
-            hint: None,
-        }
-    }
-
-    fn hint(self, hint: &str) -> ReportedError {
-        ReportedError {
-            hint: Some(hint.to_owned()),
-            ..self
+            message,
+            hint: hint.map(str::to_owned),
         }
     }
 }
 
 pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
     let refusals = input.plan.refusals.iter().map(ReportedError::refused);
-    let mut errors: Vec<ReportedError> = refusals.collect();
-    errors.extend(input.garbage.maybe_shared.iter().map(maybe_shared));
+    let maybe_shared = input.garbage.maybe_shared.iter().map(maybe_shared);
+    let mut errors: Vec<ReportedError> = refusals.chain(maybe_shared).collect();
     if let Some(outcome) = input.outcome {
         errors.extend(not_deleted(outcome));
-        errors.extend(left(outcome));
-        errors.extend(interrupted(outcome));
-        errors.extend(outcome.not_emptied.iter().map(not_emptied));
-        errors.extend(written_back(outcome));
-        errors.extend(outcome.unchecked.iter().map(unchecked));
-        errors.extend(broken(outcome));
+        errors.extend(stopped(outcome).into_iter().flatten());
+        let retry = Some("the next prune tries again");
+        let not_emptied = outcome.not_emptied.iter().cloned();
+        errors.extend(not_emptied.map(|reason| ReportedError::failed(reason, retry)));
+        errors.extend(written_back(outcome).into_iter().flatten());
     }
     errors
 }
 
 fn maybe_shared(kept: &MaybeShared) -> ReportedError {
-    ReportedError::failed(format!(
-        "{} ({}) kept: {}",
-        count(kept.blobs, "unneeded blob", "unneeded blobs"),
-        size(kept.bytes),
-        kept.reason
-    ))
+    let blobs = count(kept.blobs, "unneeded blob", "unneeded blobs");
+    let (bytes, reason) = (size(kept.bytes), &kept.reason);
+    ReportedError::failed(format!("{blobs} ({bytes}) kept: {reason}"), None)
 }
 
 /// One error for each reason: it is often the same for all blobs.
@@ -299,72 +263,63 @@ fn not_deleted(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
             0 => String::new(),
             n => format!(" and {n} more"),
         };
-        let first = digests[0];
-        ReportedError::failed(format!("cannot delete the blob {first}{more}: {reason}"))
-            .hint("the same command, or the next prune, tries again")
+        ReportedError::failed(
+            format!("cannot delete the blob {}{more}: {reason}", digests[0]),
+            Some("the same command, or the next prune, tries again"),
+        )
     })
 }
 
-fn left(outcome: &Outcome) -> Option<ReportedError> {
-    (outcome.left > 0).then(|| {
-        ReportedError::failed(format!(
-            "{} left, because a manifest that may need them could not be deleted",
-            blobs(outcome.left)
-        ))
-    })
-}
-
-fn interrupted(outcome: &Outcome) -> Option<ReportedError> {
-    (outcome.interrupted > 0).then(|| {
-        ReportedError::failed(format!(
-            "interrupted: {} that nothing needs any more left",
-            blobs(outcome.interrupted)
-        ))
-        .hint("the next prune takes them")
-    })
-}
-
-fn not_emptied(reason: &String) -> ReportedError {
-    ReportedError::failed(reason).hint("the next prune tries again")
-}
-
-/// What another program undid without harm; see [`broken`].
-fn written_back(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
-    let reappeared = old_index_is_back(&outcome.reappeared, |names| {
-        format!("the names of {names} are there again, and their blobs are back from the trash")
+/// What was not even tried.
+fn stopped(outcome: &Outcome) -> [Option<ReportedError>; 2] {
+    let some = |number| (number > 0).then(|| blobs(number));
+    let left = some(outcome.left).map(|blobs| {
+        let reason = "because a manifest that may need them could not be deleted";
+        ReportedError::failed(format!("{blobs} left, {reason}"), None)
     });
-    let written_back = old_index_is_back(&outcome.written_back, |names| {
-        format!("{names} is there again")
+    let interrupted = some(outcome.interrupted).map(|blobs| {
+        ReportedError::failed(
+            format!("interrupted: {blobs} that nothing needs any more left"),
+            Some("the next prune takes them"),
+        )
     });
-    let reappeared = reappeared.map(|error| error.hint("remove these images again"));
-    let written_back = written_back
-        .map(|error| error.hint("nothing is missing; remove it again when that program is done"));
-    reappeared.into_iter().chain(written_back)
+    [left, interrupted]
 }
 
-fn broken(outcome: &Outcome) -> Option<ReportedError> {
-    let broken = old_index_is_back(&outcome.broken, |names| {
-        format!("the blobs of {names} are gone, and its names are there again")
+/// What another program undid meanwhile, from harmless to harmful.
+fn written_back(outcome: &Outcome) -> [Option<ReportedError>; 4] {
+    let undone = |names: &[String], before: &str, behind: &str, hint| {
+        (!names.is_empty()).then(|| {
+            let names = listed(names, MOST_NAMES);
+            let what = "another program wrote an old index.json back";
+            ReportedError::failed(format!("{what}: {before}{names} {behind}"), Some(hint))
+        })
+    };
+    let unchecked = outcome.unchecked.as_ref().map(|reason| {
+        let what = "index.json could not be read again after the deletion";
+        ReportedError::failed(format!("{what}: {reason}"), None)
     });
-    broken.map(|error| error.hint("remove these images again, or copy them into the layout anew"))
-}
-
-fn old_index_is_back(
-    names: &[String],
-    what: impl FnOnce(String) -> String,
-) -> Option<ReportedError> {
-    (!names.is_empty()).then(|| {
-        ReportedError::failed(format!(
-            "another program wrote an old index.json back: {}",
-            what(listed(names, MOST_NAMES))
-        ))
-    })
-}
-
-fn unchecked(reason: &String) -> ReportedError {
-    ReportedError::failed(format!(
-        "index.json could not be read again after the deletion: {reason}"
-    ))
+    [
+        undone(
+            &outcome.reappeared,
+            "the names of ",
+            "are there again, and their blobs are back from the trash",
+            "remove these images again",
+        ),
+        undone(
+            &outcome.written_back,
+            "",
+            "is there again",
+            "nothing is missing; remove it again when that program is done",
+        ),
+        unchecked,
+        undone(
+            &outcome.broken,
+            "the blobs of ",
+            "are gone, and its names are there again",
+            "remove these images again, or copy them into the layout anew",
+        ),
+    ]
 }
 
 pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {

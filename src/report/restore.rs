@@ -18,7 +18,7 @@ pub(crate) struct RestoreReport {
     pub(super) dry_run: bool,
     pub(super) restored: Vec<RestoredEntry>,
     pub(super) blobs: Vec<RestoredBlob>,
-    pub(super) bytes: u64,
+    bytes: u64,
     /// What was not done, and why.
     pub(crate) errors: Vec<ReportedError>,
     pub(super) warnings: Vec<String>,
@@ -33,7 +33,7 @@ pub(super) struct RestoredEntry {
 #[derive(Debug, Serialize)]
 pub(super) struct RestoredBlob {
     digest: Digest,
-    size: u64,
+    pub(super) size: u64,
 }
 
 impl RestoreReport {
@@ -78,7 +78,8 @@ impl RestoreReport {
     /// Adds what failed at the end.
     pub(crate) fn failed(&mut self, reasons: Vec<String>) {
         let reasons = reasons.into_iter();
-        self.errors.extend(reasons.map(ReportedError::failed));
+        self.errors
+            .extend(reasons.map(|reason| ReportedError::failed(reason, None)));
     }
 
     /// The lines for standard output.

@@ -43,14 +43,20 @@ enum Piece {
     Text(String),
     /// All fields, as one JSON object.
     Row,
-    Value(Operand),
-    Json(Operand),
-    Upper(Operand),
-    Lower(Operand),
-    Truncate(Operand, usize),
-    Pad(Operand, usize, usize),
-    Print(Vec<Operand>),
-    Println(Vec<Operand>),
+    /// One function, and what it is applied to.
+    Value(Function, Vec<Operand>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Json,
+    Upper,
+    Lower,
+    Truncate(usize),
+    Pad(usize, usize),
+    /// Also what stands in braces alone.
+    Print,
+    Println,
 }
 
 /// What a function is applied to.
@@ -132,17 +138,10 @@ impl Template {
         let Some(number) = self.fields.iter().position(|f| f.name == field) else {
             return false;
         };
-        let is_it = |operand: &Operand| *operand == Operand::Field(number);
         self.pieces.iter().any(|piece| match piece {
             Piece::Text(_) => false,
             Piece::Row => true,
-            Piece::Print(operands) | Piece::Println(operands) => operands.iter().any(is_it),
-            Piece::Value(operand)
-            | Piece::Json(operand)
-            | Piece::Upper(operand)
-            | Piece::Lower(operand)
-            | Piece::Truncate(operand, _)
-            | Piece::Pad(operand, _, _) => is_it(operand),
+            Piece::Value(_, operands) => operands.contains(&Operand::Field(number)),
         })
     }
 
@@ -178,10 +177,6 @@ impl Template {
                 Some(row) => row.get(number).map_or("", String::as_str),
             })
             .collect();
-        let values = |operands: &[Operand], between| {
-            let values: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
-            values.join(between)
-        };
         let mut line = String::new();
         for piece in &self.pieces {
             match piece {
@@ -196,40 +191,42 @@ impl Template {
                     }
                     line.push('}');
                 }
-                Piece::Value(operand) => line.push_str(operand.text(&cells)),
-                Piece::Json(operand)
-                | Piece::Upper(operand)
-                | Piece::Lower(operand)
-                | Piece::Truncate(operand, _)
-                    if row.is_none() =>
-                {
-                    line.push_str(operand.text(&cells));
-                }
-                Piece::Json(operand) => line.push_str(&json(operand.text(&cells))),
-                Piece::Upper(operand) => line.push_str(&operand.text(&cells).to_uppercase()),
-                Piece::Lower(operand) => line.push_str(&operand.text(&cells).to_lowercase()),
-                // Docker cuts between bytes, which can leave half a letter.
-                Piece::Truncate(operand, length) => {
-                    line.extend(operand.text(&cells).chars().take(*length));
-                }
-                // Docker pads nothing when there is nothing to pad.
-                Piece::Pad(operand, _, _) if operand.text(&cells).is_empty() => {}
-                Piece::Pad(operand, before, after) => {
-                    line.extend(std::iter::repeat_n(' ', *before));
-                    line.push_str(operand.text(&cells));
-                    line.extend(std::iter::repeat_n(' ', *after));
-                }
-                // Go sets blanks between the arguments of `println`, and none between texts that
-                // are arguments of `print`.
-                Piece::Print(operands) => line.push_str(&values(operands, "")),
-                Piece::Println(operands) => {
-                    line.push_str(&values(operands, " "));
-                    line.push('\n');
+                Piece::Value(function, operands) => {
+                    let texts: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
+                    function.print(&texts, row.is_none(), &mut line);
                 }
             }
         }
         line.push('\n');
         line
+    }
+}
+
+impl Function {
+    fn print(self, texts: &[&str], is_header: bool, line: &mut String) {
+        // Go sets blanks between the arguments of `println`, and none between texts that are
+        // arguments of `print`.
+        let text = texts.join(if self == Function::Println { " " } else { "" });
+        match self {
+            Function::Print => line.push_str(&text),
+            Function::Println => {
+                line.push_str(&text);
+                line.push('\n');
+            }
+            // Docker pads nothing when there is nothing to pad.
+            Function::Pad(..) if text.is_empty() => {}
+            Function::Pad(before, after) => {
+                line.extend(std::iter::repeat_n(' ', before));
+                line.push_str(&text);
+                line.extend(std::iter::repeat_n(' ', after));
+            }
+            _ if is_header => line.push_str(&text),
+            Function::Json => line.push_str(&json(&text)),
+            Function::Upper => line.push_str(&text.to_uppercase()),
+            Function::Lower => line.push_str(&text.to_lowercase()),
+            // Docker cuts between bytes, which can leave half a letter.
+            Function::Truncate(length) => line.extend(text.chars().take(length)),
+        }
     }
 }
 
@@ -496,7 +493,7 @@ impl<'a> Parser<'a> {
             Token::Word(word) => word,
             Token::Operand(operand) => {
                 return match tokens.next() {
-                    None => Ok(Piece::Value(operand)),
+                    None => Ok(Piece::Value(Function::Print, vec![operand])),
                     Some((second, _)) => {
                         Err(self.error(second, "only a function can have something behind it"))
                     }
@@ -515,37 +512,36 @@ impl<'a> Parser<'a> {
 
         if matches!(name, "print" | "println") {
             let operands = tokens.map(|(_, token)| match token {
-                Token::Operand(operand) => Some(operand),
-                _ => None,
+                Token::Operand(operand) => Ok(operand),
+                _ => Err(misused()),
             });
-            let operands: Vec<_> = operands.collect::<Option<_>>().ok_or_else(misused)?;
-            return Ok(match name {
-                "print" => Piece::Print(operands),
-                _ => Piece::Println(operands),
-            });
+            let function = match name {
+                "print" => Function::Print,
+                _ => Function::Println,
+            };
+            return Ok(Piece::Value(function, operands.collect::<Result<_, _>>()?));
         }
 
-        let mut next = || tokens.next().map(|(_, token)| token);
-        let piece = match (name, next(), next(), next()) {
-            ("json", Some(Token::Dot), None, None) => Piece::Row,
-            ("json", Some(Token::Operand(operand)), None, None) => Piece::Json(operand),
-            ("upper", Some(Token::Operand(operand)), None, None) => Piece::Upper(operand),
-            ("lower", Some(Token::Operand(operand)), None, None) => Piece::Lower(operand),
-            ("truncate", Some(Token::Operand(operand)), Some(Token::Number(length)), None) => {
-                Piece::Truncate(operand, length.into())
+        let rest: Vec<_> = tokens.map(|(_, token)| token).collect();
+        let (function, operand) = match (name, &rest[..]) {
+            ("json", [Token::Dot]) => return Ok(Piece::Row),
+            ("json", [Token::Operand(operand)]) => (Function::Json, operand),
+            ("upper", [Token::Operand(operand)]) => (Function::Upper, operand),
+            ("lower", [Token::Operand(operand)]) => (Function::Lower, operand),
+            ("truncate", [Token::Operand(operand), Token::Number(length)]) => {
+                (Function::Truncate((*length).into()), operand)
             }
             (
                 "pad",
-                Some(Token::Operand(operand)),
-                Some(Token::Number(before)),
-                Some(Token::Number(after)),
-            ) => Piece::Pad(operand, before.into(), after.into()),
+                [
+                    Token::Operand(operand),
+                    Token::Number(before),
+                    Token::Number(after),
+                ],
+            ) => (Function::Pad((*before).into(), (*after).into()), operand),
             _ => return Err(misused()),
         };
-        match next() {
-            None => Ok(piece),
-            Some(_) => Err(misused()),
-        }
+        Ok(Piece::Value(function, vec![operand.clone()]))
     }
 
     fn error(&self, at: usize, reason: impl Into<String>) -> InvalidTemplate {
