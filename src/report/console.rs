@@ -18,19 +18,19 @@ const PERIOD: Duration = Duration::from_millis(100);
 
 /// Standard error, with or without colour.
 #[derive(Clone, Copy, Debug)]
-pub struct Console {
+pub(crate) struct Console {
     color: ColorChoice,
     verbose: bool,
 }
 
 impl Console {
     /// `verbose`: say also what most people need not know.
-    pub fn new(color: ColorChoice, verbose: bool) -> Console {
+    pub(crate) fn new(color: ColorChoice, verbose: bool) -> Console {
         Console { color, verbose }
     }
 
     /// Whether to say what most people need not know.
-    pub fn is_verbose(self) -> bool {
+    pub(crate) fn is_verbose(self) -> bool {
         self.verbose
     }
 
@@ -40,39 +40,39 @@ impl Console {
     }
 
     /// A failure, in one line.
-    pub fn error(self, text: &str) {
+    pub(crate) fn error(self, text: &str) {
         self.line("\u{1b}[1;31m", "ocirm:", text);
     }
 
     /// Something that may not be what the user wanted.
-    pub fn warning(self, text: &str) {
+    pub(crate) fn warning(self, text: &str) {
         self.line("\u{1b}[1;33m", "warning:", text);
     }
 
     /// What the user can do now.
-    pub fn hint(self, text: &str) {
+    pub(crate) fn hint(self, text: &str) {
         self.line("\u{1b}[1;36m", "hint:", text);
     }
 
     /// What was done, or why something was not.
-    pub fn say(self, text: &str) {
+    pub(crate) fn say(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
     /// The same, if the user asked for more words.
-    pub fn say_more(self, text: &str) {
+    pub(crate) fn say_more(self, text: &str) {
         if self.verbose {
             self.say(text);
         }
     }
 
     /// Whether somebody can answer a question.
-    pub fn can_ask(self) -> bool {
+    pub(crate) fn can_ask(self) -> bool {
         io::stdin().is_terminal()
     }
 
     /// Asks, and takes only a `y` for a yes.
-    pub fn ask(self, question: &str) -> bool {
+    pub(crate) fn ask(self, question: &str) -> bool {
         let mut err = io::stderr().lock();
         let _ = write!(err, "{question} [y/N] ");
         let _ = err.flush();
@@ -85,7 +85,7 @@ impl Console {
     }
 
     /// Progress of something that may take long; see [`Progress`].
-    pub fn progress(self, what: &'static str) -> Progress {
+    pub(crate) fn progress(self, what: &'static str) -> Progress {
         Progress {
             what,
             start: Instant::now(),
@@ -98,7 +98,7 @@ impl Console {
 /// A line on a terminal that is written over again and again, and removed at the end. Nothing is
 /// shown on anything but a terminal, or for work that is soon over.
 #[derive(Debug)]
-pub struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     start: Instant,
     last: Option<Instant>,
@@ -107,7 +107,7 @@ pub struct Progress {
 
 impl Progress {
     /// So much is done; `total` if it is known.
-    pub fn update(&mut self, done: u64, total: Option<u64>) {
+    pub(crate) fn update(&mut self, done: u64, total: Option<u64>) {
         // Asking for the time costs more than reading a small file's entry in a cache.
         if !self.enabled || done & 63 != 0 && Some(done) != total {
             return;
@@ -131,6 +131,6 @@ impl Drop for Progress {
 }
 
 /// A name or message from a layout, safe to show.
-pub fn shown(text: &str) -> String {
+pub(crate) fn shown(text: &str) -> String {
     visible(text).into_owned()
 }

@@ -18,7 +18,7 @@ use std::fmt::Write as _;
 /// doubled. So the `\` of `a\b` stays single, and that of `a\nb` does not, since this is how a
 /// line feed would look. A backslash at the end is doubled too, lest it be read together with
 /// what is printed next.
-pub fn visible(text: &str) -> Cow<'_, str> {
+pub(super) fn visible(text: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'\\';
     if text.bytes().all(is_plain) || !text.contains(is_hidden) && !has_ambiguous_backslash(text) {
         return Cow::Borrowed(text);
@@ -42,7 +42,7 @@ pub fn visible(text: &str) -> Cow<'_, str> {
 
 /// A value as JSON on one line, in which hidden characters stand as `\uXXXX`. A program reads the
 /// same text; a terminal that it is shown on does not obey it.
-pub fn json(value: &impl serde::Serialize) -> String {
+pub(super) fn json(value: &impl serde::Serialize) -> String {
     // Reports hold strings, numbers and lists of such: this cannot fail.
     let mut plain = serde_json::to_string(value).unwrap_or_default();
     if plain.bytes().all(|b| matches!(b, b' '..=b'~')) {

@@ -7,41 +7,41 @@
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
 //!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
 //! * `talk`: these reports, told to a person
-//! * `list`: what `ls` shows; `list_lines`: what its lines are made from
-//! * `check`: what `check` and `why` say
+//! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
+//! * `check`, `why`: what these two say
 //! * `console`: standard error: warnings, hints, progress, the question
-//! * `template`, `units`, `escape`: the small parts
+//! * `escape`, `table`, `template`, `units`: the small parts
 
 pub(crate) mod change;
 pub(crate) mod change_input;
 mod change_lines;
-pub mod check;
-pub mod console;
-pub mod escape;
+pub(crate) mod check;
+pub(crate) mod console;
+mod escape;
+mod image_table;
 pub mod list;
 mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod restore;
+mod table;
 mod talk;
 pub mod template;
-pub mod units;
+mod tree_lines;
+pub(crate) mod units;
+pub(crate) mod why;
 
 use std::io::{self, Write};
 
 /// Writes to standard output. Somebody who stopped reading is no failure: what was to be done is
 /// done by then.
-///
-/// # Errors
-/// Any other failure to write.
-pub fn to_stdout(text: &str) -> io::Result<()> {
+pub(crate) fn to_stdout(text: &str) -> io::Result<()> {
     write_to_stdout(|out| out.write_all(text.as_bytes()))
 }
 
 /// [`to_stdout`] of something that need not be in memory as a whole.
-///
-/// # Errors
-/// As [`to_stdout`].
-pub fn write_to_stdout(write: impl FnOnce(&mut dyn Write) -> io::Result<()>) -> io::Result<()> {
+pub(crate) fn write_to_stdout(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
     let written = write(&mut out).and_then(|()| out.flush());
     match written {

@@ -8,13 +8,15 @@
 
 use std::io;
 
+use super::table::width;
+
 /// A column that templates can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Field {
+pub(super) struct Field {
     /// The name as templates have it behind the dot, and as it stands in `{{json .}}`.
-    pub name: &'static str,
+    pub(super) name: &'static str,
     /// What the header line of a table says in its place.
-    pub header: &'static str,
+    pub(super) header: &'static str,
 }
 
 /// A template that was read, and whose fields all exist.
@@ -22,6 +24,7 @@ pub struct Field {
 pub struct Template {
     pieces: Vec<Piece>,
     fields: Vec<Field>,
+    /// Rows are printed as an aligned table below a header line.
     is_table: bool,
 }
 
@@ -40,14 +43,20 @@ enum Piece {
     Text(String),
     /// All fields, as one JSON object.
     Row,
-    Value(Operand),
-    Json(Operand),
-    Upper(Operand),
-    Lower(Operand),
-    Truncate(Operand, usize),
-    Pad(Operand, usize, usize),
-    Print(Vec<Operand>),
-    Println(Vec<Operand>),
+    /// One function, and what it is applied to.
+    Value(Function, Vec<Operand>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Function {
+    Json,
+    Upper,
+    Lower,
+    Truncate(usize),
+    Pad(usize, usize),
+    /// Also what stands in braces alone.
+    Print,
+    Println,
 }
 
 /// What a function is applied to.
@@ -97,7 +106,7 @@ impl Template {
     ///
     /// Blanks around the whole are ignored, and `\t` and `\n` in it stand for a tab and a line
     /// feed, as in Docker.
-    pub fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
+    pub(super) fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
         let text = text.trim_end_matches(' ');
         let mut at = text.len() - text.trim_start_matches(' ').len();
         let is_table = match text[at..].strip_prefix("table") {
@@ -123,28 +132,16 @@ impl Template {
         })
     }
 
-    /// Whether rows are printed as an aligned table below a header line.
-    pub fn is_table(&self) -> bool {
-        self.is_table
-    }
-
     /// Whether the value of this field is printed, so that one that is costly to find out can be
     /// left empty when it is not.
     pub fn mentions(&self, field: &str) -> bool {
         let Some(number) = self.fields.iter().position(|f| f.name == field) else {
             return false;
         };
-        let is_it = |operand: &Operand| *operand == Operand::Field(number);
         self.pieces.iter().any(|piece| match piece {
             Piece::Text(_) => false,
             Piece::Row => true,
-            Piece::Print(operands) | Piece::Println(operands) => operands.iter().any(is_it),
-            Piece::Value(operand)
-            | Piece::Json(operand)
-            | Piece::Upper(operand)
-            | Piece::Lower(operand)
-            | Piece::Truncate(operand, _)
-            | Piece::Pad(operand, _, _) => is_it(operand),
+            Piece::Value(_, operands) => operands.contains(&Operand::Field(number)),
         })
     }
 
@@ -180,10 +177,6 @@ impl Template {
                 Some(row) => row.get(number).map_or("", String::as_str),
             })
             .collect();
-        let values = |operands: &[Operand], between| {
-            let values: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
-            values.join(between)
-        };
         let mut line = String::new();
         for piece in &self.pieces {
             match piece {
@@ -198,40 +191,42 @@ impl Template {
                     }
                     line.push('}');
                 }
-                Piece::Value(operand) => line.push_str(operand.text(&cells)),
-                Piece::Json(operand)
-                | Piece::Upper(operand)
-                | Piece::Lower(operand)
-                | Piece::Truncate(operand, _)
-                    if row.is_none() =>
-                {
-                    line.push_str(operand.text(&cells));
-                }
-                Piece::Json(operand) => line.push_str(&json(operand.text(&cells))),
-                Piece::Upper(operand) => line.push_str(&operand.text(&cells).to_uppercase()),
-                Piece::Lower(operand) => line.push_str(&operand.text(&cells).to_lowercase()),
-                // Docker cuts between bytes, which can leave half a letter.
-                Piece::Truncate(operand, length) => {
-                    line.extend(operand.text(&cells).chars().take(*length));
-                }
-                // Docker pads nothing when there is nothing to pad.
-                Piece::Pad(operand, _, _) if operand.text(&cells).is_empty() => {}
-                Piece::Pad(operand, before, after) => {
-                    line.extend(std::iter::repeat_n(' ', *before));
-                    line.push_str(operand.text(&cells));
-                    line.extend(std::iter::repeat_n(' ', *after));
-                }
-                // Go sets blanks between the arguments of `println`, and none between texts that
-                // are arguments of `print`.
-                Piece::Print(operands) => line.push_str(&values(operands, "")),
-                Piece::Println(operands) => {
-                    line.push_str(&values(operands, " "));
-                    line.push('\n');
+                Piece::Value(function, operands) => {
+                    let texts: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
+                    function.print(&texts, row.is_none(), &mut line);
                 }
             }
         }
         line.push('\n');
         line
+    }
+}
+
+impl Function {
+    fn print(self, texts: &[&str], is_header: bool, line: &mut String) {
+        // Go sets blanks between the arguments of `println`, and none between texts that are
+        // arguments of `print`.
+        let text = texts.join(if self == Function::Println { " " } else { "" });
+        match self {
+            Function::Print => line.push_str(&text),
+            Function::Println => {
+                line.push_str(&text);
+                line.push('\n');
+            }
+            // Docker pads nothing when there is nothing to pad.
+            Function::Pad(..) if text.is_empty() => {}
+            Function::Pad(before, after) => {
+                line.extend(std::iter::repeat_n(' ', before));
+                line.push_str(&text);
+                line.extend(std::iter::repeat_n(' ', after));
+            }
+            _ if is_header => line.push_str(&text),
+            Function::Json => line.push_str(&json(&text)),
+            Function::Upper => line.push_str(&text.to_uppercase()),
+            Function::Lower => line.push_str(&text.to_lowercase()),
+            // Docker cuts between bytes, which can leave half a letter.
+            Function::Truncate(length) => line.extend(text.chars().take(length)),
+        }
     }
 }
 
@@ -249,17 +244,18 @@ fn unescaped(text: &str) -> String {
 /// Prints lines whose cells end at tabs, each column as wide as its widest cell.
 ///
 /// Docker begins anew with the widths after a line that has fewer cells. Here columns stay where
-/// they are, which differs only for templates that print several lines for each row.
+/// they are, which differs only for templates that print several lines for each row. So comfy-table
+/// is of no use here: it knows no lines of different lengths.
 fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
-    let mut widths: Vec<usize> = Vec::new();
+    let mut columns: Vec<usize> = Vec::new();
     for line in text.split_terminator('\n') {
         let cells = line.matches('\t').count();
-        if widths.len() < cells {
-            widths.resize(cells, COLUMN_WIDTH);
+        if columns.len() < cells {
+            columns.resize(cells, COLUMN_WIDTH);
         }
         // The last cell of a line ends at no tab: as long as it may be, nothing stands behind it.
-        for (width, cell) in widths.iter_mut().zip(line.split('\t')).take(cells) {
-            *width = (*width).max(cell.chars().count() + COLUMN_GAP);
+        for (column, cell) in columns.iter_mut().zip(line.split('\t')).take(cells) {
+            *column = (*column).max(width(cell) + COLUMN_GAP);
         }
     }
     let mut padded = String::new();
@@ -267,9 +263,8 @@ fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
         padded.clear();
         for (number, cell) in line.split('\t').enumerate() {
             padded.push_str(cell);
-            let width = widths.get(number).copied().unwrap_or_default();
-            let blanks = width.saturating_sub(cell.chars().count());
-            padded.extend(std::iter::repeat_n(' ', blanks));
+            let column = columns.get(number).copied().unwrap_or_default();
+            padded.extend(std::iter::repeat_n(' ', column.saturating_sub(width(cell))));
         }
         padded.truncate(padded.trim_end_matches(' ').len());
         padded.push('\n');
@@ -498,7 +493,7 @@ impl<'a> Parser<'a> {
             Token::Word(word) => word,
             Token::Operand(operand) => {
                 return match tokens.next() {
-                    None => Ok(Piece::Value(operand)),
+                    None => Ok(Piece::Value(Function::Print, vec![operand])),
                     Some((second, _)) => {
                         Err(self.error(second, "only a function can have something behind it"))
                     }
@@ -517,37 +512,36 @@ impl<'a> Parser<'a> {
 
         if matches!(name, "print" | "println") {
             let operands = tokens.map(|(_, token)| match token {
-                Token::Operand(operand) => Some(operand),
-                _ => None,
+                Token::Operand(operand) => Ok(operand),
+                _ => Err(misused()),
             });
-            let operands: Vec<_> = operands.collect::<Option<_>>().ok_or_else(misused)?;
-            return Ok(match name {
-                "print" => Piece::Print(operands),
-                _ => Piece::Println(operands),
-            });
+            let function = match name {
+                "print" => Function::Print,
+                _ => Function::Println,
+            };
+            return Ok(Piece::Value(function, operands.collect::<Result<_, _>>()?));
         }
 
-        let mut next = || tokens.next().map(|(_, token)| token);
-        let piece = match (name, next(), next(), next()) {
-            ("json", Some(Token::Dot), None, None) => Piece::Row,
-            ("json", Some(Token::Operand(operand)), None, None) => Piece::Json(operand),
-            ("upper", Some(Token::Operand(operand)), None, None) => Piece::Upper(operand),
-            ("lower", Some(Token::Operand(operand)), None, None) => Piece::Lower(operand),
-            ("truncate", Some(Token::Operand(operand)), Some(Token::Number(length)), None) => {
-                Piece::Truncate(operand, length.into())
+        let rest: Vec<_> = tokens.map(|(_, token)| token).collect();
+        let (function, operand) = match (name, &rest[..]) {
+            ("json", [Token::Dot]) => return Ok(Piece::Row),
+            ("json", [Token::Operand(operand)]) => (Function::Json, operand),
+            ("upper", [Token::Operand(operand)]) => (Function::Upper, operand),
+            ("lower", [Token::Operand(operand)]) => (Function::Lower, operand),
+            ("truncate", [Token::Operand(operand), Token::Number(length)]) => {
+                (Function::Truncate((*length).into()), operand)
             }
             (
                 "pad",
-                Some(Token::Operand(operand)),
-                Some(Token::Number(before)),
-                Some(Token::Number(after)),
-            ) => Piece::Pad(operand, before.into(), after.into()),
+                [
+                    Token::Operand(operand),
+                    Token::Number(before),
+                    Token::Number(after),
+                ],
+            ) => (Function::Pad((*before).into(), (*after).into()), operand),
             _ => return Err(misused()),
         };
-        match next() {
-            None => Ok(piece),
-            Some(_) => Err(misused()),
-        }
+        Ok(Piece::Value(function, vec![operand.clone()]))
     }
 
     fn error(&self, at: usize, reason: impl Into<String>) -> InvalidTemplate {
@@ -716,6 +710,14 @@ mod tests {
                 vec![row(["größe-größe", "1", "", "", ""])],
                 "REPOSITORY    TAG\ngröße-größe   1\n",
             ),
+            (
+                "table {{.Repository}}\t{{.Tag}}",
+                vec![
+                    row(["名前空間", "1", "", "", ""]),
+                    row(["🦀", "タグ", "", "", ""]),
+                ],
+                "REPOSITORY   TAG\n名前空間     1\n🦀           タグ\n",
+            ),
         ] {
             assert_eq!(printed(template, rows), expected, "{template}");
         }
@@ -736,7 +738,7 @@ mod tests {
             (r"table {{.ID}}\t{{truncate .Digest 3}}", true, true),
         ] {
             let parsed = Template::parse(template, &FIELDS).unwrap();
-            assert_eq!(parsed.is_table(), is_table, "{template}");
+            assert_eq!(parsed.is_table, is_table, "{template}");
             assert_eq!(parsed.mentions("Digest"), digest, "{template}");
             assert!(!parsed.mentions("Nope"), "{template}");
         }

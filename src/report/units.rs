@@ -11,7 +11,7 @@ const UNITS: [&str; 7] = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 /// A number of bytes in decimal units with three significant digits: `0B`, `1.02kB`, `13.5MB`.
 ///
 /// Where Docker rounds up to `1e+03kB`, this says `1MB`.
-pub fn size(bytes: u64) -> String {
+pub(crate) fn size(bytes: u64) -> String {
     // Divided as a float, again and again, like Docker: exact arithmetic would round 1005 bytes
     // to another last digit than `docker images` shows.
     let mut value = bytes as f64;
@@ -42,7 +42,7 @@ pub(super) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
 ///
 /// A time in the future, from a clock that was wrong or a build that fakes its dates, counts as
 /// this very moment.
-pub fn age(created: jiff::Timestamp, now: jiff::Timestamp) -> String {
+pub(crate) fn age(created: jiff::Timestamp, now: jiff::Timestamp) -> String {
     let seconds = created.duration_until(now).as_secs();
     let minutes = seconds / 60;
     // Hours are rounded to the nearest; Docker does so for all but the years, and can therefore

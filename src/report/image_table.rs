@@ -1,0 +1,150 @@
+//! The table of `ls`: which columns there are, and what stands in them.
+
+use std::borrow::{Borrow as _, Cow};
+use std::collections::{HashMap, HashSet};
+use std::io::{self, Write};
+use std::rc::Rc;
+
+use comfy_table::CellAlignment::{self, Left, Right};
+use foldhash::fast::RandomState;
+use jiff::Timestamp;
+
+use super::escape::visible;
+use super::list::{ImageLine, Lines, id, shown_name};
+use super::table::Rows;
+use super::units::{age, size};
+
+#[derive(Clone, Copy)]
+enum Column {
+    Layout,
+    Name,
+    Digest,
+    Id,
+    Platforms,
+    Created,
+    Use,
+    Size,
+    Unique,
+}
+
+/// All that a table can have, in their order.
+const COLUMNS: [(Column, &str, CellAlignment); 9] = [
+    (Column::Layout, "LAYOUT", Left),
+    (Column::Name, "IMAGE", Left),
+    (Column::Digest, "DIGEST", Left),
+    (Column::Id, "ID", Left),
+    (Column::Platforms, "PLATFORMS", Left),
+    (Column::Created, "CREATED", Left),
+    (Column::Use, "USE", Left),
+    (Column::Size, "SIZE", Right),
+    (Column::Unique, "UNIQUE", Right),
+];
+
+pub(super) fn table<L: Lines>(
+    lines: &L,
+    digests: bool,
+    full: bool,
+    now: Timestamp,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    let first = lines.clone().into_iter().next();
+    let first = first.as_ref().map(|line| line.borrow());
+    let is_shown = |column| match column {
+        Column::Layout => first.is_some_and(|line| line.layout.is_some()),
+        Column::Digest => digests,
+        Column::Use => first.is_some_and(|line| line.containers.is_some()),
+        _ => true,
+    };
+    let columns = || COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
+    let mut rows = Rows::new(columns().map(|(.., alignment)| *alignment).collect());
+    rows.add(columns().map(|(_, header, _)| Cow::Borrowed(*header)));
+    let mut platforms = PlatformTexts::default();
+    for line in lines.clone() {
+        let line = line.borrow();
+        let bytes = size(line.size);
+        rows.add(columns().map(|(column, ..)| match column {
+            Column::Layout => visible(line.layout.as_deref().unwrap_or_default()),
+            Column::Name => shown_name(line),
+            Column::Digest => line.digest.to_string().into(),
+            Column::Id => id(line, full).into(),
+            Column::Platforms => platforms.of(line).into(),
+            Column::Created => age(line.created, now).into(),
+            Column::Use if line.containers.is_some_and(|count| count > 0) => "in use".into(),
+            Column::Use => "".into(),
+            Column::Size => Cow::Borrowed(&*bytes),
+            // Nothing is shared by most images, and to write a number takes longer than to copy it.
+            Column::Unique if line.unique == line.size => Cow::Borrowed(&*bytes),
+            Column::Unique => size(line.unique).into(),
+        }));
+    }
+    rows.write(out)
+}
+
+/// How lists of platforms are shown, by where they are: images share the lists. They are held, so
+/// that no other comes to be in the same place.
+#[derive(Default)]
+struct PlatformTexts(HashMap<*const [String], Held, RandomState>);
+
+type Held = (Rc<[String]>, String);
+
+impl PlatformTexts {
+    /// The platforms of an image, missing ones in parentheses, and what is wrong with it.
+    fn of(&mut self, line: &ImageLine) -> String {
+        let known = self.0.entry(Rc::as_ptr(&line.platforms));
+        let (_, text) = known.or_insert_with(|| {
+            let missing: HashSet<&String> = line.missing_platforms.iter().collect();
+            let all = line.platforms.iter();
+            let all = all.map(|text| match missing.contains(text) {
+                true => format!("({})", visible(text)),
+                false => visible(text).into_owned(),
+            });
+            let text = all.collect::<Vec<_>>().join(", ");
+            (line.platforms.clone(), text)
+        });
+        let mark = match (line.damaged, line.missing_blobs) {
+            (true, _) => "(damaged)",
+            (false, 1..) => "(incomplete)",
+            (false, 0) => return text.clone(),
+        };
+        match text.is_empty() {
+            true => mark.to_owned(),
+            false => format!("{text} {mark}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::digest::Algorithm;
+
+    #[test]
+    fn a_line_fills_its_columns() {
+        let line = |number: u64, name: &str, platforms: &[&str]| ImageLine {
+            name: Some(name.to_owned()),
+            platforms: platforms.iter().map(|text| (*text).to_owned()).collect(),
+            missing_platforms: platforms.iter().take(1).map(|t| (*t).to_owned()).collect(),
+            containers: Some(1),
+            size: number * 12_345,
+            missing_blobs: number % 2,
+            ..ImageLine::id(&Algorithm::Sha256.hash(&number.to_le_bytes()), "named")
+        };
+        let lines = [
+            line(1, "a", &["linux/amd64"]),
+            line(2, "名前:タグ", &["linux/arm64", "linux/amd64"]),
+            line(3, "e\u{301}\u{1b}[31m", &[]),
+        ];
+        let now = Timestamp::from_second(1_700_000_000).unwrap();
+        let mut out = Vec::new();
+        table(&lines.iter(), false, false, now, &mut out).unwrap();
+        assert_eq!(
+            String::from_utf8(out).unwrap(),
+            "\
+IMAGE         ID             PLATFORMS                    CREATED        USE        SIZE   UNIQUE
+a             7c9fa136d441   (linux/amd64) (incomplete)   53 years ago   in use   12.3kB       0B
+名前:タグ     d86e8112f3c4   (linux/arm64), linux/amd64   53 years ago   in use   24.7kB       0B
+e\u{301}\\u{1b}[31m   35be322d094f   (incomplete)                 53 years ago   in use     37kB       0B
+"
+        );
+    }
+}

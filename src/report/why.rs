@@ -1,0 +1,159 @@
+//! What `why` explains: on which ways index.json leads to a blob.
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::escape::{json, visible};
+use super::units::{age, size};
+use crate::inspect::check::word;
+use crate::inspect::why::ways;
+use crate::layout::BlobStat;
+use crate::oci::descriptor::Role;
+use crate::snapshot::View;
+use crate::snapshot::graph::NodeId;
+use crate::value::digest::Digest;
+
+/// How many ways to a blob are shown without `-v`.
+const SHORT_LIST: usize = 10;
+
+/// Why a blob is there; serialised, it is what `--format json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct WhyReport {
+    pub(crate) digest: Digest,
+    /// What it is, as far as anybody says.
+    pub(crate) kind: &'static str,
+    /// Bytes of its file.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    pub(crate) present: bool,
+    /// When its file last changed: since when nothing needs it, if nothing does, at the latest.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) changed: Option<Timestamp>,
+    /// One for each name.
+    pub(crate) ways: Vec<Way>,
+}
+
+/// One way from index.json to a blob.
+#[derive(Debug, Serialize)]
+pub(crate) struct Way {
+    /// The name of the entry, or its digest.
+    pub(crate) entry: String,
+    /// `named`, `dangling`, `unnamed`, `child`, `referrer`; `odd` for an entry without a valid
+    /// digest that names others; or `manifest.json`.
+    pub(crate) kind: &'static str,
+    /// What the entry belongs to, if it lives and dies with another image.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) belongs_to: Option<String>,
+    /// From the entry's image to the blob.
+    pub(crate) steps: Vec<Step>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Step {
+    pub(crate) digest: Digest,
+    pub(crate) kind: &'static str,
+    /// How the one before leads to it; absent for the first.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) how: Option<Link>,
+}
+
+/// How a document leads to a blob.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) enum Link {
+    #[serde(rename = "lists")]
+    Lists,
+    /// As its subject.
+    #[serde(rename = "refers to")]
+    RefersTo,
+}
+
+impl From<Role> for Link {
+    fn from(role: Role) -> Link {
+        match role {
+            Role::Subject => Link::RefersTo,
+            _ => Link::Lists,
+        }
+    }
+}
+
+impl WhyReport {
+    /// Puts a report together: on a blob, its node if anything leads to it, and its file.
+    pub(crate) fn new(
+        snapshot: &View,
+        digest: Digest,
+        node: Option<NodeId>,
+        stat: Option<BlobStat>,
+        present: bool,
+    ) -> WhyReport {
+        let step = |(node, role): &(NodeId, Option<Role>)| Step {
+            digest: snapshot.graph.digest(*node).clone(),
+            kind: word(snapshot, *node),
+            how: role.map(Link::from),
+        };
+        let ways = node.map_or_else(Vec::new, |node| ways(snapshot, node));
+        WhyReport {
+            digest,
+            kind: node.map_or("blob", |node| word(snapshot, node)),
+            size: stat.map(|stat| stat.size),
+            present,
+            changed: stat.map(|stat| stat.changed),
+            ways: ways
+                .into_iter()
+                .map(|way| Way {
+                    entry: way.entry,
+                    kind: way.kind,
+                    belongs_to: way.belongs_to,
+                    steps: way.steps.iter().map(step).collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The explanation for people.
+    pub(crate) fn text(&self, verbose: bool, now: Timestamp) -> String {
+        let there = match (self.present, self.size) {
+            (true, Some(bytes)) => size(bytes),
+            _ => "missing".to_owned(),
+        };
+        let mut text = format!("{} is a {} ({there})\n", self.digest, self.kind)
+            .replace(" is a index", " is an index");
+        if self.ways.is_empty() {
+            text.push_str("  nothing leads to it");
+            if let Some(changed) = self.changed {
+                text.push_str(&format!(
+                    "; its file last changed {}",
+                    age(changed, now).to_lowercase()
+                ));
+            }
+            text.push('\n');
+        }
+        let shown = if verbose { usize::MAX } else { SHORT_LIST };
+        for way in self.ways.iter().take(shown) {
+            let mut line = format!("  {}", visible(&way.entry));
+            if let Some(owner) = &way.belongs_to {
+                line.push_str(&format!(" ({} of {})", way.kind, visible(owner)));
+            } else if way.kind != "named" {
+                line.push_str(&format!(" ({})", way.kind));
+            }
+            for step in &way.steps {
+                let arrow = match step.how {
+                    Some(Link::RefersTo) => "refers to",
+                    Some(Link::Lists) | None => "->",
+                };
+                line.push_str(&format!(" {arrow} {} {}", step.kind, step.digest.short()));
+            }
+            text.push_str(&line);
+            text.push('\n');
+        }
+        if self.ways.len() > shown {
+            let more = self.ways.len() - shown;
+            text.push_str(&format!("  and {more} more; -v shows them\n"));
+        }
+        text
+    }
+
+    /// The JSON object, on one line.
+    pub(crate) fn json(&self) -> String {
+        json(self)
+    }
+}
