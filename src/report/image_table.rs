@@ -10,7 +10,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::escape::visible;
-use super::list::{ImageLine, Lines, id, shown_name};
+use super::list_lines::{ImageLine, Lines, id, shown_name};
 use super::table::Rows;
 use super::units::{age, size};
 

@@ -1,11 +1,140 @@
-//! The lines of `ls`, made from what was found out of images and of what belongs to them.
+//! The lines of `ls`: their values, made from what was found out of images and of what belongs to them.
 
-use std::borrow::Cow;
+use std::borrow::{Borrow, Cow};
+use std::rc::Rc;
 
-use super::list::{ImageLine, TreeLine};
+use jiff::Timestamp;
+use serde::{Serialize, Serializer};
+
+use super::escape::visible;
 use crate::inspect::listing::{ListedRecord, Listing, name};
 use crate::inspect::tree::Branch;
 use crate::snapshot::names::{Name, meaning};
+use crate::value::digest::Digest;
+
+/// One line of the list: one name of one image.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct ImageLine {
+    /// The layout, when several are listed.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    pub(crate) layout: Option<Rc<str>>,
+    /// As Docker shows it; absent without one.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) name: Option<String>,
+    /// The part of the name before tag and digest; absent for a plain tag.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) repository: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tag: Option<String>,
+    /// That of its index or manifest.
+    pub(crate) digest: Digest,
+    /// `named`, `dangling`, `unnamed`, `child` or `referrer`.
+    pub(crate) kind: &'static str,
+    /// The media type that index.json says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) media_type: Option<String>,
+    /// Those that the image lists.
+    #[serde(serialize_with = "as_list")]
+    pub(crate) platforms: Rc<[String]>,
+    /// Those of them that the layout does not have.
+    #[serde(serialize_with = "as_list")]
+    pub(crate) missing_platforms: Rc<[String]>,
+    /// When it was made, as far as anybody says; else when it arrived.
+    pub(crate) created: Timestamp,
+    /// Bytes of its blobs that are there.
+    pub(crate) size: u64,
+    /// Bytes that removing it would free.
+    pub(crate) unique: u64,
+    /// How many of its blobs are missing.
+    pub(crate) missing_blobs: u64,
+    /// Whether one of its documents cannot be trusted.
+    pub(crate) damaged: bool,
+    /// How many containers use it, when that was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) containers: Option<usize>,
+    /// What belongs to it, when that was asked for.
+    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    pub(crate) tree: Option<Rc<[TreeLine]>>,
+}
+
+impl ImageLine {
+    /// A line of which nothing but the ID is shown.
+    pub(crate) fn id(digest: &Digest, kind: &'static str) -> ImageLine {
+        ImageLine {
+            layout: None,
+            name: None,
+            repository: None,
+            tag: None,
+            digest: digest.clone(),
+            kind,
+            media_type: None,
+            platforms: Rc::default(),
+            missing_platforms: Rc::default(),
+            created: Timestamp::UNIX_EPOCH,
+            size: 0,
+            unique: 0,
+            missing_blobs: 0,
+            damaged: false,
+            containers: None,
+            tree: None,
+        }
+    }
+}
+
+fn as_list<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
+    list.serialize(serializer)
+}
+
+#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
+fn shared<S: Serializer, T: Serialize + ?Sized>(
+    value: &Option<Rc<T>>,
+    serializer: S,
+) -> Result<S::Ok, S::Error> {
+    value.as_deref().serialize(serializer)
+}
+
+/// One blob that belongs to an image.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct TreeLine {
+    /// `platform`, `attestation`, `index`, `manifest`, `referrer`, `layer`, `config` or `blob`.
+    pub(crate) role: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) platform: Option<String>,
+    pub(crate) digest: Digest,
+    pub(crate) present: bool,
+    /// Bytes of it and of what it needs that are here.
+    pub(crate) size: u64,
+    /// Names that lead to it themselves.
+    pub(crate) names: Vec<String>,
+    pub(crate) children: Vec<TreeLine>,
+    /// More belongs to it that is not shown: it is shown elsewhere in this tree, or too deep.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) elided: bool,
+}
+
+/// The lines of a list, in their order, as often as they are asked for. Each may be made when it is
+/// its turn: all of a long list at once would take more memory than what they are made from.
+pub(crate) trait Lines: IntoIterator<Item: Borrow<ImageLine>> + Clone {}
+
+impl<L: IntoIterator<Item: Borrow<ImageLine>> + Clone> Lines for L {}
+
+pub(super) fn id(line: &ImageLine, full: bool) -> String {
+    shown_digest(&line.digest, full)
+}
+
+pub(super) fn shown_digest(digest: &Digest, full: bool) -> String {
+    match full {
+        true => digest.to_string(),
+        false => digest.short(),
+    }
+}
+
+pub(super) fn shown_name(line: &ImageLine) -> Cow<'_, str> {
+    match &line.name {
+        Some(name) => visible(name),
+        None => format!("<{}>", line.kind).into(),
+    }
+}
 
 impl ImageLine {
     /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.

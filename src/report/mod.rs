@@ -20,7 +20,7 @@ pub(crate) mod console;
 mod escape;
 mod image_table;
 pub mod list;
-mod list_lines;
+pub(crate) mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod restore;
 mod table;

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use comfy_table::CellAlignment;
 
 use super::escape::visible;
-use super::list::{Lines, TreeLine, id, shown_digest, shown_name};
+use super::list_lines::{Lines, TreeLine, id, shown_digest, shown_name};
 use super::table::Rows;
 use super::units::size;
 use crate::value::digest::Digest;
@@ -75,7 +75,7 @@ fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::report::list::ImageLine;
+    use crate::report::list_lines::ImageLine;
     use crate::value::digest::Algorithm;
 
     #[test]
