@@ -208,6 +208,37 @@ fn a_restore_that_gets_a_signal_leaves_nothing_half_done() {
     }
 }
 
+/// index.json is not touched then: what is back is said, and the same command finishes the work.
+#[test]
+fn a_restore_stops_between_two_files_and_says_what_is_back() {
+    if !strace::is_here() {
+        return;
+    }
+    for (_, signal, status) in SIGNALS {
+        let place = Place::new();
+        let dir = big_layout(&place, "layout", MANY);
+        let before = Tree::of(&dir);
+        let all = blobs(&dir).len();
+        place.succeeds(&dir, &["rmi", "--trash", "big"]);
+        let args = in_layout(&dir, &["restore", "-v", "big"]);
+        let finished = signalled(&place, "?renameat,?renameat2", signal, 20, &args);
+        assert_status(&finished, status);
+        let back = blobs(&dir).len() - KEPT;
+        let left = all - KEPT - back;
+        assert!(back >= 10 && left > 0, "{finished}");
+        assert_mentions(
+            &finished,
+            &format!("interrupted: {back} blobs are back in the layout, {left} left in the trash"),
+        );
+        assert_eq!(names(&dir), ["kept"]);
+        assert!(!finished.out.contains("Restored"), "{finished}");
+        place.succeeds(&dir, &["restore", "big"]);
+        let mut changes = before.changes(&Tree::of(&dir));
+        changes.retain(|c| c.path != "index.json" || c.what != What::Time);
+        assert!(changes.is_empty(), "{changes:?}\n{finished}");
+    }
+}
+
 #[test]
 fn waiting_for_the_lock_of_a_layout_ends_at_once() {
     let place = Place::new();

@@ -177,3 +177,40 @@ fn threads_that_are_stopped_leave_no_document_without_what_it_leads_to() {
         assert_eq!(blobs(&layout).len(), 3);
     }
 }
+
+/// Nobody can tell any more what is referenced: the rest is left and counted, and no blob is blamed.
+#[test]
+fn an_index_that_cannot_be_read_again_ends_a_deletion_and_is_said_as_what_it_is() {
+    if !strace::is_here() {
+        return;
+    }
+    let place = Place::new();
+    let layout = nested_layout(&place);
+    let all = stored(&layout);
+    let args = removal(&layout);
+    let slow = strace::injected(SLOW, Path::new("/dev/null"), &args, &place.home());
+    let running = Running::start(slow, &args);
+    while stored(&layout) * 100 > all * 80 {
+        thread::sleep(Duration::from_millis(1));
+    }
+    let index = layout.join("index.json");
+    let good = fs::read(&index).unwrap();
+    fs::write(&index, "{").unwrap();
+    let finished = running.finish();
+    assert_status(&finished, 1);
+    let left = stored(&layout) - 3;
+    assert!(left > 0, "{finished}");
+    assert_mentions(
+        &finished,
+        &format!(
+            "index.json could not be read again during the deletion, so {left} unreferenced blobs are left: "
+        ),
+    );
+    assert!(
+        !finished.err.contains("cannot delete the blob"),
+        "{finished}"
+    );
+    fs::write(&index, good).unwrap();
+    place.succeeds(&layout, &["prune", "-f", "--grace", "0s"]);
+    assert_eq!(blobs(&layout).len(), 3);
+}
