@@ -376,7 +376,7 @@ impl<'a> Draft<'a> {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use crate::oci::index::Index;
     use crate::plan::rmi::RmiOptions;
@@ -386,7 +386,7 @@ mod tests {
 
     /// A layout in memory: names with letters for images, as in `web:1=A`. An image's letter makes
     /// its content; `A<B` says that image A was built from B.
-    fn snapshot(rows: &str) -> (Store, Snapshot<Whole>) {
+    pub(crate) fn snapshot(rows: &str) -> (Store, Snapshot<Whole>) {
         let mut store = Store::default();
         let mut entries = Vec::new();
         for row in rows.split_whitespace() {

@@ -189,3 +189,70 @@ impl Draft<'_> {
         kept
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+    use crate::plan::draft::tests::snapshot;
+    use crate::plan::filter::Filters;
+    use crate::plan::prune::PruneOptions;
+
+    /// Images of which nothing is known but when they were made, by record, in seconds.
+    struct Made(&'static [i64]);
+
+    impl Metadata for Made {
+        fn created(&self, record: RecordId) -> Timestamp {
+            Timestamp::from_second(self.0[record.index()]).unwrap()
+        }
+        fn arrived(&self, record: RecordId) -> Timestamp {
+            self.created(record)
+        }
+        fn labels(&self, _: RecordId) -> Vec<BTreeMap<String, String>> {
+            Vec::new()
+        }
+    }
+
+    #[test]
+    fn the_newest_images_of_each_repository_and_what_matches_stay() {
+        const IMAGES: &str = "a.io/web:1=A a.io/web:2=B a.io/web:3=C a.io/web:new=C b.io/db:1=D";
+        for (keep, keep_last, gone) in [
+            (&[][..], None, "web:1 web:2 web:3 web:new db:1"),
+            (&[], Some(1), "web:2 web:3 web:new"),
+            (&[], Some(2), "web:3 web:new"),
+            (&["*.io/web:2"], Some(1), "web:3 web:new"),
+            // A pattern keeps names, --keep-last images.
+            (&["new"], None, "web:1 web:2 web:3 db:1"),
+            (&["a.io/*"], None, "db:1"),
+        ] {
+            let (_, snapshot) = snapshot(IMAGES);
+            let keep = keep
+                .iter()
+                .map(|text: &&str| (text.to_string(), Pattern::parse(text).unwrap()));
+            let mut draft = Draft::new(&snapshot);
+            draft.prune(
+                &PruneOptions {
+                    all: true,
+                    filters: &Filters::default(),
+                    spare_after: Timestamp::MAX,
+                    confirmed: None,
+                    retention: &Retention {
+                        keep: keep.collect(),
+                        keep_last,
+                    },
+                },
+                &Made(&[30, 20, 10, 10, 5]),
+            );
+            let plan = draft.finish();
+            let went = snapshot
+                .records
+                .iter()
+                .filter(|(id, _)| !plan.settled.stays(*id));
+            let went: BTreeSet<&str> = went
+                .map(|(_, record)| record.key().rsplit('/').next().unwrap())
+                .collect();
+            assert_eq!(went, gone.split(' ').collect(), "{keep_last:?}");
+        }
+    }
+}
