@@ -12,7 +12,7 @@ use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
 use super::metadata::{ImageMetadata, PlatformManifests, Platforms};
-use super::sizes::{ImageSizes, Sizes, sizes};
+use super::sizes::{Sizes, sizes};
 use crate::oci::config::Wanted;
 use crate::snapshot::graph::{Follow, NodeId};
 use crate::snapshot::names::Name;
@@ -25,7 +25,7 @@ use crate::value::platform::Platform;
 pub(crate) struct Listing<'a, M> {
     pub(crate) snapshot: &'a View,
     pub(crate) metadata: ImageMetadata<'a, M>,
-    sizes: Sizes,
+    pub(crate) sizes: Sizes,
     present: Vec<bool>,
     /// What needs something that cannot be trusted.
     damaged: HashSet<NodeId>,
@@ -90,10 +90,6 @@ impl<'a, M> Listing<'a, M> {
             });
         }
         listed
-    }
-
-    pub(crate) fn sizes(&self, image: NodeId) -> ImageSizes {
-        self.sizes[&image]
     }
 
     /// Whether the image needs something that cannot be trusted.

@@ -109,21 +109,16 @@ pub(crate) struct Platforms {
 
 impl Platforms {
     pub(super) fn of(manifests: &[PlatformManifest]) -> Platforms {
-        let (mut all, mut missing) = (IndexSet::new(), IndexSet::new());
-        for manifest in manifests {
-            if let Some(platform) = manifest.platform.as_ref().filter(|p| !p.is_unknown())
-                && *platform != Platform::default()
-            {
-                let text = platform.to_string();
-                if !manifest.is_present {
-                    missing.insert(text.clone());
-                }
-                all.insert(text);
-            }
-        }
+        let list = |is_listed: fn(&PlatformManifest) -> bool| {
+            let listed = manifests.iter().filter(|manifest| is_listed(manifest));
+            let platforms = listed.filter_map(|manifest| manifest.platform.as_ref());
+            let said = platforms.filter(|p| !p.is_unknown() && **p != Platform::default());
+            let each_once: IndexSet<String> = said.map(Platform::to_string).collect();
+            each_once.into_iter().collect()
+        };
         Platforms {
-            all: all.into_iter().collect(),
-            missing: missing.into_iter().collect(),
+            all: list(|_| true),
+            missing: list(|manifest| !manifest.is_present),
         }
     }
 }

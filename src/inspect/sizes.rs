@@ -1,7 +1,6 @@
 //! Sizes: how many bytes an image has, and how many would leave with it.
 
 use std::collections::HashMap;
-use std::ops::Index;
 
 use foldhash::fast::RandomState;
 
@@ -29,11 +28,9 @@ pub(crate) struct Sizes {
     images: Vec<ImageSizes>,
 }
 
-impl Index<&NodeId> for Sizes {
-    type Output = ImageSizes;
-
-    fn index(&self, image: &NodeId) -> &ImageSizes {
-        &self.images[self.numbers[image.index()] as usize]
+impl Sizes {
+    pub(crate) fn of(&self, image: NodeId) -> ImageSizes {
+        self.images[self.numbers[image.index()] as usize]
     }
 }
 
@@ -159,7 +156,7 @@ mod tests {
         // Layers have no size in their descriptors here, so only documents count.
         let sizes = sizes(&snapshot, &vec![true; snapshot.graph.len()]);
         let bytes = |digest| store.0[digest].len() as u64;
-        let of = |digest| sizes[&snapshot.graph.find(digest).unwrap()];
+        let of = |digest| sizes.of(snapshot.graph.find(digest).unwrap());
         assert_eq!(of(&one).size, bytes(&one));
         assert_eq!(of(&one).unique, bytes(&one));
         assert_eq!(of(&two).unique, bytes(&two) + bytes(&signature));

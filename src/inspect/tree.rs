@@ -105,9 +105,9 @@ impl<'a> Trees<'a> {
             let declared = link.note.and_then(|note| note.platform.clone());
             let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), shown);
             for attestation in attestations_of.get(&link.to).into_iter().flatten() {
-                let mut below = self.branch(*attestation, None, shown);
-                below.role = "attestation";
-                branch.below.push(below);
+                let role = "attestation";
+                let below = self.branch(*attestation, None, shown);
+                branch.below.push(Branch { role, ..below });
             }
             if link.note.is_some_and(|note| note.attestation) {
                 branch.role = "attestation";
@@ -119,10 +119,11 @@ impl<'a> Trees<'a> {
             // An attestation that says what it is about in both ways is shown once, by the index.
             let is_listed = self.listed_attestations.contains(referrer);
             if seen.insert(*referrer) && !attestations.contains(referrer) && !is_listed {
-                let mut branch = self.branch(*referrer, None, shown);
-                branch.role = "referrer";
-                branch.platform = None;
-                branches.push(branch);
+                branches.push(Branch {
+                    role: "referrer",
+                    platform: None,
+                    ..self.branch(*referrer, None, shown)
+                });
             }
         }
         branches

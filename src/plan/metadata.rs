@@ -1,5 +1,5 @@
 //! What decisions ask about images beside their names. Whoever decides is given the answers; where
-//! they come from is [`crate::inspect::metadata`]'s business, and tests make them up.
+//! they come from is `inspect::metadata`'s business, and tests make them up.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
 pub trait Metadata {
-    /// When the image was made; see [`ImageMetadata::created`].
+    /// When the image was made; see `ImageMetadata::created`.
     fn created(&self, record: RecordId) -> Timestamp;
     /// Told of which records [`Metadata::arrived`] will be asked, for finding out many at once is
     /// faster.

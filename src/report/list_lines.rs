@@ -145,7 +145,7 @@ impl ImageLine {
     ) -> ImageLine {
         let snapshot = listing.snapshot;
         let record = snapshot.records.record(listed.id);
-        let sizes = listing.sizes(record.target);
+        let sizes = listing.sizes.of(record.target);
         let (mut repository, mut tag, mut media_type) = (None, None, None);
         if has_parts {
             (repository, tag) = parts(&record.name);
