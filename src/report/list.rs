@@ -55,7 +55,7 @@ const fn field(name: &'static str, header: &'static str) -> Field {
     Field { name, header }
 }
 
-/// Reads a template for [`ListFormat::Template`].
+/// Reads a template for `ListFormat::Template`.
 ///
 /// # Errors
 /// What is wrong with it, and which placeholders there are.

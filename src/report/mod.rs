@@ -1,7 +1,7 @@
 //! THE WORDS: values in, text or JSON out, to a writer that is given.
 //!
 //! Data goes to standard output, talk to standard error. Names from a layout are escaped before a
-//! person sees them ([`escape`]), and are what they are in JSON.
+//! person sees them (`escape`), and are what they are in JSON.
 //!
 //! * `messages`: the sentences of the changing commands, both tenses side by side
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
