@@ -134,13 +134,13 @@ impl CheckReport {
             line(format!("{odd} of index.json without a valid digest"));
         }
         if self.orphans > 0 {
-            let orphans = count(self.orphans, "unreferenced blob", "unreferenced blobs");
+            let unreferenced = count(self.orphans, "unreferenced blob", "unreferenced blobs");
             let bytes = size(self.orphan_bytes);
             let end = match self.sound {
                 true => "; prune removes what is old enough",
                 false => ", unless what is damaged leads there",
             };
-            line(format!("{orphans} ({bytes}){end}"));
+            line(format!("{unreferenced} ({bytes}){end}"));
         }
         for digest in &self.damaged_orphans {
             line(format!("unreferenced and damaged: {digest}"));
