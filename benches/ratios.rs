@@ -198,7 +198,7 @@ fn generate(arguments: &Arguments, dir: &Path) -> anyhow::Result<()> {
     let start = Instant::now();
     let inventory = write_layout(dir, &plan)?;
     eprintln!(
-        "{} blobs ({} bytes), {} rows in {:.1} s",
+        "{} blobs ({} bytes), {} entries in {:.1} s",
         inventory.blobs,
         inventory.bytes,
         inventory.rows.len(),
@@ -329,7 +329,7 @@ fn measure_size(
     Ok(LayoutResults {
         size,
         contents: format!(
-            "{images} images, {} rows, {} blobs, {} of them garbage{}",
+            "{images} images, {} entries, {} blobs, {} of them for `prune`{}",
             inventory.rows.len(),
             inventory.blobs,
             inventory.garbage.len(),

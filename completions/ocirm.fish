@@ -36,7 +36,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -s V -l version -d 'Print vers
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "ls" -d 'List images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images, or platforms of them'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
-complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and unreferenced blobs'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "restore" -d 'Bring back what --trash removed'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "why" -d 'Explain what keeps an image or a blob'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "check" -d 'Check whether a layout is sound'
@@ -60,7 +60,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say 
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -94,8 +94,8 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep -d 'Keep imag
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep-last -d 'With --all: keep the newest N images of each repository' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json needs stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
@@ -147,7 +147,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Prin
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "ls" -d 'List images'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "rmi" -d 'Remove images, or platforms of them'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "untag" -d 'Take names away and keep the images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "prune" -d 'Remove dangling images and blobs that nothing needs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "prune" -d 'Remove dangling images and unreferenced blobs'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "restore" -d 'Bring back what --trash removed'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "why" -d 'Explain what keeps an image or a blob'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "check" -d 'Check whether a layout is sound'

@@ -98,10 +98,10 @@ pub enum Command {
     /// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, or at least four digits
     /// of an ID. The rules are Docker's: removing one of several names only takes that name away;
     /// with the last name the image goes, with its platforms, its signatures, and every blob that
-    /// nothing else needs. By ID, an image with several names is a conflict.
+    /// nothing else leads to. By ID, an image with several names is a conflict.
     ///
     /// `--platform` removes one platform of an image and leaves its index, digest and names as they
-    /// are; the image is sparse then. What another image needs is kept.
+    /// are; the image is sparse then. What another image leads to is kept.
     ///
     /// With `--rewrite-index` the given name gets a new index without the platform, its attestations
     /// and its referrers instead, which other tools see as complete; other names keep the old one.
@@ -118,15 +118,15 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed; see `ocirm rmi`.
     Untag(UntagArgs),
-    /// Remove dangling images and blobs that nothing needs
+    /// Remove dangling images and unreferenced blobs
     ///
-    /// Removes images without a name, and blobs that no entry of index.json leads to. With `--all`,
+    /// Removes dangling images, and blobs that no entry of index.json leads to. With `--all`,
     /// removes every image that passes the filters. On a terminal the list is shown first and nothing
     /// else than that list is deleted; without a terminal `--force` is needed.
     ///
-    /// What nothing needs may be the first half of somebody's push: writers put blobs first and the
-    /// index last. So garbage, and images without a name, younger than `--grace` are left alone. The
-    /// age of a file is the later of its modification and its status change.
+    /// What is unreferenced may be the first half of somebody's push: writers put blobs first and the
+    /// index last. So unreferenced blobs, and images without a name, younger than `--grace` are left
+    /// alone. The age of a file is the later of its modification and its status change.
     ///
     /// In a layout where no image has a name, images without a name are not dangling; they go only with
     /// `--all`.
@@ -168,7 +168,7 @@ pub enum Command {
     ///
     /// Every entry is followed; manifests are compared with their digests, other blobs with their
     /// sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
-    /// damage, for layouts may be sparse. Blobs that nothing needs and files of other tools are
+    /// damage, for layouts may be sparse. Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
     ///
     /// With `--format json` one object for each layout is printed.
@@ -273,7 +273,7 @@ pub struct RmiArgs {
     /// JSON; repeatable, `-` for standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub containers: Vec<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json needs stays. With it, blobs
+    /// Another layout that shares this one's blobs: what its index.json leads to stays. With it, blobs
     /// of a directory that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub also_roots: Vec<PathBuf>,
@@ -330,11 +330,12 @@ pub struct PruneArgs {
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json needs stays. With it, blobs
+    /// Another layout that shares this one's blobs: what its index.json leads to stays. With it, blobs
     /// of a directory that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub also_roots: Vec<PathBuf>,
-    /// Leave garbage alone that is younger, such as 30m, 2h or 7d; 0s when nothing else writes
+    /// Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing
+    /// else writes
     #[arg(long, value_name = "DURATION", default_value = "1h")]
     pub grace: String,
     /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a

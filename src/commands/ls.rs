@@ -243,7 +243,7 @@ fn warn(session: &Session, graph: &Graph) -> u8 {
     for damage in graph.damage() {
         let (digest, reason) = (graph.digest(damage.node), shown(&damage.reason));
         let what = match damage.unreadable {
-            true => "cannot be read",
+            true => "is unreadable",
             false => "is damaged",
         };
         session

@@ -234,7 +234,7 @@ pub fn prune(
 ) -> anyhow::Result<Garbage> {
     if !listed.is_empty && !snapshot.index.leads_anywhere() && !options.all {
         return Err(Error::layout(
-            "index.json has no entries that lead anywhere, so every blob would look like garbage",
+            "index.json has no entries that lead anywhere, so every blob would be unreferenced",
         )
         .hint("if the layout is meant to be empty, use prune --all")
         .into());

@@ -54,7 +54,7 @@ impl BlobDirs {
         };
         let refuse = |what: &str, how: &str| {
             Refusal(format!(
-                "`{what}` is {how}, so other layouts may need what is in it"
+                "`{what}` is {how}, so other layouts may lead to what is in it"
             ))
         };
         let above = shared.map(|how| refuse("blobs", how));

@@ -277,7 +277,7 @@ impl<M> Locked<M> {
         let found = self.layout.read_root_file("index.json", MAX_INDEX_BYTES)?;
         found.ok_or_else(|| {
             Error::layout(format!("`{}` has no index.json", self.path().display()))
-                .hint("an index that is gone says nothing about which blobs are needed; restore it first")
+                .hint("an index that is gone says nothing about which blobs are referenced; put it back first")
                 .into()
         })
     }

@@ -45,14 +45,14 @@ impl DockerArchive {
     ///
     /// # Errors
     /// Exit status 12 when `manifest.json` begins like such a list and is none: it may be half
-    /// written, and the blobs that it needs are unknown.
+    /// written, and the blobs that it leads to are unknown.
     pub fn load<M>(layout: &Locked<M>) -> anyhow::Result<DockerArchive> {
         let manifest = layout.read_docker_file(DockerFile::Manifest)?;
         let repositories = layout.read_docker_file(DockerFile::Repositories)?;
         DockerArchive::parse(manifest, repositories).map_err(|reason| {
             let path = layout.path().join(DockerFile::Manifest.name());
             Error::layout(format!("`{}` cannot be read: {reason}", path.display()))
-                .hint("nothing was deleted, because the blobs that it needs are unknown; restore it or move it away")
+                .hint("nothing was deleted, because the blobs that it leads to are unknown; put it back or move it away")
                 .into()
         })
     }

@@ -26,7 +26,7 @@ pub(crate) struct Report<'a> {
     untagged: Vec<&'a str>,
     /// Blobs that go, in the order of deletion.
     pub(super) deleted: Deleted<'a>,
-    /// Blobs that stay although an image that had them went, and who needs them.
+    /// Blobs that stay although an image that had them went, and what leads to them.
     pub(super) kept: Vec<KeptBlob<'a>>,
     /// Images, or names of them, that the filters let go and that stay, and why.
     pub(super) kept_images: Vec<KeptImage<'a>>,
@@ -34,7 +34,7 @@ pub(crate) struct Report<'a> {
     pub(super) rewritten: Vec<Rewritten>,
     /// Bytes that leave the disk.
     pub(crate) freed_bytes: u64,
-    /// Garbage that stays because it is younger than the grace period.
+    /// Unreferenced blobs that stay because they are younger than the grace period.
     spared: Blobs,
     /// What was not done, and why.
     pub(crate) errors: Vec<ReportedError>,

@@ -38,7 +38,7 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) expired: &'a [(RemovalId, Weight)],
     /// How many blobs a real run brings back from the trash before it begins.
     pub(crate) waiting: usize,
-    /// How much garbage stays because the trash of a layout that shares it needs it.
+    /// How many blobs stay because the trash of a layout that shares them leads to them.
     pub(crate) needed_by_sharers: usize,
 }
 

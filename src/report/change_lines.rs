@@ -19,7 +19,7 @@ pub(super) struct KeptBlob<'a> {
     pub(super) kind: &'static str,
     /// Bytes, as its descriptor says.
     pub(super) size: u64,
-    /// The first name that needs it.
+    /// The first name that leads to it.
     pub(super) needed_by: String,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
     let graph = &input.snapshot.graph;
     let nodes_of = |blobs: &mut dyn Iterator<Item = &GarbageBlob>| {
         let mut found = vec![false; graph.len()];
-        // What no node stands for was garbage before, and no line speaks of it.
+        // What no node stands for was unreferenced before, and no line speaks of it.
         for node in blobs.filter_map(|blob| blob.node) {
             found[node.index()] = true;
         }
@@ -89,7 +89,7 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
     lines
 }
 
-/// What the removed images had and something else still needs.
+/// What the removed images had and something else still leads to.
 pub(super) fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
     let Some(live) = input.live else {
         return Vec::new();
@@ -121,7 +121,7 @@ pub(super) fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
     kept
 }
 
-/// Who needs a blob.
+/// What leads to a blob.
 fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String {
     let Some(id) = live.holder(node) else {
         return "manifest.json or another layout".to_owned();

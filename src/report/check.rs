@@ -1,4 +1,4 @@
-//! What `check` says: which blobs of a layout are missing, damaged, or needed by nothing.
+//! What `check` says: which blobs of a layout are missing, damaged or unreferenced.
 
 use std::path::Path;
 
@@ -25,16 +25,16 @@ pub(crate) struct CheckReport {
     entries: usize,
     /// Entries without a valid digest, by position.
     odd_entries: Vec<usize>,
-    /// Blobs that are needed and there.
+    /// Referenced blobs that are there.
     present: u64,
     present_bytes: u64,
-    /// Blobs that are needed and not there.
+    /// Referenced blobs that are not there.
     missing: Vec<CheckedBlob>,
     damaged: Vec<CheckedBlob>,
-    /// Blobs that nothing needs.
+    /// Unreferenced blobs.
     orphans: u64,
     orphan_bytes: u64,
-    /// Those of them that are not what their names promise.
+    /// Those of them that are damaged.
     damaged_orphans: Vec<Digest>,
     /// Files of unfinished work of other tools.
     temporary_files: Vec<String>,
@@ -47,7 +47,7 @@ struct CheckedBlob {
     digest: Digest,
     /// What it is, or should be.
     kind: &'static str,
-    /// The first name that needs it.
+    /// The first name that leads to it.
     #[serde(skip_serializing_if = "Option::is_none")]
     needed_by: Option<String>,
     /// What is wrong with it.
@@ -59,14 +59,14 @@ impl std::fmt::Display for CheckedBlob {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} ({})", self.digest, self.kind)?;
         match &self.needed_by {
-            Some(name) => write!(f, ", needed by {}", visible(name)),
+            Some(name) => write!(f, ", referenced by {}", visible(name)),
             None => Ok(()),
         }
     }
 }
 
 impl CheckReport {
-    /// Puts a report together. `needed_by` says who needs a blob.
+    /// Puts a report together. `needed_by` says what leads to a blob.
     pub(crate) fn new(
         layout: &Path,
         snapshot: &View,
@@ -106,7 +106,7 @@ impl CheckReport {
             "{}: {}, {} ({}), {}\n",
             visible(&self.layout),
             count(self.entries, "entry", "entries"),
-            count(self.present, "needed blob", "needed blobs"),
+            count(self.present, "referenced blob", "referenced blobs"),
             size(self.present_bytes),
             if self.sound { "sound" } else { "DAMAGED" }
         );
@@ -134,18 +134,16 @@ impl CheckReport {
             line(format!("{odd} of index.json without a valid digest"));
         }
         if self.orphans > 0 {
-            let orphans = count(self.orphans, "blob", "blobs");
+            let unreferenced = count(self.orphans, "unreferenced blob", "unreferenced blobs");
             let bytes = size(self.orphan_bytes);
             let end = match self.sound {
                 true => "; prune removes what is old enough",
-                false => ", unless what is damaged does",
+                false => ", unless what is damaged leads there",
             };
-            line(format!("{orphans} ({bytes}) that nothing needs{end}"));
+            line(format!("{unreferenced} ({bytes}){end}"));
         }
         for digest in &self.damaged_orphans {
-            line(format!(
-                "not what its name promises, and nothing needs it: {digest}"
-            ));
+            line(format!("unreferenced and damaged: {digest}"));
         }
         for (files, what, several) in [
             (&self.temporary_files, "temporary file", "temporary files"),

@@ -56,6 +56,9 @@ pub(super) const NOTHING: Tenses =
     Tenses::new("Nothing was removed.", "There is nothing to remove.");
 pub(super) const END: Tenses = Tenses::new("", " Nothing was changed.");
 
+/// What to do about blobs that were not deleted.
+const TRY_AGAIN: &str = "the same command, or the next prune, tries again";
+
 /// Names that a sentence lists before it says how many more there are.
 const MOST_NAMES: usize = 8;
 
@@ -68,16 +71,13 @@ pub(super) fn weight(Blobs { blobs: n, bytes }: Blobs) -> String {
     format!("{} ({})", blobs(n), size(bytes))
 }
 
+pub(super) fn unreferenced(number: u64) -> String {
+    count(number, "unreferenced blob", "unreferenced blobs")
+}
+
 /// Docker's last line of a prune.
 pub(crate) fn reclaimed(bytes: u64) -> String {
     format!("Total reclaimed space: {}\n", size(bytes))
-}
-
-pub(super) fn needs(holders: &[String]) -> &'static str {
-    match holders {
-        [_] => "needs",
-        _ => "need",
-    }
 }
 
 fn it_or_them(number: u64) -> &'static str {
@@ -144,10 +144,20 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
 fn maybe_shared(kept: &MaybeShared) -> ReportedError {
     ReportedError::failed(format!(
         "{} ({}) kept: {}",
-        count(kept.blobs, "unneeded blob", "unneeded blobs"),
+        unreferenced(kept.blobs),
         size(kept.bytes),
         kept.reason
     ))
+}
+
+/// Blobs that stay although the plan has them go. After `rmi --platform` an index may still list them,
+/// so not all of them are unreferenced.
+fn blobs_left(number: u64) -> String {
+    count(
+        number,
+        "blob that was to go is left",
+        "blobs that were to go are left",
+    )
 }
 
 /// One error for each reason: it is often the same for all blobs.
@@ -163,17 +173,17 @@ fn not_deleted(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
         };
         let first = digests[0];
         ReportedError::failed(format!("cannot delete the blob {first}{more}: {reason}"))
-            .hint("the same command, or the next prune, tries again")
+            .hint(TRY_AGAIN)
     })
 }
 
 fn undecided(outcome: &Outcome) -> Option<ReportedError> {
     let (reason, left) = outcome.undecided.as_ref()?;
     let message = format!(
-        "index.json could not be read again during the deletion, so {} left: {reason}",
-        count(*left, "unreferenced blob is", "unreferenced blobs are")
+        "index.json could not be read again during the deletion, so {}: {reason}",
+        blobs_left(*left)
     );
-    Some(ReportedError::failed(message).hint("the next prune takes them"))
+    Some(ReportedError::failed(message).hint(TRY_AGAIN))
 }
 
 /// `restore` was stopped before index.json was replaced.
@@ -188,19 +198,17 @@ pub(super) fn stopped(back: usize, left: usize) -> ReportedError {
 fn left(outcome: &Outcome) -> Option<ReportedError> {
     (outcome.left > 0).then(|| {
         ReportedError::failed(format!(
-            "{} left, because a manifest that may need them could not be deleted",
-            blobs(outcome.left)
+            "{}, because a document that may lead there could not be deleted",
+            blobs_left(outcome.left)
         ))
+        .hint(TRY_AGAIN)
     })
 }
 
 fn interrupted(outcome: &Outcome) -> Option<ReportedError> {
     (outcome.interrupted > 0).then(|| {
-        ReportedError::failed(format!(
-            "interrupted: {} that nothing needs any more left",
-            blobs(outcome.interrupted)
-        ))
-        .hint("the next prune takes them")
+        ReportedError::failed(format!("interrupted: {}", blobs_left(outcome.interrupted)))
+            .hint(TRY_AGAIN)
     })
 }
 
@@ -279,10 +287,9 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
             manifest,
             holders,
         } => format!(
-            "platform {platform} is kept ({}): {} {} it",
+            "platform {platform} is kept ({}), referenced by {}",
             graph.digest(*manifest),
-            listed(holders, MOST_NAMES),
-            needs(holders)
+            listed(holders, MOST_NAMES)
         ),
         Note::Rewritten { image, old } => format!(
             "{image} has a new index; signatures of the old one ({}) do not cover it",
@@ -305,7 +312,7 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     }
     if input.needed_by_sharers > 0 {
         notes.push(format!(
-            "Left {} that the trash of a layout sharing the blobs needs.",
+            "Left {} referenced by the trash of a layout that shares the blobs.",
             blobs(input.needed_by_sharers as u64)
         ));
     }
@@ -314,16 +321,17 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         && n > 0
     {
         notes.push(format!(
-            "Left {} that nothing needs, younger than {grace} or needed by such; use --grace 0s \
-             to delete {} too.",
-            weight(Blobs { blobs: n, bytes }),
+            "Left {} ({}), younger than {grace} or referenced by younger ones; use --grace 0s to \
+             delete {} too.",
+            unreferenced(n),
+            size(bytes),
             it_or_them(n)
         ));
     }
     let needed_again = input.outcome.map_or(0, |outcome| outcome.needed_again);
     if needed_again > 0 {
         notes.push(format!(
-            "Left {}: another program began to need them meanwhile.",
+            "Left {}, referenced by now: another program changed index.json.",
             blobs(needed_again)
         ));
     }

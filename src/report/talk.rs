@@ -10,7 +10,7 @@ use super::console::Console;
 use super::escape::visible;
 use super::messages::{
     BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, LEAD, LEAVE, MOVE, MOVED, NOTHING, REMOVE,
-    ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, needs, weight,
+    ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, weight,
 };
 use super::restore::RestoreReport;
 use super::units::{size, total};
@@ -104,7 +104,7 @@ impl Report<'_> {
             ));
             if self.trashed.blobs > 0 {
                 parts.push(format!(
-                    "{} {trashed} of these to the trash, where something needs them",
+                    "{} {trashed} of these to the trash, where images lead to them",
                     of(MOVE)
                 ));
             }
@@ -135,15 +135,14 @@ impl Report<'_> {
         let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
         let holders: Vec<String> = holders.into_iter().cloned().collect();
         console.say(&format!(
-            "Kept {} ({}) that {} {}.",
+            "Kept {} ({}) referenced by {}.",
             blobs(self.kept.len() as u64),
             size(total(self.kept.iter().map(|blob| blob.size))),
-            visible(&listed(&holders, 3)),
-            needs(&holders)
+            visible(&listed(&holders, 3))
         ));
         for blob in &self.kept {
             console.say_more(&format!(
-                "Kept: {} ({}, {}), needed by {}",
+                "Kept: {} ({}, {}), referenced by {}",
                 blob.digest,
                 blob.kind,
                 size(blob.size),

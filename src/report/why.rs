@@ -26,7 +26,7 @@ pub(crate) struct WhyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
     pub(crate) present: bool,
-    /// When its file last changed: since when nothing needs it, if nothing does, at the latest.
+    /// When its file last changed: if it is unreferenced, since then at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<Timestamp>,
     /// One for each name.
@@ -118,7 +118,7 @@ impl WhyReport {
         let mut text = format!("{} is a {} ({there})\n", self.digest, self.kind)
             .replace(" is a index", " is an index");
         if self.ways.is_empty() {
-            text.push_str("  nothing leads to it");
+            text.push_str("  unreferenced");
             if let Some(changed) = self.changed {
                 text.push_str(&format!(
                     "; its file last changed {}",

@@ -374,7 +374,7 @@ impl Graph {
         };
         let (what, hint) = match first.unreadable {
             true => (
-                "cannot be read",
+                "is unreadable",
                 "nothing was deleted, because what it refers to is unknown; run as a user who may \
                  read the layout",
             ),

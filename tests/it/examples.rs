@@ -279,6 +279,37 @@ fn every_link_between_pages_leads_somewhere() {
     assert!(dead.is_empty(), "{dead:#?}");
 }
 
+/// SECURITY.md names the tests that show each promise: `file: name`, and more names of that file.
+#[test]
+fn every_test_that_a_promise_names_exists() {
+    let text = std::fs::read_to_string(root().join("SECURITY.md")).unwrap();
+    let (mut named, mut unknown) = (0, Vec::new());
+    for line in text.lines().filter(|line| line.starts_with("* `")) {
+        // What stands in parentheses is a remark.
+        let list = line.split(" (").next().unwrap_or_default();
+        let mut quoted = list.split('`').skip(1).step_by(2);
+        let Some((file, first)) = quoted.next().and_then(|first| first.split_once(": ")) else {
+            unknown.push(line.to_owned());
+            continue;
+        };
+        let folder = if file.contains('/') {
+            "src"
+        } else {
+            "tests/it"
+        };
+        let code = std::fs::read_to_string(root().join(folder).join(file)).unwrap_or_default();
+        for name in [first].into_iter().chain(quoted) {
+            named += 1;
+            let place = code.find(&format!("fn {name}("));
+            if !place.is_some_and(|at| code[..at].trim_end().ends_with("#[test]")) {
+                unknown.push(format!("{file}: {name}"));
+            }
+        }
+    }
+    assert!(unknown.is_empty(), "{unknown:#?}");
+    assert!(named > 50, "{named} tests are named");
+}
+
 /// A case says which rules it is about; docs/rules.md says what they are.
 #[test]
 fn the_rules_that_cases_are_about_are_on_the_page_of_rules() {

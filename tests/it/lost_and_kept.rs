@@ -77,7 +77,7 @@ fn a_platform_stays_when_another_layout_that_shares_the_blobs_has_it() {
         ],
     );
     assert!(ground.has_whole(&ground.images[0], "amd64"));
-    assert_mentions(&removed, "another layout needs it");
+    assert_mentions(&removed, "referenced by another layout");
 }
 
 /// A manifest that an index lists for two platforms.

@@ -71,3 +71,5 @@ mod generated;
 mod interop;
 /// The source keeps the order of its stages.
 mod structure;
+/// Whatever a user reads uses the words of the glossary.
+mod words;

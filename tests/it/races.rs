@@ -927,7 +927,10 @@ fn a_blob_that_a_new_image_needs_leaves_the_list_during_the_sweep() {
     add_row(&layout.dir, row(&image, "added"), InPlace::AtOnce);
     let finished = stopped.goes_on();
     assert_status(&finished, 0);
-    assert_mentions(&finished, "another program began to need");
+    assert_mentions(
+        &finished,
+        "referenced by now: another program changed index.json",
+    );
     assert_eq!(
         named(&layout.dir),
         BTreeSet::from(["added", "kept"].map(full_name))

@@ -692,7 +692,10 @@ fn what_another_layouts_trash_needs_of_shared_blobs_stays() {
     let finished = place.succeeds(&one.dir, &["rmi", "--trash", "--also-root", paths[1], "a"]);
     stock.assert_whole(&one.dir, digest(&b), &finished);
     let kept = place.succeeds(&two, &["rmi", "--also-root", paths[0], "b"]);
-    assert_mentions(&kept, "that the trash of a layout sharing the blobs needs");
+    assert_mentions(
+        &kept,
+        "referenced by the trash of a layout that shares the blobs",
+    );
     let finished = place.succeeds(&one.dir, &["restore", "a"]);
     stock.assert_whole(&one.dir, digest(&a), &finished);
 }

@@ -1,0 +1,128 @@
+//! Whatever a user reads says one thing with one word: that of docs/glossary.md.
+
+use std::path::{Path, PathBuf};
+
+use super::structure::sources;
+
+/// Words that have another one in the glossary.
+const OLD_WORDS: [&str; 13] = [
+    "garbage",
+    "need it",
+    "need them",
+    "needed blob",
+    "needed by",
+    "needs it",
+    "needs them",
+    "needs.",
+    "nothing else needs",
+    "nothing leads to it",
+    "nothing needs",
+    "orphan",
+    "unneeded",
+];
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+/// The texts between quotation marks, without those of tests and comments.
+fn literals(code: &str) -> Vec<String> {
+    let code = code.split("#[cfg(test)]").next().unwrap_or_default();
+    let lines = code
+        .lines()
+        .filter(|line| !line.trim_start().starts_with("//"));
+    let code = lines.collect::<Vec<_>>().join("\n");
+    let code = code.replace("'\"'", "").replace("'\\\"'", "");
+    let mut literals = Vec::new();
+    let mut literal: Option<String> = None;
+    let mut chars = code.chars().peekable();
+    while let Some(c) = chars.next() {
+        match &mut literal {
+            None if c == '"' => literal = Some(String::new()),
+            None => {}
+            Some(_) if c == '"' => literals.extend(literal.take()),
+            // A line that goes on in the next one, or an escape.
+            Some(_) if c == '\\' => {
+                let next = chars.next();
+                while next == Some('\n') && chars.next_if(|c| c.is_whitespace()).is_some() {}
+            }
+            Some(text) => text.push(c),
+        }
+    }
+    assert_eq!(literal, None, "a text has no end");
+    literals
+}
+
+/// Text without what is quoted in it: code, members of JSON objects, what was said before.
+fn prose(line: &str) -> String {
+    let outside = |line: &str, mark: char| line.split(mark).step_by(2).collect::<String>();
+    outside(&outside(line, '`'), '"')
+}
+
+/// All pages, and what is rendered from the command line's help.
+fn pages() -> Vec<PathBuf> {
+    let mut pages = Vec::new();
+    let folders = [
+        "",
+        "benches",
+        "completions",
+        "docs",
+        "fixtures",
+        "fuzz",
+        "man",
+    ];
+    for folder in folders {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            let path = entry.unwrap().path();
+            let is_page = path.extension().is_some_and(|e| e == "md");
+            if path.is_file() && (is_page || ["completions", "man"].contains(&folder)) {
+                pages.push(path);
+            }
+        }
+    }
+    pages.push(root().join("fixtures/tour.sh"));
+    pages
+}
+
+fn old_words(place: &Path, text: &str, found: &mut Vec<String>) {
+    let lower = text.to_lowercase();
+    for word in OLD_WORDS.iter().filter(|word| lower.contains(*word)) {
+        found.push(format!("{}: `{word}` in: {text}", place.display()));
+    }
+}
+
+#[test]
+fn no_message_and_no_page_has_a_second_word_for_a_thing() {
+    let mut files = Vec::new();
+    sources(&root().join("src"), &mut files);
+    let (mut found, mut texts) = (Vec::new(), 0);
+    for file in files {
+        for text in literals(&std::fs::read_to_string(&file).unwrap()) {
+            texts += 1;
+            old_words(&file, &text, &mut found);
+        }
+    }
+    for page in pages() {
+        for line in std::fs::read_to_string(&page).unwrap().lines() {
+            old_words(&page, &prose(line), &mut found);
+        }
+    }
+    assert!(found.is_empty(), "{found:#?}");
+    assert!(texts > 500, "{texts} texts were read");
+}
+
+#[test]
+fn texts_are_found_and_comments_and_tests_are_not() {
+    let code = r#"
+        // "a comment"
+        f('"', "one \"two\"", "a \
+            line");
+        #[cfg(test)]
+        g("a test");
+    "#;
+    assert_eq!(literals(code), ["one two", "a line"]);
+    assert_eq!(
+        prose(r#"say `orphans` or "unneeded" here"#),
+        "say  or  here"
+    );
+}
