@@ -36,8 +36,6 @@ pub enum FoundBy {
     },
     /// The image's ID, or the beginning of it.
     Id,
-    /// The same of an image that index.json lists only as a part of others.
-    Part,
     /// The digest behind a name that no entry has.
     Digest(Reference),
 }
@@ -47,7 +45,7 @@ impl Found {
     pub fn record(&self) -> Option<RecordId> {
         match self.by {
             FoundBy::Name { record, .. } => Some(record),
-            FoundBy::Id | FoundBy::Part | FoundBy::Digest(_) => None,
+            FoundBy::Id | FoundBy::Digest(_) => None,
         }
     }
 
@@ -55,7 +53,7 @@ impl Found {
     pub fn is_by_id(&self) -> bool {
         match self.by {
             FoundBy::Name { is_id, .. } => is_id,
-            FoundBy::Id | FoundBy::Part => true,
+            FoundBy::Id => true,
             FoundBy::Digest(_) => false,
         }
     }
@@ -233,10 +231,7 @@ impl Draft<'_> {
         Some(Found {
             target: self.record(first).target,
             set,
-            by: match self.is_mere_dependent(first) {
-                true => FoundBy::Part,
-                false => FoundBy::Id,
-            },
+            by: FoundBy::Id,
         })
     }
 

@@ -57,7 +57,8 @@ impl Draft<'_> {
                 format!("No such image: {}", asked.familiar()),
             ));
         }
-        if matches!(found.by, FoundBy::Part) && !options.force {
+        // However it was found: the text of a dangling name may be that of a part of another image.
+        if !options.force && self.is_mere_dependent(found.set[0]) {
             self.refuse_part_of_another(found.set[0])?;
         }
         if !options.platforms.is_empty() {
@@ -91,7 +92,7 @@ impl Draft<'_> {
     fn going_together(&self, found: &Found) -> Vec<RecordId> {
         let names: Vec<&Name> = found.set.iter().map(|id| self.name(*id)).collect();
         let compared = match &found.by {
-            FoundBy::Id | FoundBy::Part => Compared::First,
+            FoundBy::Id => Compared::First,
             FoundBy::Digest(asked) => Compared::Reference(asked),
             FoundBy::Name { record, .. } => match self.name(*record) {
                 Name::Reference(reference) => Compared::Reference(reference),

@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::support::contents::{blobs, digest, id, index, names, targets};
 use crate::support::layout::{self, CREATED, Layout};
-use crate::support::names::{NAME, REF};
+use crate::support::names::{DANGLING, NAME, REF};
 use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, objects};
 
 /// The kinds of the rows, `-a` included, as `ls` tells them.
@@ -455,6 +455,24 @@ fn removing_an_image_of_a_zot_repository_takes_the_rows_of_its_parts() {
         "{text}"
     );
     assert!(zot.layout.dir.join(".uploads").is_dir());
+}
+
+#[test]
+fn a_part_of_a_zot_image_is_no_image_however_it_is_asked_for() {
+    let mut zot = Zot::new();
+    let [child, _] = &zot.children;
+    let dangling = format!("{DANGLING}{}", digest(child));
+    zot.layout.tagged(child, &dangling).finish();
+    let with_digest = format!("other@{}", digest(child));
+    for asked in [&dangling, digest(child), id(child)] {
+        for platform in [&[][..], &["--platform", "linux/amd64"]] {
+            let args = [&["rmi", asked], platform].concat();
+            let refused = zot.place.refuses(&zot.layout.dir, &args, 1);
+            assert_mentions(&refused, "it is part of 1.0");
+        }
+    }
+    zot.place
+        .refuses(&zot.layout.dir, &["rmi", &with_digest], 1);
 }
 
 #[test]
