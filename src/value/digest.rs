@@ -89,7 +89,7 @@ impl Algorithm {
         }
     }
 
-    pub(super) fn of_name(name: &str) -> Option<Algorithm> {
+    pub(crate) fn of_name(name: &str) -> Option<Algorithm> {
         Algorithm::ALL
             .into_iter()
             .find(|known| known.name() == name)
