@@ -4,7 +4,7 @@ use std::borrow::{Borrow, Cow};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::escape::visible;
 use crate::inspect::listing::{ListedRecord, Listing, name};
@@ -16,7 +16,7 @@ use crate::value::digest::Digest;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ImageLine {
     /// The layout, when several are listed.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) layout: Option<Rc<str>>,
     /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,10 +34,8 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media_type: Option<String>,
     /// Those that the image lists.
-    #[serde(serialize_with = "as_list")]
     pub(crate) platforms: Rc<[String]>,
     /// Those of them that the layout does not have.
-    #[serde(serialize_with = "as_list")]
     pub(crate) missing_platforms: Rc<[String]>,
     /// When it was made, as far as anybody says; else when it arrived.
     pub(crate) created: Timestamp,
@@ -53,7 +51,7 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) containers: Option<usize>,
     /// What belongs to it, when that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tree: Option<Rc<[TreeLine]>>,
 }
 
@@ -79,18 +77,6 @@ impl ImageLine {
             tree: None,
         }
     }
-}
-
-fn as_list<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    list.serialize(serializer)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
-fn shared<S: Serializer, T: Serialize + ?Sized>(
-    value: &Option<Rc<T>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    value.as_deref().serialize(serializer)
 }
 
 /// One blob that belongs to an image.
