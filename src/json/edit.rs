@@ -122,7 +122,8 @@ pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fa
     out
 }
 
-const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+/// What may stand between the parts of a text.
+pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 #[cfg(test)]
 mod tests {

@@ -242,9 +242,7 @@ impl<'a> IndexLock<'a> {
         })?;
         Ok(Some(lock))
     }
-}
 
-impl IndexLock<'_> {
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
         is_name_of(&self.layout.dir, INDEX_LOCK, &self.opened.file)

@@ -91,16 +91,11 @@ pub struct Spacing {
 impl Spacing {
     /// Whether there is nothing in it but brackets, a comma and blanks, where they belong.
     pub fn is_blank(&self) -> bool {
-        let blank = |text: &str| {
-            text.bytes()
-                .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
-        };
+        let blank = |text: &str| text.trim_matches(edit::BLANKS).is_empty();
+        let separator = self.separator.split_once(',');
         self.before.strip_prefix('[').is_some_and(blank)
             && self.after.strip_suffix(']').is_some_and(blank)
-            && self
-                .separator
-                .split_once(',')
-                .is_some_and(|(before, after)| blank(before) && blank(after))
+            && separator.is_some_and(|(before, after)| blank(before) && blank(after))
     }
 }
 
@@ -132,10 +127,9 @@ impl Index {
             };
             if start.elapsed() >= TORN {
                 let path = layout.path().join("index.json");
-                return Err(
+                anyhow::bail!(
                     Error::layout(format!("`{}` {reason}", path.display()))
                         .hint("nothing was changed; restore the file, or let the tool that writes it finish")
-                        .into(),
                 );
             }
             std::thread::sleep(TORN_RETRY);

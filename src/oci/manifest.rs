@@ -135,10 +135,7 @@ fn descriptors(
     children: &mut Vec<Child>,
 ) -> Result<Shape, Unexpected> {
     match json.kind()? {
-        ValueKind::Object => {
-            descriptor(json, role, children)?;
-            Ok(Shape::Descriptor)
-        }
+        ValueKind::Object => descriptor(json, role, children).map(|()| Shape::Descriptor),
         ValueKind::List => {
             let mut shape = Shape::List;
             json.list(|json| {

@@ -56,6 +56,37 @@ pub(crate) struct ImageLine {
 }
 
 impl ImageLine {
+    /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.
+    pub(crate) fn new<M>(
+        listing: &Listing<'_, M>,
+        listed: &ListedRecord,
+        has_parts: bool,
+    ) -> ImageLine {
+        let snapshot = listing.snapshot;
+        let record = snapshot.records.record(listed.id);
+        let sizes = listing.sizes(record.target);
+        let (mut repository, mut tag, mut media_type) = (None, None, None);
+        if has_parts {
+            (repository, tag) = parts(&record.name);
+            let entry = &snapshot.index.entries()[record.entries[0]];
+            media_type = entry.media_type.as_deref().map(str::to_owned);
+        }
+        ImageLine {
+            name: name(record).map(Cow::into_owned),
+            repository,
+            tag,
+            media_type,
+            platforms: listed.platforms.all.clone(),
+            missing_platforms: listed.platforms.missing.clone(),
+            created: listed.created,
+            size: sizes.size,
+            unique: sizes.unique,
+            missing_blobs: sizes.missing,
+            damaged: listing.is_damaged(record.target),
+            ..ImageLine::id(snapshot.graph.digest(record.target), record.kind.word())
+        }
+    }
+
     /// A line of which nothing but the ID is shown.
     pub(crate) fn id(digest: &Digest, kind: &'static str) -> ImageLine {
         ImageLine {
@@ -119,39 +150,6 @@ pub(super) fn shown_name(line: &ImageLine) -> Cow<'_, str> {
     match &line.name {
         Some(name) => visible(name),
         None => format!("<{}>", line.kind).into(),
-    }
-}
-
-impl ImageLine {
-    /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.
-    pub(crate) fn new<M>(
-        listing: &Listing<'_, M>,
-        listed: &ListedRecord,
-        has_parts: bool,
-    ) -> ImageLine {
-        let snapshot = listing.snapshot;
-        let record = snapshot.records.record(listed.id);
-        let sizes = listing.sizes(record.target);
-        let (mut repository, mut tag, mut media_type) = (None, None, None);
-        if has_parts {
-            (repository, tag) = parts(&record.name);
-            let entry = &snapshot.index.entries()[record.entries[0]];
-            media_type = entry.media_type.as_deref().map(str::to_owned);
-        }
-        ImageLine {
-            name: name(record).map(Cow::into_owned),
-            repository,
-            tag,
-            media_type,
-            platforms: listed.platforms.all.clone(),
-            missing_platforms: listed.platforms.missing.clone(),
-            created: listed.created,
-            size: sizes.size,
-            unique: sizes.unique,
-            missing_blobs: sizes.missing,
-            damaged: listing.is_damaged(record.target),
-            ..ImageLine::id(snapshot.graph.digest(record.target), record.kind.word())
-        }
     }
 }
 
