@@ -113,18 +113,27 @@ impl Container {
 
 impl InvalidContainers {
     /// Says where the part is in which the error was found.
-    pub(super) fn inside(self, outer: impl fmt::Display) -> InvalidContainers {
-        match self {
-            InvalidContainers::Part { place, reason } => InvalidContainers::Part {
-                place: match place.as_str() {
-                    "" => outer.to_string(),
-                    inner => format!("{outer}, {inner}"),
-                },
-                reason,
-            },
-            other => other,
+    pub(super) fn inside(mut self, outer: impl fmt::Display) -> InvalidContainers {
+        if let InvalidContainers::Part { place, .. } = &mut self {
+            *place = match place.as_str() {
+                "" => outer.to_string(),
+                inner => format!("{outer}, {inner}"),
+            };
         }
+        self
     }
+}
+
+/// Calls `each` with the elements of a list. Where one is not understood, the error says which.
+pub(super) fn each_element<'a>(
+    elements: Vec<&'a RawValue>,
+    what: &str,
+    mut each: impl FnMut(&'a RawValue) -> Result<(), InvalidContainers>,
+) -> Result<(), InvalidContainers> {
+    for (i, element) in elements.into_iter().enumerate() {
+        each(element).map_err(|error| error.inside(format_args!("{what} {}", i + 1)))?;
+    }
+    Ok(())
 }
 
 /// An error of the part that is being read; [`InvalidContainers::inside`] says which it is.
@@ -188,12 +197,10 @@ fn is_given(text: &str) -> bool {
 fn digest_in(text: &str) -> Option<Digest> {
     let text = without_scheme(text);
     let text = text.rsplit_once('@').map_or(text, |(_, digest)| digest);
-    Algorithm::Sha256.digest_of_file_name(text).or_else(|| {
-        // `web:1` has the grammar of a digest, too.
-        text.parse()
-            .ok()
-            .filter(|digest: &Digest| digest.algorithm().is_some())
-    })
+    // `web:1` has the grammar of a digest, too.
+    let is_known = |digest: &Digest| digest.algorithm().is_some();
+    let bare = Algorithm::Sha256.digest_of_file_name(text);
+    bare.or_else(|| text.parse().ok().filter(is_known))
 }
 
 fn without_scheme(text: &str) -> &str {

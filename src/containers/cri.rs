@@ -3,7 +3,9 @@
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use super::container::{Container, InvalidContainers, given, is_running, read, reason};
+use super::container::{
+    Container, InvalidContainers, each_element, given, is_running, read, reason,
+};
 
 /// Reads a list of containers.
 pub(super) fn list(
@@ -15,16 +17,14 @@ pub(super) fn list(
         #[serde(borrow)]
         containers: Vec<&'a RawValue>,
     }
-    for (i, element) in read::<List<'_>>(value)?.containers.into_iter().enumerate() {
-        let in_list = |error: InvalidContainers| error.inside(format_args!("container {}", i + 1));
-        containers.push(container(element).map_err(in_list)?);
-    }
-    Ok(())
-}
-
-/// Reads one container.
-pub(super) fn container(value: &RawValue) -> Result<Container, InvalidContainers> {
-    read::<Listed>(value)?.container()
+    each_element(
+        read::<List<'_>>(value)?.containers,
+        "container",
+        |element| {
+            containers.push(container(element)?);
+            Ok(())
+        },
+    )
 }
 
 /// Part of what `crictl ps` says of a container.
@@ -48,24 +48,26 @@ struct Image {
     user_specified_image: Option<String>,
 }
 
-impl Listed {
-    fn container(self) -> Result<Container, InvalidContainers> {
-        if self.state.is_empty() {
-            return Err(reason("its state is empty"));
-        }
-        let mut container = Container {
-            id: self.id,
-            running: is_running(self.state.trim_start_matches("CONTAINER_")),
-            ..Container::default()
-        };
-        let texts = [
-            given(&self.image.user_specified_image),
-            given(&self.image.image),
-            given(&self.image_ref),
-            given(&self.image_id),
-        ];
-        container.add_digests(texts);
-        container.set_reference(texts);
-        container.finished()
+/// Reads one container.
+pub(super) fn container(value: &RawValue) -> Result<Container, InvalidContainers> {
+    let listed: Listed = read(value)?;
+    if listed.state.is_empty() {
+        return Err(reason("its state is empty"));
     }
+    let mut container = Container {
+        id: listed.id,
+        running: is_running(listed.state.trim_start_matches("CONTAINER_")),
+        ..Container::default()
+    };
+    let image = &listed.image;
+    let texts = [
+        &image.user_specified_image,
+        &image.image,
+        &listed.image_ref,
+        &listed.image_id,
+    ]
+    .map(given);
+    container.add_digests(texts);
+    container.set_reference(texts);
+    container.finished()
 }

@@ -8,16 +8,6 @@ use super::container::{Container, InvalidContainers, given, is_running, read, re
 use crate::oci::descriptor::platform_of_json;
 use crate::value::platform::Platform;
 
-/// Reads what `inspect` says of one container.
-pub(super) fn inspected(value: &RawValue) -> Result<Container, InvalidContainers> {
-    read::<Inspected>(value)?.container()
-}
-
-/// Reads what `ps` says of one container.
-pub(super) fn listed(value: &RawValue) -> Result<Container, InvalidContainers> {
-    read::<Listed>(value)?.container()
-}
-
 /// Part of what `docker inspect`, `podman inspect` and `nerdctl inspect` say of a container.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
@@ -76,44 +66,46 @@ struct Descriptor {
     platform: Option<Box<RawValue>>,
 }
 
-impl Inspected {
-    fn container(self) -> Result<Container, InvalidContainers> {
-        let state = &self.state;
-        let is_set = |flag: Option<bool>| flag == Some(true);
-        let running = if is_set(state.running) || is_set(state.paused) || is_set(state.restarting) {
-            true
-        } else if let Some(status) = given(&state.status) {
-            is_running(status)
-        } else if state.running.is_some() {
-            false
-        } else {
-            return Err(reason("its state does not say whether it is running"));
-        };
-        let mut container = Container {
-            id: self.id,
-            running,
-            ..Container::default()
-        };
-        let typed = self.config.as_ref().and_then(|config| given(&config.image));
-        container.add_digests([
-            Some(self.image.as_str()),
-            self.image_digest.as_deref(),
-            given(&self.image_name),
-            typed,
-        ]);
-        if let Some(descriptor) = self.image_manifest_descriptor {
-            container.add_descriptor(descriptor);
-        }
-        // What was typed stays, even if it is an ID: `prune` asks whether it was.
-        match typed {
-            Some(typed) => container.reference = Some(typed.to_owned()),
-            None => container.set_reference([given(&self.image_name), Some(&self.image)]),
-        }
-        let asked = self.host_config.and_then(|config| config.mounts);
-        let mounts = self.mounts.into_iter().chain(asked).flatten();
-        container.add_mounts(mounts)?;
-        container.finished()
+/// Reads what `inspect` says of one container.
+pub(super) fn inspected(value: &RawValue) -> Result<Container, InvalidContainers> {
+    let inspected: Inspected = read(value)?;
+    let state = &inspected.state;
+    let running = if [state.running, state.paused, state.restarting].contains(&Some(true)) {
+        true
+    } else if let Some(status) = given(&state.status) {
+        is_running(status)
+    } else if state.running.is_some() {
+        false
+    } else {
+        return Err(reason("its state does not say whether it is running"));
+    };
+    let mut container = Container {
+        id: inspected.id,
+        running,
+        ..Container::default()
+    };
+    let typed = inspected
+        .config
+        .as_ref()
+        .and_then(|config| given(&config.image));
+    container.add_digests([
+        Some(inspected.image.as_str()),
+        inspected.image_digest.as_deref(),
+        given(&inspected.image_name),
+        typed,
+    ]);
+    if let Some(descriptor) = inspected.image_manifest_descriptor {
+        container.add_descriptor(descriptor);
     }
+    // What was typed stays, even if it is an ID: `prune` asks whether it was.
+    match typed {
+        Some(typed) => container.reference = Some(typed.to_owned()),
+        None => container.set_reference([given(&inspected.image_name), Some(&inspected.image)]),
+    }
+    let asked = inspected.host_config.and_then(|config| config.mounts);
+    let mounts = inspected.mounts.into_iter().chain(asked).flatten();
+    container.add_mounts(mounts)?;
+    container.finished()
 }
 
 impl Container {
@@ -131,10 +123,8 @@ impl Container {
         mounts: impl IntoIterator<Item = Mount>,
     ) -> Result<(), InvalidContainers> {
         let mut has_images = false;
-        for mount in mounts {
-            if mount.r#type.as_deref() != Some("image") {
-                continue;
-            }
+        let is_image = |mount: &Mount| mount.r#type.as_deref() == Some("image");
+        for mount in mounts.into_iter().filter(is_image) {
             has_images = true;
             let source = given(&mount.source).filter(|source| !source.starts_with('/'));
             if let Some(image) = given(&mount.name).or(source) {
@@ -189,55 +179,55 @@ enum ListedMount {
     Mount(Mount),
 }
 
-impl Listed {
-    fn container(self) -> Result<Container, InvalidContainers> {
-        let Some(state) = given(&self.state).or(given(&self.status)) else {
-            return Err(reason("its state is empty"));
-        };
-        let mut container = Container {
-            running: is_running(state),
-            ..Container::default()
-        };
-        container.add_digests([Some(self.image.as_str()), self.image_id.as_deref()]);
-        container.platform = match &self.platform {
-            Some(value) if value.get().starts_with('"') => {
-                let text: String = read(value)?;
-                // A word alone would be completed with what this machine is.
-                let is_whole = text.contains('/');
-                let parsed = is_whole.then(|| Platform::parse(&text, &Platform::host()));
-                parsed.and_then(Result::ok)
-            }
-            Some(value) => platform_of_json(value.get().as_bytes()),
-            None => None,
+/// Reads what `ps` says of one container.
+pub(super) fn listed(value: &RawValue) -> Result<Container, InvalidContainers> {
+    let listed: Listed = read(value)?;
+    let Some(state) = given(&listed.state).or(given(&listed.status)) else {
+        return Err(reason("its state is empty"));
+    };
+    let mut container = Container {
+        running: is_running(state),
+        ..Container::default()
+    };
+    container.add_digests([Some(listed.image.as_str()), listed.image_id.as_deref()]);
+    container.platform = match &listed.platform {
+        Some(value) if value.get().starts_with('"') => {
+            let text: String = read(value)?;
+            // A word alone would be completed with what this machine is.
+            let is_whole = text.contains('/');
+            let parsed = is_whole.then(|| Platform::parse(&text, &Platform::host()));
+            parsed.and_then(Result::ok)
         }
-        .filter(|platform| !platform.is_unknown());
-        if let Some(descriptor) = self.image_manifest_descriptor {
-            container.add_descriptor(descriptor);
-        }
-        container.set_reference([Some(self.image.as_str())]);
-        match self.mounts {
-            Some(ListedMounts::Names(names)) => {
-                let volumes = self.local_volumes.and_then(|count| count.parse().ok());
-                for image in images_among(&names, volumes.unwrap_or(0))? {
-                    container.add_mount(image);
-                }
-            }
-            Some(ListedMounts::List(mounts)) => {
-                let mut described = Vec::new();
-                for mount in mounts {
-                    match mount {
-                        ListedMount::Mount(mount) => described.push(mount),
-                        ListedMount::Destination(place) if place.starts_with('/') => {}
-                        ListedMount::Destination(other) => container.add_mount(&other),
-                    }
-                }
-                container.add_mounts(described)?;
-            }
-            None => {}
-        }
-        container.id = self.id;
-        container.finished()
+        Some(value) => platform_of_json(value.get().as_bytes()),
+        None => None,
     }
+    .filter(|platform| !platform.is_unknown());
+    if let Some(descriptor) = listed.image_manifest_descriptor {
+        container.add_descriptor(descriptor);
+    }
+    container.set_reference([Some(listed.image.as_str())]);
+    match listed.mounts {
+        Some(ListedMounts::Names(names)) => {
+            let volumes = listed.local_volumes.and_then(|count| count.parse().ok());
+            for image in images_among(&names, volumes.unwrap_or(0))? {
+                container.add_mount(image);
+            }
+        }
+        Some(ListedMounts::List(mounts)) => {
+            let mut described = Vec::new();
+            for mount in mounts {
+                match mount {
+                    ListedMount::Mount(mount) => described.push(mount),
+                    ListedMount::Destination(place) if place.starts_with('/') => {}
+                    ListedMount::Destination(other) => container.add_mount(&other),
+                }
+            }
+            container.add_mounts(described)?;
+        }
+        None => {}
+    }
+    container.id = listed.id;
+    container.finished()
 }
 
 /// The mounted images among the names of all mounts, where `volumes` of them are ordinary volumes.

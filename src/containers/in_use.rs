@@ -72,7 +72,7 @@ impl<'a> Uses<'a> {
         let mut found = HashSet::new();
         let targets: HashSet<NodeId> = snapshot.records.iter().map(|(_, r)| r.target).collect();
         for target in targets {
-            let mut users = HashSet::new();
+            let mut users = BTreeSet::new();
             for node in graph.needed_below(target) {
                 let is_id = graph.kind(node).is_document()
                     || graph.kind(node) == NodeKind::ImageConfig
@@ -83,25 +83,19 @@ impl<'a> Uses<'a> {
                 users.extend(wanted.get(&node).into_iter().flatten().copied());
                 if !prefixes.is_empty() {
                     let hex = graph.digest(node).encoded();
-                    users.extend(
-                        prefixes
-                            .iter()
-                            .filter(|(prefix, _)| hex.starts_with(prefix))
-                            .map(|(_, number)| *number),
-                    );
+                    let begun = prefixes
+                        .iter()
+                        .filter(|(prefix, _)| hex.starts_with(prefix));
+                    users.extend(begun.map(|(_, number)| *number));
                 }
             }
-            let mut users: Vec<usize> = users.into_iter().collect();
-            users.sort_unstable();
             for number in users {
                 // A short text may be the beginning of an ID, and a name all the same.
                 if containers[number].id_prefix.is_none() {
                     found.insert(number);
                 }
-                self.images
-                    .entry(target)
-                    .or_default()
-                    .push(&containers[number]);
+                let images = self.images.entry(target).or_default();
+                images.push(&containers[number]);
             }
         }
         found
@@ -115,8 +109,8 @@ impl<'a> Uses<'a> {
             if reference.digest().is_some()
                 && let Some(tag) = reference.tag()
             {
-                self.names
-                    .insert(format!("{}:{tag}", reference.repository()));
+                let repository = reference.repository();
+                self.names.insert(format!("{repository}:{tag}"));
             }
             self.names.insert(reference.to_string());
         }

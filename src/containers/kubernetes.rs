@@ -6,7 +6,7 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::container::{Container, InvalidContainers, given, read, reason};
+use super::container::{Container, InvalidContainers, each_element, given, read, reason};
 
 /// Part of an object of Kubernetes: a pod, or a list of pods.
 #[derive(Deserialize)]
@@ -34,21 +34,17 @@ pub(super) fn pods(
         )));
     }
     let items = items.ok_or_else(|| reason("it has no items"))?;
-    for (i, item) in items.into_iter().enumerate() {
-        let in_list = |error: InvalidContainers| error.inside(format_args!("item {}", i + 1));
+    each_element(items, "item", |item| {
         // Straight from the API, pods in a list of pods do not repeat that they are pods.
-        let is_pod = match read::<Kind<'_>>(item).map_err(in_list)?.kind {
+        let is_pod = match read::<Kind<'_>>(item)?.kind {
             Some(own) => own == "Pod",
             None => kind == "PodList",
         };
-        let pod = match is_pod {
-            true => read::<Pod>(item),
+        match is_pod {
+            true => read::<Pod>(item)?.containers(containers),
             false => Err(reason("it is not a pod")),
-        };
-        pod.and_then(|pod| pod.containers(containers))
-            .map_err(in_list)?;
-    }
-    Ok(())
+        }
+    })
 }
 
 #[derive(Deserialize)]
@@ -144,11 +140,8 @@ impl Pod {
             .into_iter()
             .filter_map(given)
             .fold(String::new(), |path, name| path + name + "/");
-        let mounted: Vec<String> = self
-            .spec
-            .volumes
-            .into_iter()
-            .flatten()
+        let volumes = self.spec.volumes.into_iter().flatten();
+        let mounted: Vec<String> = volumes
             .filter_map(|volume| volume.image?.reference)
             .filter(|image| !image.is_empty())
             .collect();
@@ -163,12 +156,9 @@ impl Pod {
         .flatten()
         .map(|status| (status.name.clone(), status))
         .collect();
-        let specified = self
-            .spec
-            .containers
-            .into_iter()
-            .chain(self.spec.init_containers.into_iter().flatten())
-            .chain(self.spec.ephemeral_containers.into_iter().flatten());
+        let further = [self.spec.init_containers, self.spec.ephemeral_containers];
+        let further = further.into_iter().flatten().flatten();
+        let specified = self.spec.containers.into_iter().chain(further);
         let mut all: Vec<(PodContainer, ContainerStatus)> = specified
             .map(|specified| {
                 let status = statuses.remove(&specified.name);

@@ -1,8 +1,5 @@
-//! Containers: which images are in use, as the tool that runs them tells it.
-//!
-//! A layout has no daemon that could be asked. People hand over what their tools print already:
-//! `docker inspect` and `docker ps`, `podman`, `nerdctl`, `crictl`, `kubectl get pods`. Which of them
-//! wrote a text is told from its members. What these are is noted in `fixtures/containers`.
+//! Which tool wrote a list of containers: `docker inspect` and `docker ps`, `podman`, `nerdctl`, `crictl`
+//! or `kubectl get pods`. That is told from its members. What these are is noted in `fixtures/containers`.
 //!
 //! An image that is in use and is taken for unused would be removed. So there are two rules here. An
 //! object that is not understood fails the whole list. And where a tool is vague the container counts
@@ -12,7 +9,9 @@ use serde::Deserialize;
 use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
-use super::container::{Container, InvalidContainers, MAX_LIST_BYTES, read, reason, shortened};
+use super::container::{
+    Container, InvalidContainers, MAX_LIST_BYTES, each_element, read, reason, shortened,
+};
 use super::{cri, docker, kubernetes};
 
 /// Reads what one of the supported tools printed: an array, one object, or objects one after another.
@@ -39,10 +38,11 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Container>, InvalidContainers> {
                 1 => error,
                 _ => error.inside(format_args!("array {count}")),
             };
-            for (i, element) in read::<Vec<&RawValue>>(value)?.into_iter().enumerate() {
+            let elements = read(value)?;
+            each_element(elements, "element", |element| {
                 object(element, &mut containers)
-                    .map_err(|error| in_array(error.inside(format_args!("element {}", i + 1))))?;
-            }
+            })
+            .map_err(in_array)?;
         } else {
             object(value, &mut containers)
                 .map_err(|error| error.inside(format_args!("object {count}")))?;

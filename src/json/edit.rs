@@ -26,6 +26,17 @@ impl Part {
         serde_json::from_str(&text[self.key.clone()]).unwrap_or_default()
     }
 
+    /// The text of the value.
+    pub(crate) fn value<'t>(&self, text: &'t str) -> &'t str {
+        &text[self.value.clone()]
+    }
+
+    /// The part goes on with another value.
+    pub(crate) fn with_value(&self, text: &str, value: &str) -> Fate {
+        let start = self.range().start;
+        Fate::Replace([&text[start..self.value.start], value].concat())
+    }
+
     /// From the key, or for an element from the value, to the end of the value.
     pub(crate) fn range(&self) -> Range<usize> {
         if self.key.is_empty() {
@@ -41,7 +52,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
     let mut found = Vec::new();
     let mut json = Json::new(text.as_bytes());
     let mut part = |json: &mut Json<'_>, key: Range<usize>| {
-        let value = json.skip()?;
+        let value = json.range()?;
         found.push(Part { key, value });
         Ok(())
     };
@@ -68,7 +79,13 @@ pub(crate) enum Fate {
     Replace(String),
 }
 
-/// `text` with its parts changed; `fate` is asked for each by its number.
+/// The object or array that `text` is with its parts changed; `fate` is asked for each.
+pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> Fate) -> String {
+    let parts = parts(text);
+    edit(text, &parts, |number| fate(number, &parts[number]))
+}
+
+/// `text` with some of its parts changed; `fate` is asked for each by its number.
 ///
 /// A part that stays keeps the separator that stands before it, so an indented document stays
 /// indented. When nothing stays, nothing is left between the brackets.
@@ -105,7 +122,8 @@ pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fa
     out
 }
 
-const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
+/// What may stand between the parts of a text.
+pub(crate) const BLANKS: [char; 4] = [' ', '\t', '\r', '\n'];
 
 #[cfg(test)]
 mod tests {
@@ -134,12 +152,9 @@ mod tests {
     fn what_stays_keeps_its_text_and_its_indentation() {
         let text = "[\n  1,\n  2,\n  3\n]\n";
         let without = |gone: &[usize]| {
-            edit(text, &parts(text), |n| {
-                if gone.contains(&n) {
-                    Fate::Drop
-                } else {
-                    Fate::Keep
-                }
+            edit_parts(text, |n, _| match gone.contains(&n) {
+                true => Fate::Drop,
+                false => Fate::Keep,
             })
         };
         assert_eq!(without(&[]), text);
@@ -152,10 +167,10 @@ mod tests {
     #[test]
     fn a_replaced_part_stands_where_the_old_one_stood() {
         let text = "{ \"a\" : 1 , \"b\" : 2 }";
-        let new = edit(text, &parts(text), |n| match n {
+        let new = edit_parts(text, |n, part| match n {
             0 => Fate::Replace("\"z\" : 9".to_owned()),
-            _ => Fate::Keep,
+            _ => part.with_value(text, "8"),
         });
-        assert_eq!(new, "{ \"z\" : 9 , \"b\" : 2 }");
+        assert_eq!(new, "{ \"z\" : 9 , \"b\" : 8 }");
     }
 }

@@ -144,7 +144,7 @@ impl<'a> Json<'a> {
     fn text(&mut self) -> Read<Option<Text<'a>>> {
         match self.peek() {
             Some(b'"') => self.string(false).map(Some),
-            _ => self.other().map(|_| None),
+            _ => self.other().map(|()| None),
         }
     }
 
@@ -164,7 +164,7 @@ impl<'a> Json<'a> {
     pub(crate) fn texts(&mut self) -> Read<Vec<Option<String>>> {
         let mut texts = Vec::new();
         if self.kind()? != ValueKind::List {
-            return self.other().map(|_| texts);
+            return self.other().map(|()| texts);
         }
         self.list(|json| {
             texts.push(json.unicode()?.map(Cow::into_owned));
@@ -190,8 +190,9 @@ impl<'a> Json<'a> {
 
     /// A whole number that fits 64 bits; `None` for any other value, which is passed over.
     pub(crate) fn whole_number(&mut self) -> Read<Option<u64>> {
-        let value = self.other()?;
-        let mut digits = self.text[value].iter().map(|byte| match byte {
+        let start = self.position();
+        self.other()?;
+        let mut digits = self.text[start..self.at].iter().map(|byte| match byte {
             b'0'..=b'9' => Some(u64::from(byte - b'0')),
             _ => None,
         });
@@ -201,33 +202,35 @@ impl<'a> Json<'a> {
     }
 
     /// Passes over a value that is asked for and may be of another type.
-    pub(crate) fn other(&mut self) -> Read<Range<usize>> {
-        let is_scalar = self.kind()? == ValueKind::Scalar;
-        let value = self.skip()?;
-        if is_scalar
-            && self.is_careful
-            && let Ok(text) = std::str::from_utf8(&self.text[value.clone()])
-            && text.parse::<f64>().is_ok_and(f64::is_infinite)
-        {
-            return self.unexpected("a number is out of range");
+    pub(crate) fn other(&mut self) -> Read<()> {
+        if self.kind()? != ValueKind::Scalar || !self.is_careful {
+            return self.skip();
         }
-        Ok(value)
+        let text = std::str::from_utf8(self.raw()?).unwrap_or_default();
+        match text.parse::<f64>().is_ok_and(f64::is_infinite) {
+            true => self.unexpected("a number is out of range"),
+            false => Ok(()),
+        }
+    }
+
+    /// Passes over a value.
+    pub(crate) fn skip(&mut self) -> Read<()> {
+        match self.peek() {
+            Some(b'{' | b'[') => self.skip_nested(),
+            _ => self.skip_scalar(),
+        }
     }
 
     /// Passes over a value and says where it stands, blanks around it left out.
-    pub(crate) fn skip(&mut self) -> Read<Range<usize>> {
-        let first = self.peek();
-        let start = self.at;
-        match first {
-            Some(b'{' | b'[') => self.skip_nested()?,
-            _ => self.skip_scalar()?,
-        }
+    pub(crate) fn range(&mut self) -> Read<Range<usize>> {
+        let start = self.position();
+        self.skip()?;
         Ok(start..self.at)
     }
 
     /// The text of the next value, which is passed over.
     pub(crate) fn raw(&mut self) -> Read<&'a [u8]> {
-        let range = self.skip()?;
+        let range = self.range()?;
         Ok(&self.text[range])
     }
 
@@ -605,12 +608,12 @@ mod tests {
 
     fn is_json(text: &[u8]) -> bool {
         let mut json = Json::new(text);
-        json.skip().and_then(|_| json.end()).is_ok()
+        json.skip().and_then(|()| json.end()).is_ok()
     }
 
     fn is_object(text: &[u8]) -> bool {
         let mut json = Json::new(text);
-        json.object(|json, _| json.skip().map(|_| ()))
+        json.object(|json, _| json.skip())
             .and_then(|()| json.end())
             .is_ok()
     }
@@ -748,7 +751,7 @@ mod tests {
             let mut found = None;
             let read = Json::careful(text.as_bytes()).object(|json, key| {
                 if !key.is_member("x") {
-                    return json.skip().map(|_| ());
+                    return json.skip();
                 }
                 found = json.whole_number()?;
                 Ok(())

@@ -12,7 +12,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Layout;
-use super::stat::FileId;
+use super::stat::{FileId, found};
 use crate::error::Error;
 use crate::value::digest::{Algorithm, Digest};
 
@@ -47,9 +47,8 @@ impl BlobDirs {
             Error::layout(format!("cannot open `{}`: {e}", path.display()))
         };
         let mut known = Vec::new();
-        let Some((blobs, shared)) =
-            open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?
-        else {
+        let opened = open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?;
+        let Some((blobs, shared)) = opened else {
             return Ok(BlobDirs { known, blobs: None });
         };
         let refuse = |what: &str, how: &str| {
@@ -120,9 +119,8 @@ impl BlobDirs {
             return Ok(None);
         };
         match rustix::fs::openat(blobs, algorithm, DIRECTORY, Mode::empty()) {
-            Ok(dir) => Ok(Some(dir)),
-            Err(Errno::NOENT | Errno::NOTDIR) => Ok(None),
-            Err(e) => Err(e),
+            Err(Errno::NOTDIR) => Ok(None),
+            opened => found(opened),
         }
     }
 }
@@ -137,18 +135,15 @@ pub(super) fn open_dir(
             let mounted = is_mount_point(&parent, &dir);
             Ok(Some((dir, mounted.then_some("a mount point"))))
         }
-        Err(Errno::NOENT) => Ok(None),
         Err(e @ (Errno::LOOP | Errno::NOTDIR)) => {
             let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;
             if FileType::from_raw_mode(stat.st_mode) != FileType::Symlink {
                 return Err(e);
             }
-            match rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty()) {
-                Ok(dir) => Ok(Some((dir, Some("a symbolic link")))),
-                Err(Errno::NOENT) => Ok(None),
-                Err(e) => Err(e),
-            }
+            let linked = found(rustix::fs::openat(&parent, name, DIRECTORY, Mode::empty()))?;
+            Ok(linked.map(|dir| (dir, Some("a symbolic link"))))
         }
+        Err(Errno::NOENT) => Ok(None),
         Err(e) => Err(e),
     }
 }

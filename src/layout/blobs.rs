@@ -11,7 +11,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blob_dirs::{Refusal, each_file, open_dir};
-use super::stat::{BlobStat, describe};
+use super::stat::{BlobStat, describe, found};
 use super::{Exclusive, Locked};
 use crate::error::Error;
 use crate::value::digest::{Algorithm, Digest};
@@ -75,24 +75,19 @@ pub(super) fn open_regular(
     dir: impl AsFd,
     name: impl rustix::path::Arg + Copy,
 ) -> Result<Option<(File, u64)>, BlobError> {
-    let stat = match rustix::fs::statat(&dir, name, AtFlags::empty()) {
-        Ok(stat) => stat,
-        Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(e.into()),
+    let Some(stat) = found(rustix::fs::statat(&dir, name, AtFlags::empty()))? else {
+        return Ok(None);
     };
     let kind = FileType::from_raw_mode(stat.st_mode);
     if kind != FileType::RegularFile {
         return Err(BlobError::NotRegular(describe(kind)));
     }
     let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    match rustix::fs::openat(&dir, name, flags, Mode::empty()) {
-        Ok(file) => Ok(Some((
-            File::from(file),
-            u64::try_from(stat.st_size).unwrap_or(0),
-        ))),
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    let opened = found(rustix::fs::openat(&dir, name, flags, Mode::empty()))?;
+    Ok(opened.map(|file| {
+        let size = u64::try_from(stat.st_size).unwrap_or(0);
+        (File::from(file), size)
+    }))
 }
 
 /// Compares a size with what a descriptor says, if it says one.
@@ -307,14 +302,12 @@ impl<M> Locked<M> {
             return Ok(None);
         };
         let name = digest.file_name();
-        match rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW) {
-            Ok(stat) => Ok(BlobStat::from_stat(&stat).map(|stat| BlobStat {
-                changed: self.layout.ages.first_seen(stat).changed,
-                ..stat
-            })),
-            Err(Errno::NOENT) => Ok(None),
-            Err(e) => Err(e.into()),
-        }
+        let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+        let stat = found(stat)?.as_ref().and_then(BlobStat::from_stat);
+        Ok(stat.map(|stat| BlobStat {
+            changed: self.layout.ages.first_seen(stat).changed,
+            ..stat
+        }))
     }
 
     /// Calls `each` with every stored blob of the known algorithms, in no particular order.
@@ -347,11 +340,9 @@ impl Locked<Exclusive> {
     /// What the operating system says, and a blob of a directory that others may share.
     pub(crate) fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
         let (_, dir) = self.own_directory(digest)?;
-        match rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty()) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(e) => Err(e.into()),
-        }
+        let name = digest.file_name();
+        let unlinked = rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
+        Ok(found(unlinked)?.is_some())
     }
 
     /// The directory that a blob lies in, if its blobs are ours to delete.

@@ -33,7 +33,7 @@ use rustix::io::Errno;
 
 use super::blob_dirs::DIRECTORY;
 use super::blobs::open_regular;
-use super::stat::is_name_of;
+use super::stat::{found, is_name_of};
 use super::{Layout, TEMPORARY};
 use crate::error::{Error, ErrorKind};
 
@@ -86,6 +86,19 @@ impl std::fmt::Debug for LockOptions<'_> {
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }
+}
+
+/// How a file of ours or of another program's is opened to lock it.
+const LOCK_FILE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
+
+/// The mode of a lock file that we make; the umask takes from it.
+const LOCK_FILE_MODE: Mode = Mode::from_raw_mode(0o666);
+
+/// Opens a lock file that is there. One that is a FIFO keeps nobody waiting.
+fn open_lock_file(layout: &Layout, name: &str) -> Result<Option<File>, Errno> {
+    let flags = LOCK_FILE | OFlags::NONBLOCK;
+    let opened = rustix::fs::openat(&layout.dir, name, flags, Mode::empty());
+    Ok(found(opened)?.map(File::from))
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -143,12 +156,8 @@ fn lock_fallback(
     shown: &str,
     why: &io::Error,
 ) -> anyhow::Result<Option<File>> {
-    let file = match rustix::fs::openat(
-        &layout.dir,
-        FALLBACK,
-        OFlags::RDWR | OFlags::CREATE | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-        Mode::from_raw_mode(0o666),
-    ) {
+    let flags = LOCK_FILE | OFlags::CREATE;
+    let file = match rustix::fs::openat(&layout.dir, FALLBACK, flags, LOCK_FILE_MODE) {
         Ok(fd) => File::from(fd),
         // Nobody can change a layout on a read-only file system under us.
         Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => return Ok(None),
@@ -168,15 +177,9 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
     }
     let path = layout.path().join(PODMAN_LOCK);
     let shown = format!("`{}`", path.display());
-    let file = match rustix::fs::openat(
-        &layout.dir,
-        PODMAN_LOCK,
-        OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK,
-        Mode::empty(),
-    ) {
-        Ok(fd) => File::from(fd),
-        Err(Errno::NOENT) => return Ok(None),
-        Err(e) => return Err(foreign_lock(&shown, e)),
+    let opened = open_lock_file(layout, PODMAN_LOCK).map_err(|e| foreign_lock(&shown, e))?;
+    let Some(file) = opened else {
+        return Ok(None);
     };
     let attempt = || match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(()),
@@ -239,9 +242,7 @@ impl<'a> IndexLock<'a> {
         })?;
         Ok(Some(lock))
     }
-}
 
-impl IndexLock<'_> {
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
         is_name_of(&self.layout.dir, INDEX_LOCK, &self.opened.file)
@@ -262,13 +263,9 @@ fn open_or_create(layout: &Layout) -> io::Result<LockFile> {
         if let Some(found) = open_existing(layout)? {
             return Ok(found);
         }
+        let is_ours = true;
         match create(layout) {
-            Ok(file) => {
-                return Ok(LockFile {
-                    file,
-                    is_ours: true,
-                });
-            }
+            Ok(file) => return Ok(LockFile { file, is_ours }),
             Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
@@ -276,46 +273,29 @@ fn open_or_create(layout: &Layout) -> io::Result<LockFile> {
 }
 
 fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
-    let flags = OFlags::RDWR | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    match rustix::fs::openat(&layout.dir, INDEX_LOCK, flags, Mode::empty()) {
-        Ok(file) => {
-            let mut file = File::from(file);
-            let mut found = Vec::new();
-            let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut found);
-            let is_ours = read.is_ok() && found == MARK;
-            Ok(Some(LockFile { file, is_ours }))
-        }
-        Err(Errno::NOENT) => Ok(None),
-        Err(e) => Err(e.into()),
-    }
+    let opened = open_lock_file(layout, INDEX_LOCK)?;
+    Ok(opened.map(|mut file| {
+        let mut text = Vec::new();
+        let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut text);
+        let is_ours = read.is_ok() && text == MARK;
+        LockFile { file, is_ours }
+    }))
 }
 
 /// Makes the lock file. Nobody reads it; a mark in it tells the next of us that a killed one left
 /// it, so it appears with the mark or not at all.
 fn create(layout: &Layout) -> Result<File, Errno> {
-    let make = |name: &str| {
-        rustix::fs::openat(
-            &layout.dir,
-            name,
-            OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC | OFlags::NOFOLLOW,
-            Mode::from_raw_mode(0o666),
-        )
-        .map(File::from)
-    };
+    let dir = &layout.dir;
+    let flags = LOCK_FILE | OFlags::CREATE | OFlags::EXCL;
+    let make = |name: &str| rustix::fs::openat(dir, name, flags, LOCK_FILE_MODE).map(File::from);
     let name = format!("{TEMPORARY}{}-lock", std::process::id());
     let mut file = make(&name)?;
     let renamed = match file.write_all(MARK) {
-        Ok(()) => rustix::fs::renameat_with(
-            &layout.dir,
-            &name,
-            &layout.dir,
-            INDEX_LOCK,
-            RenameFlags::NOREPLACE,
-        ),
+        Ok(()) => rustix::fs::renameat_with(dir, &name, dir, INDEX_LOCK, RenameFlags::NOREPLACE),
         Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
     };
     if renamed.is_err() {
-        let _ = rustix::fs::unlinkat(&layout.dir, &name, AtFlags::empty());
+        let _ = rustix::fs::unlinkat(dir, &name, AtFlags::empty());
     }
     match renamed {
         Ok(()) => Ok(file),
@@ -420,20 +400,12 @@ fn flock(file: &File, hold: Hold) -> Result<(), Refused> {
         Hold::Shared => fs2::FileExt::try_lock_shared(file),
         Hold::Exclusive => fs2::FileExt::try_lock_exclusive(file),
     };
-    result.map_err(|e| {
-        if matches!(
-            e.kind(),
-            io::ErrorKind::WouldBlock | io::ErrorKind::Interrupted
-        ) || e.raw_os_error() == fs2::lock_contended_error().raw_os_error()
-        {
-            Refused::Busy
-        } else {
-            match Errno::from_io_error(&e) {
-                Some(
-                    Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS,
-                ) => Refused::Unsupported(e),
-                _ => Refused::Failed(e),
-            }
+    result.map_err(|e| match Errno::from_io_error(&e) {
+        // What `fs2::lock_contended_error` is, and a signal that came meanwhile.
+        Some(Errno::WOULDBLOCK | Errno::INTR) => Refused::Busy,
+        Some(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
+            Refused::Unsupported(e)
         }
+        _ => Refused::Failed(e),
     })
 }

@@ -20,7 +20,7 @@ use super::blob_dirs::each_file;
 use super::blobs::Presence;
 use super::lock::IndexLock;
 use super::stat::{describe, is_name_of};
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, TEMPORARY};
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, MAX_INDEX_BYTES, TEMPORARY};
 use crate::error::Error;
 use crate::value::digest::Digest;
 
@@ -81,17 +81,12 @@ impl Locked<Exclusive> {
         }
         // Writing and syncing happen before the lock is taken, so that it is held for moments only.
         let mut ready = Vec::new();
+        let write = |name, old, new| Replacement::write(&self.layout, name, old, new);
         for edit in beside {
-            let name = edit.file.name();
-            ready.push(Replacement::write(
-                &self.layout,
-                name,
-                &edit.old,
-                &edit.new,
-            )?);
+            ready.push(write(edit.file.name(), &edit.old, &edit.new)?);
         }
         if let Some(new) = new {
-            ready.push(Replacement::write(&self.layout, "index.json", old, new)?);
+            ready.push(write("index.json", old, new)?);
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         for edit in beside {
@@ -112,9 +107,7 @@ impl Locked<Exclusive> {
             .with_context(|| format!("cannot sync the directory `{}`", self.path().display()))?;
         Ok(IndexWrite::Done)
     }
-}
 
-impl Locked<Exclusive> {
     /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it.
     ///
     /// # Errors
@@ -257,9 +250,8 @@ impl<'a> Replacement<'a> {
             Err(e) => return Err(e).with_context(context),
         }
         // What was written in place meanwhile came out by this name.
-        let out = self
-            .layout
-            .read_root_file(&self.temporary.name, super::MAX_INDEX_BYTES);
+        let name = &self.temporary.name;
+        let out = self.layout.read_root_file(name, MAX_INDEX_BYTES);
         if out.is_ok_and(|bytes| bytes.as_deref() == Some(self.old)) {
             return Ok(IndexWrite::Done);
         }

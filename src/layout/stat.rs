@@ -30,12 +30,19 @@ impl FileId {
     }
 }
 
+/// What a system call found; `None` where there is no such file.
+pub(super) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(Errno::NOENT) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
 /// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
 pub(super) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    match rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW) {
-        Ok(found) => FileId::of_opened(file) == Ok(FileId::from_stat(&found)),
-        Err(_) => false,
-    }
+    let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    named.is_ok_and(|named| FileId::of_opened(file) == Ok(FileId::from_stat(&named)))
 }
 
 /// What `lstat` says of a blob's file.
@@ -75,22 +82,16 @@ impl BlobStat {
 
 /// The later of modification and status change.
 pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
-    let time = |seconds: i64, nanoseconds: i64| {
-        jiff::Timestamp::new(seconds, i32::try_from(nanoseconds).unwrap_or(0))
-            .unwrap_or(jiff::Timestamp::MIN)
+    let time = |seconds: i64, nanoseconds: i32| {
+        jiff::Timestamp::new(seconds, nanoseconds).unwrap_or(jiff::Timestamp::MIN)
     };
+    let nanoseconds = [stat.st_mtime_nsec, stat.st_ctime_nsec];
+    let [modified, changed] = nanoseconds.map(|n| i32::try_from(n).unwrap_or(0));
     #[expect(
         clippy::useless_conversion,
         reason = "the types differ between platforms"
     )]
-    time(
-        stat.st_mtime.into(),
-        i64::try_from(stat.st_mtime_nsec).unwrap_or(0),
-    )
-    .max(time(
-        stat.st_ctime.into(),
-        i64::try_from(stat.st_ctime_nsec).unwrap_or(0),
-    ))
+    time(stat.st_mtime.into(), modified).max(time(stat.st_ctime.into(), changed))
 }
 
 /// What a file that should have been a regular one is, for messages.

@@ -14,6 +14,7 @@
 //! files whose names are valid digests; whatever else somebody puts there stays.
 
 use std::collections::HashMap;
+use std::collections::btree_map::{BTreeMap, Entry};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -27,7 +28,7 @@ use rustix::io::Errno;
 use super::blob_dirs::{DIRECTORY, each_file};
 use super::blobs::{each_digest, open_regular, read_verified};
 use super::replace::{Temporary, sync_directory};
-use super::stat::FileId;
+use super::stat::{FileId, found};
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
@@ -41,8 +42,8 @@ const RECORD: &str = "removal.json";
 /// The largest record that is read, in bytes.
 const MAX_RECORD_BYTES: u64 = super::MAX_INDEX_BYTES;
 
-/// How the time of a removal is written, but for what is smaller than a second.
-const SECONDS: &str = "%Y%m%dT%H%M%S";
+/// How the time of a removal is written.
+const TIME: &str = "%Y%m%dT%H%M%S.%9f";
 
 /// The name of a removal: the time, to the nanosecond, and the process.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -51,12 +52,7 @@ pub struct RemovalId(String);
 impl RemovalId {
     /// A removal of this process at this moment.
     pub(crate) fn new(at: Timestamp) -> RemovalId {
-        RemovalId(format!(
-            "{}.{:09}Z-{}",
-            at.strftime(SECONDS),
-            at.subsec_nanosecond(),
-            std::process::id()
-        ))
+        RemovalId(format!("{}Z-{}", at.strftime(TIME), std::process::id()))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -66,19 +62,12 @@ impl RemovalId {
     /// Reads a name that [`RemovalId::new`] made; `None` for any other.
     fn parse(name: &str) -> Option<(RemovalId, Timestamp)> {
         let (time, process) = name.split_once("Z-")?;
-        let (seconds, nanoseconds) = time.split_once('.')?;
-        let is_number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit());
-        if !is_number(process) || nanoseconds.len() != 9 || !is_number(nanoseconds) {
-            return None;
-        }
-        let at = jiff::civil::DateTime::strptime(SECONDS, seconds).ok()?;
-        let at = at
-            .with()
-            .subsec_nanosecond(nanoseconds.parse().ok()?)
-            .build()
-            .ok()?;
+        let at = jiff::civil::DateTime::strptime(TIME, time).ok()?;
         let at = TimeZone::UTC.to_timestamp(at).ok()?;
-        Some((RemovalId(name.to_owned()), at))
+        let is_process = !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit());
+        // jiff reads more than it writes.
+        let is_ours = is_process && at.strftime(TIME).to_string() == time;
+        is_ours.then(|| (RemovalId(name.to_owned()), at))
     }
 }
 
@@ -170,25 +159,20 @@ pub(crate) enum RestoredBlob {
 
 fn enter(dir: impl AsFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
     match rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-        Ok(dir) => Ok(Some(dir)),
-        Err(Errno::NOENT | Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        Err(e) => Err(e),
+        Err(Errno::NOTDIR | Errno::LOOP) => Ok(None),
+        opened => found(opened),
     }
 }
 
-fn enter_all(dir: impl AsFd, names: &[&str]) -> Result<Option<OwnedFd>, Errno> {
-    let mut found = None;
-    for name in names {
-        let next = match &found {
-            None => enter(&dir, name)?,
-            Some(dir) => enter(dir, name)?,
+fn enter_all(dir: impl AsFd, first: &str, below: &[&str]) -> Result<Option<OwnedFd>, Errno> {
+    let mut inner = enter(dir, first)?;
+    for name in below {
+        let Some(outer) = inner else {
+            return Ok(None);
         };
-        match next {
-            Some(next) => found = Some(next),
-            None => return Ok(None),
-        }
+        inner = enter(outer, name)?;
     }
-    Ok(found)
+    Ok(inner)
 }
 
 fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
@@ -204,7 +188,7 @@ fn each_blob(
     each: &mut dyn FnMut(&OwnedFd, Digest) -> Result<(), Errno>,
 ) -> Result<(), Errno> {
     for algorithm in Algorithm::ALL {
-        let Some(dir) = enter_all(removal, &["blobs", algorithm.name()])? else {
+        let Some(dir) = enter_all(removal, "blobs", &[algorithm.name()])? else {
             continue;
         };
         // A list that is whole before anything is taken out of the directory.
@@ -226,12 +210,12 @@ impl<M> Locked<M> {
             return Ok(Trash::default());
         };
         let mut trash = Trash::default();
-        let mut found = Vec::new();
+        let mut ids = Vec::new();
         each_file(&dir, &mut |name, _| {
-            found.extend(std::str::from_utf8(name).ok().and_then(RemovalId::parse));
+            ids.extend(std::str::from_utf8(name).ok().and_then(RemovalId::parse));
         })
         .with_context(context)?;
-        for (id, at) in found {
+        for (id, at) in ids {
             let Some(removal) = enter(&dir, id.as_str()).with_context(context)? else {
                 continue;
             };
@@ -258,17 +242,15 @@ impl<M> Locked<M> {
     }
 
     fn removal_dir(&self, id: &RemovalId) -> Result<Option<OwnedFd>, Errno> {
-        enter_all(&self.layout.dir, &[TRASH, id.as_str()])
+        enter_all(&self.layout.dir, TRASH, &[id.as_str()])
     }
 
     fn trashed_dir(&self, trash: &Trash, digest: &Digest) -> Result<Option<OwnedFd>, Errno> {
         let Some(id) = trash.place(digest) else {
             return Ok(None);
         };
-        enter_all(
-            &self.layout.dir,
-            &[TRASH, id.as_str(), "blobs", digest.algorithm_name()],
-        )
+        let below = [id.as_str(), "blobs", digest.algorithm_name()];
+        enter_all(&self.layout.dir, TRASH, &below)
     }
 
     /// [`Locked::read_blob_into`] of a blob in the trash.
@@ -280,13 +262,10 @@ impl<M> Locked<M> {
         limit: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
-        match self.trashed_dir(trash, digest)? {
-            Some(dir) => {
-                let opened = self.open_trashed(&dir, digest)?;
-                read_verified(opened, digest, size, limit, bytes)
-            }
-            None => Ok(false),
-        }
+        let Some(dir) = self.trashed_dir(trash, digest)? else {
+            return Ok(false);
+        };
+        read_verified(self.open_trashed(&dir, digest)?, digest, size, limit, bytes)
     }
 
     /// A blob that is a symbolic link leads from where it was, not from where it is.
@@ -296,13 +275,11 @@ impl<M> Locked<M> {
         digest: &Digest,
     ) -> Result<Option<(File, u64)>, BlobError> {
         let name = digest.file_name();
-        match rustix::fs::readlinkat(dir, name.as_ref(), Vec::new()) {
-            Ok(target) => match self.blob_dirs.of(digest) {
-                Some(home) => open_regular(home, target.as_c_str()),
-                None => Ok(None),
-            },
-            Err(_) => open_regular(dir, name.as_ref()),
-        }
+        let Ok(target) = rustix::fs::readlinkat(dir, name.as_ref(), Vec::new()) else {
+            return open_regular(dir, name.as_ref());
+        };
+        let home = self.blob_dirs.of(digest);
+        home.map_or(Ok(None), |home| open_regular(home, target.as_c_str()))
     }
 
     /// Bytes of a blob's file in the trash; 0 for a symbolic link.
@@ -348,14 +325,15 @@ fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
 
 fn read_record(removal: &OwnedFd) -> RecordFile {
     use std::io::Read as _;
+    let read = |file: File| {
+        let mut bytes = Vec::new();
+        file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes)?;
+        io::Result::Ok(bytes)
+    };
     match open_regular(removal, RECORD) {
         Ok(None) => RecordFile::Missing,
         Ok(Some((file, size))) if size <= MAX_RECORD_BYTES => {
-            let mut bytes = Vec::new();
-            match file.take(MAX_RECORD_BYTES).read_to_end(&mut bytes) {
-                Ok(_) => RecordFile::Bytes(bytes),
-                Err(_) => RecordFile::Unreadable,
-            }
+            read(file).map_or(RecordFile::Unreadable, RecordFile::Bytes)
         }
         _ => RecordFile::Unreadable,
     }
@@ -366,7 +344,7 @@ fn read_record(removal: &OwnedFd) -> RecordFile {
 pub(crate) struct OpenRemoval {
     id: RemovalId,
     dir: OwnedFd,
-    algorithms: Vec<(Algorithm, OwnedFd)>,
+    algorithms: BTreeMap<Algorithm, OwnedFd>,
 }
 
 impl OpenRemoval {
@@ -374,7 +352,7 @@ impl OpenRemoval {
         OpenRemoval {
             id: id.clone(),
             dir,
-            algorithms: Vec::new(),
+            algorithms: BTreeMap::new(),
         }
     }
 
@@ -383,17 +361,13 @@ impl OpenRemoval {
     }
 
     fn blobs_of(&mut self, algorithm: Algorithm) -> Result<&OwnedFd, Errno> {
-        let known = self.algorithms.iter().position(|(a, _)| *a == algorithm);
-        let number = match known {
-            Some(number) => number,
-            None => {
+        match self.algorithms.entry(algorithm) {
+            Entry::Occupied(known) => Ok(known.into_mut()),
+            Entry::Vacant(new) => {
                 let blobs = make(&self.dir, "blobs")?;
-                let dir = make(&blobs, algorithm.name())?;
-                self.algorithms.push((algorithm, dir));
-                self.algorithms.len() - 1
+                Ok(new.insert(make(&blobs, algorithm.name())?))
             }
-        };
-        Ok(&self.algorithms[number].1)
+        }
     }
 }
 
@@ -492,11 +466,7 @@ impl Locked<Exclusive> {
         let into = removal.blobs_of(algorithm)?;
         let name = digest.file_name();
         let name = name.as_ref();
-        match rustix::fs::renameat(from, name, into, name) {
-            Ok(()) => Ok(true),
-            Err(Errno::NOENT) => Ok(false),
-            Err(e) => Err(e.into()),
-        }
+        Ok(found(rustix::fs::renameat(from, name, into, name))?.is_some())
     }
 
     /// Moves a blob back to where it was. [`Locked::sync_blobs`] makes it durable.
@@ -542,7 +512,7 @@ impl Locked<Exclusive> {
         }
         // One that was made since is not among them.
         for algorithm in Algorithm::ALL {
-            if let Some(dir) = enter_all(&self.layout.dir, &["blobs", algorithm.name()])? {
+            if let Some(dir) = enter_all(&self.layout.dir, "blobs", &[algorithm.name()])? {
                 sync_directory(&dir)?;
             }
         }
@@ -560,40 +530,33 @@ impl Locked<Exclusive> {
             let Some(dir) = self.removal_dir(id)? else {
                 return Ok(());
             };
-            match rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()) {
-                Ok(()) | Err(Errno::NOENT) => {}
-                Err(e) => return Err(e),
-            }
+            found(rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()))?;
             each_blob(&dir, &mut |dir, digest| {
                 rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty())
             })?;
             remove_directories(&self.layout, id);
             Ok(())
         };
-        let emptied =
-            empty().map_err(|e| Error::new(ErrorKind::Failed, io::Error::from(e).to_string()));
-        emptied.with_context(context)
+        empty()
+            .map_err(|e| Error::new(ErrorKind::Failed, io::Error::from(e).to_string()))
+            .with_context(context)
     }
 }
 
 /// Removes the directories of a removal that are empty, and the trash with the last one.
 fn remove_directories(layout: &Layout, id: &RemovalId) {
-    let rmdir = |parent: &OwnedFd, name: &str| {
-        // One that is not empty holds what somebody else put there.
-        let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
-    };
-    let Ok(Some(trash)) = enter(&layout.dir, TRASH) else {
-        return;
-    };
-    if let Ok(Some(removal)) = enter(&trash, id.as_str()) {
-        if let Ok(Some(blobs)) = enter(&removal, "blobs") {
-            for algorithm in Algorithm::ALL {
-                rmdir(&blobs, algorithm.name());
-            }
+    let rmdir = |below: &[&str], name: &str| {
+        if let Ok(Some(parent)) = enter_all(&layout.dir, TRASH, below) {
+            // One that is not empty holds what somebody else put there.
+            let _ = rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR);
         }
-        rmdir(&removal, "blobs");
+    };
+    let id = id.as_str();
+    for algorithm in Algorithm::ALL {
+        rmdir(&[id, "blobs"], algorithm.name());
     }
-    rmdir(&trash, id.as_str());
+    rmdir(&[id], "blobs");
+    rmdir(&[], id);
     let _ = rustix::fs::unlinkat(&layout.dir, TRASH, AtFlags::REMOVEDIR);
 }
 

@@ -65,7 +65,7 @@ impl ImageConfig {
             // What is no object has none.
             let _ = Json::new(config).object(|json, key| match &*key.bytes() {
                 b"Labels" => read_labels(json, &mut labels),
-                _ => json.skip().map(|_| ()),
+                _ => json.skip(),
             });
         }
         ImageConfig {
@@ -81,7 +81,7 @@ fn read_labels(
     labels: &mut BTreeMap<String, String>,
 ) -> Result<(), Unexpected> {
     if json.kind()? != ValueKind::Object {
-        return json.skip().map(|_| ());
+        return json.skip();
     }
     json.object(|json, key| {
         if let (Some(key), Some(value)) = (key.unicode(), json.unicode()?) {

@@ -8,8 +8,7 @@ use std::borrow::Cow;
 
 use oci_spec::image::MediaType;
 
-use crate::json::edit;
-use crate::json::edit::Fate;
+use crate::json::edit::{self, Fate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
@@ -162,7 +161,7 @@ impl<'a> StrongestMediaType<'a> {
 pub fn platform_of_json(text: &[u8]) -> Option<Platform> {
     let mut json = Json::new(text);
     let platform = read_platform(&mut json).ok()?;
-    json.end().ok().map(|()| platform)
+    json.end().is_ok().then_some(platform)
 }
 
 /// Reads the `platform` of an entry. One that is no object says nothing.
@@ -196,33 +195,25 @@ pub(super) fn platform_member(
             let features = json.texts()?.into_iter().flatten();
             platform.os_features = features.filter(|text| !text.is_empty()).collect();
         }
-        _ => {
-            json.skip()?;
-        }
+        _ => json.skip()?,
     }
     Ok(())
 }
 
 /// The text of a descriptor with another digest and size.
 pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
-    let members = edit::parts(descriptor);
-    edit::edit(descriptor, &members, |number| {
-        let part = &members[number];
-        let key = part.key(descriptor);
-        let value = if is_member(&key, "digest") {
-            format!("\"{digest}\"")
+    edit::edit_parts(descriptor, |_, member| {
+        let key = member.key(descriptor);
+        if is_member(&key, "digest") {
+            member.with_value(descriptor, &format!("\"{digest}\""))
         } else if is_member(&key, "size") {
-            size.to_string()
+            member.with_value(descriptor, &size.to_string())
         } else if is_member(&key, "data") {
             // The old blob itself, embedded.
-            return Fate::Drop;
+            Fate::Drop
         } else {
-            return Fate::Keep;
-        };
-        Fate::Replace(format!(
-            "{}{value}",
-            &descriptor[part.key.start..part.value.start]
-        ))
+            Fate::Keep
+        }
     })
 }
 

@@ -14,8 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::edit;
-use crate::json::edit::Fate;
+use crate::json::edit::{self, Fate};
 use crate::json::read::{Json, is_member};
 use crate::layout::{DockerFile, Locked, RootEdit};
 use crate::value::digest::{Algorithm, Digest};
@@ -82,9 +81,7 @@ impl DockerArchive {
 
     /// The images of `manifest.json`.
     pub fn items(&self) -> &[Item] {
-        self.manifest
-            .as_ref()
-            .map_or(&[], |(_, items)| items.as_slice())
+        self.manifest.as_ref().map_or(&[], |(_, items)| items)
     }
 
     /// The files without these names and without the items of these numbers.
@@ -100,43 +97,28 @@ impl DockerArchive {
             }
         };
         if let Some((text, items)) = &self.manifest {
-            let parts = edit::parts(text);
-            let new = edit::edit(text, &parts, |number| {
-                if !text[parts[number].value.clone()].starts_with('{') {
-                    return Fate::Keep;
-                }
-                if dropped.contains(&number) {
-                    return Fate::Drop;
-                }
-                Fate::Replace(without_tags(
-                    &text[parts[number].value.clone()],
-                    &items[number],
-                    gone,
-                ))
+            let new = edit::edit_parts(text, |number, part| match part.value(text) {
+                item if !item.starts_with('{') => Fate::Keep,
+                _ if dropped.contains(&number) => Fate::Drop,
+                item => Fate::Replace(without_tags(item, &items[number], gone)),
             });
             edit(DockerFile::Manifest, text, new);
         }
         if let Some(text) = &self.repositories {
-            let parts = edit::parts(text);
-            let new = edit::edit(text, &parts, |number| {
-                let part = &parts[number];
-                let (repository, value) = (part.key(text), &text[part.value.clone()]);
-                let tags = edit::parts(value);
-                let is_gone = |tag: &edit::Part| {
-                    let tag = tag.key(value);
-                    normalised(&format!("{repository}:{tag}")).is_some_and(|n| gone.contains(&n))
-                };
-                if !tags.is_empty() && tags.iter().all(is_gone) {
-                    return Fate::Drop;
-                }
-                let kept = edit::edit(value, &tags, |number| {
-                    if is_gone(&tags[number]) {
-                        Fate::Drop
-                    } else {
-                        Fate::Keep
-                    }
+            let new = edit::edit_parts(text, |_, part| {
+                let (repository, tags) = (part.key(text), part.value(text));
+                let (mut goes, mut stays) = (false, false);
+                let kept = edit::edit_parts(tags, |_, tag| {
+                    let name = normalised(&format!("{repository}:{}", tag.key(tags)));
+                    let is_gone = name.is_some_and(|name| gone.contains(&name));
+                    goes |= is_gone;
+                    stays |= !is_gone;
+                    drop_if(is_gone)
                 });
-                Fate::Replace(format!("{}{kept}", &text[part.key.start..part.value.start]))
+                match goes && !stays {
+                    true => Fate::Drop,
+                    false => part.with_value(text, &kept),
+                }
             });
             edit(DockerFile::Repositories, text, new);
         }
@@ -153,9 +135,9 @@ impl Item {
                 let path = json.unicode()?;
                 item.config = path.and_then(|path| blob_of_path(&path));
             } else if key.is_member("Layers") {
-                let paths = json.texts()?;
+                let paths = json.texts()?.into_iter().flatten();
                 item.layers
-                    .extend(paths.iter().flatten().filter_map(|path| blob_of_path(path)));
+                    .extend(paths.filter_map(|path| blob_of_path(&path)));
             } else if key.is_member("RepoTags") {
                 let tags = json.texts()?;
                 item.names = tags.iter().map(|tag| normalised(tag.as_ref()?)).collect();
@@ -175,23 +157,24 @@ impl Item {
 
 /// The text of an item without some of its names.
 fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
-    let members = edit::parts(item);
-    edit::edit(item, &members, |number| {
-        let part = &members[number];
-        let key = part.key(item);
-        let list = &item[part.value.clone()];
-        if !is_member(&key, "RepoTags") || !list.starts_with('[') {
+    edit::edit_parts(item, |_, member| {
+        let list = member.value(item);
+        if !is_member(member.key(item), "RepoTags") || !list.starts_with('[') {
             return Fate::Keep;
         }
-        let tags = edit::parts(list);
-        let kept = edit::edit(list, &tags, |number| {
-            match parsed.names.get(number).and_then(Option::as_ref) {
-                Some(name) if gone.contains(name) => Fate::Drop,
-                _ => Fate::Keep,
-            }
+        let kept = edit::edit_parts(list, |number, _| {
+            let name = parsed.names.get(number).and_then(Option::as_ref);
+            drop_if(name.is_some_and(|name| gone.contains(name)))
         });
-        Fate::Replace(format!("{}{kept}", &item[part.key.start..part.value.start]))
+        member.with_value(item, &kept)
     })
+}
+
+fn drop_if(is_gone: bool) -> Fate {
+    match is_gone {
+        true => Fate::Drop,
+        false => Fate::Keep,
+    }
 }
 
 fn normalised(name: &str) -> Option<String> {
@@ -202,10 +185,7 @@ fn normalised(name: &str) -> Option<String> {
 /// `blobs/sha256/<hex>`; other paths belong to archives that are no layouts.
 fn blob_of_path(path: &str) -> Option<Digest> {
     let (algorithm, name) = path.strip_prefix("blobs/")?.split_once('/')?;
-    Algorithm::ALL
-        .into_iter()
-        .find(|a| a.name() == algorithm)?
-        .digest_of_file_name(name)
+    Algorithm::of_name(algorithm)?.digest_of_file_name(name)
 }
 
 #[cfg(test)]

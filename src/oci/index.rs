@@ -7,14 +7,14 @@
 //! What an entry *is* in the eyes of a user (an image, dangling, a referrer) is decided in
 //! [`crate::snapshot::records`].
 
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
 use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
 use crate::error::Error;
-use crate::json::edit;
-use crate::json::edit::Fate;
+use crate::json::edit::{self, Fate, Part};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
@@ -91,16 +91,11 @@ pub struct Spacing {
 impl Spacing {
     /// Whether there is nothing in it but brackets, a comma and blanks, where they belong.
     pub fn is_blank(&self) -> bool {
-        let blank = |text: &str| {
-            text.bytes()
-                .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
-        };
+        let blank = |text: &str| text.trim_matches(edit::BLANKS).is_empty();
+        let separator = self.separator.split_once(',');
         self.before.strip_prefix('[').is_some_and(blank)
             && self.after.strip_suffix(']').is_some_and(blank)
-            && self
-                .separator
-                .split_once(',')
-                .is_some_and(|(before, after)| blank(before) && blank(after))
+            && separator.is_some_and(|(before, after)| blank(before) && blank(after))
     }
 }
 
@@ -132,10 +127,9 @@ impl Index {
             };
             if start.elapsed() >= TORN {
                 let path = layout.path().join("index.json");
-                return Err(
+                anyhow::bail!(
                     Error::layout(format!("`{}` {reason}", path.display()))
                         .hint("nothing was changed; restore the file, or let the tool that writes it finish")
-                        .into(),
                 );
             }
             std::thread::sleep(TORN_RETRY);
@@ -162,7 +156,7 @@ impl Index {
         let mut json = Json::new(text.as_bytes());
         let read = json.object(|json, key| {
             if !key.is_member("manifests") {
-                return json.skip().map(|_| ());
+                return json.skip();
             }
             if std::mem::replace(&mut has_list, true) {
                 // Readers disagree on which of them counts.
@@ -170,9 +164,7 @@ impl Index {
             }
             let start = json.position();
             match json.kind()? {
-                ValueKind::Null => {
-                    json.skip()?;
-                }
+                ValueKind::Null => json.skip()?,
                 ValueKind::List => json.list(|json| {
                     if index.entries.len() == MAX_ENTRIES {
                         has_too_many = true;
@@ -228,27 +220,23 @@ impl Index {
 
     /// The text with some entries changed, or `None` if nothing would change. Everything else stays
     /// byte for byte: other entries, unknown members, order, indentation.
-    pub fn edited(&self, edits: &std::collections::BTreeMap<usize, EntryEdit>) -> Option<String> {
+    pub fn edited(&self, edits: &BTreeMap<usize, EntryEdit>) -> Option<String> {
         if edits.is_empty() {
             return None;
         }
-        let parts: Vec<edit::Part> = self
-            .ranges
-            .iter()
-            .map(|range| edit::Part {
-                key: 0..0,
-                value: range.clone(),
-            })
-            .collect();
-        Some(edit::edit(&self.text, &parts, |position| {
-            match edits.get(&position) {
-                None => Fate::Keep,
-                Some(EntryEdit::Remove) => Fate::Drop,
-                Some(edit) => self
-                    .edited_entry(position, edit)
-                    .map_or(Fate::Keep, Fate::Replace),
-            }
-        }))
+        let part = |range: &Range<usize>| Part {
+            key: 0..0,
+            value: range.clone(),
+        };
+        let parts: Vec<Part> = self.ranges.iter().map(part).collect();
+        let fate = |position| match edits.get(&position) {
+            None => Fate::Keep,
+            Some(EntryEdit::Remove) => Fate::Drop,
+            Some(edit) => self
+                .edited_entry(position, edit)
+                .map_or(Fate::Keep, Fate::Replace),
+        };
+        Some(edit::edit(&self.text, &parts, fate))
     }
 
     /// The text of an entry after an edit; `None` if it goes, or stays as it is.
@@ -307,19 +295,14 @@ impl Index {
 /// The text of an entry that lost its name: [`NAME_ANNOTATION`] holds the dangling name,
 /// [`REF_ANNOTATION`] is gone, and the rest stays as it was.
 fn dangling_text(entry: &str, digest: &Digest) -> String {
-    let members = edit::parts(entry);
-    let value = format!("\"{DANGLING_PREFIX}{digest}\"");
-    edit::edit(entry, &members, |number| {
-        let part = &members[number];
-        if !is_member(part.key(entry), "annotations") {
+    edit::edit_parts(entry, |_, member| {
+        if !is_member(member.key(entry), "annotations") {
             return Fate::Keep;
         }
-        let annotations = &entry[part.value.clone()];
-        let inner = edit::parts(annotations);
+        let annotations = member.value(entry);
         // The new name takes the place of the old one; of several names, of the first.
         let mut named = false;
-        let new = edit::edit(annotations, &inner, |number| {
-            let part = &inner[number];
+        let new = edit::edit_parts(annotations, |_, part| {
             let name = part.key(annotations);
             if name != NAME_ANNOTATION && name != REF_ANNOTATION {
                 return Fate::Keep;
@@ -328,9 +311,11 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
                 return Fate::Drop;
             }
             let between = &annotations[part.key.end..part.value.start];
-            Fate::Replace(format!("\"{NAME_ANNOTATION}\"{between}{value}"))
+            Fate::Replace(format!(
+                "\"{NAME_ANNOTATION}\"{between}\"{DANGLING_PREFIX}{digest}\""
+            ))
         });
-        Fate::Replace(format!("{}{new}", &entry[part.key.start..part.value.start]))
+        member.with_value(entry, &new)
     })
 }
 

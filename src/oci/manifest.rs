@@ -94,7 +94,7 @@ const USUAL_CHILDREN: usize = 12;
 impl Document {
     fn member<'a>(&mut self, json: &mut Json<'a>, key: Text<'a>) -> Result<(), Unexpected> {
         let Some((_, role)) = MEMBERS.iter().find(|(name, _)| key.is_member(name)) else {
-            return json.skip().map(|_| ());
+            return json.skip();
         };
         let before = self.children.len();
         let listed = descriptors(json, *role, &mut self.children)?;
@@ -135,10 +135,7 @@ fn descriptors(
     children: &mut Vec<Child>,
 ) -> Result<Shape, Unexpected> {
     match json.kind()? {
-        ValueKind::Object => {
-            descriptor(json, role, children)?;
-            Ok(Shape::Descriptor)
-        }
+        ValueKind::Object => descriptor(json, role, children).map(|()| Shape::Descriptor),
         ValueKind::List => {
             let mut shape = Shape::List;
             json.list(|json| {
@@ -150,8 +147,8 @@ fn descriptors(
             })?;
             Ok(shape)
         }
-        ValueKind::Null => json.skip().map(|_| Shape::Null),
-        ValueKind::Text | ValueKind::Scalar => json.skip().map(|_| Shape::Odd),
+        ValueKind::Null => json.skip().map(|()| Shape::Null),
+        ValueKind::Text | ValueKind::Scalar => json.skip().map(|()| Shape::Odd),
     }
 }
 
@@ -209,7 +206,7 @@ fn descriptor(
 fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpected> {
     if json.kind()? != ValueKind::Object {
         // A text as well: nobody reads it.
-        return json.other().map(|_| ());
+        return json.other();
     }
     json.object(|json, key| {
         match &*key.bytes() {
@@ -217,9 +214,7 @@ fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpecte
             b"vnd.docker.reference.type" => {
                 note.attestation = json.unicode()?.as_deref() == Some("attestation-manifest");
             }
-            _ => {
-                json.skip()?;
-            }
+            _ => json.skip()?,
         }
         Ok(())
     })

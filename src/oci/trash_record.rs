@@ -102,26 +102,22 @@ impl TrashRecord {
             })
         });
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+        let removed_parts = removed_parts.iter().map(|(image, lost)| RemovedPartsOf {
+            image: image.to_string(),
+            manifests: lost.iter().map(Digest::to_string).collect(),
+        });
+        let files = files.iter().map(|edit| OldFile {
+            name: edit.file.name().to_owned(),
+            old: text(&edit.old),
+            new: text(&edit.new),
+        });
         TrashRecord {
             version: VERSION,
             removed,
             rows: rows.collect(),
             spacing: Some(index.spacing()),
-            removed_parts: removed_parts
-                .iter()
-                .map(|(image, lost)| RemovedPartsOf {
-                    image: image.to_string(),
-                    manifests: lost.iter().map(Digest::to_string).collect(),
-                })
-                .collect(),
-            files: files
-                .iter()
-                .map(|edit| OldFile {
-                    name: edit.file.name().to_owned(),
-                    old: text(&edit.old),
-                    new: text(&edit.new),
-                })
-                .collect(),
+            removed_parts: removed_parts.collect(),
+            files: files.collect(),
             documents,
         }
     }

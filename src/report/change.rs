@@ -99,10 +99,10 @@ impl EmptiedTrash {
         let (removals, weight) = match input.outcome {
             Some(outcome) => (outcome.emptied.removals, outcome.emptied.weight),
             None => {
-                let weights = || input.expired.iter().map(|(_, weight)| weight);
+                let weights = input.expired.iter().map(|(_, weight)| weight);
                 let weight = Weight {
-                    blobs: weights().map(|weight| weight.blobs).sum(),
-                    bytes: total(weights().map(|weight| weight.bytes)),
+                    blobs: weights.clone().map(|weight| weight.blobs).sum(),
+                    bytes: total(weights.map(|weight| weight.bytes)),
                 };
                 (input.expired.len() as u64, weight)
             }
@@ -119,16 +119,13 @@ impl<'a> Report<'a> {
     pub(crate) fn new(input: &ReportInput<'a>) -> Report<'a> {
         let deleted = Deleted::new(input.garbage, input.outcome);
         let lines = lines(input, deleted);
-        let edits = |kind: EntryEdit| {
-            let edits = input.plan.edits.values();
-            edits.filter(|edit| **edit == kind).count()
-        };
+        let edits = input.plan.edits.values();
+        let edits = |kind: EntryEdit| edits.clone().filter(|edit| **edit == kind).count();
         let emptied = EmptiedTrash::new(input);
         let freed = deleted.iter().map(|blob| blob.frees);
-        let trashed = || {
-            let blobs = deleted.iter();
-            blobs.filter(|blob| blob.destination != Destination::Away)
-        };
+        let trashed = deleted
+            .iter()
+            .filter(|blob| blob.destination != Destination::Away);
         let kept_images = input.plan.kept_images.iter().map(|kept| KeptImage {
             name: &kept.name,
             digest: input.snapshot.graph.digest(kept.image),
@@ -153,8 +150,8 @@ impl<'a> Report<'a> {
             entries_dangling: edits(EntryEdit::Dangle),
             notes: notes(input),
             trashed: Blobs {
-                blobs: trashed().count() as u64,
-                bytes: total(trashed().map(|blob| blob.size)),
+                blobs: trashed.clone().count() as u64,
+                bytes: total(trashed.map(|blob| blob.size)),
             },
         }
     }

@@ -79,6 +79,7 @@ impl CheckReport {
             needed_by: needed_by(node),
             reason,
         };
+        let damaged = findings.damaged.iter();
         CheckReport {
             layout: layout.display().to_string(),
             sound: findings.damaged.is_empty(),
@@ -86,9 +87,7 @@ impl CheckReport {
             present: findings.present,
             present_bytes: findings.present_bytes,
             missing: findings.missing.iter().map(|n| blob(*n, None)).collect(),
-            damaged: findings
-                .damaged
-                .iter()
+            damaged: damaged
                 .map(|(node, reason)| blob(*node, Some(reason.clone())))
                 .collect(),
             orphans: findings.unreferenced,

@@ -33,26 +33,55 @@ pub(crate) enum ListFormat {
     Tree,
 }
 
+/// How the text of a placeholder is made.
+type Value = fn(&ImageLine, Style) -> String;
+
+#[derive(Clone, Copy)]
+struct Style {
+    /// Whole digests instead of twelve digits.
+    full: bool,
+    now: Timestamp,
+}
+
 /// The placeholders of templates, with their headers as Docker has them.
-const FIELDS: [Field; 14] = [
-    field("ID", "IMAGE ID"),
-    field("Repository", "REPOSITORY"),
-    field("Tag", "TAG"),
-    field("Digest", "DIGEST"),
-    field("CreatedSince", "CREATED"),
-    field("CreatedAt", "CREATED AT"),
-    field("Size", "SIZE"),
-    field("Containers", "CONTAINERS"),
-    field("SharedSize", "SHARED SIZE"),
-    field("UniqueSize", "UNIQUE SIZE"),
-    field("Name", "IMAGE"),
-    field("Platforms", "PLATFORMS"),
-    field("Kind", "KIND"),
-    field("Layout", "LAYOUT"),
+const FIELDS: [(Field, Value); 14] = [
+    field("ID", "IMAGE ID", |line, style| id(line, style.full)),
+    field("Repository", "REPOSITORY", |line, _| text(&line.repository)),
+    field("Tag", "TAG", |line, _| text(&line.tag)),
+    field("Digest", "DIGEST", |line, _| line.digest.to_string()),
+    field("CreatedSince", "CREATED", |line, style| {
+        age(line.created, style.now)
+    }),
+    field("CreatedAt", "CREATED AT", |line, _| {
+        let created = line.created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC");
+        created.to_string()
+    }),
+    field("Size", "SIZE", |line, _| size(line.size)),
+    field("Containers", "CONTAINERS", |line, _| {
+        line.containers
+            .map_or_else(|| "N/A".to_owned(), |count| count.to_string())
+    }),
+    field("SharedSize", "SHARED SIZE", |line, _| {
+        size(line.size.saturating_sub(line.unique))
+    }),
+    field("UniqueSize", "UNIQUE SIZE", |line, _| size(line.unique)),
+    field("Name", "IMAGE", |line, _| shown_name(line).into()),
+    field("Platforms", "PLATFORMS", |line, _| {
+        visible(&line.platforms.join(",")).into()
+    }),
+    field("Kind", "KIND", |line, _| line.kind.to_owned()),
+    field("Layout", "LAYOUT", |line, _| {
+        visible(line.layout.as_deref().unwrap_or_default()).into()
+    }),
 ];
 
-const fn field(name: &'static str, header: &'static str) -> Field {
-    Field { name, header }
+const fn field(name: &'static str, header: &'static str, value: Value) -> (Field, Value) {
+    (Field { name, header }, value)
+}
+
+#[expect(clippy::ref_option, reason = "a member of a line as it is")]
+fn text(text: &Option<String>) -> String {
+    visible(text.as_deref().unwrap_or("<none>")).into_owned()
 }
 
 /// Reads a template for `ListFormat::Template`.
@@ -60,7 +89,7 @@ const fn field(name: &'static str, header: &'static str) -> Field {
 /// # Errors
 /// What is wrong with it, and which placeholders there are.
 pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
-    Template::parse(text, &FIELDS)
+    Template::parse(text, &FIELDS.map(|(field, _)| field))
 }
 
 /// Renders a list. `full`: whole digests instead of twelve digits. Of all lines or of none it is
@@ -79,11 +108,17 @@ pub(crate) fn render<L: Lines>(
         ListFormat::Json => each.try_for_each(|line| out.write_all(json(line.borrow()).as_bytes())),
         ListFormat::Quiet => ids(each.map(|line| line.borrow().digest.clone()), full, out),
         ListFormat::Template(template) => {
-            let shown = FIELDS.map(|field| template.mentions(field.name));
-            template.render(
-                each.map(|line| values(line.borrow(), full, now, shown)),
-                out,
-            )
+            // The values of fields that are not shown are left empty.
+            let values =
+                FIELDS.map(|(field, value)| template.mentions(field.name).then_some(value));
+            let row = |line: &ImageLine| {
+                let cells = values.iter().map(|value| match value {
+                    Some(value) => value(line, Style { full, now }),
+                    None => String::new(),
+                });
+                cells.collect()
+            };
+            template.render(each.map(|line| row(line.borrow())), out)
         }
     }
 }
@@ -101,40 +136,4 @@ pub(crate) fn ids<D: Borrow<Digest> + Eq + Hash + Clone>(
         }
     }
     Ok(())
-}
-
-/// The values of [`FIELDS`], those that are not shown left empty.
-fn values(
-    line: &ImageLine,
-    full: bool,
-    now: Timestamp,
-    shown: [bool; FIELDS.len()],
-) -> Vec<String> {
-    let text = |text: &Option<String>| visible(text.as_deref().unwrap_or("<none>")).into_owned();
-    let value = |number: usize| match number {
-        0 => id(line, full),
-        1 => text(&line.repository),
-        2 => text(&line.tag),
-        3 => line.digest.to_string(),
-        4 => age(line.created, now),
-        5 => line
-            .created
-            .strftime("%Y-%m-%d %H:%M:%S +0000 UTC")
-            .to_string(),
-        6 => size(line.size),
-        7 => line
-            .containers
-            .map_or_else(|| "N/A".to_owned(), |count| count.to_string()),
-        8 => size(line.size.saturating_sub(line.unique)),
-        9 => size(line.unique),
-        10 => shown_name(line).into(),
-        11 => visible(&line.platforms.join(",")).into(),
-        12 => line.kind.to_owned(),
-        _ => visible(line.layout.as_deref().unwrap_or_default()).into(),
-    };
-    let value = |(number, is_shown)| match is_shown {
-        true => value(number),
-        false => String::new(),
-    };
-    shown.into_iter().enumerate().map(value).collect()
 }

@@ -4,7 +4,7 @@ use std::borrow::{Borrow, Cow};
 use std::rc::Rc;
 
 use jiff::Timestamp;
-use serde::{Serialize, Serializer};
+use serde::Serialize;
 
 use super::escape::visible;
 use crate::inspect::listing::{ListedRecord, Listing, name};
@@ -16,7 +16,7 @@ use crate::value::digest::Digest;
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ImageLine {
     /// The layout, when several are listed.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) layout: Option<Rc<str>>,
     /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -34,10 +34,8 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media_type: Option<String>,
     /// Those that the image lists.
-    #[serde(serialize_with = "as_list")]
     pub(crate) platforms: Rc<[String]>,
     /// Those of them that the layout does not have.
-    #[serde(serialize_with = "as_list")]
     pub(crate) missing_platforms: Rc<[String]>,
     /// When it was made, as far as anybody says; else when it arrived.
     pub(crate) created: Timestamp,
@@ -53,11 +51,42 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) containers: Option<usize>,
     /// What belongs to it, when that was asked for.
-    #[serde(skip_serializing_if = "Option::is_none", serialize_with = "shared")]
+    #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) tree: Option<Rc<[TreeLine]>>,
 }
 
 impl ImageLine {
+    /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.
+    pub(crate) fn new<M>(
+        listing: &Listing<'_, M>,
+        listed: &ListedRecord,
+        has_parts: bool,
+    ) -> ImageLine {
+        let snapshot = listing.snapshot;
+        let record = snapshot.records.record(listed.id);
+        let sizes = listing.sizes.of(record.target);
+        let (mut repository, mut tag, mut media_type) = (None, None, None);
+        if has_parts {
+            (repository, tag) = parts(&record.name);
+            let entry = &snapshot.index.entries()[record.entries[0]];
+            media_type = entry.media_type.as_deref().map(str::to_owned);
+        }
+        ImageLine {
+            name: name(record).map(Cow::into_owned),
+            repository,
+            tag,
+            media_type,
+            platforms: listed.platforms.all.clone(),
+            missing_platforms: listed.platforms.missing.clone(),
+            created: listed.created,
+            size: sizes.size,
+            unique: sizes.unique,
+            missing_blobs: sizes.missing,
+            damaged: listing.is_damaged(record.target),
+            ..ImageLine::id(snapshot.graph.digest(record.target), record.kind.word())
+        }
+    }
+
     /// A line of which nothing but the ID is shown.
     pub(crate) fn id(digest: &Digest, kind: &'static str) -> ImageLine {
         ImageLine {
@@ -79,18 +108,6 @@ impl ImageLine {
             tree: None,
         }
     }
-}
-
-fn as_list<S: Serializer>(list: &[String], serializer: S) -> Result<S::Ok, S::Error> {
-    list.serialize(serializer)
-}
-
-#[expect(clippy::ref_option, reason = "serde passes the member as it is")]
-fn shared<S: Serializer, T: Serialize + ?Sized>(
-    value: &Option<Rc<T>>,
-    serializer: S,
-) -> Result<S::Ok, S::Error> {
-    value.as_deref().serialize(serializer)
 }
 
 /// One blob that belongs to an image.
@@ -133,39 +150,6 @@ pub(super) fn shown_name(line: &ImageLine) -> Cow<'_, str> {
     match &line.name {
         Some(name) => visible(name),
         None => format!("<{}>", line.kind).into(),
-    }
-}
-
-impl ImageLine {
-    /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.
-    pub(crate) fn new<M>(
-        listing: &Listing<'_, M>,
-        listed: &ListedRecord,
-        has_parts: bool,
-    ) -> ImageLine {
-        let snapshot = listing.snapshot;
-        let record = snapshot.records.record(listed.id);
-        let sizes = listing.sizes.of(record.target);
-        let (mut repository, mut tag, mut media_type) = (None, None, None);
-        if has_parts {
-            (repository, tag) = parts(&record.name);
-            let entry = &snapshot.index.entries()[record.entries[0]];
-            media_type = entry.media_type.as_deref().map(str::to_owned);
-        }
-        ImageLine {
-            name: name(record).map(Cow::into_owned),
-            repository,
-            tag,
-            media_type,
-            platforms: listed.platforms.all.clone(),
-            missing_platforms: listed.platforms.missing.clone(),
-            created: listed.created,
-            size: sizes.size,
-            unique: sizes.unique,
-            missing_blobs: sizes.missing,
-            damaged: listing.is_damaged(record.target),
-            ..ImageLine::id(snapshot.graph.digest(record.target), record.kind.word())
-        }
     }
 }
 

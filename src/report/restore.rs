@@ -45,32 +45,23 @@ impl RestoreReport {
         size_of: &dyn Fn(&Digest) -> u64,
         warnings: Vec<String>,
     ) -> RestoreReport {
-        let blobs: Vec<RestoredBlob> = restoration
-            .blobs
-            .iter()
-            .map(|digest| RestoredBlob {
-                digest: digest.clone(),
-                size: size_of(digest),
-            })
-            .collect();
+        let blob = |digest: &Digest| RestoredBlob {
+            digest: digest.clone(),
+            size: size_of(digest),
+        };
+        let entry = |(name, digest): &(String, Digest)| RestoredEntry {
+            name: name.clone(),
+            digest: digest.clone(),
+        };
+        let blobs: Vec<RestoredBlob> = restoration.blobs.iter().map(blob).collect();
+        let refusals = restoration.refusals.iter();
         RestoreReport {
             layout: layout.display().to_string(),
             dry_run,
-            restored: restoration
-                .restored
-                .iter()
-                .map(|(name, digest)| RestoredEntry {
-                    name: name.clone(),
-                    digest: digest.clone(),
-                })
-                .collect(),
+            restored: restoration.restored.iter().map(entry).collect(),
             bytes: total(blobs.iter().map(|blob| blob.size)),
             blobs,
-            errors: restoration
-                .refusals
-                .iter()
-                .map(ReportedError::refused)
-                .collect(),
+            errors: refusals.map(ReportedError::refused).collect(),
             warnings,
         }
     }

@@ -45,9 +45,7 @@ impl Report<'_> {
         }
         text
     }
-}
 
-impl Report<'_> {
     /// Says what the lines do not: how much it was, what stayed and why, what failed.
     pub(crate) fn talk(&self, console: Console) {
         if !self.is_empty() || self.errors.is_empty() {
@@ -97,11 +95,8 @@ impl Report<'_> {
         if self.to_trash && !self.deleted.is_empty() {
             parts.push(format!("{} {trashed} to the trash", of(MOVE)));
         } else if !self.deleted.is_empty() {
-            parts.push(format!(
-                "{} {}",
-                of(DELETE),
-                blobs(self.deleted.len() as u64)
-            ));
+            let deleted = blobs(self.deleted.len() as u64);
+            parts.push(format!("{} {deleted}", of(DELETE)));
             if self.trashed.blobs > 0 {
                 parts.push(format!(
                     "{} {trashed} of these to the trash, where images lead to them",

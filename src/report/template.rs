@@ -85,6 +85,19 @@ enum Token<'a> {
     Word(&'a str),
 }
 
+impl Token<'_> {
+    fn is_operand(&self) -> bool {
+        matches!(self, Token::Operand(_))
+    }
+
+    fn operand(self) -> Option<Operand> {
+        match self {
+            Token::Operand(operand) => Some(operand),
+            _ => None,
+        }
+    }
+}
+
 /// How each function is called; also what an error says about it.
 const FUNCTIONS: [(&str, &str); 7] = [
     ("json", "{{json .}} or {{json .Field}}"),
@@ -109,13 +122,10 @@ impl Template {
     pub(super) fn parse(text: &str, fields: &[Field]) -> Result<Template, InvalidTemplate> {
         let text = text.trim_end_matches(' ');
         let mut at = text.len() - text.trim_start_matches(' ').len();
-        let is_table = match text[at..].strip_prefix("table") {
+        let is_table = text[at..].strip_prefix("table").is_some_and(|rest| {
             // Docker takes `tables` for a table as well, with an `s` in each line.
-            Some(rest) => {
-                rest.is_empty() || rest.starts_with([' ', '\t', '\\']) || rest.starts_with("{{")
-            }
-            None => false,
-        };
+            rest.is_empty() || rest.starts_with([' ', '\t', '\\']) || rest.starts_with("{{")
+        });
         if is_table {
             let body = &text[at + "table".len()..];
             at = text.len() - body.trim_start_matches(' ').len();
@@ -305,9 +315,8 @@ impl<'a> Parser<'a> {
         loop {
             let rest = self.rest();
             let open = rest.find("{{");
-            let literal = &rest[..open.unwrap_or(rest.len())];
             // Before trimming: a `\n` that is written out is trimmed like a line feed.
-            let literal = unescaped(literal);
+            let literal = unescaped(&rest[..open.unwrap_or(rest.len())]);
             let mut literal = literal.as_str();
             if trims {
                 literal = literal.trim_start_matches(is_blank);
@@ -413,17 +422,13 @@ impl<'a> Parser<'a> {
                 if name.is_empty() {
                     return Ok(Token::Dot);
                 }
-                match self.fields.iter().position(|field| field.name == name) {
-                    Some(number) => Ok(Token::Operand(Operand::Field(number))),
-                    None => {
-                        let name = name.escape_debug();
-                        Err(self.error(here, format!("there is no field `.{name}`")))
-                    }
-                }
+                let number = self.fields.iter().position(|field| field.name == name);
+                let name = name.escape_debug();
+                let number = number
+                    .ok_or_else(|| self.error(here, format!("there is no field `.{name}`")))?;
+                Ok(Token::Operand(Operand::Field(number)))
             }
-            '"' => self
-                .quoted()
-                .map(|text| Token::Operand(Operand::Text(text))),
+            '"' => Ok(Token::Operand(Operand::Text(self.quoted()?))),
             '`' => {
                 self.at += 1;
                 let text = self.take_while(|c| c != '`');
@@ -463,8 +468,7 @@ impl<'a> Parser<'a> {
             if !self.take("\\") {
                 return Err(self.error(start, "the quotation is never closed"));
             }
-            let escaped = self.rest().chars().next();
-            text.push(match escaped {
+            text.push(match self.rest().chars().next() {
                 Some('n') => '\n',
                 Some('r') => '\r',
                 Some('t') => '\t',
@@ -485,63 +489,54 @@ impl<'a> Parser<'a> {
         start: usize,
         tokens: Vec<(usize, Token<'a>)>,
     ) -> Result<Piece, InvalidTemplate> {
-        let mut tokens = tokens.into_iter();
-        let Some((here, first)) = tokens.next() else {
-            return Err(self.error(start, "there is nothing between `{{` and `}}`"));
-        };
-        let word = match first {
-            Token::Word(word) => word,
-            Token::Operand(operand) => {
-                return match tokens.next() {
-                    None => Ok(Piece::Value(Function::Print, vec![operand])),
-                    Some((second, _)) => {
-                        Err(self.error(second, "only a function can have something behind it"))
-                    }
-                };
+        let (positions, tokens): (Vec<usize>, Vec<Token<'a>>) = tokens.into_iter().unzip();
+        let (word, rest) = match &tokens[..] {
+            [] => return Err(self.error(start, "there is nothing between `{{` and `}}`")),
+            [Token::Word(word), rest @ ..] => (*word, rest),
+            [Token::Operand(operand)] => {
+                return Ok(Piece::Value(Function::Print, vec![operand.clone()]));
             }
-            Token::Dot => return Err(self.error(here, "`.` is printed by `{{json .}}` alone")),
-            Token::Number(_) => return Err(self.error(here, "a number needs a function")),
+            [first, ..] => {
+                let (at, reason) = match first {
+                    Token::Dot => (0, "`.` is printed by `{{json .}}` alone"),
+                    Token::Number(_) => (0, "a number needs a function"),
+                    _ => (1, "only a function can have something behind it"),
+                };
+                return Err(self.error(positions[at], reason));
+            }
         };
         let Some((name, usage)) = FUNCTIONS.into_iter().find(|(name, _)| *name == word) else {
-            let known: Vec<_> = FUNCTIONS.iter().map(|(name, _)| *name).collect();
-            let (word, known) = (word.escape_debug(), known.join(", "));
+            let (word, known) = (
+                word.escape_debug(),
+                FUNCTIONS.map(|(name, _)| name).join(", "),
+            );
             let reason = format!("`{word}` is not supported; the functions are {known}");
-            return Err(self.error(here, reason));
+            return Err(self.error(positions[0], reason));
         };
-        let misused = || self.error(here, format!("`{name}` is used as in {usage}"));
-
-        if matches!(name, "print" | "println") {
-            let operands = tokens.map(|(_, token)| match token {
-                Token::Operand(operand) => Ok(operand),
-                _ => Err(misused()),
-            });
-            let function = match name {
-                "print" => Function::Print,
-                _ => Function::Println,
-            };
-            return Ok(Piece::Value(function, operands.collect::<Result<_, _>>()?));
-        }
-
-        let rest: Vec<_> = tokens.map(|(_, token)| token).collect();
-        let (function, operand) = match (name, &rest[..]) {
+        let function = match (name, rest) {
             ("json", [Token::Dot]) => return Ok(Piece::Row),
-            ("json", [Token::Operand(operand)]) => (Function::Json, operand),
-            ("upper", [Token::Operand(operand)]) => (Function::Upper, operand),
-            ("lower", [Token::Operand(operand)]) => (Function::Lower, operand),
-            ("truncate", [Token::Operand(operand), Token::Number(length)]) => {
-                (Function::Truncate((*length).into()), operand)
+            ("json", [Token::Operand(_)]) => Some(Function::Json),
+            ("upper", [Token::Operand(_)]) => Some(Function::Upper),
+            ("lower", [Token::Operand(_)]) => Some(Function::Lower),
+            ("truncate", [Token::Operand(_), Token::Number(length)]) => {
+                Some(Function::Truncate((*length).into()))
             }
             (
                 "pad",
                 [
-                    Token::Operand(operand),
+                    Token::Operand(_),
                     Token::Number(before),
                     Token::Number(after),
                 ],
-            ) => (Function::Pad((*before).into(), (*after).into()), operand),
-            _ => return Err(misused()),
+            ) => Some(Function::Pad((*before).into(), (*after).into())),
+            ("print", rest) if rest.iter().all(Token::is_operand) => Some(Function::Print),
+            ("println", rest) if rest.iter().all(Token::is_operand) => Some(Function::Println),
+            _ => None,
         };
-        Ok(Piece::Value(function, vec![operand.clone()]))
+        let misused = || self.error(positions[0], format!("`{name}` is used as in {usage}"));
+        let function = function.ok_or_else(misused)?;
+        let operands = tokens.into_iter().filter_map(Token::operand);
+        Ok(Piece::Value(function, operands.collect()))
     }
 
     fn error(&self, at: usize, reason: impl Into<String>) -> InvalidTemplate {

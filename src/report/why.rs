@@ -54,27 +54,11 @@ pub(crate) struct Step {
     pub(crate) kind: &'static str,
     /// How the one before leads to it; absent for the first.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) how: Option<Link>,
+    pub(crate) how: Option<&'static str>,
 }
 
-/// How a document leads to a blob.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) enum Link {
-    #[serde(rename = "lists")]
-    Lists,
-    /// As its subject.
-    #[serde(rename = "refers to")]
-    RefersTo,
-}
-
-impl From<Role> for Link {
-    fn from(role: Role) -> Link {
-        match role {
-            Role::Subject => Link::RefersTo,
-            _ => Link::Lists,
-        }
-    }
-}
+/// How a document leads to its subject. All else it `lists`.
+const REFERS_TO: &str = "refers to";
 
 impl WhyReport {
     /// Puts a report together: on a blob, its node if anything leads to it, and its file.
@@ -88,24 +72,25 @@ impl WhyReport {
         let step = |(node, role): &(NodeId, Option<Role>)| Step {
             digest: snapshot.graph.digest(*node).clone(),
             kind: word(snapshot, *node),
-            how: role.map(Link::from),
+            how: role.map(|role| match role {
+                Role::Subject => REFERS_TO,
+                _ => "lists",
+            }),
         };
         let ways = node.map_or_else(Vec::new, |node| ways(snapshot, node));
+        let ways = ways.into_iter().map(|way| Way {
+            entry: way.entry,
+            kind: way.kind,
+            belongs_to: way.belongs_to,
+            steps: way.steps.iter().map(step).collect(),
+        });
         WhyReport {
             digest,
             kind: node.map_or("blob", |node| word(snapshot, node)),
             size: stat.map(|stat| stat.size),
             present,
             changed: stat.map(|stat| stat.changed),
-            ways: ways
-                .into_iter()
-                .map(|way| Way {
-                    entry: way.entry,
-                    kind: way.kind,
-                    belongs_to: way.belongs_to,
-                    steps: way.steps.iter().map(step).collect(),
-                })
-                .collect(),
+            ways: ways.collect(),
         }
     }
 
@@ -137,8 +122,8 @@ impl WhyReport {
             }
             for step in &way.steps {
                 let arrow = match step.how {
-                    Some(Link::RefersTo) => "refers to",
-                    Some(Link::Lists) | None => "->",
+                    Some(REFERS_TO) => REFERS_TO,
+                    _ => "->",
                 };
                 line.push_str(&format!(" {arrow} {} {}", step.kind, step.digest.short()));
             }

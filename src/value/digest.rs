@@ -89,7 +89,7 @@ impl Algorithm {
         }
     }
 
-    pub(super) fn of_name(name: &str) -> Option<Algorithm> {
+    pub(crate) fn of_name(name: &str) -> Option<Algorithm> {
         Algorithm::ALL
             .into_iter()
             .find(|known| known.name() == name)
@@ -194,7 +194,7 @@ impl Digest {
     pub fn algorithm(&self) -> Option<Algorithm> {
         match &self.0 {
             Repr::Sha256(_) => Some(Algorithm::Sha256),
-            Repr::Other(text) => Algorithm::of_name(text.split_once(':')?.0),
+            Repr::Other(_) => Algorithm::of_name(self.algorithm_name()),
         }
     }
 
@@ -210,10 +210,10 @@ impl Digest {
     pub fn encoded(&self) -> String {
         match &self.0 {
             Repr::Sha256(bytes) => const_hex::encode(bytes),
-            Repr::Other(text) => text
-                .split_once(':')
-                .map(|(_, encoded)| encoded.to_owned())
-                .unwrap_or_default(),
+            Repr::Other(text) => {
+                let (_, encoded) = text.split_once(':').unwrap_or_default();
+                encoded.to_owned()
+            }
         }
     }
 

@@ -47,7 +47,6 @@ impl Platform {
     ///
     /// The variant of an arm processor is not looked up; without one it counts as `v7`.
     pub fn host() -> Platform {
-        let os = std::env::consts::OS;
         let little_endian = cfg!(target_endian = "little");
         let architecture = match std::env::consts::ARCH {
             "x86_64" => "amd64",
@@ -64,7 +63,7 @@ impl Platform {
             same => same,
         };
         Platform {
-            os: normalized_os(os),
+            os: normalized_os(std::env::consts::OS),
             architecture: architecture.to_owned(),
             ..Platform::default()
         }
@@ -93,8 +92,8 @@ impl Platform {
         }
         let mut parts = spec.split('/');
         let first = parts.next().unwrap_or_default();
-        let rest: Vec<&str> = parts.by_ref().take(2).collect();
-        if parts.next().is_some() {
+        let rest: Vec<&str> = parts.take(3).collect();
+        if rest.len() > 2 {
             return Err(invalid("it has more than three parts"));
         }
         let mut platform = parse_os(first).map_err(invalid)?;
@@ -150,10 +149,9 @@ impl Platform {
         os_features.sort_unstable();
         os_features.dedup();
         Platform {
-            os: normalized_os(if self.os.is_empty() {
-                std::env::consts::OS
-            } else {
-                &self.os
+            os: normalized_os(match self.os.as_str() {
+                "" => std::env::consts::OS,
+                os => os,
             }),
             architecture,
             variant,
@@ -189,14 +187,11 @@ impl Platform {
 
     /// Whether a Windows image of this version will do. Either side may leave the version open.
     fn accepts_version(&self, offered: Option<&str>) -> bool {
-        let asked = WindowsVersion::parse(self.os_version.as_deref().unwrap_or_default());
+        let asked = self.os_version.as_deref().and_then(WindowsVersion::parse);
         let offered = offered.filter(|version| !version.is_empty());
-        match (asked, offered) {
-            (Some(asked), Some(offered)) => {
-                WindowsVersion::parse(offered).is_some_and(|offered| asked.runs(offered))
-            }
-            _ => true,
-        }
+        asked.zip(offered).is_none_or(|(asked, offered)| {
+            WindowsVersion::parse(offered).is_some_and(|offered| asked.runs(offered))
+        })
     }
 
     /// Whether it says nothing: neither operating system nor architecture, or `unknown/unknown`,
@@ -242,18 +237,16 @@ impl fmt::Display for Platform {
             "" => "unknown",
             text => text,
         });
-        let mut text = format!("{os}/{architecture}");
-        if let Some(variant) = self.variant.as_deref().filter(|v| !v.is_empty()) {
-            text.push('/');
-            text.push_str(variant);
+        match self.variant.as_deref().unwrap_or_default() {
+            "" => f.pad(&format!("{os}/{architecture}")),
+            variant => f.pad(&format!("{os}/{architecture}/{variant}")),
         }
-        f.pad(&text)
     }
 }
 
 /// The part of a Windows version that decides which containers run on it. The last number of
 /// `10.0.20348.2402`, the revision, does not.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default, PartialEq, Eq)]
 struct WindowsVersion {
     major: u8,
     minor: u8,
@@ -269,13 +262,7 @@ impl WindowsVersion {
             minor: numbers.next()?.parse().ok()?,
             build: numbers.next()?.parse().ok()?,
         };
-        (version
-            != WindowsVersion {
-                major: 0,
-                minor: 0,
-                build: 0,
-            })
-        .then_some(version)
+        (version != WindowsVersion::default()).then_some(version)
     }
 
     /// Whether this Windows runs containers of another: of its own build only before Windows
@@ -299,26 +286,17 @@ impl WindowsVersion {
 
 /// Reads `OS` or `OS(VERSION+FEATURE...)`. The architecture is left empty.
 fn parse_os(text: &str) -> Result<Platform, &'static str> {
-    let (name, options) = match text.split_once('(') {
-        Some((name, options)) => (
-            name,
-            options
-                .strip_suffix(')')
-                .ok_or("the options of the operating system have no end")?,
-        ),
-        None => (text, ""),
-    };
+    let (name, options) = text.split_once('(').unwrap_or((text, ")"));
+    let options = options.strip_suffix(')');
+    let options = options.ok_or("the options of the operating system have no end")?;
     if !is_word(name, is_os_byte) {
         return Err("the operating system consists of letters, digits, `_` and `-`");
     }
     let mut options = options.split('+');
     let version = options.next().unwrap_or_default();
     let os_features: Vec<String> = options.map(str::to_owned).collect();
-    if !(version.is_empty() || is_word(version, is_part_byte))
-        || !os_features
-            .iter()
-            .all(|feature| is_word(feature, is_part_byte))
-    {
+    let is_part = |text: &str| is_word(text, is_part_byte);
+    if !(version.is_empty() || is_part(version)) || !os_features.iter().all(|f| is_part(f)) {
         return Err("version and features consist of letters, digits, `_`, `.` and `-`");
     }
     Ok(Platform {

@@ -57,7 +57,7 @@ pub enum InvalidReference {
     #[error("invalid reference format")]
     Format,
     /// The path, as it stands here after normalising, has upper-case letters.
-    #[error("invalid reference format: repository name ({}) must be lowercase", Printable(.0))]
+    #[error("invalid reference format: repository name ({}) must be lowercase", printable(.0))]
     UpperCasePath(String),
     /// The text would be a reference if it were in lower case.
     #[error("repository name must be lowercase")]
@@ -232,9 +232,8 @@ impl fmt::Display for Reference {
 /// `docker.io/library/web`. `web:1` is a reference too, but as a stored name it is foreign, as are
 /// `sha256:<hex>` and `moby-dangling@sha256:<hex>`.
 pub fn parse_canonical(text: &str) -> Option<Reference> {
-    Reference::parse(text)
-        .ok()
-        .filter(|reference| *reference.long == *text)
+    let reference = Reference::parse(text).ok()?;
+    (*reference.long == *text).then_some(reference)
 }
 
 /// What a command was given to name an image.
@@ -254,13 +253,11 @@ pub enum Argument {
 ///
 /// Those of [`Reference::parse`], when the text is neither.
 pub fn parse_argument(text: &str) -> Result<Argument, InvalidReference> {
-    if let Some(digest) = Algorithm::Sha256.digest_of_file_name(text) {
-        return Ok(Argument::Digest(digest));
+    let bare = Algorithm::Sha256.digest_of_file_name(text);
+    match bare.or_else(|| supported_digest(text)) {
+        Some(digest) => Ok(Argument::Digest(digest)),
+        None => Reference::parse(text).map(Argument::Name),
     }
-    if let Some(digest) = supported_digest(text) {
-        return Ok(Argument::Digest(digest));
-    }
-    Reference::parse(text).map(Argument::Name)
 }
 
 /// The hex digits of a text that may be an abbreviated image ID: 4 to 64 digits in lower case,
@@ -329,34 +326,27 @@ fn split_optional(text: &str, separator: char) -> (&str, Option<&str>) {
 
 /// A host name or an IPv6 address in brackets, then perhaps a port.
 fn is_domain(text: &str) -> bool {
-    let (is_host, port) = if let Some(rest) = text.strip_prefix('[') {
-        let Some((address, port)) = rest.split_once(']') else {
-            return false;
-        };
-        let is_address = !address.is_empty()
-            && address
-                .bytes()
-                .all(|byte| byte.is_ascii_hexdigit() || byte == b':');
-        match port.strip_prefix(':') {
-            Some(port) => (is_address, Some(port)),
-            None => (is_address && port.is_empty(), None),
-        }
-    } else {
+    let is_port = |port: &str| consists_of(port, |byte| byte.is_ascii_digit());
+    let Some(rest) = text.strip_prefix('[') else {
         let (host, port) = split_optional(text, ':');
-        (host.split('.').all(is_domain_label), port)
+        return host.split('.').all(is_domain_label) && port.is_none_or(is_port);
     };
-    is_host
-        && port
-            .is_none_or(|port| !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()))
+    let Some((address, port)) = rest.split_once(']') else {
+        return false;
+    };
+    consists_of(address, |byte| byte.is_ascii_hexdigit() || byte == b':')
+        && (port.is_empty() || port.strip_prefix(':').is_some_and(is_port))
 }
 
 fn is_domain_label(text: &str) -> bool {
-    !text.is_empty()
+    consists_of(text, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
+}
+
+/// Whether there is something, and nothing but such bytes.
+fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 /// Runs of letters and digits with one separator between each two: a dot, one or two underscores,
@@ -383,11 +373,8 @@ fn is_path_component(text: &str) -> bool {
 }
 
 fn is_tag(text: &str) -> bool {
-    (1..=MAX_TAG_BYTES).contains(&text.len())
-        && !text.starts_with(['.', '-'])
-        && text
-            .bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-'))
+    let is_allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'.' | b'-');
+    text.len() <= MAX_TAG_BYTES && consists_of(text, is_allowed) && !text.starts_with(['.', '-'])
 }
 
 /// Whether a text has the shape of a digest in a reference. Of which algorithm, and whether it has
@@ -443,20 +430,12 @@ fn lower(c: char) -> char {
 }
 
 /// A part of what was typed, in a message: control characters are shown, not sent.
-struct Printable<'a>(&'a str);
-
-impl fmt::Display for Printable<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        use fmt::Write as _;
-        for c in self.0.chars() {
-            if c.is_control() {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                f.write_char(c)?;
-            }
-        }
-        Ok(())
-    }
+fn printable(text: &str) -> String {
+    let shown = |c: char| match c.is_control() {
+        true => c.escape_default().to_string(),
+        false => c.to_string(),
+    };
+    text.chars().map(shown).collect()
 }
 
 #[cfg(test)]

@@ -64,10 +64,8 @@ pub enum InvalidTime {
 }
 
 fn shown(text: &str) -> String {
-    text.chars()
-        .take(200)
-        .flat_map(char::escape_debug)
-        .collect()
+    let beginning = text.chars().take(200);
+    beginning.flat_map(char::escape_debug).collect()
 }
 
 /// Reads a duration as Go does: numbers with units, one after the other, with a sign before all of
@@ -87,10 +85,8 @@ fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, Invali
     let invalid = || InvalidTime::Duration(text.to_owned());
     let out_of_range = || InvalidTime::DurationRange(text.to_owned());
 
-    let (is_negative, unsigned) = match text.strip_prefix('-') {
-        Some(rest) => (true, rest),
-        None => (false, text.strip_prefix('+').unwrap_or(text)),
-    };
+    let is_negative = text.starts_with('-');
+    let unsigned = text.strip_prefix(['-', '+']).unwrap_or(text);
     if unsigned == "0" {
         return Ok(SignedDuration::ZERO);
     }
@@ -108,17 +104,13 @@ fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, Invali
         if whole.is_empty() && fraction.is_empty() {
             return Err(invalid());
         }
-        let end = after
-            .find(|c: char| c == '.' || c.is_ascii_digit())
-            .unwrap_or(after.len());
-        let (unit, after) = after.split_at(end);
-        let nanos = units
-            .iter()
-            .find_map(|(name, nanos)| (*name == unit).then_some(*nanos))
-            .ok_or_else(invalid)?;
+        let end = after.find(|c: char| c == '.' || c.is_ascii_digit());
+        let (unit, after) = after.split_at(end.unwrap_or(after.len()));
+        let known = units.iter().find(|(name, _)| *name == unit);
+        let (_, nanos) = known.ok_or_else(invalid)?;
         // Overflow is remembered, not reported at once: a typing error further on comes first.
         total = total
-            .zip(amount(whole, fraction, nanos))
+            .zip(amount(whole, fraction, *nanos))
             .and_then(|(total, amount)| total.checked_add(amount));
         rest = after;
     }
@@ -130,15 +122,8 @@ fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, Invali
 /// `whole.fraction` units in nanoseconds, `None` on overflow. Both are digits or empty.
 fn amount(whole: &str, fraction: &str, unit: i128) -> Option<i128> {
     let fraction = &fraction[..fraction.len().min(MAX_FRACTION_DIGITS)];
-    let mut numerator = 0_i128;
-    let mut denominator = 1_i128;
-    for digit in fraction.bytes() {
-        numerator = numerator * 10 + i128::from(digit - b'0');
-        denominator *= 10;
-    }
-    digits_value(whole)?
-        .checked_mul(unit)?
-        .checked_add(numerator * unit / denominator)
+    let parts = digits_value(fraction)? * unit / 10_i128.pow(fraction.len() as u32);
+    digits_value(whole)?.checked_mul(unit)?.checked_add(parts)
 }
 
 /// The number that some digits are, 0 for none, `None` on overflow.
@@ -150,10 +135,8 @@ fn digits_value(digits: &str) -> Option<i128> {
 
 /// The ASCII digits at the beginning, and the rest.
 fn split_digits(text: &str) -> (&str, &str) {
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    text.split_at(end)
+    let end = text.find(|c: char| !c.is_ascii_digit());
+    text.split_at(end.unwrap_or(text.len()))
 }
 
 /// Reads the value of `--filter until=`: what it means is tried in the order in which Docker does.
