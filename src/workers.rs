@@ -39,19 +39,18 @@ pub(crate) struct Workers {
 impl Workers {
     /// For what each processor can do beside the others: reading and looking.
     pub(crate) fn for_reading() -> Workers {
-        Workers {
-            few: available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS)),
-            slow: AtomicUsize::new(0),
-        }
+        Workers::new(available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS)))
     }
 
     /// For what the kernel lets only one do at a time as long as nobody waits for a disk: taking
     /// files out of a directory.
     pub(crate) fn for_unlinking() -> Workers {
-        Workers {
-            few: 1,
-            slow: AtomicUsize::new(0),
-        }
+        Workers::new(1)
+    }
+
+    fn new(few: usize) -> Workers {
+        let slow = AtomicUsize::new(0);
+        Workers { few, slow }
     }
 
     /// Takes note of how long a share took. The value tells whether the disk is waited for.
@@ -61,10 +60,9 @@ impl Workers {
             return true;
         }
         // A count that another thread makes at the same time may be lost; more will follow.
-        let count = if is_slow {
-            count + 1
-        } else {
-            count.saturating_sub(1)
+        let count = match is_slow {
+            true => count + 1,
+            false => count.saturating_sub(1),
         };
         self.slow.store(count, Ordering::Relaxed);
         count >= BELIEVED
@@ -162,10 +160,8 @@ impl<T: Sync, R: Send> Pool<'_, T, R> {
                 self.begin(scope, MAX_THREADS - self.begun);
             }
         }
-        self.done
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .extend(done);
+        let mut all = self.done.lock().unwrap_or_else(PoisonError::into_inner);
+        all.extend(done);
     }
 }
 

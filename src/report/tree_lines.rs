@@ -45,10 +45,9 @@ pub(super) fn trees<L: Lines>(lines: L, full: bool, out: &mut dyn Write) -> io::
 fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool) {
     for (number, branch) in branches.iter().enumerate() {
         let is_last = number + 1 == branches.len();
-        let (bar, next) = if is_last {
-            ("└─ ", "   ")
-        } else {
-            ("├─ ", "│  ")
+        let (bar, next) = match is_last {
+            true => ("└─ ", "   "),
+            false => ("├─ ", "│  "),
         };
         let mut text = format!("{indent}{bar}");
         match (&branch.platform, branch.role) {

@@ -49,28 +49,18 @@ pub(crate) fn age(created: jiff::Timestamp, now: jiff::Timestamp) -> String {
     // say `1 years` on the last day before the second birthday.
     let hours = (seconds + 1800) / 3600;
     let days = hours / 24;
-    if seconds < 1 {
-        "Less than a second ago".to_owned()
-    } else if seconds == 1 {
-        "1 second ago".to_owned()
-    } else if minutes < 1 {
-        format!("{seconds} seconds ago")
-    } else if minutes == 1 {
-        "About a minute ago".to_owned()
-    } else if minutes < 60 {
-        format!("{minutes} minutes ago")
-    } else if hours == 1 {
-        "About an hour ago".to_owned()
-    } else if hours < 48 {
-        format!("{hours} hours ago")
-    } else if days < 14 {
-        format!("{days} days ago")
-    } else if days < 60 {
-        format!("{} weeks ago", days / 7)
-    } else if days < 730 {
-        format!("{} months ago", days / 30)
-    } else {
-        format!("{} years ago", days / 365)
+    match (seconds, minutes, hours, days) {
+        (..1, ..) => "Less than a second ago".to_owned(),
+        (1, ..) => "1 second ago".to_owned(),
+        (_, 0, ..) => format!("{seconds} seconds ago"),
+        (_, 1, ..) => "About a minute ago".to_owned(),
+        (_, ..60, ..) => format!("{minutes} minutes ago"),
+        (.., 1, _) => "About an hour ago".to_owned(),
+        (.., ..48, _) => format!("{hours} hours ago"),
+        (.., ..14) => format!("{days} days ago"),
+        (.., ..60) => format!("{} weeks ago", days / 7),
+        (.., ..730) => format!("{} months ago", days / 30),
+        _ => format!("{} years ago", days / 365),
     }
 }
 
