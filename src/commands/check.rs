@@ -14,8 +14,7 @@ use crate::layout::Trash;
 use crate::report::check::CheckReport;
 use crate::report::console::shown;
 use crate::report::to_stdout;
-use crate::snapshot::holders::Holders;
-use crate::snapshot::removed_parts::RemovedParts;
+use crate::snapshot::{Holders, RemovedParts};
 
 pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;

@@ -29,8 +29,7 @@ use crate::report::console::shown;
 use crate::report::list::{ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::write_to_stdout;
-use crate::snapshot::Snapshot;
-use crate::snapshot::graph::{Graph, NodeId};
+use crate::snapshot::{Graph, NodeId, Snapshot};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {

@@ -16,7 +16,7 @@ use crate::layout::{HardLinks, Locked, Shared, Trash};
 use crate::plan::Draft;
 use crate::plan::rmi::RmiOptions;
 use crate::report::change_input::ChangingCommand;
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::MAX_DOCUMENT_BYTES;
 use crate::value::platform;
 use crate::value::platform::Platform;
 

@@ -12,8 +12,7 @@ use crate::plan::Draft;
 use crate::report::console::shown;
 use crate::report::to_stdout;
 use crate::report::why::WhyReport;
-use crate::snapshot::View;
-use crate::snapshot::graph::NodeId;
+use crate::snapshot::{NodeId, View};
 use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 

@@ -11,9 +11,7 @@ use crate::error::Error;
 use crate::layout::{BlobStat, HardLinks, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::graph::{NodeId, NodeKind};
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
-use crate::snapshot::{Trusted, View};
+use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Trusted, View};
 use crate::value::digest::Digest;
 
 /// A blob that goes.

@@ -1,6 +1,6 @@
 //! The order of deletion: each document goes before all that it leads to or is about.
 
-use crate::snapshot::graph::{Graph, NodeId};
+use crate::snapshot::{Graph, NodeId};
 
 /// When garbage goes: lower ranks first. What has the same rank goes in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

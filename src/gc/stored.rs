@@ -5,8 +5,7 @@ use std::io;
 use anyhow::Context as _;
 
 use crate::layout::{BlobStat, Locked, Refusal};
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 

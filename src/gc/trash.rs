@@ -8,11 +8,8 @@ use jiff::Timestamp;
 use super::garbage::Garbage;
 use crate::layout::{Locked, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record::{self, TrashRecord};
-use crate::snapshot::graph::Follow;
-use crate::snapshot::holders::Holders;
-use crate::snapshot::reachability::{Reachability, Start};
 use crate::snapshot::removed_parts::removed_parts;
-use crate::snapshot::{Snapshot, Trashed, View};
+use crate::snapshot::{Follow, Holders, Reachability, Snapshot, Start, Trashed, View};
 use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it

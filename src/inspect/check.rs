@@ -6,8 +6,7 @@
 use std::collections::HashSet;
 
 use crate::layout::{BlobError, Locked, Presence};
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
+use crate::snapshot::{Graph, NodeId, NodeKind, View};
 use crate::value::digest::Digest;
 
 /// What was found.

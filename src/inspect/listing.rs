@@ -14,10 +14,7 @@ use jiff::Timestamp;
 use super::metadata::{ImageMetadata, PlatformManifests, Platforms};
 use super::sizes::{ImageSizes, Sizes, sizes};
 use crate::oci::config::Wanted;
-use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::names::Name;
-use crate::snapshot::records::{Record, RecordId, RecordKind};
-use crate::snapshot::{Kinds, Snapshot, View};
+use crate::snapshot::{Follow, Kinds, Name, NodeId, Record, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 

@@ -13,12 +13,10 @@ use jiff::Timestamp;
 
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::platform_manifests::{PlatformManifest, config_node, platform_manifests};
-use crate::snapshot::records::{Record, RecordId};
-use crate::snapshot::removed_parts::Parts;
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::platform_manifests::{config_node, platform_manifests};
+use crate::snapshot::{
+    Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind, Parts, PlatformManifest, Record, RecordId, View,
+};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;

@@ -5,9 +5,7 @@ use std::ops::Index;
 
 use foldhash::fast::RandomState;
 
-use crate::snapshot::View;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::records::RecordId;
+use crate::snapshot::{NodeId, RecordId, View};
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

@@ -7,10 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::platform_manifests::{ConfigOf, config_node};
-use crate::snapshot::records::RecordKind;
+use crate::snapshot::platform_manifests::config_node;
+use crate::snapshot::{ConfigOf, Graph, NodeId, NodeKind, RecordKind, View};
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::error::Error;
-use crate::snapshot::names::{Name, meaning};
+use crate::snapshot::{Name, meaning};
 use crate::value::reference::Reference;
 use crate::value::time::parse_until;
 

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::plan::{Note, Refusal, RefusalClass};
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::records::RecordId;
+use crate::snapshot::{NodeId, RecordId};
 use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
 
@@ -123,7 +122,7 @@ impl Draft<'_> {
             let found = self.one_image(argument, &named, named.first().copied())?;
             let digest = self.graph().digest(found.target);
             if reference.digest().is_some_and(|asked| asked != digest) {
-                self.notes.push(Note::DigestIgnored {
+                self.plan.notes.push(Note::DigestIgnored {
                     argument: argument.to_owned(),
                     found: digest.to_string(),
                 });

@@ -6,7 +6,6 @@
 //! * `rmi`, `rmi_platform`, `untag`, `prune`: what each command removes; `ls`: what it lists
 //! * `rewrite_index`: an index without some of its manifests
 //! * `retention`: what `--keep` and `--keep-last` do; `filter`: what `--filter` accepts
-//! * `metadata`: what decisions ask about images beside their names
 //! * `restore`: what comes back from the trash
 //!
 //! The same plan is shown by a dry run and carried out by a real one.
@@ -15,7 +14,6 @@ mod draft;
 pub mod filter;
 pub mod lookup;
 pub(crate) mod ls;
-pub mod metadata;
 pub mod names_together;
 #[expect(
     clippy::module_inception,

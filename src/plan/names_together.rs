@@ -6,7 +6,7 @@
 //! containerd image store, with one difference: a name that Docker would have written differently
 //! never goes along.
 
-use crate::snapshot::names::Name;
+use crate::snapshot::Name;
 use crate::value::reference::Reference;
 
 /// The name that the others are compared with.

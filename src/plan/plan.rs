@@ -4,12 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rewrite_index::NewBlob;
 use crate::oci::index::EntryEdit;
-use crate::snapshot::View;
-use crate::snapshot::claims::Settled;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::reachability::Start;
-use crate::snapshot::records::RecordId;
-use crate::snapshot::removed_parts::{Parts, RemovedParts};
+use crate::snapshot::{NodeId, Parts, RecordId, RemovedParts, Settled, Start, View};
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]
@@ -176,6 +171,6 @@ impl Plan {
 pub(super) fn start<'s>(view: &View, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
     match rewrites.iter().find(|rewrite| rewrite.record == id) {
         Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => Start::Image(view.records.record(id).target),
+        None => view.start(id),
     }
 }

@@ -9,10 +9,10 @@ use jiff::Timestamp;
 
 use super::draft::Draft;
 use super::filter::Filters;
-use super::metadata::Metadata;
 use super::plan::{Action, Note};
 use super::retention::Retention;
-use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::inspect::metadata::ImageMetadata;
+use crate::snapshot::{Record, RecordId, RecordKind};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct PruneOptions<'a> {
 
 impl Draft<'_> {
     /// Removes what the options say.
-    pub fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
+    pub(crate) fn prune<M>(&mut self, options: &PruneOptions<'_>, metadata: &ImageMetadata<'_, M>) {
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         for (id, record) in self.records().iter() {
@@ -53,7 +53,7 @@ impl Draft<'_> {
             record.is_dangling() && !record.explicit
         };
         let doubtful: Vec<RecordId> = passed.iter().copied().filter(may_be_a_push).collect();
-        metadata.expect_arrivals(&doubtful);
+        metadata.read_arrivals(&doubtful);
         let mut candidates: Vec<(&str, RecordId)> = Vec::with_capacity(passed.len());
         let mut young = 0;
         for id in passed {
@@ -62,35 +62,42 @@ impl Draft<'_> {
                 young += 1;
                 continue;
             }
-            if let Some(confirmed) = options.confirmed
-                && !record
-                    .entries
-                    .iter()
-                    .all(|at| confirmed.contains(self.view.index.entry_text(*at)))
-            {
-                continue;
+            let is_agreed = |at: &usize| {
+                let text = self.view.index.entry_text(*at);
+                options
+                    .confirmed
+                    .is_none_or(|confirmed| confirmed.contains(text))
+            };
+            if record.entries.iter().all(is_agreed) {
+                candidates.push((record.key(), id));
             }
-            candidates.push((record.key(), id));
         }
         candidates.sort();
         let candidates = self.retain(candidates, options.retention, metadata);
         for (_, id) in candidates {
-            self.actions.push(Action::Untagged(self.shown(id)));
-            self.actions
-                .push(Action::DeletedBelow(self.record(id).target));
+            self.plan.actions.push(Action::Untagged(self.shown(id)));
+            let target = self.record(id).target;
+            self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);
         }
         if nameless > 0 {
-            self.notes.push(Note::NamelessLeft { images: nameless });
+            self.plan
+                .notes
+                .push(Note::NamelessLeft { images: nameless });
         }
         if young > 0 {
-            self.notes.push(Note::YoungLeft { images: young });
+            self.plan.notes.push(Note::YoungLeft { images: young });
         }
     }
 }
 
 /// Whether a record passes all filters that look at single images.
-pub fn passes(id: RecordId, record: &Record, filters: &Filters, metadata: &dyn Metadata) -> bool {
+pub(super) fn passes<M>(
+    id: RecordId,
+    record: &Record,
+    filters: &Filters,
+    metadata: &ImageMetadata<'_, M>,
+) -> bool {
     filters.pass_name(&record.name, record.key())
         && (!filters.need_dates() || filters.pass_date(metadata.created(id)))
         && (!filters.need_configs() || filters.pass_labels(&metadata.labels(id)))

@@ -10,8 +10,7 @@ use crate::json::edit;
 use crate::json::edit::Fate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
-use crate::snapshot::graph::{Graph, NodeId};
-use crate::snapshot::removed_parts::Parts;
+use crate::snapshot::{Graph, NodeId, Parts};
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.

@@ -11,10 +11,7 @@ use super::names_together::{Compared, names_together};
 use super::plan::{Action, Refusal, RefusalClass};
 use crate::containers::Container;
 use crate::oci::index::DANGLING_PREFIX;
-use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::names::Name;
-use crate::snapshot::platform_manifests::ConfigOf;
-use crate::snapshot::records::{RecordId, RecordKind};
+use crate::snapshot::{ConfigOf, Follow, Name, NodeId, RecordId, RecordKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -36,9 +33,8 @@ impl Draft<'_> {
     /// Removes one image, or what of it the options say. `config_of` is asked about platforms that
     /// no index declares.
     pub fn rmi(&mut self, argument: &str, options: &RmiOptions, config_of: &ConfigOf<'_>) {
-        if let Err(refusal) = self.try_rmi(argument, options, config_of) {
-            self.refuse(refusal);
-        }
+        let done = self.try_rmi(argument, options, config_of);
+        self.plan.refusals.extend(done.err());
     }
 
     fn try_rmi(
@@ -132,7 +128,7 @@ impl Draft<'_> {
 
     /// Takes the last name away from an image that a container uses; the image stays for it.
     fn untag_in_use(&mut self, record: RecordId, names: usize) {
-        self.actions.push(Action::Untagged(self.shown(record)));
+        self.plan.actions.push(Action::Untagged(self.shown(record)));
         match names {
             1 => self.dangle(record),
             _ => self.remove(record),
@@ -169,7 +165,7 @@ impl Draft<'_> {
             } else {
                 self.shown(*id)
             };
-            self.actions.push(Action::Untagged(name));
+            self.plan.actions.push(Action::Untagged(name));
             self.remove(*id);
         }
     }
@@ -189,7 +185,7 @@ impl Draft<'_> {
         };
         for id in set {
             if !self.is_dangling(*id) {
-                self.actions.push(Action::Untagged(self.shown(*id)));
+                self.plan.actions.push(Action::Untagged(self.shown(*id)));
             }
             if keep_for_children {
                 self.dangle(*id);
@@ -197,7 +193,7 @@ impl Draft<'_> {
                 self.remove(*id);
             }
         }
-        self.actions.push(Action::Deleted(target));
+        self.plan.actions.push(Action::Deleted(target));
         for parent in parents {
             let set = self.set_of(parent);
             let in_use = !self.uses.of_image(parent).is_empty();
@@ -205,7 +201,7 @@ impl Draft<'_> {
                 break;
             }
             self.remove(set[0]);
-            self.actions.push(Action::Deleted(parent));
+            self.plan.actions.push(Action::Deleted(parent));
         }
     }
 
@@ -301,7 +297,7 @@ impl Draft<'_> {
         if record.kind != RecordKind::Child {
             return Ok(());
         }
-        let above = self.graph().ancestors(record.target, Follow::Needed);
+        let above = self.graph().above([record.target], Follow::Needed);
         let owners: Vec<String> = self
             .records()
             .iter()

@@ -6,15 +6,14 @@
 use super::draft::Draft;
 use super::lookup::FoundBy;
 use super::plan::{Action, Refusal, RefusalClass};
-use crate::snapshot::records::RecordId;
+use crate::snapshot::RecordId;
 use crate::words::{listed, quoted};
 
 impl Draft<'_> {
     /// Takes one name away.
     pub fn untag(&mut self, argument: &str) {
-        if let Err(refusal) = self.try_untag(argument) {
-            self.refuse(refusal);
-        }
+        let done = self.try_untag(argument);
+        self.plan.refusals.extend(done.err());
     }
 
     fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
@@ -40,15 +39,10 @@ impl Draft<'_> {
             )
             .hint("rmi removes the image, prune removes all that are dangling"));
         }
-        self.actions.push(Action::Untagged(self.shown(id)));
-        let others = self
-            .set_of(found.target)
-            .into_iter()
-            .any(|other| other != id);
-        if others {
-            self.remove(id);
-        } else {
-            self.dangle(id);
+        self.plan.actions.push(Action::Untagged(self.shown(id)));
+        match self.set_of(found.target).iter().any(|other| *other != id) {
+            true => self.remove(id),
+            false => self.dangle(id),
         }
         Ok(())
     }
