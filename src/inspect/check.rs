@@ -52,10 +52,8 @@ pub(crate) fn check<M>(
     };
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
     findings.add_unreferenced(layout, &snapshot.graph, digests)?;
-    (findings.temporary, findings.strays) = layout
-        .list_strays()?
-        .into_iter()
-        .partition(|path| is_temporary(path));
+    let strays = layout.list_strays()?.into_iter();
+    (findings.temporary, findings.strays) = strays.partition(|path| is_temporary(path));
     Ok(findings)
 }
 

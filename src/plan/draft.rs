@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Action, Note, Plan, start};
+use super::plan::{Action, Note, Plan};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
 use crate::oci::index::{DANGLING_PREFIX, EntryEdit};
@@ -108,10 +108,8 @@ impl<'a> Draft<'a> {
             set.retain(|id| !self.is_mere_dependent(*id));
         }
         // They are in name order already. One that became dangling sorts where its new name does.
-        if set
-            .iter()
-            .any(|id| self.standing(*id) == Standing::Dangling)
-        {
+        let became_dangling = |id: &RecordId| self.standing(*id) == Standing::Dangling;
+        if set.iter().any(became_dangling) {
             let dangling = format!("{DANGLING_PREFIX}{}", self.graph().digest(target));
             set.sort_by_key(|id| match self.standing(*id) {
                 Standing::Dangling => &dangling,
@@ -188,7 +186,7 @@ impl<'a> Draft<'a> {
         let claims = Claims::new(self.records(), self.graph());
         loop {
             let removed_parts = self.removed_parts();
-            let start = |id| start(self.view, id, &self.plan.rewrites);
+            let start = |id| self.plan.start(self.view, id);
             let settled = claims.settle(&|id| self.is_present(id), &start, &removed_parts);
             if self.removed_platforms.is_empty() {
                 return (settled, removed_parts);
@@ -229,11 +227,8 @@ impl<'a> Draft<'a> {
                 (false, _) => EntryEdit::Remove,
             };
             edits.insert(record.entries[0], first);
-            edits.extend(
-                record.entries[1..]
-                    .iter()
-                    .map(|at| (*at, EntryEdit::Remove)),
-            );
+            let rest = record.entries[1..].iter();
+            edits.extend(rest.map(|at| (*at, EntryEdit::Remove)));
             if let Name::Reference(_) = record.name {
                 names_gone.insert(record.key().to_owned());
             }
@@ -260,18 +255,14 @@ impl<'a> Draft<'a> {
         removed_parts: &RemovedParts,
     ) -> Vec<String> {
         let above = self.graph().above([manifest], Follow::Subjects);
-        let names: BTreeSet<String> = self
-            .records()
-            .iter()
-            .filter(|(id, record)| {
-                let lost = removed_parts.get(&record.target);
-                settled.stays(*id)
-                    && !record.kind.is_dependent()
-                    && above.contains(&record.target)
-                    && !lost.is_some_and(|lost| lost.contains(&manifest))
-            })
-            .map(|(id, _)| self.shown(id))
-            .collect();
+        let holders = self.records().iter().filter(|(id, record)| {
+            let lost = removed_parts.get(&record.target);
+            settled.stays(*id)
+                && !record.kind.is_dependent()
+                && above.contains(&record.target)
+                && !lost.is_some_and(|lost| lost.contains(&manifest))
+        });
+        let names: BTreeSet<String> = holders.map(|(id, _)| self.shown(id)).collect();
         match names.is_empty() {
             true => vec!["another layout".to_owned()],
             false => names.into_iter().collect(),

@@ -29,4 +29,8 @@ mod rmi_platform;
 pub mod untag;
 
 pub use draft::Draft;
+pub use filter::{FilterUse, Filters, Pattern};
 pub use plan::{Action, KeptImage, Note, Plan, Refusal, RefusalClass, Rewrite};
+pub use prune::PruneOptions;
+pub use retention::Retention;
+pub use rmi::RmiOptions;

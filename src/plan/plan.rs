@@ -91,6 +91,18 @@ pub enum RefusalClass {
 }
 
 impl Refusal {
+    pub(super) fn conflict(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::Conflict, message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::Invalid, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::NotFound, message)
+    }
+
     pub(super) fn new(class: RefusalClass, message: impl Into<String>) -> Refusal {
         Refusal {
             class,
@@ -163,14 +175,9 @@ impl Plan {
 
     /// Where a record's image begins under this plan.
     pub fn start(&self, view: &View, id: RecordId) -> Start<'_> {
-        start(view, id, &self.rewrites)
-    }
-}
-
-/// Where a record's image begins.
-pub(super) fn start<'s>(view: &View, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
-    match rewrites.iter().find(|rewrite| rewrite.record == id) {
-        Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => view.start(id),
+        match self.rewrites.iter().find(|rewrite| rewrite.record == id) {
+            Some(rewrite) => Start::Parts(&rewrite.parts),
+            None => view.start(id),
+        }
     }
 }

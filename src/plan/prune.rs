@@ -21,7 +21,7 @@ pub struct PruneOptions<'a> {
     pub all: bool,
     /// Which of them.
     pub filters: &'a Filters,
-    /// What arrived after this moment without a name is spared.
+    /// What arrived after this time without a name is spared.
     pub spare_after: Timestamp,
     /// What a person saw and agreed to, as texts of entries; nothing else goes.
     pub confirmed: Option<&'a HashSet<String>>,
@@ -64,9 +64,7 @@ impl Draft<'_> {
             }
             let is_agreed = |at: &usize| {
                 let text = self.view.index.entry_text(*at);
-                options
-                    .confirmed
-                    .is_none_or(|confirmed| confirmed.contains(text))
+                options.confirmed.is_none_or(|agreed| agreed.contains(text))
             };
             if record.entries.iter().all(is_agreed) {
                 candidates.push((record.key(), id));
@@ -81,9 +79,8 @@ impl Draft<'_> {
             self.remove(id);
         }
         if nameless > 0 {
-            self.plan
-                .notes
-                .push(Note::NamelessLeft { images: nameless });
+            let note = Note::NamelessLeft { images: nameless };
+            self.plan.notes.push(note);
         }
         if young > 0 {
             self.plan.notes.push(Note::YoungLeft { images: young });

@@ -51,7 +51,7 @@ struct Choice<'a> {
     trash: &'a Trash,
     /// Oldest first.
     removals: &'a [TrashedRemoval],
-    /// Rows that were chosen, by removal and row, oldest first.
+    /// Entries that were chosen, by removal and position in its record, oldest first.
     rows: BTreeSet<(usize, usize)>,
     /// Blobs that were chosen themselves.
     blobs: BTreeSet<Digest>,
@@ -142,11 +142,10 @@ impl Choice<'_> {
             self.blobs.insert(digest);
             return Ok(());
         }
-        Err(Refusal::new(
-            RefusalClass::NotFound,
-            format!("No such image in the trash: {argument}"),
+        Err(
+            Refusal::not_found(format!("No such image in the trash: {argument}"))
+                .hint("restore --dry-run without a name shows all that can come back"),
         )
-        .hint("restore --dry-run without a name shows all that can come back"))
     }
 
     /// What the images of a removal had lost before they went: that stays lost.
@@ -346,7 +345,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Brings one row back. The value is its image, `None` if a name leads elsewhere by now.
+    /// Brings one entry back. The value is its image, `None` if a name leads elsewhere by now.
     fn restore(
         &mut self,
         removed: &'a TrashedRemoval,
@@ -443,17 +442,13 @@ impl<'a> List<'a> {
 
 fn name_is_taken(name: &str, there: Option<&Digest>, digest: &Digest) -> Refusal {
     let there = there.map_or_else(String::new, Digest::to_string);
-    Refusal::new(
-        RefusalClass::Conflict,
-        format!("conflict: {} leads to {there} now", quoted(name)),
-    )
-    .hint(format!(
+    Refusal::conflict(format!("conflict: {} leads to {there} now", quoted(name))).hint(format!(
         "`ocirm untag` frees the name; {} stays in the trash",
         digest.short()
     ))
 }
 
-/// The rows of a removal that went with images because they belong to them.
+/// The entries of a removal that went with images because they belong to them.
 fn belongings(snapshot: &View, images: &[NodeId]) -> HashSet<usize> {
     let graph = &snapshot.graph;
     let mut reachability = Reachability::new(graph);

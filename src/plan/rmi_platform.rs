@@ -10,7 +10,7 @@ use std::collections::HashSet;
 
 use super::draft::{Draft, RemovedPlatform};
 use super::lookup::Found;
-use super::plan::{Action, Note, Refusal, RefusalClass, Rewrite};
+use super::plan::{Action, Note, Refusal, Rewrite};
 use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
 use crate::snapshot::platform_manifests::platform_manifests;
@@ -75,11 +75,8 @@ impl Draft<'_> {
         if !removal.removed_any {
             return Ok(());
         }
-        if !self
-            .platform_manifests(&removal)
-            .iter()
-            .any(is_present_image)
-        {
+        let left = self.platform_manifests(&removal);
+        if !left.iter().any(PlatformManifest::is_present_image) {
             // Nothing that runs anywhere is left: that is removing the image.
             self.removed_platforms
                 .retain(|removed| removed.image != found.target);
@@ -93,14 +90,11 @@ impl Draft<'_> {
 
     fn others_would_lose(&self, image: NodeId, others: &[RecordId]) -> Refusal {
         let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
-        Refusal::new(
-            RefusalClass::Conflict,
-            format!(
-                "conflict: unable to delete a platform of {} (must be forced) - {} would lose it too",
-                self.graph().digest(image).short(),
-                listed(&names, 8)
-            ),
-        )
+        Refusal::conflict(format!(
+            "conflict: unable to delete a platform of {} (must be forced) - {} would lose it too",
+            self.graph().digest(image).short(),
+            listed(&names, 8)
+        ))
         .hint("use --force to remove it from all of them")
     }
 
@@ -155,15 +149,12 @@ impl Draft<'_> {
         removal: &Removal<'_>,
         listed: &[PlatformManifest],
     ) {
-        let refusal = Refusal::new(
-            RefusalClass::NotFound,
-            format!(
-                "failed to delete platform {platform} for image {}: image with reference {} was \
+        let refusal = Refusal::not_found(format!(
+            "failed to delete platform {platform} for image {}: image with reference {} was \
                  found but does not provide the platform {platform}",
-                self.graph().digest(removal.found.target),
-                self.shown(removal.found.set[0])
-            ),
-        );
+            self.graph().digest(removal.found.target),
+            self.shown(removal.found.set[0])
+        ));
         self.plan.refusals.push(refusal.hint(present(listed)));
     }
 
@@ -171,9 +162,8 @@ impl Draft<'_> {
     fn rewrite(&mut self, record: RecordId, removal: Removal<'_>) {
         let image = removal.found.target;
         let lines = removal.removed.iter().copied().map(Action::Deleted);
-        self.plan
-            .actions
-            .extend(lines.chain([Action::Deleted(image)]));
+        self.plan.actions.extend(lines);
+        self.plan.actions.push(Action::Deleted(image));
         self.plan.notes.push(Note::Rewritten {
             image: self.shown(record),
             old: image,
@@ -195,13 +185,10 @@ impl Draft<'_> {
             (None, [only]) => *only,
             (None, set) => {
                 let names: Vec<String> = set.iter().map(|id| self.shown(*id)).collect();
-                return Err(Refusal::new(
-                    RefusalClass::Conflict,
-                    format!(
-                        "conflict: a new index is made for one name, and {} has several",
-                        self.graph().digest(found.target).short()
-                    ),
-                )
+                return Err(Refusal::conflict(format!(
+                    "conflict: a new index is made for one name, and {} has several",
+                    self.graph().digest(found.target).short()
+                ))
                 .hint(format!("give one of {}", listed(&names, 8))));
             }
         };
@@ -211,25 +198,18 @@ impl Draft<'_> {
             Name::Tag(_) | Name::Raw(_) => false,
         };
         if names_old {
-            return Err(Refusal::new(
-                RefusalClass::Conflict,
-                format!(
-                    "conflict: {} is named by the digest of its index, and a new index has another",
-                    self.shown(record)
-                ),
-            )
+            return Err(Refusal::conflict(format!(
+                "conflict: {} is named by the digest of its index, and a new index has another",
+                self.shown(record)
+            ))
             .hint("--rewrite-index is for names with a tag"));
         }
-        if self
-            .plan
-            .rewrites
-            .iter()
-            .any(|rewrite| rewrite.record == record)
-        {
-            return Err(Refusal::new(
-                RefusalClass::Conflict,
-                format!("{} gets a new index already", self.shown(record)),
-            )
+        let mut rewrites = self.plan.rewrites.iter();
+        if rewrites.any(|rewrite| rewrite.record == record) {
+            return Err(Refusal::conflict(format!(
+                "{} gets a new index already",
+                self.shown(record)
+            ))
             .hint("name it once, with all platforms in one --platform list"));
         }
         Ok(record)
@@ -318,14 +298,8 @@ fn best<'a>(
     best.map(|(_, manifest)| manifest)
 }
 
-fn is_present_image(manifest: &PlatformManifest) -> bool {
-    manifest.is_present && !manifest.is_attestation
-}
-
 fn present(manifests: &[PlatformManifest]) -> String {
-    let images = manifests
-        .iter()
-        .filter(|manifest| is_present_image(manifest));
+    let images = manifests.iter().filter(|of| of.is_present_image());
     let platforms = images.filter_map(|manifest| Some(manifest.platform.as_ref()?.to_string()));
     let platforms: Vec<String> = platforms.collect();
     format!("present in this layout: {}", listed(&platforms, 16))

@@ -20,10 +20,9 @@ pub(super) fn assign_kinds(records: &mut Records, graph: &Graph) {
     let is_nameless = !records.iter().any(|(_, record)| is_chosen(record));
     let claims = Claims::new(records, graph);
     let settled = (!claims.is_empty()).then(|| claims.classify());
+    let settled = settled.as_ref();
     records.set_kinds(|id, record| {
-        let is_claimed = settled
-            .as_ref()
-            .is_some_and(|settled| settled.is_claimed(id));
+        let is_claimed = settled.is_some_and(|settled| settled.is_claimed(id));
         match record.name {
             // A signature that an index of signatures lists as well is a signature.
             _ if is_claimed && record.subject.is_some() => RecordKind::Referrer,

@@ -159,19 +159,18 @@ impl Graph {
 
     pub(super) fn place(&mut self, digest: Digest, size: Option<u64>) -> NodeId {
         let (index, is_new) = self.digests.insert_full(digest);
-        if !is_new {
-            return NodeId(number(index));
+        if is_new {
+            self.nodes.push(Node {
+                kind: NodeKind::Blob,
+                state: ReadState::Unread,
+                wanted: Class::Leaf,
+                served: Class::Leaf,
+                has_parent: false,
+                size: size.unwrap_or(0),
+                is_size_known: size.is_some(),
+                edges: 0..0,
+            });
         }
-        self.nodes.push(Node {
-            kind: NodeKind::Blob,
-            state: ReadState::Unread,
-            wanted: Class::Leaf,
-            served: Class::Leaf,
-            has_parent: false,
-            size: size.unwrap_or(0),
-            is_size_known: size.is_some(),
-            edges: 0..0,
-        });
         NodeId(number(index))
     }
 
@@ -200,9 +199,8 @@ impl Graph {
 
     /// The node of a digest, if anything leads to it.
     pub fn find(&self, digest: &Digest) -> Option<NodeId> {
-        self.digests
-            .get_index_of(digest)
-            .map(|index| NodeId(number(index)))
+        let index = self.digests.get_index_of(digest)?;
+        Some(NodeId(number(index)))
     }
 
     /// The digest of a node.
@@ -262,9 +260,8 @@ impl Graph {
 
     /// What a document refers to without needing it.
     pub fn subject(&self, id: NodeId) -> Option<NodeId> {
-        self.links(id)
-            .find(|link| link.role == Role::Subject)
-            .map(|link| link.to)
+        let mut links = self.links(id);
+        Some(links.find(|link| link.role == Role::Subject)?.to)
     }
 
     /// Documents of which an index says what they attest, and what that is.

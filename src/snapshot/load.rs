@@ -180,14 +180,9 @@ impl Snapshot<Kinds> {
         };
         // Those belong to what they say they are about, if that is here.
         let asked = entries.iter().filter(is_asked);
+        let about = |entry: &Entry| entry.subject.as_deref().cloned();
         let subjects: HashSet<Digest> = asked
-            .filter_map(|entry| {
-                entry
-                    .subject
-                    .as_deref()
-                    .cloned()
-                    .or_else(|| named_subject(entry))
-            })
+            .filter_map(|entry| about(entry).or_else(|| named_subject(entry)))
             .collect();
         let is_subject = |entry: &Entry| {
             let digest = entry.digest.as_ref();
@@ -200,11 +195,9 @@ impl Snapshot<Kinds> {
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
             layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
         };
-        let nameless: HashSet<&Digest, RandomState> = entries
-            .iter()
-            .filter(is_asked)
-            .flat_map(|entry| entry.digest.iter())
-            .collect();
+        let asked = entries.iter().filter(is_asked);
+        let nameless: HashSet<&Digest, RandomState> =
+            asked.flat_map(|entry| entry.digest.iter()).collect();
         // Of what a manifest needs only what index.json lists as well may be a part.
         let is_part = |child: &Child| {
             child.class > Class::Leaf
@@ -212,9 +205,8 @@ impl Snapshot<Kinds> {
                 || nameless.contains(&child.digest)
         };
         // An image for one platform has no part that could stand in index.json.
-        let few = entries
-            .iter()
-            .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
+        let is_read = |entry: &&Entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry);
+        let few = entries.iter().filter(is_read);
         let mut graph = Graph::walk_some(few, &read, &is_part, progress);
         let mut records = records_of(entries, &graph);
         // What waits in vain for something that leads to it may find it below a manifest with a name.

@@ -76,19 +76,18 @@ impl RecordKind {
 /// Where entries stand in index.json, ascending; at least one. There may be a million of these, and
 /// nearly all have one, so that one needs no memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Positions(OneOrMore);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum OneOrMore {
+pub enum Positions {
+    /// A single entry.
     One(usize),
+    /// Several.
     More(Vec<usize>),
 }
 
 impl Positions {
     fn push(&mut self, position: usize) {
-        match &mut self.0 {
-            OneOrMore::One(first) => self.0 = OneOrMore::More(vec![*first, position]),
-            OneOrMore::More(all) => all.push(position),
+        match self {
+            Positions::One(first) => *self = Positions::More(vec![*first, position]),
+            Positions::More(all) => all.push(position),
         }
     }
 }
@@ -97,9 +96,9 @@ impl Deref for Positions {
     type Target = [usize];
 
     fn deref(&self) -> &[usize] {
-        match &self.0 {
-            OneOrMore::One(position) => std::slice::from_ref(position),
-            OneOrMore::More(all) => all,
+        match self {
+            Positions::One(position) => std::slice::from_ref(position),
+            Positions::More(all) => all,
         }
     }
 }
@@ -153,7 +152,7 @@ impl Record {
 }
 
 /// All records of a layout.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Records {
     records: Vec<Record>,
     by_key: Lookup,
@@ -184,12 +183,6 @@ struct Lookup {
 /// How often all texts are looked at before they are sorted.
 const LOOKS: u32 = 8;
 
-impl Clone for Lookup {
-    fn clone(&self) -> Self {
-        Lookup::default()
-    }
-}
-
 impl Lookup {
     /// The numbers below `count` whose text is `wanted`, ascending.
     fn find<'t>(
@@ -199,9 +192,8 @@ impl Lookup {
         wanted: &str,
     ) -> Vec<usize> {
         if self.asked.fetch_add(1, Ordering::Relaxed) < LOOKS {
-            return (0..count)
-                .filter(|number| text(*number) == Some(wanted))
-                .collect();
+            let found = (0..count).filter(|number| text(*number) == Some(wanted));
+            return found.collect();
         }
         let text = |number: &u32| text(*number as usize);
         let sorted = self.sorted.get_or_init(|| {
@@ -211,10 +203,8 @@ impl Lookup {
         });
         let from = sorted.partition_point(|number| text(number) < Some(wanted));
         let found = sorted[from..].iter();
-        found
-            .take_while(|number| text(number) == Some(wanted))
-            .map(|number| *number as usize)
-            .collect()
+        let found = found.take_while(|number| text(number) == Some(wanted));
+        found.map(|number| *number as usize).collect()
     }
 }
 
@@ -428,7 +418,7 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
             name,
             dangling_key,
             target,
-            entries: Positions(OneOrMore::One(position)),
+            entries: Positions::One(position),
             explicit: false,
             kind: RecordKind::Named,
             parent: None,

@@ -28,9 +28,8 @@ pub struct View {
 impl View {
     /// Puts together what was read.
     pub(super) fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> View {
-        let archive_blobs = archive
-            .items()
-            .iter()
+        let items = archive.items().iter();
+        let archive_blobs = items
             .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
             .collect();
         let records = records_of(index.entries(), &graph);
