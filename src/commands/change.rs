@@ -5,9 +5,9 @@
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::print;
 use super::session::Session;
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
@@ -18,10 +18,10 @@ use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::messages::reclaimed;
-use crate::report::to_stdout;
 use crate::snapshot::View;
 
 /// Everything that a changing command decided.
+#[derive(Default)]
 pub(super) struct Decision {
     pub(super) view: View,
     pub(super) plan: Plan,
@@ -56,16 +56,11 @@ impl Decision {
     /// `lenient`: what is not there is as good as removed.
     fn exit_status(&self, report: &Report<'_>, lenient: bool) -> u8 {
         let forgiven = |class| lenient && class == RefusalClass::NotFound;
-        let refused = self
-            .plan
-            .refusals
-            .iter()
-            .any(|refusal| !forgiven(refusal.class));
-        let failed = report.errors.len() > self.plan.refusals.len();
-        if refused || failed {
-            ErrorKind::Failed.exit_status()
-        } else {
-            0
+        let refusals = &self.plan.refusals;
+        let refused = refusals.iter().any(|refusal| !forgiven(refusal.class));
+        match refused || report.errors.len() > refusals.len() {
+            true => ErrorKind::Failed.exit_status(),
+            false => 0,
         }
     }
 }
@@ -90,8 +85,6 @@ pub(super) struct Run<'a> {
     pub(super) command: ChangingCommand<'a>,
     /// Layouts that share the blobs.
     pub(super) sharers: &'a [PathBuf],
-    /// The program ends after it.
-    pub(super) is_last: bool,
     /// For layouts of this run the others whose blobs are the same directories.
     pub(super) beside: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
 }
@@ -109,10 +102,9 @@ pub(super) fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathB
     let mut sharers_of_each: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
     for group in by_directory.values().filter(|group| group.len() > 1) {
         for path in group {
-            let others = group.iter().filter(|other| *other != path);
             let known = sharers_of_each.entry((*path).clone()).or_default();
-            for other in others {
-                if !known.contains(other) {
+            for other in group {
+                if other != path && !known.contains(other) {
                     known.push((*other).clone());
                 }
             }
@@ -129,19 +121,15 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<(Decision, Option<Outcome>)> {
-        let sharers = self.open_sharers(session, path)?;
         if self.dry_run {
-            let mut layout = session.open_shared(path)?;
-            if !self.sharers.is_empty() {
-                layout.all_sharers_are_known();
-            }
-            let mut decision = command.decide(session, &layout, &sharers)?;
+            let (mut decision, layout) = self.decide(session, path, command)?;
             decision.trash.reappeared = session.reappeared(&layout)?.1.len();
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
             }
             Ok((decision, None))
         } else {
+            let sharers = self.open_sharers(session, path)?;
             let mut layout = session.open_to_change(path)?;
             if !self.sharers.is_empty() {
                 layout.all_sharers_are_known();
@@ -149,6 +137,22 @@ impl Run<'_> {
             let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
             Ok((decision, Some(outcome)))
         }
+    }
+
+    /// Decides on one layout, under a lock that allows nothing else.
+    pub(super) fn decide(
+        &self,
+        session: &Session,
+        path: &Path,
+        command: &impl Decide,
+    ) -> anyhow::Result<(Decision, Locked<Shared>)> {
+        let sharers = self.open_sharers(session, path)?;
+        let mut layout = session.open_shared(path)?;
+        if !self.sharers.is_empty() {
+            layout.all_sharers_are_known();
+        }
+        let decision = command.decide(session, &layout, &sharers)?;
+        Ok((decision, layout))
     }
 
     /// The report on what was decided and done, and the exit status.
@@ -169,33 +173,23 @@ impl Run<'_> {
 
     /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
     /// user named, and those of the same run whose blobs turn out to be the same directories.
-    pub(super) fn open_sharers(
-        &self,
-        session: &Session,
-        path: &Path,
-    ) -> anyhow::Result<Vec<Locked<Shared>>> {
+    fn open_sharers(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
         let beside = self.beside.and_then(|beside| beside.get(path));
         let beside = beside.map_or(&[][..], Vec::as_slice);
         if self.sharers.is_empty() && beside.is_empty() {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
-        let found = self
-            .sharers
-            .iter()
-            .chain(beside)
-            .map(|path| Layout::open(path));
-        let found: Vec<Layout> = found.collect::<anyhow::Result<_>>()?;
-        let mut sharers = Vec::new();
-        for other in found {
-            if !own.is_same(&other) {
-                sharers.push(session.locking(|options| other.lock_shared(options))?);
-            }
-        }
-        Ok(sharers)
+        let paths = self.sharers.iter().chain(beside);
+        let found = paths.map(|path| Layout::open(path));
+        let found = found.collect::<anyhow::Result<Vec<Layout>>>()?;
+        let others = found.into_iter().filter(|other| !own.is_same(other));
+        others
+            .map(|other| session.locking(|options| other.lock_shared(options)))
+            .collect()
     }
 
-    /// [`Run::run`], and says what happened.
+    /// [`Run::run`] on the last layout, and says what happened.
     pub(super) fn run_and_print(
         &self,
         session: &Session,
@@ -209,14 +203,12 @@ impl Run<'_> {
         if is_prune && self.format == OutputFormat::Text {
             text.push_str(&reclaimed(report.freed_bytes));
         }
-        let printed = to_stdout(&text);
+        let printed = print(&text);
         report.talk(session.console);
-        if self.is_last {
-            // Giving back the memory of a large layout piece by piece takes longer than ending does.
-            std::mem::forget(report);
-            std::mem::forget((decision, outcome));
-        }
-        printed.context("cannot write to standard output")?;
+        // Giving back the memory of a large layout piece by piece takes longer than ending does.
+        std::mem::forget(report);
+        std::mem::forget((decision, outcome));
+        printed?;
         Ok(status)
     }
 
@@ -238,14 +230,8 @@ fn carry_out(
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
         let mut garbage = std::mem::take(&mut decision.garbage);
-        let Decision {
-            view,
-            plan,
-            live,
-            trash,
-            ..
-        } = &decision;
-        let live = live.as_ref();
+        let (view, plan) = (&decision.view, &decision.plan);
+        let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let mut progress = session.console.progress("deleting blobs");
         session.interrupt.begin_change();

@@ -2,28 +2,19 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
-use super::failed;
 use super::session::Session;
-use super::target_layouts::target_layouts;
+use super::target_layouts::{in_layout, target_layouts};
+use super::{failed, print};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
 use crate::inspect::check::check;
 use crate::layout::Trash;
 use crate::report::check::CheckReport;
-use crate::report::console::shown;
-use crate::report::to_stdout;
-use crate::snapshot::holders::Holders;
-use crate::snapshot::removed_parts::RemovedParts;
+use crate::snapshot::{Holders, RemovedParts};
 
 pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
-    let mut status = 0;
-    for failure in &found.failures {
-        session.console.error(&shown(failure));
-        status = ErrorKind::Failed.exit_status();
-    }
+    let mut status = found.say_failures(session.console);
     for path in &found.layouts {
         match look_into(session, path, args.digests) {
             Ok(report) => {
@@ -34,12 +25,11 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
                     OutputFormat::Json => report.json(),
                     OutputFormat::Text => report.text(session.console.is_verbose()),
                 };
-                to_stdout(&text).context("cannot write to standard output")?;
+                print(&text)?;
             }
             Err(error) if !found.several => return Err(error),
             Err(error) => {
-                let error = error.context(format!("in the layout `{}`", path.display()));
-                status = status.max(failed(session.console, &error));
+                status = status.max(failed(session.console, &in_layout(path, error)));
             }
         }
     }

@@ -12,20 +12,11 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
     let mut all = Vec::new();
     for file in files {
         let shown = file.display();
-        let bytes = read(file).map_err(|e| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("cannot read the containers of `{shown}`: {e}"),
-            )
-            .hint("nothing was deleted")
-        })?;
-        let found = parse(&bytes).map_err(|e| {
-            Error::new(
-                ErrorKind::Failed,
-                format!("the containers of `{shown}`: {e}"),
-            )
-            .hint("nothing was deleted")
-        })?;
+        let failed = |message| Error::new(ErrorKind::Failed, message).hint("nothing was deleted");
+        let bytes = read(file)
+            .map_err(|e| failed(format!("cannot read the containers of `{shown}`: {e}")))?;
+        let found =
+            parse(&bytes).map_err(|e| failed(format!("the containers of `{shown}`: {e}")))?;
         all.extend(found);
     }
     Ok(all)

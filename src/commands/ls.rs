@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::session::Session;
-use super::target_layouts::target_layouts;
+use super::target_layouts::{in_layout, target_layouts};
 use super::{container_files, failed};
 use crate::cli::LsArgs;
 use crate::containers::Container;
@@ -23,14 +23,13 @@ use crate::inspect::listing::{ListedRecord, Listing, entries_by_kind};
 use crate::inspect::metadata::ImageMetadata;
 use crate::inspect::tree::Trees;
 use crate::layout::{Locked, Shared, Trash};
-use crate::plan::filter::{FilterUse, Filters};
 use crate::plan::ls::ListOptions;
+use crate::plan::{FilterUse, Filters};
 use crate::report::console::shown;
 use crate::report::list::{ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::write_to_stdout;
-use crate::snapshot::Snapshot;
-use crate::snapshot::graph::{Graph, NodeId};
+use crate::snapshot::{Graph, NodeId, Snapshot};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -55,18 +54,12 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         };
         return list.layout(path, None);
     }
-    let mut status = 0;
-    for failure in &found.failures {
-        session.console.error(&shown(failure));
-        status = ErrorKind::Failed.exit_status();
-    }
+    let mut status = found.say_failures(session.console);
     let (mut collected, mut failures) = (Collected::default(), Vec::new());
     for path in &found.layouts {
         match list.layout(path, Some(&mut collected)) {
             Ok(one) => status = status.max(one),
-            Err(error) => {
-                failures.push(error.context(format!("in the layout `{}`", path.display())));
-            }
+            Err(error) => failures.push(in_layout(path, error)),
         }
     }
     print(|out| match &list.format {
@@ -246,9 +239,8 @@ fn warn(session: &Session, graph: &Graph) -> u8 {
             true => "is unreadable",
             false => "is damaged",
         };
-        session
-            .console
-            .error(&format!("the blob {digest} {what}: {reason}"));
+        let message = format!("the blob {digest} {what}: {reason}");
+        session.console.error(&message);
     }
     match graph.damage() {
         [] => 0,

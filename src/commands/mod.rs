@@ -19,11 +19,13 @@ mod untag;
 mod why;
 
 use anstream::ColorChoice;
+use anyhow::Context as _;
 use session::Session;
 
 use crate::cli::{Cli, Color, Command};
 use crate::error::{Error, ErrorKind};
 use crate::report::console::{Console, shown};
+use crate::report::to_stdout;
 
 /// Runs the program and says what failed. The value is the exit status.
 pub fn run(cli: Cli) -> u8 {
@@ -48,13 +50,17 @@ pub fn run(cli: Cli) -> u8 {
     }
 }
 
+/// Prints what a command has to say.
+fn print(text: &str) -> anyhow::Result<()> {
+    to_stdout(text).context("cannot write to standard output")
+}
+
 /// Says what failed; the value is the exit status, which the first [`Error`] in the chain of causes
 /// chooses.
 fn failed(console: Console, error: &anyhow::Error) -> u8 {
     console.error(&shown(&format!("{error:#}")));
-    let known = error
-        .chain()
-        .find_map(|cause| cause.downcast_ref::<Error>());
+    let mut causes = error.chain();
+    let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
     if let Some(hint) = known.and_then(Error::hint_text) {
         console.hint(&shown(hint));
     }

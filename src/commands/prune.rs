@@ -1,16 +1,15 @@
 //! `ocirm prune`.
 
 use std::collections::{HashMap, HashSet};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, sharers_of_each};
 use super::session::{Session, span};
-use super::target_layouts::{TargetLayouts, target_layouts};
-use super::{container_files, failed};
+use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
+use super::{container_files, failed, print};
 use crate::cli::{OutputFormat, PruneArgs};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -18,10 +17,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Live, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
-use crate::plan::filter::{FilterUse, Filters, Pattern};
-use crate::plan::prune::PruneOptions;
-use crate::plan::retention::Retention;
-use crate::plan::{Draft, Plan};
+use crate::plan::{Draft, FilterUse, Filters, Pattern, Plan, PruneOptions, Retention};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::shown;
 use crate::report::messages::reclaimed;
@@ -36,10 +32,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system)?;
     let grace = span("--grace", &args.grace)?;
     let trash_keep = span("--trash-keep", &args.trash_keep)?;
-    let keep = args
-        .keep
-        .iter()
-        .map(|text| Ok((text.clone(), Pattern::parse(text)?)));
+    let patterns = args.keep.iter();
+    let keep = patterns.map(|text| Ok((text.clone(), Pattern::parse(text)?)));
     let retention = Retention {
         keep: keep.collect::<Result<_, Error>>()?,
         keep_last: args.keep_last.map(|count| count as usize),
@@ -56,7 +50,6 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         lenient: false,
         command: ChangingCommand::Prune { grace: &args.grace },
         sharers: &args.also_roots,
-        is_last: !found.several,
         beside: Some(&beside),
     };
     let mut command = Prune {
@@ -65,8 +58,10 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         retention,
         containers,
         spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
-        trash: args.trash,
-        trash_before: now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
+        trash: TrashOptions {
+            moves_there: args.trash,
+            expire_before: Some(now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN)),
+        },
         confirmed: None,
         hard_links: HardLinks::default(),
     };
@@ -103,9 +98,7 @@ struct Prune {
     retention: Retention,
     containers: Vec<Container>,
     spare_after: Timestamp,
-    trash: bool,
-    /// Older removals in the trash are deleted for good.
-    trash_before: Timestamp,
+    trash: TrashOptions,
     confirmed: Option<Confirmed>,
     /// The names of files that went in layouts before this one.
     hard_links: HardLinks,
@@ -120,12 +113,8 @@ impl Prune {
         run: &Run<'_>,
     ) -> anyhow::Result<u8> {
         let console = session.console;
-        let mut status = 0;
+        let mut status = found.say_failures(console);
         let mut freed: u64 = 0;
-        for failure in &found.failures {
-            console.error(&shown(failure));
-            status = ErrorKind::Failed.exit_status();
-        }
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
                 console.error("interrupted; the layouts that follow were not looked at");
@@ -146,14 +135,13 @@ impl Prune {
                     if run.format == OutputFormat::Text && !text.is_empty() {
                         text.insert_str(0, &head);
                     }
-                    to_stdout(&text).context("cannot write to standard output")?;
+                    print(&text)?;
                     console.say(head.trim_end());
                     report.talk(console);
                     session.interrupt.reported();
                 }
                 Err(error) => {
-                    let error = error.context(format!("in the layout `{}`", path.display()));
-                    status = status.max(failed(console, &error));
+                    status = status.max(failed(console, &in_layout(path, error)));
                 }
             }
         }
@@ -176,9 +164,8 @@ impl Prune {
         let mut confirmed = Confirmed::new();
         let (mut blobs, mut freed) = (0, 0_u64);
         for path in &found.layouts {
-            let decided = self.decide_unlocked(session, path, run);
-            let mut decision = match decided {
-                Ok(decision) => decision,
+            let mut decision = match run.decide(session, path, self) {
+                Ok((decision, _)) => decision,
                 // It fails again, and is reported, when it is its turn.
                 Err(_) if found.several => continue,
                 Err(error) => return Err(error),
@@ -222,20 +209,6 @@ impl Prune {
         let ask = || console.ask("Are you sure you want to continue?");
         Ok(session.interrupt.asking(ask).then_some(confirmed))
     }
-
-    fn decide_unlocked(
-        &self,
-        session: &Session,
-        path: &Path,
-        run: &Run<'_>,
-    ) -> anyhow::Result<Decision> {
-        let sharers = run.open_sharers(session, path)?;
-        let mut layout = session.open_shared(path)?;
-        if !run.sharers.is_empty() {
-            layout.all_sharers_are_known();
-        }
-        self.decide(session, &layout, &sharers)
-    }
 }
 
 impl Decide for Prune {
@@ -250,48 +223,33 @@ impl Decide for Prune {
         let listed = listed?;
         let uses = Uses::new(&snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
-        let confirmed = self
-            .confirmed
-            .as_ref()
-            .map(|all| all.get(layout.path()).unwrap_or(&nothing));
+        let confirmed = self.confirmed.as_ref();
+        let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
         let (mut plan, mut live) = (Plan::default(), Live::default());
         let listed = gc::Listed::new(&snapshot.graph, layout, listed, || {
             let mut draft = Draft::with_uses(&snapshot, &uses);
-            draft.prune(
-                &PruneOptions {
-                    all: self.all,
-                    filters: &self.filters,
-                    spare_after: self.spare_after,
-                    confirmed: confirmed.map(|c| &c.entries),
-                    retention: &self.retention,
-                },
-                &ImageMetadata::new(layout, &snapshot),
-            );
+            let options = PruneOptions {
+                all: self.all,
+                filters: &self.filters,
+                spare_after: self.spare_after,
+                confirmed: confirmed.map(|c| &c.entries),
+                retention: &self.retention,
+            };
+            draft.prune(&options, &ImageMetadata::new(layout, &snapshot));
             plan = draft.finish();
             live = gc::mark(trusted, &plan);
         });
         let mut hard_links = self.hard_links.clone();
-        let mut garbage = gc::prune(
-            trusted,
-            &live,
-            listed,
-            layout,
-            &SweepOptions {
-                all: self.all,
-                spare_after: self.spare_after,
-                confirmed: confirmed.map(|c| &c.blobs),
-            },
-            &mut hard_links,
-        )?;
-        let options = TrashOptions {
-            moves_there: self.trash,
-            expire_before: Some(self.trash_before),
+        let options = SweepOptions {
+            all: self.all,
+            spare_after: self.spare_after,
+            confirmed: confirmed.map(|c| &c.blobs),
         };
-        let mut trash = TrashUse::decide(layout, sharers, &mut garbage, options)?;
+        let mut garbage = gc::prune(trusted, &live, listed, layout, &options, &mut hard_links)?;
+        let mut trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
         if let Some(confirmed) = confirmed {
-            trash
-                .expired
-                .retain(|(id, _)| confirmed.removals.contains(id));
+            let removals = &confirmed.removals;
+            trash.expired.retain(|(id, _)| removals.contains(id));
         }
         Ok(Decision {
             view: snapshot.into_view(),

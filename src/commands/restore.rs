@@ -2,8 +2,6 @@
 
 use std::path::Path;
 
-use anyhow::Context as _;
-
 use super::session::Session;
 use super::target_layouts::target_layout;
 use crate::cli::{OutputFormat, RestoreArgs};
@@ -12,7 +10,6 @@ use crate::error::ErrorKind;
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::restore::RestoreReport;
-use crate::report::to_stdout;
 use crate::snapshot::trashed::removals;
 use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
@@ -22,7 +19,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
         let decision = Decision::new(session, &layout, &references)?;
-        decision.report(&layout, true, Vec::new())
+        decision.report(&layout, true)
     } else {
         carry_out(session, &path, &references)?
     };
@@ -30,9 +27,9 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
         OutputFormat::Json => report.json(),
         OutputFormat::Text => report.text(session.console.is_verbose()),
     };
-    let printed = to_stdout(&text);
+    let printed = super::print(&text);
     report.talk(session.console);
-    printed.context("cannot write to standard output")?;
+    printed?;
     Ok(match session.interrupt.signal() {
         Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
         None if report.errors.is_empty() => 0,
@@ -92,15 +89,15 @@ impl Decision {
     }
 
     /// Sizes are asked for in the trash, so this comes before the blobs leave it.
-    fn report<M>(&self, layout: &Locked<M>, dry_run: bool, more: Vec<String>) -> RestoreReport {
+    fn report<M>(&self, layout: &Locked<M>, dry_run: bool) -> RestoreReport {
         let size_of = |digest: &_| layout.size_of_trashed(&self.trash, digest);
-        let warnings = self.warnings.iter().cloned().chain(more).collect();
+        let restoration = &self.restoration;
         RestoreReport::new(
             layout.path(),
             dry_run,
-            &self.restoration,
+            restoration,
             &size_of,
-            warnings,
+            self.warnings.clone(),
         )
     }
 }
@@ -150,7 +147,7 @@ fn carry_out(
     let stop = || session.interrupt.signal().is_some();
     commit::repeat(layout, hint, &mut |layout| {
         let decision = Decision::new(session, &layout, references)?;
-        let mut report = decision.report(&layout, false, Vec::new());
+        let mut report = decision.report(&layout, false);
         if decision.restoration.is_empty() {
             return Ok(Attempt::Done(report));
         }

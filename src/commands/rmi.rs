@@ -12,13 +12,12 @@ use crate::containers::in_use::Uses;
 use crate::error::Error;
 use crate::gc::{self, Garbage, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
-use crate::layout::{HardLinks, Locked, Shared, Trash};
-use crate::plan::Draft;
-use crate::plan::rmi::RmiOptions;
+use crate::layout::{Locked, Shared, Trash};
+use crate::plan::{Draft, RmiOptions};
 use crate::report::change_input::ChangingCommand;
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
-use crate::value::platform;
-use crate::value::platform::Platform;
+use crate::snapshot::MAX_DOCUMENT_BYTES;
+use crate::value::digest::Digest;
+use crate::value::platform::{self, Platform};
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let mut platforms = Vec::new();
@@ -31,7 +30,10 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let command = Rmi {
         containers,
         references,
-        trash: args.trash,
+        trash: TrashOptions {
+            moves_there: args.trash,
+            expire_before: None,
+        },
         options: RmiOptions {
             force: args.force,
             keep_parents: args.no_prune,
@@ -45,7 +47,6 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         lenient: args.force || args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &args.also_roots,
-        is_last: true,
         beside: None,
     };
     run.run_and_print(session, &path, &command)
@@ -54,7 +55,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
 struct Rmi {
     containers: Vec<Container>,
     references: Vec<String>,
-    trash: bool,
+    trash: TrashOptions,
     options: RmiOptions,
 }
 
@@ -68,12 +69,11 @@ impl Decide for Rmi {
         let snapshot = session.read(layout, sharers, &Trash::default())?;
         let trusted = snapshot.trusted()?;
         let metadata = ImageMetadata::new(layout, &snapshot);
+        let config_of = |manifest| metadata.config_of(manifest);
         let uses = Uses::new(&snapshot, &self.containers);
         let mut draft = Draft::with_uses(&snapshot, &uses);
         for reference in &self.references {
-            draft.rmi(reference, &self.options, &|manifest| {
-                metadata.config_of(manifest)
-            });
+            draft.rmi(reference, &self.options, &config_of);
         }
         let plan = draft.finish_with(&mut |digest| {
             layout
@@ -86,21 +86,16 @@ impl Decide for Rmi {
             false => gc::rmi(trusted, &live, layout)?,
         };
         // A new index can be one that the layout had and that nothing else needs.
-        garbage
-            .blobs
-            .retain(|blob| !plan.new_blobs().any(|new| new.digest == blob.digest));
-        let options = TrashOptions {
-            moves_there: self.trash,
-            expire_before: None,
-        };
-        let trash = TrashUse::decide(layout, sharers, &mut garbage, options)?;
+        let is_new = |digest: &Digest| plan.new_blobs().any(|new| new.digest == *digest);
+        garbage.blobs.retain(|blob| !is_new(&blob.digest));
+        let trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
         Ok(Decision {
             view: snapshot.into_view(),
             plan,
             live: Some(live),
             garbage,
             trash,
-            hard_links: HardLinks::default(),
+            ..Decision::default()
         })
     }
 }

@@ -192,11 +192,7 @@ impl Session {
 
 /// A span of time given to an option; never negative.
 pub(super) fn span(option: &str, text: &str) -> anyhow::Result<Duration> {
-    let duration = parse_duration(text)
-        .map_err(|e| Error::usage(format!("{option}: {e}")))
-        .and_then(|duration| {
-            Duration::try_from(duration)
-                .map_err(|_| Error::usage(format!("{option}: `{text}` is negative")))
-        });
-    Ok(duration?)
+    let span = parse_duration(text).map_err(|e| Error::usage(format!("{option}: {e}")))?;
+    let is_negative = |_| Error::usage(format!("{option}: `{text}` is negative"));
+    Ok(Duration::try_from(span).map_err(is_negative)?)
 }

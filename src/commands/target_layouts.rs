@@ -6,13 +6,13 @@ use std::path::{Path, PathBuf};
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
 use crate::layout::discover;
+use crate::report::console::{Console, shown};
 use crate::value::digest::Digest;
 
 /// The variable that names the layout.
 const VARIABLE: &str = "OCIRM_LAYOUT";
 
 /// All layouts that `ls`, `prune` or `check` are about, and the references without what named one.
-/// The second value tells what could not be looked into.
 pub(super) fn target_layouts(
     session: &Session,
     recursive: Option<&Path>,
@@ -27,14 +27,11 @@ pub(super) fn target_layouts(
     if let Some(dir) = recursive {
         let (below, failures) = discover(dir);
         if below.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Failed,
-                match failures.first() {
-                    Some(failure) => format!("cannot look for layouts: {failure}"),
-                    None => format!("there is no layout below `{}`", dir.display()),
-                },
-            )
-            .into());
+            let message = match failures.first() {
+                Some(failure) => format!("cannot look for layouts: {failure}"),
+                None => format!("there is no layout below `{}`", dir.display()),
+            };
+            return Err(Error::new(ErrorKind::Failed, message).into());
         }
         found.layouts.extend(below);
         found.failures = failures;
@@ -65,6 +62,24 @@ pub(super) struct TargetLayouts {
     pub(super) failures: Vec<String>,
     /// Whether there may be more than one, so that output says which it is about.
     pub(super) several: bool,
+}
+
+impl TargetLayouts {
+    /// Says what could not be looked into. The value is the exit status.
+    pub(super) fn say_failures(&self, console: Console) -> u8 {
+        for failure in &self.failures {
+            console.error(&shown(failure));
+        }
+        match self.failures.is_empty() {
+            true => 0,
+            false => ErrorKind::Failed.exit_status(),
+        }
+    }
+}
+
+/// Says in which of several layouts something failed.
+pub(super) fn in_layout(path: &Path, error: anyhow::Error) -> anyhow::Error {
+    error.context(format!("in the layout `{}`", path.display()))
 }
 
 /// The layout, and the references without what named it.

@@ -4,8 +4,7 @@ use super::change::{Decide, Decision, Run};
 use super::session::Session;
 use super::target_layouts::target_layout;
 use crate::cli::UntagArgs;
-use crate::gc::{Garbage, TrashUse};
-use crate::layout::{HardLinks, Locked, Shared};
+use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::change_input::ChangingCommand;
 use crate::snapshot::Snapshot;
@@ -18,7 +17,6 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
         lenient: args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &[],
-        is_last: true,
         beside: None,
     };
     run.run_and_print(session, &path, &Untag { references })
@@ -45,10 +43,7 @@ impl Decide for Untag {
         Ok(Decision {
             view: snapshot.into_view(),
             plan,
-            live: None,
-            garbage: Garbage::default(),
-            trash: TrashUse::default(),
-            hard_links: HardLinks::default(),
+            ..Decision::default()
         })
     }
 }

@@ -1,6 +1,5 @@
 //! `ocirm why`.
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::session::Session;
@@ -10,10 +9,8 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::{Locked, Presence, Shared, Trash};
 use crate::plan::Draft;
 use crate::report::console::shown;
-use crate::report::to_stdout;
 use crate::report::why::WhyReport;
-use crate::snapshot::View;
-use crate::snapshot::graph::NodeId;
+use crate::snapshot::{NodeId, View};
 use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 
@@ -31,7 +28,7 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
                         report.text(session.console.is_verbose(), Timestamp::now())
                     }
                 };
-                to_stdout(&text).context("cannot write to standard output")?;
+                super::print(&text)?;
             }
             Err(error) => status = super::failed(session.console, &error),
         }

@@ -18,6 +18,7 @@
 //! unlinking. What step 3 finds to be needed again comes back at once. How things come back
 //! otherwise is in `restore`.
 
+use std::collections::hash_map::Entry;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
@@ -84,8 +85,8 @@ impl<'a> Change<'a> {
         let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
         let is_empty = plan.is_empty() && garbage.blobs.is_empty();
         let removal = (trash.moves_there && !is_empty).then(|| {
-            let documents = garbage.blobs.iter();
-            let documents = documents.filter(|blob| blob.kind.is_document());
+            let blobs = garbage.blobs.iter();
+            let documents = blobs.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string()).collect();
             let (index, edits) = (&old.index, &plan.edits);
             let record =
@@ -108,16 +109,11 @@ impl<'a> Change<'a> {
 impl Change<'_> {
     /// What the entries that go or change are called, of those with one of these texts.
     fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
-        let View {
-            records,
-            graph,
-            index,
-            ..
-        } = self.old;
-        let positions = self.plan.edits.keys();
-        positions
-            .filter(|position| texts.contains(index.entry_text(**position)))
-            .filter_map(|position| Some(records.record(records.of_entry(*position)?).shown(graph)))
+        let records = &self.old.records;
+        let is_there = |at: &&usize| texts.contains(self.old.index.entry_text(**at));
+        let positions = self.plan.edits.keys().filter(is_there);
+        let ids = positions.filter_map(|at| records.of_entry(*at));
+        ids.map(|id| records.record(id).shown(&self.old.graph))
             .collect()
     }
 }
@@ -242,16 +238,12 @@ impl Places {
             (Destination::Away, _) => return layout.remove_blob(digest),
             (Destination::ToTrash, Some(own)) => own,
             (Destination::ToTrash, None) => return Err(io::Error::other("there is no trash")),
-            (Destination::ToRemoval(id), _) => {
-                if !self.earlier.contains_key(id) {
-                    let open = layout.open_removal(id).map_err(io::Error::other)?;
-                    self.earlier.insert(RemovalId::clone(id), open);
+            (Destination::ToRemoval(id), _) => match self.earlier.entry(RemovalId::clone(id)) {
+                Entry::Occupied(open) => open.into_mut(),
+                Entry::Vacant(place) => {
+                    place.insert(layout.open_removal(id).map_err(io::Error::other)?)
                 }
-                match self.earlier.get_mut(id) {
-                    Some(open) => open,
-                    None => return Err(io::Error::other("the removal is gone")),
-                }
-            }
+            },
         };
         layout.trash_blob(removal, digest)
     }
@@ -384,9 +376,8 @@ impl Sweep<'_> {
             }
             is_ours = false;
             if let Ok(now) = Index::load(self.layout) {
-                let texts: HashSet<&str> = (0..now.entries().len())
-                    .map(|position| now.entry_text(position))
-                    .collect();
+                let positions = 0..now.entries().len();
+                let texts = positions.map(|position| now.entry_text(position)).collect();
                 outcome.written_back = self.change.names_of(&texts);
             }
             if garbage.blobs.is_empty() {
@@ -413,11 +404,8 @@ impl Sweep<'_> {
             false => Trash::default(),
         };
         let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
-        for blob in garbage
-            .blobs
-            .iter_mut()
-            .filter(|blob| blob.fate == Fate::Gone)
-        {
+        let gone = |blob: &&mut GarbageBlob| blob.fate == Fate::Gone;
+        for blob in garbage.blobs.iter_mut().filter(gone) {
             let node = snapshot.graph.find(&blob.digest);
             let Some(node) = node.filter(|node| live.contains(*node)) else {
                 continue;
@@ -492,9 +480,8 @@ impl Needed {
         };
         let snapshot = Snapshot::read(layout, change.sharers, &trash, &mut |_| ())?;
         let node = |digest: &Digest| snapshot.graph.find(digest);
-        let removed_parts = change
-            .removed_parts
-            .iter()
+        let removed_parts = change.removed_parts.iter();
+        let removed_parts = removed_parts
             .filter_map(|(image, lost)| {
                 Some((node(image)?, lost.iter().filter_map(node).collect()))
             })

@@ -41,12 +41,6 @@ impl Watch<'_> {
     }
 }
 
-impl std::fmt::Debug for Watch<'_> {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("Watch")
-    }
-}
-
 /// How an attempt ended.
 #[derive(Debug)]
 pub enum Attempt<T> {
@@ -73,10 +67,6 @@ pub fn repeat<T>(
         // A program that writes in a loop leaves a gap sooner or later.
         std::thread::sleep(PAUSE * number);
     }
-    Err(Error::new(
-        ErrorKind::Failed,
-        "index.json was changed by another program each time it was to be replaced",
-    )
-    .hint(hint)
-    .into())
+    let message = "index.json was changed by another program each time it was to be replaced";
+    Err(Error::new(ErrorKind::Failed, message).hint(hint).into())
 }

@@ -69,9 +69,8 @@ pub fn restore_blobs<'d>(
         restored.moved += usize::from(moved == RestoredBlob::Done);
     }
     if restored.moved > 0 {
-        layout
-            .sync_blobs()
-            .context("cannot sync the directories of the blobs")?;
+        let synced = layout.sync_blobs();
+        synced.context("cannot sync the directories of the blobs")?;
     }
     Ok(restored)
 }

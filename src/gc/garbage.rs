@@ -11,9 +11,7 @@ use crate::error::Error;
 use crate::layout::{BlobStat, HardLinks, Refusal, RemovalId};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::graph::{NodeId, NodeKind};
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
-use crate::snapshot::{Trusted, View};
+use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Trusted, View};
 use crate::value::digest::Digest;
 
 /// A blob that goes.
@@ -94,9 +92,8 @@ pub struct Garbage {
 impl Garbage {
     /// Bytes that leave the disk.
     pub fn freed_bytes(&self) -> u64 {
-        self.blobs
-            .iter()
-            .fold(0, |sum, blob| sum.saturating_add(blob.frees))
+        let sizes = self.blobs.iter().map(|blob| blob.frees);
+        sizes.fold(0, u64::saturating_add)
     }
 
     /// Sends blobs to the trash: all, or those that something in there needs and that it does not
@@ -167,21 +164,14 @@ impl Garbage {
     /// Puts the blobs into the order of deletion, that of their ranks.
     fn finish(mut self, snapshot: &View, links: &HardLinks) -> Garbage {
         let last = links.last_names();
-        if !last.is_empty() {
-            for blob in &mut self.blobs {
-                if last.contains(&blob.digest) {
-                    blob.frees = blob.size;
-                }
-            }
-        }
         let document = |blob: &GarbageBlob| blob.node.filter(|_| blob.kind.is_document());
         let documents: Vec<Option<NodeId>> = self.blobs.iter().map(document).collect();
-        for (blob, rank) in self
-            .blobs
-            .iter_mut()
-            .zip(ranks(&snapshot.graph, &documents))
-        {
+        let ranks = ranks(&snapshot.graph, &documents);
+        for (blob, rank) in self.blobs.iter_mut().zip(ranks) {
             blob.rank = rank;
+            if !last.is_empty() && last.contains(&blob.digest) {
+                blob.frees = blob.size;
+            }
         }
         let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
         self.blobs.sort_by_key(order);
@@ -210,7 +200,7 @@ pub fn rmi(snapshot: Trusted<'_>, live: &Live, stored: &impl Stored) -> anyhow::
 pub struct SweepOptions<'a> {
     /// Sweep even when index.json has no entries at all.
     pub all: bool,
-    /// Garbage of earlier that changed after this moment stays.
+    /// Garbage of earlier that changed after this time stays.
     pub spare_after: Timestamp,
     /// What a person saw and agreed to; nothing else goes.
     pub confirmed: Option<&'a HashSet<Digest>>,

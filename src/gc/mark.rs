@@ -2,11 +2,7 @@
 
 use crate::layout::RootEdit;
 use crate::plan::Plan;
-use crate::snapshot::Trusted;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::holders::{Holders, Left};
-use crate::snapshot::records::RecordId;
-use crate::snapshot::removed_parts::RemovedParts;
+use crate::snapshot::{Holders, NodeId, RecordId, RemovedParts, Trusted};
 
 /// What stays, and because of whom. Made from a trusted snapshot alone: whatever is not in it is taken
 /// for garbage.
@@ -31,14 +27,9 @@ impl Live {
 
 /// Marks everything that stays under the plan.
 pub fn mark(snapshot: Trusted<'_>, plan: &Plan) -> Live {
-    let holders = Holders::of(
-        &snapshot,
-        &Left {
-            stays: &|id| plan.settled.stays(id),
-            start: &|id| plan.start(&snapshot, id),
-            removed_parts: &plan.removed_parts,
-        },
-    );
+    let stays = |id| plan.settled.stays(id);
+    let start = |id| plan.start(&snapshot, id);
+    let holders = Holders::of(&snapshot, &stays, &start, &plan.removed_parts);
     let lost = &holders.lost_archive_images;
     Live {
         root_edits: snapshot.archive.edited(&plan.names_gone, lost),

@@ -1,6 +1,6 @@
 //! The order of deletion: each document goes before all that it leads to or is about.
 
-use crate::snapshot::graph::{Graph, NodeId};
+use crate::snapshot::{Graph, NodeId};
 
 /// When garbage goes: lower ranks first. What has the same rank goes in any order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -63,13 +63,10 @@ pub(super) fn ranks(graph: &Graph, documents: &[Option<NodeId>]) -> Vec<Deletion
         now = next;
         rank.0 += 1;
     }
-    // Only an index that lies makes documents wait for each other.
-    let of_document = |known: Option<DeletionRank>| known.unwrap_or(rank);
-    let ranks = ranks.into_iter().zip(documents);
-    ranks
-        .map(|(known, node)| match node {
-            Some(_) => of_document(known),
-            None => DeletionRank::CONTENT,
-        })
-        .collect()
+    let of_blob = |(known, node): (Option<DeletionRank>, &Option<NodeId>)| match node {
+        // Only an index that lies makes documents wait for each other.
+        Some(_) => known.unwrap_or(rank),
+        None => DeletionRank::CONTENT,
+    };
+    ranks.into_iter().zip(documents).map(of_blob).collect()
 }

@@ -5,8 +5,7 @@ use std::io;
 use anyhow::Context as _;
 
 use crate::layout::{BlobStat, Locked, Refusal};
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -86,12 +85,6 @@ pub struct Listed {
     pub(super) stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
 }
 
-/// Blobs that stand together in the list.
-struct Share {
-    known: Vec<NodeId>,
-    stray: anyhow::Result<Vec<(Digest, BlobStat)>>,
-}
-
 /// How many blobs of a list are in a share.
 const SHARE: usize = 256;
 
@@ -104,12 +97,9 @@ impl Listed {
         blobs: Vec<Digest>,
         meanwhile: impl FnOnce(),
     ) -> Listed {
-        let shares = Workers::for_reading().map_shares(
-            &blobs,
-            SHARE,
-            &|share| Share::new(graph, stored, share),
-            meanwhile,
-        );
+        let look = |share: &[Digest]| Listed::share(graph, stored, share);
+        let workers = Workers::for_reading();
+        let shares = workers.map_shares(&blobs, SHARE, &look, meanwhile);
         let mut listed = Listed {
             is_empty: blobs.is_empty(),
             known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
@@ -128,22 +118,24 @@ impl Listed {
         }
         listed
     }
-}
 
-impl Share {
-    fn new(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Share {
-        let mut known = Vec::with_capacity(blobs.len());
-        let mut stray = Ok(Vec::new());
+    /// [`Listed::new`] for blobs that stand together in the list.
+    fn share(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Listed {
+        let mut listed = Listed {
+            is_empty: blobs.is_empty(),
+            known: Vec::with_capacity(blobs.len()),
+            stray: Ok(Vec::new()),
+        };
         for digest in blobs {
             if let Some(node) = graph.find(digest) {
-                known.push(node);
-            } else if let Ok(found) = &mut stray {
+                listed.known.push(node);
+            } else if let Ok(found) = &mut listed.stray {
                 match stored.stat(digest).with_context(|| looking_at(digest)) {
                     Ok(stat) => found.extend(stat.map(|stat| (digest.clone(), stat))),
-                    Err(error) => stray = Err(error),
+                    Err(error) => listed.stray = Err(error),
                 }
             }
         }
-        Share { known, stray }
+        listed
     }
 }

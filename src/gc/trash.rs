@@ -8,11 +8,8 @@ use jiff::Timestamp;
 use super::garbage::Garbage;
 use crate::layout::{Locked, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record::{self, TrashRecord};
-use crate::snapshot::graph::Follow;
-use crate::snapshot::holders::Holders;
-use crate::snapshot::reachability::{Reachability, Start};
 use crate::snapshot::removed_parts::removed_parts;
-use crate::snapshot::{Snapshot, Trashed, View};
+use crate::snapshot::{Follow, Holders, Reachability, Snapshot, Start, Trashed, View};
 use crate::value::digest::Digest;
 
 /// Blobs of the trash that index.json leads to: a program that read it before a removal wrote it
@@ -50,7 +47,7 @@ pub struct TrashUse {
 pub struct TrashOptions {
     /// What goes, goes there.
     pub moves_there: bool,
-    /// Removals from before this moment are deleted for good, unless a later one needs what lies with
+    /// Removals from before this time are deleted for good, unless a later one needs what lies with
     /// them.
     pub expire_before: Option<Timestamp>,
 }
@@ -69,9 +66,8 @@ impl TrashUse {
     ) -> anyhow::Result<TrashUse> {
         let needed_by_sharers = leave_to_sharers(sharers, garbage)?;
         let trash = layout.trash()?;
-        let old = trash.removals().iter();
-        let old =
-            old.filter(|removal| options.expire_before.is_some_and(|time| removal.at <= time));
+        let is_old = |at: Timestamp| options.expire_before.is_some_and(|time| at <= time);
+        let old = trash.removals().iter().filter(|removal| is_old(removal.at));
         let mut old: Vec<RemovalId> = old.map(|removal| removal.id.clone()).collect();
         let needed = needed(layout, &trash, &old);
         old.retain(|id| {
@@ -102,8 +98,8 @@ fn leave_to_sharers(sharers: &[Locked<Shared>], garbage: &mut Garbage) -> anyhow
         let trash = sharer.trash()?;
         let needed = needed(sharer, &trash, &[]);
         if !needed.is_empty() {
-            let is_free = |digest: &Digest| !needed.contains_key(digest);
-            garbage.blobs.retain(|blob| is_free(&blob.digest));
+            let blobs = &mut garbage.blobs;
+            blobs.retain(|blob| !needed.contains_key(&blob.digest));
         }
     }
     Ok(all - garbage.blobs.len())
@@ -126,9 +122,8 @@ fn needed<M>(
         }
         let snapshot = match known.remove(&removal.id) {
             Some(record) => {
-                let documents = record.documents.iter();
-                let documents: Vec<Digest> =
-                    documents.filter_map(|text| text.parse().ok()).collect();
+                let documents = record.documents.iter().filter_map(|text| text.parse().ok());
+                let documents: Vec<Digest> = documents.collect();
                 Snapshot::of_removal(layout, trash, &record.rows, &documents)
             }
             None => Snapshot::of_removal(layout, trash, &[], &removal.blobs),
@@ -140,11 +135,11 @@ fn needed<M>(
 
 fn need(snapshot: &Snapshot<Trashed>, id: &RemovalId, needed: &mut HashMap<Digest, RemovalId>) {
     let graph = &snapshot.graph;
-    let mut reach = Reachability::new(graph);
+    let mut reachability = Reachability::new(graph);
     let targets = snapshot.records.iter().map(|(_, record)| record.target);
     for start in targets.chain(snapshot.sharer_roots.iter().copied()) {
         let start = Start::Image(start);
-        reach.walk(graph, start, Follow::Subjects, &mut |node, _| {
+        reachability.walk(graph, start, Follow::Subjects, &mut |node, _| {
             let digest = graph.digest(node).clone();
             needed.entry(digest).or_insert_with(|| id.clone());
         });

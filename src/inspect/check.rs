@@ -6,8 +6,7 @@
 use std::collections::HashSet;
 
 use crate::layout::{BlobError, Locked, Presence};
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
+use crate::snapshot::{Graph, NodeId, NodeKind, View};
 use crate::value::digest::Digest;
 
 /// What was found.
@@ -53,10 +52,8 @@ pub(crate) fn check<M>(
     };
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
     findings.add_unreferenced(layout, &snapshot.graph, digests)?;
-    (findings.temporary, findings.strays) = layout
-        .list_strays()?
-        .into_iter()
-        .partition(|path| is_temporary(path));
+    let strays = layout.list_strays()?.into_iter();
+    (findings.temporary, findings.strays) = strays.partition(|path| is_temporary(path));
     Ok(findings)
 }
 

@@ -14,10 +14,7 @@ use jiff::Timestamp;
 use super::metadata::{ImageMetadata, PlatformManifests, Platforms};
 use super::sizes::{Sizes, sizes};
 use crate::oci::config::Wanted;
-use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::names::Name;
-use crate::snapshot::records::{Record, RecordId, RecordKind};
-use crate::snapshot::{Kinds, Snapshot, View};
+use crate::snapshot::{Follow, Kinds, Name, NodeId, Record, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -104,11 +101,11 @@ impl<'a, M> Listing<'a, M> {
     /// Bytes that are here of a blob and of what it needs.
     pub(crate) fn present_bytes(&self, node: NodeId) -> u64 {
         let graph = &self.snapshot.graph;
-        graph
-            .needed_below(node)
-            .into_iter()
-            .filter(|node| self.is_present(*node))
-            .fold(0, |sum, node| sum.saturating_add(graph.size(node)))
+        let below = graph.needed_below(node).into_iter();
+        let present = below.filter(|node| self.is_present(*node));
+        present
+            .map(|node| graph.size(node))
+            .fold(0, u64::saturating_add)
     }
 }
 

@@ -13,12 +13,10 @@ use jiff::Timestamp;
 
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::platform_manifests::{PlatformManifest, config_node, platform_manifests};
-use crate::snapshot::records::{Record, RecordId};
-use crate::snapshot::removed_parts::Parts;
-use crate::snapshot::walk::MAX_DOCUMENT_BYTES;
+use crate::snapshot::platform_manifests::{config_node, platform_manifests};
+use crate::snapshot::{
+    Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind, Parts, PlatformManifest, Record, RecordId, View,
+};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::workers::Workers;
@@ -57,15 +55,16 @@ fn load_config<M>(
     found.ok()?.then(|| ImageConfig::parse_for(wanted, bytes))
 }
 
+/// The epoch of reproducible builds is no date.
+fn is_date(time: &Timestamp) -> bool {
+    *time > Timestamp::UNIX_EPOCH
+}
+
 fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
     match layout.stat_blob(manifest) {
         Ok(Some(stat)) => stat.changed,
         _ => layout.index_changed(),
     }
-}
-
-fn is_present_image(manifest: &PlatformManifest) -> bool {
-    manifest.is_present && !manifest.is_attestation
 }
 
 /// The configs that were read.
@@ -158,10 +157,9 @@ impl<'a, M> ImageMetadata<'a, M> {
         let (first, rest) = nodes.split_at(nodes.len().min(CONFIGS_AT_ONCE));
         for some in std::iter::once(first).chain(rest.chunks(CONFIGS_AT_ONCE)) {
             let read = workers.map(some, &read, || {
-                meanwhile
-                    .take()
-                    .into_iter()
-                    .for_each(|meanwhile| meanwhile());
+                if let Some(meanwhile) = meanwhile.take() {
+                    meanwhile();
+                }
             });
             for (node, config) in some.iter().zip(read) {
                 configs.add(*node, config);
@@ -189,10 +187,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     /// The manifests of an image.
     pub(crate) fn platform_manifests(&self, id: RecordId) -> Rc<PlatformManifests> {
         let record = self.record(id);
-        let declared = record
-            .entries
-            .iter()
-            .find_map(|at| self.snapshot.index.entries()[*at].platform.as_deref());
+        let declared = self.snapshot.declared_platform(id);
         // Those of an image for one platform are quickly made again, and there may be a million.
         let is_kept = self.snapshot.graph.kind(record.target) == NodeKind::Index;
         if is_kept && let Some(known) = self.manifests.borrow().get(&(record.target, declared)) {
@@ -218,9 +213,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     fn preferred(&self, manifests: &[PlatformManifest]) -> Option<NodeId> {
-        let mut images = manifests
-            .iter()
-            .filter(|manifest| is_present_image(manifest));
+        let mut images = manifests.iter().filter(|of| of.is_present_image());
         let first = images.next()?;
         let runs_here =
             |of: &&PlatformManifest| of.platform.as_ref().is_some_and(|p| self.host.matches(p));
@@ -233,15 +226,14 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     /// When the image was built, as the config of its preferred platform says: this machine's,
-    /// else the first. The epoch of reproducible builds is no date.
+    /// else the first.
     pub(crate) fn built(&self, id: RecordId) -> Option<Timestamp> {
         self.built_of(&self.platform_manifests(id))
     }
 
     fn built_of(&self, manifests: &PlatformManifests) -> Option<Timestamp> {
-        self.config_of(manifests.preferred?)?
-            .created
-            .filter(|created| *created > Timestamp::UNIX_EPOCH)
+        let built = self.config_of(manifests.preferred?)?.created;
+        built.filter(is_date)
     }
 
     /// When the image was made: what its entry says, else its config, else when it arrived.
@@ -262,9 +254,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     fn declared(&self, id: RecordId) -> Option<Timestamp> {
         let mut entries = self.record(id).entries.iter();
         let created = |at: &usize| self.snapshot.index.entries()[*at].created;
-        entries
-            .find_map(created)
-            .filter(|created| *created > Timestamp::UNIX_EPOCH)
+        entries.find_map(created).filter(is_date)
     }
 
     /// When the image came into the layout: the age of its manifest's file. Where the layout does
@@ -279,11 +269,8 @@ impl<'a, M> ImageMetadata<'a, M> {
     pub(crate) fn read_arrivals(&self, ids: &[RecordId]) {
         let targets: Vec<NodeId> = ids.iter().map(|id| self.record(*id).target).collect();
         let (layout, graph) = (self.layout, &self.snapshot.graph);
-        let read = Workers::for_reading().map(
-            &targets,
-            &|target, _| arrival(layout, graph.digest(*target)),
-            || (),
-        );
+        let read = |target: &NodeId, _: &mut Vec<u8>| arrival(layout, graph.digest(*target));
+        let read = Workers::for_reading().map(&targets, &read, || ());
         let mut arrivals = self.arrivals.borrow_mut();
         arrivals.extend(targets.into_iter().zip(read));
     }
@@ -291,7 +278,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     /// The labels of each config of the image that is there.
     pub(crate) fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
         let manifests = self.platform_manifests(id);
-        let images = manifests.all.iter().filter(|of| is_present_image(of));
+        let images = manifests.all.iter().filter(|of| of.is_present_image());
         images
             .filter_map(|of| Some(self.config_of(of.manifest)?.labels.clone()))
             .collect()

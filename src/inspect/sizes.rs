@@ -4,9 +4,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::snapshot::View;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::records::RecordId;
+use crate::snapshot::{NodeId, View};
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -89,12 +87,12 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
 /// twice, from nobody's to one image's to several's, so the cost is that of the graph.
 fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
     let graph = &snapshot.graph;
-    let mut followers: HashMap<NodeId, Vec<RecordId>, RandomState> = HashMap::default();
-    for (id, record) in snapshot.records.iter() {
+    let mut followers: HashMap<NodeId, Vec<NodeId>, RandomState> = HashMap::default();
+    for (_, record) in snapshot.records.iter() {
         if record.kind.is_dependent()
             && let Some(subject) = record.subject
         {
-            followers.entry(subject).or_default().push(id);
+            followers.entry(subject).or_default().push(record.target);
         }
     }
     let mut owners = vec![NOBODY; graph.len()];
@@ -114,17 +112,14 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
                 continue;
             }
             stack.extend(graph.links(node).map(|link| (link.to, now)));
-            for id in followers.get(&node).into_iter().flatten() {
-                stack.push((snapshot.records.record(*id).target, now));
-            }
+            let followers = followers.get(&node).into_iter().flatten();
+            stack.extend(followers.map(|follower| (*follower, now)));
         }
     }
-    for blobs in &snapshot.archive_blobs {
-        for node in blobs {
-            // An image that manifest.json lists too goes with its names in both.
-            if owners[node.index()] == NOBODY {
-                owners[node.index()] = SEVERAL;
-            }
+    for node in snapshot.archive_blobs.iter().flatten() {
+        // An image that manifest.json lists too goes with its names in both.
+        if owners[node.index()] == NOBODY {
+            owners[node.index()] = SEVERAL;
         }
     }
     owners

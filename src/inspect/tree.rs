@@ -7,10 +7,8 @@
 use std::collections::{HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
-use crate::snapshot::View;
-use crate::snapshot::graph::{Graph, NodeId, NodeKind};
-use crate::snapshot::platform_manifests::{ConfigOf, config_node};
-use crate::snapshot::records::RecordKind;
+use crate::snapshot::platform_manifests::config_node;
+use crate::snapshot::{ConfigOf, Graph, NodeId, NodeKind, RecordKind, View};
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,10 +141,8 @@ impl<'a> Trees<'a> {
         };
         let records = &self.snapshot.records;
         let named = records.of_target(node).iter().map(|id| records.record(*id));
-        let mut names: Vec<String> = named
-            .filter(|record| !record.is_dangling())
-            .map(|record| record.shown(graph))
-            .collect();
+        let named = named.filter(|record| !record.is_dangling());
+        let mut names: Vec<String> = named.map(|record| record.shown(graph)).collect();
         names.sort();
         // A forged circle of references ends here.
         let is_new = shown.nodes.insert(node);
@@ -174,8 +170,7 @@ fn attestations(graph: &Graph, index: NodeId) -> HashMap<NodeId, Vec<NodeId>> {
     let listed: HashSet<NodeId> = graph.links(index).map(|link| link.to).collect();
     let mut found: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
     for link in graph.links(index) {
-        let attested = link.note.and_then(|note| note.attests.as_ref());
-        let subject = attested.and_then(|digest| graph.find(digest));
+        let subject = graph.attested_by(&link);
         if let Some(subject) = subject.filter(|to| listed.contains(to) && *to != link.to) {
             found.entry(subject).or_default().push(link.to);
         }

@@ -3,8 +3,7 @@
 use std::collections::HashMap;
 
 use crate::oci::descriptor::Role;
-use crate::snapshot::View;
-use crate::snapshot::graph::NodeId;
+use crate::snapshot::{NodeId, View};
 
 /// One way to a blob.
 pub(crate) struct Way {

@@ -5,17 +5,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::plan::{Action, KeptImage, Note, Plan, Refusal, Rewrite, start};
+use super::plan::{Action, Note, Plan};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
 use crate::oci::index::{DANGLING_PREFIX, EntryEdit};
-use crate::snapshot::View;
-use crate::snapshot::claims::{Claims, Settled};
-use crate::snapshot::graph::{Follow, Graph, NodeId};
-use crate::snapshot::holders::{Holders, Left};
-use crate::snapshot::names::Name;
-use crate::snapshot::records::{Record, RecordId, RecordKind, Records};
-use crate::snapshot::removed_parts::{Parts, RemovedParts};
+use crate::snapshot::{
+    Claims, Follow, Graph, Holders, Name, NodeId, Record, RecordId, RecordKind, Records,
+    RemovedParts, Settled, View,
+};
 use crate::value::digest::Digest;
 
 /// What became of a record so far.
@@ -27,28 +24,24 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// A platform that an image loses: one manifest, and what says something about it.
+/// A platform that an image loses.
 pub(super) struct RemovedPlatform {
     pub(super) image: NodeId,
-    pub(super) manifest: NodeId,
     pub(super) platform: String,
-    /// Its attestations, in the order of the index.
-    pub(super) attestations: Vec<NodeId>,
+    /// Its manifest, and then the attestations of that, in the order of the index.
+    pub(super) parts: Vec<NodeId>,
     /// Where its lines stand among the actions.
     pub(super) action: usize,
 }
 
-/// The image table, as the arguments so far left it.
+/// The records of a layout, as the arguments so far left them.
 pub struct Draft<'a> {
     pub(super) view: &'a View,
     pub(super) uses: &'a Uses<'a>,
     pub(super) standings: Vec<Standing>,
-    pub(super) actions: Vec<Action>,
-    pub(super) refusals: Vec<Refusal>,
-    pub(super) notes: Vec<Note>,
     pub(super) removed_platforms: Vec<RemovedPlatform>,
-    pub(super) kept_images: Vec<KeptImage>,
-    pub(super) rewrites: Vec<Rewrite>,
+    /// What is known of the plan by now.
+    pub(super) plan: Plan,
 }
 
 impl<'a> Draft<'a> {
@@ -63,13 +56,9 @@ impl<'a> Draft<'a> {
         Draft {
             view,
             uses,
-            kept_images: Vec::new(),
-            rewrites: Vec::new(),
             standings: vec![Standing::Present; view.records.iter().len()],
-            actions: Vec::new(),
-            refusals: Vec::new(),
-            notes: Vec::new(),
             removed_platforms: Vec::new(),
+            plan: Plan::default(),
         }
     }
 
@@ -85,19 +74,23 @@ impl<'a> Draft<'a> {
         self.records().record(id)
     }
 
+    pub(super) fn standing(&self, id: RecordId) -> Standing {
+        self.standings[id.index()]
+    }
+
     pub(super) fn is_present(&self, id: RecordId) -> bool {
-        self.standings[id.index()] != Standing::Gone
+        self.standing(id) != Standing::Gone
     }
 
     pub(super) fn is_dangling(&self, id: RecordId) -> bool {
-        self.record(id).is_dangling() || self.standings[id.index()] == Standing::Dangling
+        *self.name(id) == Name::Dangling
     }
 
     /// The name that a record has by now.
     pub(super) fn name(&self, id: RecordId) -> &'a Name {
-        match self.standings[id.index()] {
+        match self.standing(id) {
             Standing::Dangling => &Name::Dangling,
-            _ => &self.record(id).name,
+            Standing::Present | Standing::Gone => &self.record(id).name,
         }
     }
 
@@ -109,27 +102,18 @@ impl<'a> Draft<'a> {
     /// The records of an image that Docker's rules count: an entry that merely lists a part of
     /// another image counts only when there is nothing else.
     pub(super) fn set_of(&self, target: NodeId) -> Vec<RecordId> {
-        let present: Vec<RecordId> = self
-            .records()
-            .of_target(target)
-            .iter()
-            .copied()
-            .filter(|id| self.is_present(*id))
-            .collect();
-        let own: Vec<RecordId> = present
-            .iter()
-            .copied()
-            .filter(|id| !self.is_mere_dependent(*id))
-            .collect();
-        let mut set = if own.is_empty() { present } else { own };
-        // The table has them in name order. One that became dangling sorts where its new name does.
-        if set
-            .iter()
-            .any(|id| self.standings[id.index()] == Standing::Dangling)
-        {
-            set.sort_by_key(|id| match self.standings[id.index()] {
-                Standing::Dangling => format!("{}{}", DANGLING_PREFIX, self.graph().digest(target)),
-                _ => self.record(*id).key().to_owned(),
+        let mut set = self.records().of_target(target).to_vec();
+        set.retain(|id| self.is_present(*id));
+        if set.iter().any(|id| !self.is_mere_dependent(*id)) {
+            set.retain(|id| !self.is_mere_dependent(*id));
+        }
+        // They are in name order already. One that became dangling sorts where its new name does.
+        let became_dangling = |id: &RecordId| self.standing(*id) == Standing::Dangling;
+        if set.iter().any(became_dangling) {
+            let dangling = format!("{DANGLING_PREFIX}{}", self.graph().digest(target));
+            set.sort_by_key(|id| match self.standing(*id) {
+                Standing::Dangling => &dangling,
+                Standing::Present | Standing::Gone => self.record(*id).key(),
             });
         }
         set
@@ -147,39 +131,20 @@ impl<'a> Draft<'a> {
     /// Takes a record's name away and leaves its image dangling, unless it already is.
     pub(super) fn dangle(&mut self, id: RecordId) {
         let target = self.record(id).target;
-        let exists = self
-            .set_of(target)
-            .into_iter()
-            .any(|other| other != id && self.is_dangling(other));
-        self.standings[id.index()] = if exists {
-            Standing::Gone
-        } else {
-            Standing::Dangling
+        let set = self.set_of(target);
+        let is_another = |other: RecordId| other != id && self.is_dangling(other);
+        self.standings[id.index()] = match set.into_iter().any(is_another) {
+            true => Standing::Gone,
+            false => Standing::Dangling,
         };
     }
 
-    pub(super) fn refuse(&mut self, refusal: Refusal) {
-        self.refusals.push(refusal);
-    }
-
-    /// What an image lost so far.
-    pub(super) fn parts_removed_of(&self, image: NodeId) -> Parts {
-        let own = self
-            .removed_platforms
-            .iter()
-            .filter(|removed| removed.image == image);
-        own.flat_map(|removed| {
-            std::iter::once(removed.manifest).chain(removed.attestations.iter().copied())
-        })
-        .collect()
-    }
-
+    /// What images lost so far.
     pub(super) fn removed_parts(&self) -> RemovedParts {
         let mut removed_parts = RemovedParts::new();
         for removed in &self.removed_platforms {
-            let set = removed_parts.entry(removed.image).or_default();
-            set.insert(removed.manifest);
-            set.extend(&removed.attestations);
+            let parts = removed_parts.entry(removed.image).or_default();
+            parts.extend(&removed.parts);
         }
         removed_parts
     }
@@ -192,7 +157,7 @@ impl<'a> Draft<'a> {
         mut self,
         read: &mut dyn FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
     ) -> anyhow::Result<Plan> {
-        for rewrite in &mut self.rewrites {
+        for rewrite in &mut self.plan.rewrites {
             let (image, removed) = (rewrite.image, &rewrite.removed);
             rewrite.blobs = rewrite_index::without(&self.view.graph, image, removed, read)?;
         }
@@ -202,53 +167,35 @@ impl<'a> Draft<'a> {
     /// Makes the plan of a command that asks for no new index.
     pub fn finish(mut self) -> Plan {
         // Nothing may be taken from an index whose successor was not made.
-        self.rewrites.clear();
+        self.plan.rewrites.clear();
         self.settle()
     }
 
     /// Lets children and referrers follow, takes back platforms that others need, and makes the
     /// plan.
-    pub(super) fn settle(mut self) -> Plan {
-        let (settled, removed_parts) = self.settle_platforms();
+    fn settle(mut self) -> Plan {
+        (self.plan.settled, self.plan.removed_parts) = self.settle_platforms();
         self.report_platforms();
-        self.report_followers(&settled);
-        let (edits, names_gone) = self.edits(&settled);
-        Plan {
-            settled,
-            removed_parts,
-            edits,
-            names_gone,
-            actions: self.actions,
-            refusals: self.refusals,
-            notes: self.notes,
-            kept_images: self.kept_images,
-            rewrites: self.rewrites,
-        }
+        self.report_followers();
+        self.edit();
+        self.plan
     }
 
     /// What becomes of the records, and what images lose. Platforms that something else needs stay.
-    pub(super) fn settle_platforms(&mut self) -> (Settled, RemovedParts) {
+    fn settle_platforms(&mut self) -> (Settled, RemovedParts) {
         let claims = Claims::new(self.records(), self.graph());
         loop {
             let removed_parts = self.removed_parts();
-            let (view, standings) = (self.view, &self.standings);
-            let start = |id| start(view, id, &self.rewrites);
-            let is_left = |id: RecordId| standings[id.index()] != Standing::Gone;
-            let settled = claims.settle(&is_left, &start, &removed_parts);
+            let start = |id| self.plan.start(self.view, id);
+            let settled = claims.settle(&|id| self.is_present(id), &start, &removed_parts);
             if self.removed_platforms.is_empty() {
                 return (settled, removed_parts);
             }
-            let holders = Holders::of(
-                view,
-                &Left {
-                    stays: &|id| settled.stays(id),
-                    start: &start,
-                    removed_parts: &removed_parts,
-                },
-            );
+            let stays = |id| settled.stays(id);
+            let holders = Holders::of(self.view, &stays, &start, &removed_parts);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed_platforms)
                 .into_iter()
-                .partition(|removed| holders.contains(removed.manifest));
+                .partition(|removed| holders.contains(removed.parts[0]));
             self.removed_platforms = gone;
             if needed.is_empty() {
                 return (settled, removed_parts);
@@ -256,75 +203,66 @@ impl<'a> Draft<'a> {
             // Taking one back can make another one needed, so everything is looked at again.
             let mut known: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
             for removed in needed {
+                let manifest = removed.parts[0];
                 let holders = known
-                    .entry(removed.manifest)
-                    .or_insert_with(|| self.needed_by(removed.manifest, &settled, &removed_parts));
-                self.notes.push(Note::PlatformKept {
+                    .entry(manifest)
+                    .or_insert_with(|| self.needed_by(manifest, &settled, &removed_parts));
+                self.plan.notes.push(Note::PlatformKept {
                     platform: removed.platform,
-                    manifest: removed.manifest,
+                    manifest,
                     holders: holders.clone(),
                 });
             }
         }
     }
 
-    /// What happens to entries of index.json, and the full names that nothing carries any more.
-    pub(super) fn edits(
-        &self,
-        settled: &Settled,
-    ) -> (BTreeMap<usize, EntryEdit>, BTreeSet<String>) {
-        let mut edits = BTreeMap::new();
-        let mut names_gone = BTreeSet::new();
-        for (id, record) in self.records().iter() {
-            let (first, rest) = match (settled.stays(id), self.standings[id.index()]) {
-                (true, Standing::Dangling) => (EntryEdit::Dangle, EntryEdit::Remove),
-                (true, _) => continue,
-                (false, _) => (EntryEdit::Remove, EntryEdit::Remove),
+    /// Finds out what happens to entries of index.json, and which full names nothing carries any more.
+    fn edit(&mut self) {
+        let (edits, names_gone) = (&mut self.plan.edits, &mut self.plan.names_gone);
+        let settled = &self.plan.settled;
+        for (id, record) in self.view.records.iter() {
+            let first = match (settled.stays(id), self.standings[id.index()]) {
+                (true, Standing::Dangling) => EntryEdit::Dangle,
+                (true, Standing::Present | Standing::Gone) => continue,
+                (false, _) => EntryEdit::Remove,
             };
-            for (number, position) in record.entries.iter().enumerate() {
-                let edit = if number == 0 { &first } else { &rest };
-                edits.insert(*position, edit.clone());
-            }
+            edits.insert(record.entries[0], first);
+            let rest = record.entries[1..].iter();
+            edits.extend(rest.map(|at| (*at, EntryEdit::Remove)));
             if let Name::Reference(_) = record.name {
                 names_gone.insert(record.key().to_owned());
             }
         }
-        for (id, record) in self.records().iter() {
+        for (id, record) in self.view.records.iter() {
             if settled.stays(id) && self.standings[id.index()] == Standing::Present {
                 names_gone.remove(record.key());
             }
         }
-        for rewrite in &self.rewrites {
-            let entries = self.record(rewrite.record).entries.iter();
-            let retarget = rewrite
-                .blobs
-                .last()
-                .map(|new| EntryEdit::Retarget(new.digest.clone(), new.bytes.len() as u64));
-            edits.extend(entries.filter_map(|position| Some((*position, retarget.clone()?))));
+        for rewrite in &self.plan.rewrites {
+            if let Some(new) = rewrite.blobs.last() {
+                let retarget = EntryEdit::Retarget(new.digest.clone(), new.bytes.len() as u64);
+                let entries = self.view.records.record(rewrite.record).entries.iter();
+                edits.extend(entries.map(|at| (*at, retarget.clone())));
+            }
         }
-        (edits, names_gone)
     }
 
     /// The records that need a manifest, apart from those that lose it. Another layout may, too.
-    pub(super) fn needed_by(
+    fn needed_by(
         &self,
         manifest: NodeId,
         settled: &Settled,
         removed_parts: &RemovedParts,
     ) -> Vec<String> {
-        let above = self.graph().ancestors(manifest, Follow::Subjects);
-        let names: BTreeSet<String> = self
-            .records()
-            .iter()
-            .filter(|(id, record)| {
-                let lost = removed_parts.get(&record.target);
-                settled.stays(*id)
-                    && !record.kind.is_dependent()
-                    && above.contains(&record.target)
-                    && !lost.is_some_and(|lost| lost.contains(&manifest))
-            })
-            .map(|(id, _)| self.shown(id))
-            .collect();
+        let above = self.graph().above([manifest], Follow::Subjects);
+        let holders = self.records().iter().filter(|(id, record)| {
+            let lost = removed_parts.get(&record.target);
+            settled.stays(*id)
+                && !record.kind.is_dependent()
+                && above.contains(&record.target)
+                && !lost.is_some_and(|lost| lost.contains(&manifest))
+        });
+        let names: BTreeSet<String> = holders.map(|(id, _)| self.shown(id)).collect();
         match names.is_empty() {
             true => vec!["another layout".to_owned()],
             false => names.into_iter().collect(),
@@ -332,45 +270,37 @@ impl<'a> Draft<'a> {
     }
 
     /// Puts the lines of removed platforms where their arguments stood.
-    pub(super) fn report_platforms(&mut self) {
+    fn report_platforms(&mut self) {
         let mut images = BTreeSet::new();
         for removed in self.removed_platforms.iter().rev() {
-            let lines = std::iter::once(removed.manifest)
-                .chain(removed.attestations.iter().copied())
-                .map(Action::Deleted);
-            self.actions.splice(removed.action..removed.action, lines);
+            let lines = removed.parts.iter().copied().map(Action::Deleted);
+            let place = removed.action..removed.action;
+            self.plan.actions.splice(place, lines);
             images.insert(removed.image);
         }
         for image in images {
-            let name = self
-                .set_of(image)
-                .first()
-                .map_or_else(String::new, |id| self.shown(*id));
-            self.notes.push(Note::Sparse {
-                image: name,
+            let set = self.set_of(image);
+            self.plan.notes.push(Note::Sparse {
+                image: set.first().map_or_else(String::new, |id| self.shown(*id)),
                 index: image,
             });
         }
     }
 
     /// Referrers that go because what they refer to goes are images of their own: they are named.
-    pub(super) fn report_followers(&mut self, settled: &Settled) {
-        let mut followers: Vec<(&str, RecordId)> = self
-            .view
-            .records
-            .iter()
-            .filter(|(id, record)| {
-                !settled.stays(*id) && self.is_present(*id) && record.kind == RecordKind::Referrer
-            })
-            .map(|(id, record)| (record.key(), id))
-            .collect();
+    fn report_followers(&mut self) {
+        let goes = |id| !self.plan.settled.stays(id) && self.is_present(id);
+        let referrers = self.records().iter();
+        let referrers = referrers.filter(|(_, record)| record.kind == RecordKind::Referrer);
+        let followers = referrers.filter(|(id, _)| goes(*id));
+        let mut followers: Vec<_> = followers.map(|(id, record)| (record.key(), id)).collect();
         followers.sort();
         for (_, id) in followers {
             let record = self.record(id);
             if !record.is_dangling() {
-                self.actions.push(Action::Untagged(self.shown(id)));
+                self.plan.actions.push(Action::Untagged(self.shown(id)));
             }
-            self.actions.push(Action::DeletedBelow(record.target));
+            self.plan.actions.push(Action::DeletedBelow(record.target));
         }
     }
 }

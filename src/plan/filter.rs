@@ -11,7 +11,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::error::Error;
-use crate::snapshot::names::{Name, meaning};
+use crate::snapshot::{Name, meaning};
 use crate::value::reference::Reference;
 use crate::value::time::parse_until;
 
@@ -20,7 +20,7 @@ use crate::value::time::parse_until;
 pub struct Filters {
     /// `dangling=`: what was asked for, if anything.
     pub dangling: Option<bool>,
-    /// `until=`: images must be older than each of these moments.
+    /// `until=`: images must be older than each of these times.
     pub until: Vec<Timestamp>,
     /// `label=`, `label!=`: all must hold.
     pub labels: Vec<LabelCheck>,
@@ -105,10 +105,9 @@ impl Filters {
             match key.as_str() {
                 "dangling" => dangling.push(value.to_owned()),
                 "until" => {
-                    let moment = parse_until(value, now, &zone());
-                    filters
-                        .until
-                        .push(moment.map_err(|e| Error::usage(e.to_string()))?);
+                    let time = parse_until(value, now, &zone());
+                    let time = time.map_err(|e| Error::usage(e.to_string()))?;
+                    filters.until.push(time);
                 }
                 "label" => filters.labels.push(LabelCheck::parse(value, false)?),
                 "label!" => filters.labels.push(LabelCheck::parse(value, true)?),
@@ -153,15 +152,13 @@ impl Filters {
     /// Whether the labels of an image pass: one of its configs must satisfy all conditions, so an
     /// image without configs never does.
     pub fn pass_labels(&self, configs: &[BTreeMap<String, String>]) -> bool {
-        self.labels.is_empty()
-            || configs
-                .iter()
-                .any(|labels| self.labels.iter().all(|check| check.holds(labels)))
+        let pass = |labels| self.labels.iter().all(|check| check.holds(labels));
+        self.labels.is_empty() || configs.iter().any(pass)
     }
 
-    /// Whether an image of this date is older than every moment.
+    /// Whether an image of this date is older than every one of these times.
     pub fn pass_date(&self, created: Timestamp) -> bool {
-        self.until.iter().all(|moment| created < *moment)
+        self.until.iter().all(|time| created < *time)
     }
 }
 

@@ -8,8 +8,7 @@ use std::collections::BTreeSet;
 
 use super::draft::Draft;
 use super::plan::{Note, Refusal, RefusalClass};
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::records::RecordId;
+use crate::snapshot::{NodeId, RecordId};
 use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
 
@@ -66,32 +65,24 @@ impl Draft<'_> {
     /// It means none, more than one, or nothing at all. The messages are Docker's.
     pub fn look_up(&mut self, argument: &str) -> Result<Found, Refusal> {
         if argument.trim().is_empty() {
-            return Err(Refusal::new(
-                RefusalClass::Invalid,
-                "image name cannot be blank",
-            ));
+            return Err(Refusal::invalid("image name cannot be blank"));
         }
-        let exact = self.alive(&self.of_text(argument));
+        let exact = self.with_text(argument);
         if !exact.is_empty() {
             return self.one_image(argument, &exact, exact.first().copied());
         }
         match parse_argument(argument) {
             Ok(Argument::Digest(digest)) => {
                 // The forms with and without the algorithm are one argument.
-                let literal = self.alive(&self.of_text(&digest.to_string()));
+                let literal = self.with_text(&digest.to_string());
                 if !literal.is_empty() {
                     return self.one_image(argument, &literal, literal.first().copied());
                 }
-                let set = self
-                    .graph()
-                    .find(&digest)
-                    .map(|target| self.set_of(target))
-                    .unwrap_or_default();
+                let target = self.graph().find(&digest);
+                let set = target.map_or_else(Vec::new, |target| self.set_of(target));
                 if set.is_empty() && digest.algorithm_name() != "sha256" {
-                    return Err(
-                        Refusal::new(RefusalClass::Invalid, "invalid name reference")
-                            .hint("only sha256 digests are IDs; give a name, or NAME@DIGEST"),
-                    );
+                    return Err(Refusal::invalid("invalid name reference")
+                        .hint("only sha256 digests are IDs; give a name, or NAME@DIGEST"));
                 }
                 self.found_by_id(set)
                     .ok_or_else(|| no_such_image(&digest.to_string()))
@@ -99,17 +90,14 @@ impl Draft<'_> {
             Ok(Argument::Name(reference)) => self.look_up_name(argument, reference),
             Err(invalid) => match self.look_up_tag(argument) {
                 Some(result) => result,
-                None => Err(Refusal::new(
-                    RefusalClass::Invalid,
-                    format!("{}: {invalid}", quoted(argument)),
-                )),
+                None => Err(Refusal::invalid(format!("{}: {invalid}", quoted(argument)))),
             },
         }
     }
 
     fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Refusal> {
         let reference = reference.with_default_tag();
-        let named = self.alive(&self.records().of_key(&reference.to_string()));
+        let named = self.named_as_before(self.records().of_key(&reference.to_string()));
         if let Some(prefix) = id_prefix(argument) {
             let by_prefix = self.with_id_prefix(prefix);
             let mut hits = named.clone();
@@ -121,7 +109,7 @@ impl Draft<'_> {
             let found = self.one_image(argument, &named, named.first().copied())?;
             let digest = self.graph().digest(found.target);
             if reference.digest().is_some_and(|asked| asked != digest) {
-                self.notes.push(Note::DigestIgnored {
+                self.plan.notes.push(Note::DigestIgnored {
                     argument: argument.to_owned(),
                     found: digest.to_string(),
                 });
@@ -138,57 +126,42 @@ impl Draft<'_> {
                 by: FoundBy::Digest(reference),
             });
         }
-        match self.look_up_tag(argument) {
-            Some(result) => result,
-            None => Err(no_such_image(&reference.familiar())),
-        }
+        let by_tag = self.look_up_tag(argument);
+        by_tag.unwrap_or_else(|| Err(no_such_image(&reference.familiar())))
     }
 
     /// The bare tag of exactly one entry whose full name is another.
     fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
-        let entries: Vec<usize> = self
-            .records()
-            .entries_with_tag(self.view.index.entries(), argument)
-            .iter()
-            .copied()
-            .filter(|position| {
-                let id = self.records().of_entry(*position);
-                id.is_some_and(|id| self.is_present(id) && !self.is_dangling(id))
-            })
-            .collect();
-        let records: Vec<RecordId> = entries
-            .iter()
-            .filter_map(|position| self.records().of_entry(*position))
-            .collect();
-        match entries.len() {
-            0 => None,
-            1 => Some(self.one_image(argument, &records, records.first().copied())),
-            _ => Some(Err(self.ambiguous(argument, &records))),
+        let records = self.records();
+        let entries = records.entries_with_tag(self.view.index.entries(), argument);
+        let of_entries = entries.into_iter().filter_map(|at| records.of_entry(at));
+        let named = of_entries.filter(|id| self.is_present(*id) && !self.is_dangling(*id));
+        match &*named.collect::<Vec<_>>() {
+            [] => None,
+            [only] => Some(self.one_image(argument, &[*only], Some(*only))),
+            several => Some(Err(self.ambiguous(argument, several))),
         }
     }
 
-    fn of_text(&self, text: &str) -> Vec<RecordId> {
+    /// The records whose name stands in the file with exactly this text.
+    fn with_text(&self, text: &str) -> Vec<RecordId> {
         let entries = self.view.index.entries();
-        self.records().of_text(entries, text)
+        self.named_as_before(self.records().of_text(entries, text))
     }
 
-    fn alive(&self, ids: &[RecordId]) -> Vec<RecordId> {
-        ids.iter()
-            .copied()
-            .filter(|id| {
-                self.is_present(*id) && self.is_dangling(*id) == self.record(*id).is_dangling()
-            })
-            .collect()
+    /// Those of some records that still have the name that they had.
+    fn named_as_before(&self, mut ids: Vec<RecordId>) -> Vec<RecordId> {
+        ids.retain(|id| {
+            self.is_present(*id) && self.is_dangling(*id) == self.record(*id).is_dangling()
+        });
+        ids
     }
 
     /// The records whose image has a sha256 ID that begins so.
     fn with_id_prefix(&self, prefix: &str) -> Vec<RecordId> {
-        self.records()
-            .with_id_prefix(self.graph(), prefix)
-            .iter()
-            .copied()
-            .filter(|id| self.is_present(*id))
-            .collect()
+        let ids = self.records().with_id_prefix(self.graph(), prefix);
+        let present = ids.iter().filter(|id| self.is_present(**id));
+        present.copied().collect()
     }
 
     /// The single image that `hits` belong to. `named` is the record that the argument names, if it
@@ -238,18 +211,14 @@ impl Draft<'_> {
     fn ambiguous(&self, argument: &str, candidates: &[RecordId]) -> Refusal {
         let targets = candidates.iter().map(|id| self.record(*id).target);
         let targets = targets.collect::<BTreeSet<_>>().len();
-        let list: BTreeSet<String> = candidates
-            .iter()
-            .map(|id| {
-                let record = self.record(*id);
-                let digest = self.graph().digest(record.target);
-                if self.is_dangling(*id) {
-                    digest.to_string()
-                } else {
-                    format!("{} ({})", self.shown(*id), digest.short())
-                }
-            })
-            .collect();
+        let described = candidates.iter().map(|id| {
+            let digest = self.graph().digest(self.record(*id).target);
+            match self.is_dangling(*id) {
+                true => digest.to_string(),
+                false => format!("{} ({})", self.shown(*id), digest.short()),
+            }
+        });
+        let list: BTreeSet<String> = described.collect();
         let list: Vec<String> = list.into_iter().collect();
         Refusal::new(
             RefusalClass::Ambiguous,
@@ -267,6 +236,6 @@ impl Draft<'_> {
     }
 }
 
-fn no_such_image(familiar: &str) -> Refusal {
-    Refusal::new(RefusalClass::NotFound, format!("No such image: {familiar}"))
+pub(super) fn no_such_image(familiar: &str) -> Refusal {
+    Refusal::not_found(format!("No such image: {familiar}"))
 }

@@ -10,9 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::inspect::listing::name;
 use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;
-use crate::snapshot::View;
-use crate::snapshot::graph::Graph;
-use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::snapshot::{Graph, Record, RecordId, RecordKind, View};
 use crate::value::digest::Digest;
 
 /// What `ls` was told to list, whichever the layout.

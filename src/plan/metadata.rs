@@ -9,7 +9,7 @@ use crate::inspect::metadata::ImageMetadata;
 use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
-pub trait Metadata {
+pub(crate) trait Metadata {
     /// When the image was made; see `ImageMetadata::created`.
     fn created(&self, record: RecordId) -> Timestamp;
     /// Told of which records [`Metadata::arrived`] will be asked, for finding out many at once is

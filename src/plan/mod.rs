@@ -15,7 +15,7 @@ mod draft;
 pub mod filter;
 pub mod lookup;
 pub(crate) mod ls;
-pub mod metadata;
+pub(crate) mod metadata;
 pub mod names_together;
 #[expect(
     clippy::module_inception,
@@ -31,4 +31,8 @@ mod rmi_platform;
 pub mod untag;
 
 pub use draft::Draft;
+pub use filter::{FilterUse, Filters, Pattern};
 pub use plan::{Action, KeptImage, Note, Plan, Refusal, RefusalClass, Rewrite};
+pub use prune::PruneOptions;
+pub use retention::Retention;
+pub use rmi::RmiOptions;

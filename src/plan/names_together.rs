@@ -6,7 +6,7 @@
 //! containerd image store, with one difference: a name that Docker would have written differently
 //! never goes along.
 
-use crate::snapshot::names::Name;
+use crate::snapshot::Name;
 use crate::value::reference::Reference;
 
 /// The name that the others are compared with.
@@ -59,14 +59,11 @@ pub fn names_together(set: &[&Name], compared: Compared<'_>) -> Vec<usize> {
     let mut same = Vec::new();
     let mut tagless = Some(Vec::new());
     for (number, name) in set.iter().enumerate() {
-        if let Compared::Only(only) = compared {
-            if number == only || **name == Name::Dangling {
-                same.push(number);
-            }
+        if **name == Name::Dangling || compared == Compared::Only(number) {
+            same.push(number);
             continue;
         }
-        if **name == Name::Dangling {
-            same.push(number);
+        if let Compared::Only(_) = compared {
             continue;
         }
         let Some((repository, tag)) = place(name) else {

@@ -4,12 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::rewrite_index::NewBlob;
 use crate::oci::index::EntryEdit;
-use crate::snapshot::View;
-use crate::snapshot::claims::Settled;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::reachability::Start;
-use crate::snapshot::records::RecordId;
-use crate::snapshot::removed_parts::{Parts, RemovedParts};
+use crate::snapshot::{NodeId, Parts, RecordId, RemovedParts, Settled, Start, View};
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]
@@ -96,6 +91,18 @@ pub enum RefusalClass {
 }
 
 impl Refusal {
+    pub(super) fn conflict(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::Conflict, message)
+    }
+
+    pub(super) fn invalid(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::Invalid, message)
+    }
+
+    pub(super) fn not_found(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::NotFound, message)
+    }
+
     pub(super) fn new(class: RefusalClass, message: impl Into<String>) -> Refusal {
         Refusal {
             class,
@@ -168,14 +175,9 @@ impl Plan {
 
     /// Where a record's image begins under this plan.
     pub fn start(&self, view: &View, id: RecordId) -> Start<'_> {
-        start(view, id, &self.rewrites)
-    }
-}
-
-/// Where a record's image begins.
-pub(super) fn start<'s>(view: &View, id: RecordId, rewrites: &'s [Rewrite]) -> Start<'s> {
-    match rewrites.iter().find(|rewrite| rewrite.record == id) {
-        Some(rewrite) => Start::Parts(&rewrite.parts),
-        None => Start::Image(view.records.record(id).target),
+        match self.rewrites.iter().find(|rewrite| rewrite.record == id) {
+            Some(rewrite) => Start::Parts(&rewrite.parts),
+            None => view.start(id),
+        }
     }
 }

@@ -12,7 +12,7 @@ use super::filter::Filters;
 use super::metadata::Metadata;
 use super::plan::{Action, Note};
 use super::retention::Retention;
-use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::snapshot::{Record, RecordId, RecordKind};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct PruneOptions<'a> {
     pub all: bool,
     /// Which of them.
     pub filters: &'a Filters,
-    /// What arrived after this moment without a name is spared.
+    /// What arrived after this time without a name is spared.
     pub spare_after: Timestamp,
     /// What a person saw and agreed to, as texts of entries; nothing else goes.
     pub confirmed: Option<&'a HashSet<String>>,
@@ -31,7 +31,7 @@ pub struct PruneOptions<'a> {
 
 impl Draft<'_> {
     /// Removes what the options say.
-    pub fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
+    pub(crate) fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         for (id, record) in self.records().iter() {
@@ -62,35 +62,39 @@ impl Draft<'_> {
                 young += 1;
                 continue;
             }
-            if let Some(confirmed) = options.confirmed
-                && !record
-                    .entries
-                    .iter()
-                    .all(|at| confirmed.contains(self.view.index.entry_text(*at)))
-            {
-                continue;
+            let is_agreed = |at: &usize| {
+                let text = self.view.index.entry_text(*at);
+                options.confirmed.is_none_or(|agreed| agreed.contains(text))
+            };
+            if record.entries.iter().all(is_agreed) {
+                candidates.push((record.key(), id));
             }
-            candidates.push((record.key(), id));
         }
         candidates.sort();
         let candidates = self.retain(candidates, options.retention, metadata);
         for (_, id) in candidates {
-            self.actions.push(Action::Untagged(self.shown(id)));
-            self.actions
-                .push(Action::DeletedBelow(self.record(id).target));
+            self.plan.actions.push(Action::Untagged(self.shown(id)));
+            let target = self.record(id).target;
+            self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);
         }
         if nameless > 0 {
-            self.notes.push(Note::NamelessLeft { images: nameless });
+            let note = Note::NamelessLeft { images: nameless };
+            self.plan.notes.push(note);
         }
         if young > 0 {
-            self.notes.push(Note::YoungLeft { images: young });
+            self.plan.notes.push(Note::YoungLeft { images: young });
         }
     }
 }
 
 /// Whether a record passes all filters that look at single images.
-pub fn passes(id: RecordId, record: &Record, filters: &Filters, metadata: &dyn Metadata) -> bool {
+pub(super) fn passes(
+    id: RecordId,
+    record: &Record,
+    filters: &Filters,
+    metadata: &dyn Metadata,
+) -> bool {
     filters.pass_name(&record.name, record.key())
         && (!filters.need_dates() || filters.pass_date(metadata.created(id)))
         && (!filters.need_configs() || filters.pass_labels(&metadata.labels(id)))

@@ -11,12 +11,10 @@ use super::plan::{Refusal, RefusalClass};
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
 use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
-use crate::snapshot::View;
-use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::reachability::{Reachability, Start};
-use crate::snapshot::removed_parts::RemovedParts;
 use crate::snapshot::removed_parts::removed_parts;
-use crate::snapshot::trashed::TrashedRemoval;
+use crate::snapshot::{
+    Follow, NodeId, Reachability, Record, RemovedParts, Start, TrashedRemoval, View,
+};
 use crate::value::digest::Digest;
 use crate::words::quoted;
 
@@ -53,7 +51,7 @@ struct Choice<'a> {
     trash: &'a Trash,
     /// Oldest first.
     removals: &'a [TrashedRemoval],
-    /// Rows that were chosen, by removal and row, oldest first.
+    /// Entries that were chosen, by removal and position in its record, oldest first.
     rows: BTreeSet<(usize, usize)>,
     /// Blobs that were chosen themselves.
     blobs: BTreeSet<Digest>,
@@ -63,7 +61,7 @@ struct Choice<'a> {
 }
 
 /// Decides what comes back. `arguments` are names and digests; without any, everything does.
-/// `current` are the contents of the layout as if the trash were part of it, `removals` are in the
+/// `current` is what the layout holds as if the trash were part of it, `removals` are in the
 /// order of time, and `is_stored` tells whether the layout has a blob.
 pub fn restore(
     current: &View,
@@ -115,17 +113,15 @@ impl Choice<'_> {
                 Err(refusal) => return Err(refusal),
             };
             let records = &removed.snapshot.records;
+            let mut rows = belongings(&removed.snapshot, &[found.target]);
             let found_records = match found.record() {
                 Some(id) => vec![id],
                 None => found.set,
             };
-            let rows = found_records
-                .iter()
-                .flat_map(|id| &records.record(*id).entries);
-            self.rows.extend(rows.map(|row| (number, *row)));
-            let belongings = belongings(&removed.snapshot, &[found.target]);
-            self.rows
-                .extend(belongings.into_iter().map(|row| (number, row)));
+            for id in found_records {
+                rows.extend(records.record(id).entries.iter());
+            }
+            self.rows.extend(rows.into_iter().map(|row| (number, row)));
             return Ok(());
         }
         if let Ok(found) = Draft::new(self.current).look_up(argument) {
@@ -146,24 +142,19 @@ impl Choice<'_> {
             self.blobs.insert(digest);
             return Ok(());
         }
-        Err(Refusal::new(
-            RefusalClass::NotFound,
-            format!("No such image in the trash: {argument}"),
+        Err(
+            Refusal::not_found(format!("No such image in the trash: {argument}"))
+                .hint("restore --dry-run without a name shows all that can come back"),
         )
-        .hint("restore --dry-run without a name shows all that can come back"))
     }
 
-    /// For each removal what its images had lost before they went: that stays lost.
-    fn lost_earlier(&self) -> Vec<RemovedParts> {
-        let removals = self.removals.iter().enumerate();
-        let lost = removals.map(|(number, removed)| {
-            let graph = &removed.snapshot.graph;
-            let earlier = self.removals[..number].iter().map(|r| (&r.id, &r.record));
-            let mut removed_parts = removed_parts(earlier, self.trash, graph);
-            removed_parts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
-            removed_parts
-        });
-        lost.collect()
+    /// What the images of a removal had lost before they went: that stays lost.
+    fn lost_earlier(&self, number: usize) -> RemovedParts {
+        let graph = &self.removals[number].snapshot.graph;
+        let earlier = self.removals[..number].iter().map(|r| (&r.id, &r.record));
+        let mut removed_parts = removed_parts(earlier, self.trash, graph);
+        removed_parts.retain(|image, _| !self.whole.contains(graph.digest(*image)));
+        removed_parts
     }
 
     fn finish(mut self, everything: bool) -> Restoration {
@@ -173,42 +164,36 @@ impl Choice<'_> {
             ..Restoration::default()
         };
         let mut list = List::new(self.current);
-        let mut done: HashSet<(usize, usize)> = HashSet::new();
-        let lost = self.lost_earlier();
         // The latest removal is undone first, so positions mean what they meant then.
         for (number, removed) in self.removals.iter().enumerate().rev() {
+            let graph = &removed.snapshot.graph;
             let undone = self.undo(number, &mut list, &mut restoration);
-            done.extend(undone.accepted.iter().map(|(row, _)| (number, *row)));
-            let targets = undone.accepted.iter().map(|(_, target)| *target);
-            let back = reached(
-                Reachability::without(&removed.snapshot.graph, &lost[number]),
-                removed,
-                targets,
-            );
-            let is_trashed = |digest: &&Digest| self.trash.contains(digest);
-            let digests = removed
-                .snapshot
-                .graph
-                .ids()
-                .filter(|node| back.contains(*node));
-            let digests = digests.map(|node| removed.snapshot.graph.digest(node));
-            restoration
-                .blobs
-                .extend(digests.filter(is_trashed).cloned());
+            let lost = self.lost_earlier(number);
+            let mut back = Reachability::without(graph, &lost);
+            for (_, target) in &undone.accepted {
+                back.add(graph, *target, Follow::Subjects);
+            }
+            let nodes = graph.ids().filter(|node| back.contains(*node));
+            let digests = nodes.map(|node| graph.digest(node));
+            let trashed = digests.filter(|digest| self.trash.contains(digest));
+            restoration.blobs.extend(trashed.cloned());
             if everything {
                 // What nothing led to comes back, too.
-                let targets = targets_of(removed, &undone.refused).into_iter();
-                let stays = reached(Reachability::new(&removed.snapshot.graph), removed, targets);
-                let stray = removed.blobs.iter().filter(|digest| {
-                    let node = removed.snapshot.graph.find(digest);
+                let mut stays = Reachability::new(graph);
+                for target in targets_of(removed, &undone.refused) {
+                    stays.add(graph, target, Follow::Subjects);
+                }
+                let is_stray = |digest: &&Digest| {
+                    let node = graph.find(digest);
                     !node.is_some_and(|node| stays.contains(node))
-                });
+                };
+                let stray = removed.blobs.iter().filter(is_stray);
                 restoration.blobs.extend(stray.cloned());
             }
+            self.settle_record(removed, &undone, everything, &mut restoration);
         }
         restoration.entries = list.changed();
         self.give_back_parts(&mut restoration);
-        self.settle_records(everything, &done, &mut restoration);
         restoration
     }
 
@@ -253,50 +238,43 @@ impl Choice<'_> {
     /// What images of index.json lost and get back.
     fn give_back_parts(&self, restoration: &mut Restoration) {
         let graph = &self.current.graph;
-        let mut reach = Reachability::new(graph);
+        let mut reachability = Reachability::new(graph);
+        let mut give_back = |node, _| {
+            let digest = graph.digest(node);
+            if self.trash.contains(digest) {
+                restoration.blobs.insert(digest.clone());
+            }
+        };
         for image in self.whole.iter().filter_map(|digest| graph.find(digest)) {
-            reach.walk(
-                graph,
-                Start::Image(image),
-                Follow::Subjects,
-                &mut |node, _| {
-                    let digest = graph.digest(node);
-                    if self.trash.contains(digest) {
-                        restoration.blobs.insert(digest.clone());
-                    }
-                },
-            );
+            let start = Start::Image(image);
+            reachability.walk(graph, start, Follow::Subjects, &mut give_back);
         }
     }
 
-    fn settle_records(
+    /// Finds out what is left of the record of a removal.
+    fn settle_record(
         &self,
+        removed: &TrashedRemoval,
+        undone: &Undone,
         everything: bool,
-        done: &HashSet<(usize, usize)>,
         restoration: &mut Restoration,
     ) {
-        for (number, removed) in self.removals.iter().enumerate().rev() {
-            let mut left = removed.record.clone();
-            let mut row = 0;
-            left.rows.retain(|_| {
-                row += 1;
-                !done.contains(&(number, row - 1))
-            });
-            left.removed_parts.retain(|lost| {
-                let image = lost.image.parse();
-                image.is_ok_and(|image: Digest| !self.whole.contains(&image))
-            });
-            let touched = left.rows.len() < removed.record.rows.len();
-            // The other files speak of all the names that went together.
-            if left.rows.is_empty() && (touched || everything) {
-                restoration.files.append(&mut left.files);
-            }
-            if touched
-                || everything
-                || left.removed_parts.len() < removed.record.removed_parts.len()
-            {
-                restoration.records.insert(removed.id.clone(), left);
-            }
+        let mut left = removed.record.clone();
+        let done: HashSet<usize> = undone.accepted.iter().map(|(row, _)| *row).collect();
+        let mut rows = 0..;
+        left.rows
+            .retain(|_| rows.next().is_none_or(|row| !done.contains(&row)));
+        left.removed_parts.retain(|lost| {
+            let image = lost.image.parse();
+            image.is_ok_and(|image: Digest| !self.whole.contains(&image))
+        });
+        let is_touched = !done.is_empty() || everything;
+        // The other files speak of all the names that went together.
+        if left.rows.is_empty() && is_touched {
+            restoration.files.append(&mut left.files);
+        }
+        if is_touched || left.removed_parts.len() < removed.record.removed_parts.len() {
+            restoration.records.insert(removed.id.clone(), left);
         }
     }
 }
@@ -310,24 +288,6 @@ struct Undone {
     refused: Vec<usize>,
 }
 
-/// What some images of a removal lead to.
-fn reached<'c>(
-    mut reach: Reachability<'c>,
-    removed: &TrashedRemoval,
-    images: impl Iterator<Item = NodeId>,
-) -> Reachability<'c> {
-    for image in images {
-        let start = Start::Image(image);
-        reach.walk(
-            &removed.snapshot.graph,
-            start,
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-    }
-    reach
-}
-
 fn targets_of(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
     let records = &removed.snapshot.records;
     let ids = rows.iter().filter_map(|row| records.of_entry(*row));
@@ -335,6 +295,7 @@ fn targets_of(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
 }
 
 /// The entries of index.json while things come back to it.
+#[derive(Default)]
 struct List<'a> {
     entries: Vec<Listed<'a>>,
     /// The numbers of the entries, in their order.
@@ -355,22 +316,14 @@ struct Listed<'a> {
 
 impl<'a> List<'a> {
     fn new(current: &'a View) -> List<'a> {
-        let mut list = List {
-            entries: Vec::new(),
-            order: Vec::new(),
-            coming: Vec::new(),
-            by_text: HashMap::new(),
-            by_name: HashMap::new(),
-            is_changed: false,
-        };
+        let mut list = List::default();
         for position in 0..current.index.entries().len() {
             let record = current.records.of_entry(position);
             let record = record.map(|id| current.records.record(id));
+            let named = record.filter(|record| !record.is_dangling());
             let number = list.push(Listed {
                 text: current.index.entry_text(position),
-                name: record
-                    .filter(|record| !record.is_dangling())
-                    .map(|record| record.key()),
+                name: named.map(Record::key),
                 digest: record.map(|record| current.graph.digest(record.target)),
             });
             list.order.push(number);
@@ -392,7 +345,7 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Brings one row back. The value is its image, `None` if a name leads elsewhere by now.
+    /// Brings one entry back. The value is its image, `None` if a name leads elsewhere by now.
     fn restore(
         &mut self,
         removed: &'a TrashedRemoval,
@@ -418,19 +371,18 @@ impl<'a> List<'a> {
             name: (!record.is_dangling()).then_some(record.key()),
             digest: Some(digest),
         };
-        let replaced = replaced_by.as_ref();
-        if let Some(number) = replaced.and_then(|text| self.take_by_text(text.get())) {
+        let new_text = replaced_by.as_ref();
+        if let Some(number) = new_text.and_then(|text| self.take_by_text(text.get())) {
             self.replace(number, new);
         } else {
-            let mut others = new.name.and_then(|name| self.by_name.get(name)).into_iter();
-            if let Some(number) = others.find_map(|numbers| numbers.first()) {
+            let others = new.name.and_then(|name| self.by_name.get(name));
+            if let Some(number) = others.and_then(|numbers| numbers.first()) {
                 let there = self.entries[*number].digest;
                 if there == Some(digest) {
                     return Some(record.target);
                 }
-                restoration
-                    .refusals
-                    .push(name_is_taken(&shown, there, digest));
+                let refusal = name_is_taken(&shown, there, digest);
+                restoration.refusals.push(refusal);
                 return None;
             }
             // What went together comes back together, twins too.
@@ -490,41 +442,32 @@ impl<'a> List<'a> {
 
 fn name_is_taken(name: &str, there: Option<&Digest>, digest: &Digest) -> Refusal {
     let there = there.map_or_else(String::new, Digest::to_string);
-    Refusal::new(
-        RefusalClass::Conflict,
-        format!("conflict: {} leads to {there} now", quoted(name)),
-    )
-    .hint(format!(
+    Refusal::conflict(format!("conflict: {} leads to {there} now", quoted(name))).hint(format!(
         "`ocirm untag` frees the name; {} stays in the trash",
         digest.short()
     ))
 }
 
-/// The rows of a removal that went with images because they belong to them.
+/// The entries of a removal that went with images because they belong to them.
 fn belongings(snapshot: &View, images: &[NodeId]) -> HashSet<usize> {
     let graph = &snapshot.graph;
-    let mut reach = Reachability::new(graph);
+    let mut reachability = Reachability::new(graph);
     for image in images {
-        reach.walk(graph, Start::Image(*image), Follow::Needed, &mut |_, _| ());
+        reachability.add(graph, *image, Follow::Needed);
     }
     let mut rows = HashSet::new();
-    let mut todo: Vec<_> = snapshot
-        .records
-        .iter()
-        .filter(|(_, record)| record.kind.is_dependent())
-        .map(|(_, record)| record)
+    let records = snapshot.records.iter().map(|(_, record)| record);
+    let mut todo: Vec<_> = records
+        .filter(|record| record.kind.is_dependent())
         .collect();
     loop {
         let before = todo.len();
         todo.retain(|record| {
-            let belongs = reach.contains(record.target)
-                || record
-                    .subject
-                    .is_some_and(|subject| reach.contains(subject));
+            let mut held_by = record.subject.into_iter().chain([record.target]);
+            let belongs = held_by.any(|node| reachability.contains(node));
             if belongs {
-                rows.extend(&record.entries);
-                let start = Start::Image(record.target);
-                reach.walk(graph, start, Follow::Needed, &mut |_, _| ());
+                rows.extend(record.entries.iter());
+                reachability.add(graph, record.target, Follow::Needed);
             }
             !belongs
         });

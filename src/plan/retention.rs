@@ -9,13 +9,11 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
 
-use super::draft::{Draft, Standing};
+use super::draft::Draft;
 use super::filter::Pattern;
 use super::metadata::Metadata;
 use super::plan::KeptImage;
-use crate::snapshot::graph::{Link, NodeId};
-use crate::snapshot::names::{Name, meaning};
-use crate::snapshot::records::{Record, RecordId, RecordKind};
+use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -43,8 +41,7 @@ impl Draft<'_> {
         // of an image in use, the last one stays.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
         for (id, record) in self.records().iter() {
-            let counts =
-                self.standings[id.index()] != Standing::Gone && !record.kind.is_dependent();
+            let counts = self.is_present(id) && !record.kind.is_dependent();
             left[record.target.index()] += usize::from(counts);
         }
         let mut going = Vec::with_capacity(candidates.len());
@@ -57,10 +54,9 @@ impl Draft<'_> {
                 .or_else(|| self.kept_for_container(record, left[record.target.index()]));
             match reason {
                 Some(reason) => {
-                    let (name, image) = (self.shown(id), record.target);
-                    self.kept_images.push(KeptImage {
-                        name,
-                        image,
+                    self.plan.kept_images.push(KeptImage {
+                        name: self.shown(id),
+                        image: record.target,
                         reason,
                     });
                 }
@@ -79,7 +75,7 @@ impl Draft<'_> {
         if retention.keep.is_empty() {
             return protected;
         }
-        let above = LazyCell::new(|| self.documents_above());
+        let above = LazyCell::new(|| self.graph().parents(Follow::Needed));
         for (_, record) in self.records().iter() {
             if !record.kind.is_dependent() {
                 continue;
@@ -95,24 +91,14 @@ impl Draft<'_> {
                     continue;
                 }
                 protected.insert(node, reason.clone());
-                held.extend(above.get(&node).into_iter().flatten());
+                let documents = above.get(&node).into_iter().flatten();
+                held.extend(documents.map(|(document, _)| *document));
                 for id in self.records().of_target(node) {
                     held.extend(self.record(*id).subject);
                 }
             }
         }
         protected
-    }
-
-    /// For each node the documents that need it.
-    fn documents_above(&self) -> HashMap<NodeId, Vec<NodeId>> {
-        let mut above: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
-        for document in self.graph().ids() {
-            for link in self.graph().links(document).filter(Link::is_needed) {
-                above.entry(link.to).or_default().push(document);
-            }
-        }
-        above
     }
 
     fn kept_by_pattern(&self, record: &Record, retention: &Retention) -> Option<String> {

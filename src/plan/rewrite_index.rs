@@ -10,8 +10,7 @@ use crate::json::edit;
 use crate::json::edit::Fate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
-use crate::snapshot::graph::{Graph, NodeId};
-use crate::snapshot::removed_parts::Parts;
+use crate::snapshot::{Graph, NodeId, Parts};
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -43,10 +42,8 @@ pub fn affected(graph: &Graph, image: NodeId, removed: &Parts) -> Vec<NodeId> {
             break;
         }
     }
-    below
-        .into_iter()
-        .filter(|node| lists.contains(node))
-        .collect()
+    let affected = below.into_iter().filter(|node| lists.contains(node));
+    affected.collect()
 }
 
 /// What an image needs once it is rewritten, apart from the new indexes.
@@ -74,18 +71,15 @@ pub fn without(
     removed: &Parts,
     read: &mut dyn FnMut(&Digest) -> anyhow::Result<Vec<u8>>,
 ) -> anyhow::Result<Vec<NewBlob>> {
-    let gone: Vec<String> = removed
-        .iter()
-        .map(|node| graph.digest(*node).to_string())
-        .collect();
+    let gone = removed.iter().map(|node| graph.digest(*node).to_string());
+    let gone: Vec<String> = gone.collect();
     let mut todo = affected(graph, image, removed);
     let mut order: Vec<NodeId> = Vec::new();
     while !todo.is_empty() {
         // An index can be made when those that it lists are made.
         let (ready, waiting): (Vec<_>, Vec<_>) = todo.iter().partition(|node| {
-            !graph
-                .links(**node)
-                .any(|link| link.is_needed() && todo.contains(&link.to))
+            let mut links = graph.links(**node);
+            !links.any(|link| link.is_needed() && todo.contains(&link.to))
         });
         anyhow::ensure!(!ready.is_empty(), "its indexes list each other");
         order.extend(ready);
@@ -119,14 +113,14 @@ fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> S
         let elements = edit::parts(list);
         let new = edit::edit(list, &elements, |number| {
             let element = &list[elements[number].value.clone()];
-            match digest_of(element) {
-                Some(digest) if gone.contains(&digest) => Fate::Drop,
-                Some(digest) => match made.get(&digest) {
-                    Some(blob) => {
-                        Fate::Replace(retargeted(element, &blob.digest, blob.bytes.len() as u64))
-                    }
-                    None => Fate::Keep,
-                },
+            let Some(digest) = digest_of(element) else {
+                return Fate::Keep;
+            };
+            match made.get(&digest) {
+                _ if gone.contains(&digest) => Fate::Drop,
+                Some(new) => {
+                    Fate::Replace(retargeted(element, &new.digest, new.bytes.len() as u64))
+                }
                 None => Fate::Keep,
             }
         });
@@ -138,9 +132,8 @@ fn digest_of(descriptor: &str) -> Option<String> {
     if !descriptor.starts_with('{') {
         return None;
     }
-    let part = edit::parts(descriptor)
-        .into_iter()
-        .find(|part| is_member(part.key(descriptor), "digest"))?;
+    let mut parts = edit::parts(descriptor).into_iter();
+    let part = parts.find(|part| is_member(part.key(descriptor), "digest"))?;
     serde_json::from_str(&descriptor[part.value]).ok()
 }
 

@@ -6,15 +6,12 @@
 //! parents go with their last child.
 
 use super::draft::Draft;
-use super::lookup::{Found, FoundBy};
+use super::lookup::{Found, FoundBy, no_such_image};
 use super::names_together::{Compared, names_together};
-use super::plan::{Action, Refusal, RefusalClass};
+use super::plan::{Action, Refusal};
 use crate::containers::Container;
 use crate::oci::index::DANGLING_PREFIX;
-use crate::snapshot::graph::{Follow, NodeId};
-use crate::snapshot::names::Name;
-use crate::snapshot::platform_manifests::ConfigOf;
-use crate::snapshot::records::{RecordId, RecordKind};
+use crate::snapshot::{ConfigOf, Follow, Name, NodeId, RecordId, RecordKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -36,9 +33,8 @@ impl Draft<'_> {
     /// Removes one image, or what of it the options say. `config_of` is asked about platforms that
     /// no index declares.
     pub fn rmi(&mut self, argument: &str, options: &RmiOptions, config_of: &ConfigOf<'_>) {
-        if let Err(refusal) = self.try_rmi(argument, options, config_of) {
-            self.refuse(refusal);
-        }
+        let done = self.try_rmi(argument, options, config_of);
+        self.plan.refusals.extend(done.err());
     }
 
     fn try_rmi(
@@ -52,10 +48,7 @@ impl Draft<'_> {
         if let FoundBy::Digest(asked) = &found.by
             && same.is_empty()
         {
-            return Err(Refusal::new(
-                RefusalClass::NotFound,
-                format!("No such image: {}", asked.familiar()),
-            ));
+            return Err(no_such_image(&asked.familiar()));
         }
         // However it was found: the text of a dangling name may be that of a part of another image.
         if !options.force && self.is_mere_dependent(found.set[0]) {
@@ -63,10 +56,8 @@ impl Draft<'_> {
         }
         if !options.platforms.is_empty() {
             self.refuse_user(&found, options)?;
-            let others = found.set.iter().copied();
-            let others: Vec<RecordId> = others
-                .filter(|id| !same.contains(id) && !self.is_dangling(*id))
-                .collect();
+            let mut others = found.set.clone();
+            others.retain(|id| !same.contains(id) && !self.is_dangling(*id));
             return self.rmi_platforms(&found, &others, options, config_of);
         }
         let is_whole = same.len() == found.set.len();
@@ -81,7 +72,12 @@ impl Draft<'_> {
         match found.record() {
             Some(record) if self.user_of(found.target, &[]).is_some() => {
                 self.refuse_user(&found, options)?;
-                self.untag_in_use(record, found.set.len());
+                // The image stays for the container.
+                self.plan.actions.push(Action::Untagged(self.shown(record)));
+                match found.set.len() {
+                    1 => self.dangle(record),
+                    _ => self.remove(record),
+                }
                 Ok(())
             }
             _ => self.rmi_image(&found, is_whole, options),
@@ -131,15 +127,6 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// Takes the last name away from an image that a container uses; the image stays for it.
-    fn untag_in_use(&mut self, record: RecordId, names: usize) {
-        self.actions.push(Action::Untagged(self.shown(record)));
-        match names {
-            1 => self.dangle(record),
-            _ => self.remove(record),
-        }
-    }
-
     /// A container that uses the image speaks against taking its last name, or a platform, away.
     fn refuse_user(&self, found: &Found, options: &RmiOptions) -> Result<(), Refusal> {
         let user = self.user_of(found.target, &options.platforms);
@@ -153,24 +140,23 @@ impl Draft<'_> {
             container.short_id(),
             self.graph().digest(found.target).short()
         );
-        Err(Refusal::new(RefusalClass::Conflict, message).hint(
-            match options.platforms.is_empty() {
+        Err(
+            Refusal::conflict(message).hint(match options.platforms.is_empty() {
                 true => "--force takes the name away and keeps the image as a dangling one",
                 false => "--force removes the platform all the same",
-            },
-        ))
+            }),
+        )
     }
 
     /// Removes names of an image that has others.
     pub(super) fn untag_all(&mut self, records: &[RecordId]) {
         for id in records {
-            let name = if self.is_dangling(*id) {
-                let digest = self.graph().digest(self.record(*id).target);
-                format!("{DANGLING_PREFIX}{digest}")
-            } else {
-                self.shown(*id)
+            let digest = self.graph().digest(self.record(*id).target);
+            let name = match self.is_dangling(*id) {
+                true => format!("{DANGLING_PREFIX}{digest}"),
+                false => self.shown(*id),
             };
-            self.actions.push(Action::Untagged(name));
+            self.plan.actions.push(Action::Untagged(name));
             self.remove(*id);
         }
     }
@@ -183,22 +169,20 @@ impl Draft<'_> {
         keep_for_children: bool,
     ) {
         let target = self.record(set[0]).target;
-        let parents = if options.keep_parents {
-            Vec::new()
-        } else {
-            self.parents(target)
+        let parents = match options.keep_parents {
+            true => Vec::new(),
+            false => self.parents(target),
         };
         for id in set {
             if !self.is_dangling(*id) {
-                self.actions.push(Action::Untagged(self.shown(*id)));
+                self.plan.actions.push(Action::Untagged(self.shown(*id)));
             }
-            if keep_for_children {
-                self.dangle(*id);
-            } else {
-                self.remove(*id);
+            match keep_for_children {
+                true => self.dangle(*id),
+                false => self.remove(*id),
             }
         }
-        self.actions.push(Action::Deleted(target));
+        self.plan.actions.push(Action::Deleted(target));
         for parent in parents {
             let set = self.set_of(parent);
             let in_use = !self.uses.of_image(parent).is_empty();
@@ -206,14 +190,13 @@ impl Draft<'_> {
                 break;
             }
             self.remove(set[0]);
-            self.actions.push(Action::Deleted(parent));
+            self.plan.actions.push(Action::Deleted(parent));
         }
     }
 
     fn parent_of(&self, target: NodeId) -> Option<&Digest> {
-        self.set_of(target)
-            .first()
-            .and_then(|id| self.record(*id).parent.as_deref())
+        let first = *self.set_of(target).first()?;
+        self.record(first).parent.as_deref()
     }
 
     /// The images that this one was built from, nearest first. If any is unknown, there are none:
@@ -223,11 +206,8 @@ impl Draft<'_> {
         let mut seen = std::collections::HashSet::from([target]);
         let mut at = target;
         while let Some(parent) = self.parent_of(at) {
-            let known = self
-                .graph()
-                .find(parent)
-                .filter(|node| !self.set_of(*node).is_empty());
-            match known {
+            let known = self.graph().find(parent);
+            match known.filter(|node| !self.set_of(*node).is_empty()) {
                 Some(node) if seen.insert(node) => {
                     chain.push(node);
                     at = node;
@@ -240,20 +220,17 @@ impl Draft<'_> {
 
     fn has_children(&self, target: NodeId) -> bool {
         let digest = self.graph().digest(target);
-        self.records()
-            .with_parent()
-            .iter()
-            .any(|id| self.is_present(*id) && self.record(*id).parent.as_deref() == Some(digest))
+        let is_child = |id: RecordId| self.record(id).parent.as_deref() == Some(digest);
+        let mut with_parent = self.records().with_parent().iter();
+        with_parent.any(|id| self.is_present(*id) && is_child(*id))
     }
 
     /// A container that is made from an image, on one of these platforms if any are given, or that
     /// it is mounted into.
     fn user_of(&self, image: NodeId, platforms: &[Platform]) -> Option<&Container> {
         let runs_on = |container: &&&Container| {
-            let Some(platform) = &container.platform else {
-                return true;
-            };
-            platforms.is_empty() || platforms.iter().any(|asked| asked.matches(platform))
+            let is_asked = |platform| platforms.iter().any(|asked| asked.matches(platform));
+            platforms.is_empty() || container.platform.as_ref().is_none_or(is_asked)
         };
         let made_from = self.uses.of_image(image).iter().find(runs_on);
         let user = made_from.or_else(|| self.uses.mounted(image).first())?;
@@ -270,27 +247,21 @@ impl Draft<'_> {
             (None, Some(container)) => (container, "must", "stopped"),
             (None, None) => return Ok(()),
         };
-        Err(Refusal::new(
-            RefusalClass::Conflict,
-            format!(
-                "conflict: unable to delete {} ({how} be forced) - image is being used by {state} \
+        Err(Refusal::conflict(format!(
+            "conflict: unable to delete {} ({how} be forced) - image is being used by {state} \
                  container {}",
-                self.graph().digest(image).short(),
-                container.short_id()
-            ),
-        ))
+            self.graph().digest(image).short(),
+            container.short_id()
+        )))
     }
 
     fn several_names(&self, set: &[RecordId]) -> Refusal {
         let names: Vec<String> = set.iter().map(|id| self.shown(*id)).collect();
-        Refusal::new(
-            RefusalClass::Conflict,
-            format!(
-                "conflict: unable to delete {} (must be forced) - image is referenced in multiple \
+        Refusal::conflict(format!(
+            "conflict: unable to delete {} (must be forced) - image is referenced in multiple \
                  repositories",
-                self.graph().digest(self.record(set[0]).target).short()
-            ),
-        )
+            self.graph().digest(self.record(set[0]).target).short()
+        ))
         .hint(format!(
             "its names are {}; remove them by name, or use --force for all",
             listed(&names, 8)
@@ -302,29 +273,22 @@ impl Draft<'_> {
         if record.kind != RecordKind::Child {
             return Ok(());
         }
-        let above = self.graph().ancestors(record.target, Follow::Needed);
-        let owners: Vec<String> = self
-            .records()
-            .iter()
-            .filter(|(id, owner)| {
-                self.is_present(*id)
-                    && !owner.kind.is_dependent()
-                    && owner.target != record.target
-                    && above.contains(&owner.target)
-            })
-            .map(|(id, _)| self.shown(id))
-            .collect();
+        let above = self.graph().above([record.target], Follow::Needed);
+        let owners = self.records().iter().filter(|(id, owner)| {
+            self.is_present(*id)
+                && !owner.kind.is_dependent()
+                && owner.target != record.target
+                && above.contains(&owner.target)
+        });
+        let owners: Vec<String> = owners.map(|(id, _)| self.shown(id)).collect();
         if owners.is_empty() {
             return Ok(());
         }
-        Err(Refusal::new(
-            RefusalClass::Conflict,
-            format!(
-                "conflict: unable to delete {} (must be forced) - it is part of {}",
-                self.graph().digest(record.target).short(),
-                listed(&owners, 8)
-            ),
-        )
+        Err(Refusal::conflict(format!(
+            "conflict: unable to delete {} (must be forced) - it is part of {}",
+            self.graph().digest(record.target).short(),
+            listed(&owners, 8)
+        ))
         .hint("remove that image, or one platform of it with --platform"))
     }
 }

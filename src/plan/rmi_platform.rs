@@ -5,30 +5,28 @@
 //! attests or refers to it, and the blobs that nothing else reaches. Unlike in Docker, a manifest
 //! that another image needs stays, and the report says who needs it.
 
+use std::cmp::Reverse;
 use std::collections::HashSet;
 
 use super::draft::{Draft, RemovedPlatform};
 use super::lookup::Found;
-use super::plan::{Action, Note, Refusal, RefusalClass, Rewrite};
+use super::plan::{Action, Note, Refusal, Rewrite};
 use super::rewrite_index::remaining_parts;
 use super::rmi::RmiOptions;
-use crate::snapshot::graph::NodeId;
-use crate::snapshot::names::Name;
-use crate::snapshot::platform_manifests::{ConfigOf, PlatformManifest, platform_manifests};
-use crate::snapshot::records::RecordId;
-use crate::snapshot::removed_parts::Parts;
+use crate::snapshot::platform_manifests::platform_manifests;
+use crate::snapshot::{ConfigOf, Name, NodeId, Parts, PlatformManifest, RecordId};
 use crate::value::platform::Platform;
 use crate::words::listed;
 
 /// The platforms that one argument takes away from an image, as far as that got.
 struct Removal<'s> {
-    set: &'s [RecordId],
-    image: NodeId,
+    found: &'s Found,
+    options: &'s RmiOptions,
+    config_of: &'s ConfigOf<'s>,
     /// The name that gets a new index.
     rewritten: Option<RecordId>,
-    /// What the new index lacks, and what is said of it.
-    removed: Parts,
-    actions: Vec<Action>,
+    /// What the new index lacks, in the order in which it is said.
+    removed: Vec<NodeId>,
     /// Platforms that went along, because the same manifest stood for them.
     gone_along: Vec<Platform>,
     removed_any: bool,
@@ -52,16 +50,16 @@ impl Draft<'_> {
         config_of: &ConfigOf<'_>,
     ) -> Result<(), Refusal> {
         let rewritten = match options.rewrite_index {
-            true => Some(self.record_to_rewrite(&found.set, found.record())?),
+            true => Some(self.record_to_rewrite(found)?),
             false if others.is_empty() || options.force => None,
             false => return Err(self.others_would_lose(found.target, others)),
         };
         let mut removal = Removal {
-            set: &found.set,
-            image: found.target,
+            found,
+            options,
+            config_of,
             rewritten,
-            removed: Parts::default(),
-            actions: Vec::new(),
+            removed: Vec::new(),
             gone_along: Vec::new(),
             removed_any: false,
         };
@@ -69,23 +67,22 @@ impl Draft<'_> {
         for platform in &options.platforms {
             // What was asked twice is asked once, however it was spelled.
             if asked.insert(platform.normalized())
-                && self.rmi_platform(platform, &mut removal, options, config_of) == Extent::Image
+                && self.rmi_platform(platform, &mut removal) == Extent::Image
             {
-                return self.remove_whole(&removal, options);
+                return self.remove_whole(&removal);
             }
         }
-        let mut left = self.platform_manifests(removal.set, &removal.removed, config_of);
-        left.retain(|manifest| manifest.is_present && !manifest.is_attestation);
         if !removal.removed_any {
             return Ok(());
         }
-        if left.is_empty() {
+        let left = self.platform_manifests(&removal);
+        if !left.iter().any(PlatformManifest::is_present_image) {
             // Nothing that runs anywhere is left: that is removing the image.
             self.removed_platforms
-                .retain(|removed| removed.image != removal.image);
-            return self.remove_whole(&removal, options);
+                .retain(|removed| removed.image != found.target);
+            return self.remove_whole(&removal);
         }
-        if let Some(record) = removal.rewritten {
+        if let Some(record) = rewritten {
             self.rewrite(record, removal);
         }
         Ok(())
@@ -93,27 +90,18 @@ impl Draft<'_> {
 
     fn others_would_lose(&self, image: NodeId, others: &[RecordId]) -> Refusal {
         let names: Vec<String> = others.iter().map(|id| self.shown(*id)).collect();
-        Refusal::new(
-            RefusalClass::Conflict,
-            format!(
-                "conflict: unable to delete a platform of {} (must be forced) - {} would lose it too",
-                self.graph().digest(image).short(),
-                listed(&names, 8)
-            ),
-        )
+        Refusal::conflict(format!(
+            "conflict: unable to delete a platform of {} (must be forced) - {} would lose it too",
+            self.graph().digest(image).short(),
+            listed(&names, 8)
+        ))
         .hint("use --force to remove it from all of them")
     }
 
-    fn rmi_platform(
-        &mut self,
-        platform: &Platform,
-        removal: &mut Removal<'_>,
-        options: &RmiOptions,
-        config_of: &ConfigOf<'_>,
-    ) -> Extent {
-        let image = removal.image;
-        let listed = self.platform_manifests(removal.set, &removal.removed, config_of);
-        let Some(best) = self.best(image, &listed, platform, options) else {
+    fn rmi_platform(&mut self, platform: &Platform, removal: &mut Removal<'_>) -> Extent {
+        let image = removal.found.target;
+        let listed = self.platform_manifests(removal);
+        let Some(best) = self.best(&listed, platform, removal) else {
             let mut gone = removal.gone_along.iter();
             if !gone.any(|gone| platform.matches(gone)) {
                 self.refuse_missing(platform, removal, &listed);
@@ -126,32 +114,30 @@ impl Draft<'_> {
         }
         let same = || listed.iter().filter(|other| other.manifest == manifest);
         let mut platforms = same().filter_map(|other| other.platform.as_ref());
-        let is_asked =
-            |other: &&Platform| options.platforms.iter().any(|asked| asked.matches(other));
-        if let Some(other) = platforms.find(|other| !is_asked(other)) {
+        let asked = &removal.options.platforms;
+        if let Some(other) = platforms.find(|other| !asked.iter().any(|asked| asked.matches(other)))
+        {
             // The very same manifest stands for a platform that stays.
-            self.notes.push(Note::PlatformKept {
+            self.plan.notes.push(Note::PlatformKept {
                 platform: platform.to_string(),
                 manifest,
-                holders: vec![format!("{} for {other}", self.shown(removal.set[0]))],
+                holders: vec![format!("{} for {other}", self.shown(removal.found.set[0]))],
             });
             return Extent::Platform;
         }
         removal.removed_any = true;
         let along = same().skip(1).filter_map(|other| other.platform.clone());
         removal.gone_along.extend(along);
-        let attestations = self.attestations(image, manifest);
+        let mut parts = vec![manifest];
+        parts.extend(self.attestations(image, manifest));
         if removal.rewritten.is_some() {
-            let parts = || std::iter::once(manifest).chain(attestations.iter().copied());
-            removal.removed.extend(parts());
-            removal.actions.extend(parts().map(Action::Deleted));
+            removal.removed.extend(parts);
         } else {
             self.removed_platforms.push(RemovedPlatform {
                 image,
-                manifest,
                 platform: platform.to_string(),
-                attestations,
-                action: self.actions.len(),
+                parts,
+                action: self.plan.actions.len(),
             });
         }
         Extent::Platform
@@ -163,54 +149,46 @@ impl Draft<'_> {
         removal: &Removal<'_>,
         listed: &[PlatformManifest],
     ) {
-        let refusal = Refusal::new(
-            RefusalClass::NotFound,
-            format!(
-                "failed to delete platform {platform} for image {}: image with reference {} was \
+        let refusal = Refusal::not_found(format!(
+            "failed to delete platform {platform} for image {}: image with reference {} was \
                  found but does not provide the platform {platform}",
-                self.graph().digest(removal.image),
-                self.shown(removal.set[0])
-            ),
-        );
-        self.refuse(refusal.hint(present(listed)));
+            self.graph().digest(removal.found.target),
+            self.shown(removal.found.set[0])
+        ));
+        self.plan.refusals.push(refusal.hint(present(listed)));
     }
 
     /// The name gets a new index without what was removed.
     fn rewrite(&mut self, record: RecordId, removal: Removal<'_>) {
-        let image = removal.image;
-        self.actions.extend(removal.actions);
-        self.actions.push(Action::Deleted(image));
-        self.notes.push(Note::Rewritten {
+        let image = removal.found.target;
+        let lines = removal.removed.iter().copied().map(Action::Deleted);
+        self.plan.actions.extend(lines);
+        self.plan.actions.push(Action::Deleted(image));
+        self.plan.notes.push(Note::Rewritten {
             image: self.shown(record),
             old: image,
         });
-        self.rewrites.push(Rewrite {
+        let removed = removal.removed.into_iter().collect();
+        self.plan.rewrites.push(Rewrite {
             record,
             image,
-            parts: remaining_parts(self.graph(), image, &removal.removed),
-            removed: removal.removed,
+            parts: remaining_parts(self.graph(), image, &removed),
+            removed,
             blobs: Vec::new(),
         });
     }
 
     /// The one name that a new index is made for.
-    fn record_to_rewrite(
-        &self,
-        set: &[RecordId],
-        matched: Option<RecordId>,
-    ) -> Result<RecordId, Refusal> {
-        let record = match (matched, set) {
-            (Some(matched), _) => matched,
+    fn record_to_rewrite(&self, found: &Found) -> Result<RecordId, Refusal> {
+        let record = match (found.record(), &*found.set) {
+            (Some(named), _) => named,
             (None, [only]) => *only,
             (None, set) => {
                 let names: Vec<String> = set.iter().map(|id| self.shown(*id)).collect();
-                return Err(Refusal::new(
-                    RefusalClass::Conflict,
-                    format!(
-                        "conflict: a new index is made for one name, and {} has several",
-                        self.graph().digest(self.record(set[0]).target).short()
-                    ),
-                )
+                return Err(Refusal::conflict(format!(
+                    "conflict: a new index is made for one name, and {} has several",
+                    self.graph().digest(found.target).short()
+                ))
                 .hint(format!("give one of {}", listed(&names, 8))));
             }
         };
@@ -220,32 +198,31 @@ impl Draft<'_> {
             Name::Tag(_) | Name::Raw(_) => false,
         };
         if names_old {
-            return Err(Refusal::new(
-                RefusalClass::Conflict,
-                format!(
-                    "conflict: {} is named by the digest of its index, and a new index has another",
-                    self.shown(record)
-                ),
-            )
+            return Err(Refusal::conflict(format!(
+                "conflict: {} is named by the digest of its index, and a new index has another",
+                self.shown(record)
+            ))
             .hint("--rewrite-index is for names with a tag"));
         }
-        if self.rewrites.iter().any(|rewrite| rewrite.record == record) {
-            return Err(Refusal::new(
-                RefusalClass::Conflict,
-                format!("{} gets a new index already", self.shown(record)),
-            )
+        let mut rewrites = self.plan.rewrites.iter();
+        if rewrites.any(|rewrite| rewrite.record == record) {
+            return Err(Refusal::conflict(format!(
+                "{} gets a new index already",
+                self.shown(record)
+            ))
             .hint("name it once, with all platforms in one --platform list"));
         }
         Ok(record)
     }
 
     /// The image goes, or where only one of its names was asked for, that name.
-    fn remove_whole(&mut self, removal: &Removal<'_>, options: &RmiOptions) -> Result<(), Refusal> {
+    fn remove_whole(&mut self, removal: &Removal<'_>) -> Result<(), Refusal> {
+        let Removal { found, options, .. } = removal;
         match removal.rewritten {
-            Some(record) if removal.set.len() > 1 => self.untag_all(&[record]),
+            Some(record) if found.set.len() > 1 => self.untag_all(&[record]),
             _ => {
-                self.refuse_in_use(removal.image, options.force)?;
-                self.delete_image(removal.set, options, false);
+                self.refuse_in_use(found.target, options.force)?;
+                self.delete_image(&found.set, options, false);
             }
         }
         Ok(())
@@ -255,64 +232,46 @@ impl Draft<'_> {
     /// the index is to be rewritten without it, or when an interrupted run left its attestations.
     fn best<'v>(
         &self,
-        image: NodeId,
         listed: &'v [PlatformManifest],
         platform: &Platform,
-        options: &RmiOptions,
+        removal: &Removal<'_>,
     ) -> Option<&'v PlatformManifest> {
-        let graph = self.graph();
         best(listed, platform, |manifest| manifest.is_present).or_else(|| {
             best(listed, platform, |manifest| {
-                let left_over = || {
-                    self.attestations(image, manifest.manifest)
-                        .iter()
-                        .any(|node| graph.is_present_document(*node))
-                };
-                options.rewrite_index || left_over()
+                removal.options.rewrite_index || {
+                    let attestations = self.attestations(removal.found.target, manifest.manifest);
+                    let mut attestations = attestations.into_iter();
+                    attestations.any(|node| self.graph().is_present_document(node))
+                }
             })
         })
     }
 
     /// The manifests that the image lists and that no earlier argument removed.
-    fn platform_manifests(
-        &self,
-        set: &[RecordId],
-        removed: &Parts,
-        config_of: &ConfigOf<'_>,
-    ) -> Vec<PlatformManifest> {
-        let image = self.record(set[0]).target;
-        let mut gone = self.parts_removed_of(image);
-        gone.extend(removed);
-        let declared = set
-            .iter()
-            .flat_map(|id| &self.record(*id).entries)
-            .find_map(|at| self.view.index.entries()[*at].platform.as_deref());
-        platform_manifests(self.graph(), image, declared, &gone, config_of)
+    fn platform_manifests(&self, removal: &Removal<'_>) -> Vec<PlatformManifest> {
+        let image = removal.found.target;
+        let mut gone = self.removed_parts().remove(&image).unwrap_or_default();
+        gone.extend(&removal.removed);
+        let mut set = removal.found.set.iter();
+        let declared = set.find_map(|id| self.view.declared_platform(*id));
+        platform_manifests(self.graph(), image, declared, &gone, removal.config_of)
     }
 
     /// What, within the image, attests or refers to the manifest, at any depth.
     fn attestations(&self, image: NodeId, manifest: NodeId) -> Vec<NodeId> {
         let graph = self.graph();
         let below = graph.needed_below(image);
-        let mut about: Parts = Parts::from([manifest]);
+        let mut about = Parts::from([manifest]);
+        let is_about = |of: Option<NodeId>, about: &Parts| of.is_some_and(|of| about.contains(&of));
         let mut found = Vec::new();
         loop {
             let before = found.len();
             for node in &below {
-                let mut is_about = graph
-                    .subject(*node)
-                    .is_some_and(|subject| about.contains(&subject));
-                if is_about && !about.contains(node) {
-                    about.insert(*node);
+                if is_about(graph.subject(*node), &about) && about.insert(*node) {
                     found.push(*node);
                 }
                 for link in graph.links(*node) {
-                    is_about = link
-                        .note
-                        .and_then(|note| note.attests.as_ref())
-                        .and_then(|digest| graph.find(digest))
-                        .is_some_and(|subject| about.contains(&subject));
-                    if is_about && about.insert(link.to) {
+                    if is_about(graph.attested_by(&link), &about) && about.insert(link.to) {
                         found.push(link.to);
                     }
                 }
@@ -326,32 +285,22 @@ impl Draft<'_> {
 
 /// The one that matches best: more features first, then the order of the image.
 fn best<'a>(
-    platform_manifests: &'a [PlatformManifest],
+    listed: &'a [PlatformManifest],
     asked: &Platform,
     counts: impl Fn(&PlatformManifest) -> bool,
 ) -> Option<&'a PlatformManifest> {
-    let features = |c: &PlatformManifest| c.platform.as_ref().map_or(0, |p| p.os_features.len());
-    let mut best: Option<&PlatformManifest> = None;
-    for manifest in platform_manifests {
-        let matches = manifest
-            .platform
-            .as_ref()
-            .is_some_and(|platform| asked.matches(platform));
-        if matches
-            && counts(manifest)
-            && best.is_none_or(|best| features(manifest) > features(best))
-        {
-            best = Some(manifest);
-        }
-    }
-    best
+    let matching = listed.iter().filter_map(|manifest| {
+        let platform = manifest.platform.as_ref()?;
+        let counts = asked.matches(platform) && counts(manifest);
+        counts.then_some((platform.os_features.len(), manifest))
+    });
+    let best = matching.min_by_key(|(features, _)| Reverse(*features));
+    best.map(|(_, manifest)| manifest)
 }
 
-fn present(platform_manifests: &[PlatformManifest]) -> String {
-    let platforms: Vec<String> = platform_manifests
-        .iter()
-        .filter(|manifest| manifest.is_present && !manifest.is_attestation)
-        .filter_map(|manifest| Some(manifest.platform.as_ref()?.to_string()))
-        .collect();
+fn present(manifests: &[PlatformManifest]) -> String {
+    let images = manifests.iter().filter(|of| of.is_present_image());
+    let platforms = images.filter_map(|manifest| Some(manifest.platform.as_ref()?.to_string()));
+    let platforms: Vec<String> = platforms.collect();
     format!("present in this layout: {}", listed(&platforms, 16))
 }

@@ -4,17 +4,16 @@
 //! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
 
 use super::draft::Draft;
-use super::lookup::FoundBy;
-use super::plan::{Action, Refusal, RefusalClass};
-use crate::snapshot::records::RecordId;
+use super::lookup::{FoundBy, no_such_image};
+use super::plan::{Action, Refusal};
+use crate::snapshot::RecordId;
 use crate::words::{listed, quoted};
 
 impl Draft<'_> {
     /// Takes one name away.
     pub fn untag(&mut self, argument: &str) {
-        if let Err(refusal) = self.try_untag(argument) {
-            self.refuse(refusal);
-        }
+        let done = self.try_untag(argument);
+        self.plan.refusals.extend(done.err());
     }
 
     fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
@@ -22,47 +21,32 @@ impl Draft<'_> {
         let Some(id) = found.record() else {
             return Err(match found.by {
                 // There is no such name.
-                FoundBy::Digest(name) => Refusal::new(
-                    RefusalClass::NotFound,
-                    format!("No such image: {}", name.familiar()),
-                ),
-                _ => Refusal::new(
-                    RefusalClass::Invalid,
-                    format!("{} is an ID; untag takes a name", quoted(argument)),
-                )
-                .hint(self.names_hint(&found.set)),
+                FoundBy::Digest(name) => no_such_image(&name.familiar()),
+                _ => Refusal::invalid(format!("{} is an ID; untag takes a name", quoted(argument)))
+                    .hint(self.names_hint(&found.set)),
             });
         };
         if self.is_dangling(id) {
-            return Err(Refusal::new(
-                RefusalClass::Invalid,
-                format!("{} has no name that could be taken away", quoted(argument)),
-            )
+            return Err(Refusal::invalid(format!(
+                "{} has no name that could be taken away",
+                quoted(argument)
+            ))
             .hint("rmi removes the image, prune removes all that are dangling"));
         }
-        self.actions.push(Action::Untagged(self.shown(id)));
-        let others = self
-            .set_of(found.target)
-            .into_iter()
-            .any(|other| other != id);
-        if others {
-            self.remove(id);
-        } else {
-            self.dangle(id);
+        self.plan.actions.push(Action::Untagged(self.shown(id)));
+        match self.set_of(found.target).iter().any(|other| *other != id) {
+            true => self.remove(id),
+            false => self.dangle(id),
         }
         Ok(())
     }
 
     fn names_hint(&self, set: &[RecordId]) -> String {
-        let names: Vec<String> = set
-            .iter()
-            .filter(|id| !self.is_dangling(**id))
-            .map(|id| self.shown(*id))
-            .collect();
-        if names.is_empty() {
-            "the image has no name; rmi removes it".to_owned()
-        } else {
-            format!("its names: {}", listed(&names, 8))
+        let named = set.iter().filter(|id| !self.is_dangling(**id));
+        let names: Vec<String> = named.map(|id| self.shown(*id)).collect();
+        match names.is_empty() {
+            true => "the image has no name; rmi removes it".to_owned(),
+            false => format!("its names: {}", listed(&names, 8)),
         }
     }
 }

@@ -5,10 +5,12 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
+
 use super::graph::{Follow, Graph, NodeId};
 use super::names::{Name, schema_subject};
 use super::reachability::{Arrival, Reachability, Start};
-use super::records::{Record, RecordId, RecordKind, Records, may_be_part};
+use super::records::{Record, RecordId, RecordKind, Records, may_be_claimed, may_be_part};
 use super::removed_parts::RemovedParts;
 
 /// Finds out what each record is to a user.
@@ -18,51 +20,41 @@ pub(super) fn assign_kinds(records: &mut Records, graph: &Graph) {
     let is_nameless = !records.iter().any(|(_, record)| is_chosen(record));
     let claims = Claims::new(records, graph);
     let settled = (!claims.is_empty()).then(|| claims.classify());
+    let settled = settled.as_ref();
     records.set_kinds(|id, record| {
-        let claim = settled.as_ref().and_then(|settled| settled.claim(id));
-        match (&record.name, claim) {
+        let is_claimed = settled.is_some_and(|settled| settled.is_claimed(id));
+        match record.name {
             // A signature that an index of signatures lists as well is a signature.
-            (_, Some(_)) if record.subject.is_some() => RecordKind::Referrer,
-            (_, Some(_)) => RecordKind::Child,
-            (Name::Dangling, _) if record.explicit || !is_nameless => RecordKind::Dangling,
-            (Name::Dangling, _) => RecordKind::Unnamed,
+            _ if is_claimed && record.subject.is_some() => RecordKind::Referrer,
+            _ if is_claimed => RecordKind::Child,
+            Name::Dangling if record.explicit || !is_nameless => RecordKind::Dangling,
+            Name::Dangling => RecordKind::Unnamed,
             _ => RecordKind::Named,
         }
     });
 }
 
-/// Why a record that could stand alone does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Claim {
-    /// A document that another record leads to lists it.
-    Part,
-    /// Its subject belongs to another record.
-    Subject,
-}
-
-/// Who is claimed by whom. Built once from a table and its graph; asked for any set of records
-/// that are left.
+/// Who is claimed by whom. Built once from records and their graph; asked for any set of records that
+/// are left.
 #[derive(Debug)]
 pub struct Claims<'a> {
     records: &'a Records,
     graph: &'a Graph,
-    /// Records that something may claim, by what has to be reached for it.
-    waiting: Waiting,
-    /// Whether a record may be claimed at all.
-    claimable: Vec<bool>,
+    /// Records that something may claim and what they would be, by what has to be reached for it.
+    waiting: HashMap<NodeId, Vec<(RecordId, Settlement)>, RandomState>,
 }
-
-type Waiting = HashMap<NodeId, Vec<(RecordId, Claim)>, foldhash::fast::RandomState>;
 
 /// What becomes of a record when only some are left.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Settlement {
+enum Settlement {
     /// It is not left, or what claimed it is not.
     Goes,
     /// It is left, and nobody claims it.
     StandsAlone,
-    /// It stays with what claims it.
-    Claimed(Claim),
+    /// It stays because a document that another record leads to lists it.
+    Part,
+    /// It stays because its subject belongs to another record.
+    Referrer,
 }
 
 /// What becomes of every record.
@@ -75,37 +67,29 @@ impl Settled {
         self.0[id.index()] != Settlement::Goes
     }
 
-    fn claim(&self, id: RecordId) -> Option<Claim> {
-        match self.0[id.index()] {
-            Settlement::Claimed(claim) => Some(claim),
-            Settlement::Goes | Settlement::StandsAlone => None,
-        }
+    fn is_claimed(&self, id: RecordId) -> bool {
+        matches!(self.0[id.index()], Settlement::Part | Settlement::Referrer)
     }
 }
 
 impl<'a> Claims<'a> {
     /// Finds out who may be claimed.
     pub fn new(records: &'a Records, graph: &'a Graph) -> Claims<'a> {
-        let mut waiting = Waiting::default();
-        let mut claimable = vec![false; records.iter().len()];
-        for (id, record) in records.iter() {
-            if may_be_part(record, graph) {
-                let claim = (id, Claim::Part);
-                waiting.entry(record.target).or_default().push(claim);
-                claimable[id.index()] = true;
-            }
-            if let Some(subject) = record.subject {
-                let claim = (id, Claim::Subject);
-                waiting.entry(subject).or_default().push(claim);
-                claimable[id.index()] = true;
-            }
-        }
-        Claims {
+        let mut claims = Claims {
             records,
             graph,
-            waiting,
-            claimable,
+            waiting: HashMap::default(),
+        };
+        let mut wait = |node, claim| claims.waiting.entry(node).or_default().push(claim);
+        for (id, record) in records.iter() {
+            if may_be_part(record, graph) {
+                wait(record.target, (id, Settlement::Part));
+            }
+            if let Some(subject) = record.subject {
+                wait(subject, (id, Settlement::Referrer));
+            }
         }
+        claims
     }
 
     /// Whether every record stands alone, come what may.
@@ -122,32 +106,25 @@ impl<'a> Claims<'a> {
         let whole = |id| Start::Image(self.records.record(id).target);
         let none = RemovedParts::new();
         let mut walk = Walk::new(self, &|_| true, &whole, &none);
-        for (id, _) in self.records.iter() {
-            if !self.claimable[id.index()] {
+        for (id, record) in self.records.iter() {
+            if !may_be_claimed(record, self.graph) {
                 walk.keep(id, Follow::Subjects);
             }
         }
-        let orphans: Vec<RecordId> = self
-            .records
-            .iter()
-            .map(|(id, _)| id)
-            .filter(|id| !walk.settled.stays(*id))
-            .collect();
+        let records = self.records.iter();
+        let orphans: Vec<_> = records.filter(|(id, _)| !walk.settled.stays(*id)).collect();
         let mut held = Reachability::new(self.graph);
-        for id in &orphans {
-            let target = self.records.record(*id).target;
-            let start = Start::Image(target);
-            held.walk(self.graph, start, Follow::Needed, &mut |_, _| ());
+        for (_, record) in &orphans {
+            held.add(self.graph, record.target, Follow::Needed);
         }
-        for id in &orphans {
-            let record = self.records.record(*id);
+        for (id, record) in &orphans {
             let subject_is_held = record.subject.is_some_and(|subject| held.contains(subject));
             if !subject_is_held && !may_be_part(record, self.graph) {
                 walk.keep(*id, Follow::Needed);
             }
         }
         // Only forged circles of references are left over.
-        for id in orphans {
+        for (id, _) in orphans {
             walk.keep(id, Follow::Needed);
         }
         walk.settled
@@ -162,25 +139,21 @@ impl<'a> Claims<'a> {
         start: &dyn Fn(RecordId) -> Start<'a>,
         removed_parts: &RemovedParts,
     ) -> Settled {
+        let stands_alone = |id, record: &Record| !record.kind.is_dependent() && left(id);
         if self.is_empty() {
             // Nobody has to find out what anybody leads to.
-            let settled = self.records.iter().map(|(id, record)| {
-                match !record.kind.is_dependent() && left(id) {
-                    true => Settlement::StandsAlone,
-                    false => Settlement::Goes,
-                }
-            });
-            return Settled(settled.collect());
+            let settled = |(id, record)| match stands_alone(id, record) {
+                true => Settlement::StandsAlone,
+                false => Settlement::Goes,
+            };
+            return Settled(self.records.iter().map(settled).collect());
         }
         let mut walk = Walk::new(self, left, start, removed_parts);
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
             for (id, record) in self.records.iter() {
-                if !record.kind.is_dependent()
-                    && self.claimable[id.index()] == claimable
-                    && left(id)
-                {
+                if stands_alone(id, record) && may_be_claimed(record, self.graph) == claimable {
                     walk.keep(id, follow);
                 }
             }
@@ -193,7 +166,7 @@ struct Walk<'a, 'b> {
     claims: &'b Claims<'a>,
     left: &'b dyn Fn(RecordId) -> bool,
     start: &'b dyn Fn(RecordId) -> Start<'a>,
-    reach: Reachability<'b>,
+    reachability: Reachability<'b>,
     settled: Settled,
 }
 
@@ -208,8 +181,8 @@ impl<'a, 'b> Walk<'a, 'b> {
             claims,
             left,
             start,
-            reach: Reachability::without(claims.graph, removed_parts),
-            settled: Settled(vec![Settlement::Goes; claims.claimable.len()]),
+            reachability: Reachability::without(claims.graph, removed_parts),
+            settled: Settled(vec![Settlement::Goes; claims.records.iter().len()]),
         }
     }
 
@@ -222,24 +195,20 @@ impl<'a, 'b> Walk<'a, 'b> {
             }
             self.settled.0[id.index()] = settlement;
             // A part is walked by whoever it is a part of, without what that one lost.
-            if settlement == Settlement::Claimed(Claim::Part) {
+            if settlement == Settlement::Part {
                 continue;
             }
-            let (waiting, left) = (&self.claims.waiting, self.left);
-            self.reach.walk(
-                self.claims.graph,
-                (self.start)(id),
-                follow,
-                &mut |node, arrival| {
-                    for (id, claim) in waiting.get(&node).into_iter().flatten() {
+            let (Claims { waiting, graph, .. }, left) = (self.claims, self.left);
+            let start = (self.start)(id);
+            self.reachability
+                .walk(graph, start, follow, &mut |node, arrival| {
+                    let claims = waiting.get(&node).into_iter().flatten();
+                    todo.extend(claims.copied().filter(|(id, claim)| {
                         // An image is no part of itself: another entry of the same digest does not
                         // claim it.
-                        if (*claim == Claim::Subject || arrival == Arrival::Needed) && left(*id) {
-                            todo.push((*id, Settlement::Claimed(*claim)));
-                        }
-                    }
-                },
-            );
+                        (*claim == Settlement::Referrer || arrival == Arrival::Needed) && left(*id)
+                    }));
+                });
         }
     }
 }

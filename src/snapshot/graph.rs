@@ -159,19 +159,18 @@ impl Graph {
 
     pub(super) fn place(&mut self, digest: Digest, size: Option<u64>) -> NodeId {
         let (index, is_new) = self.digests.insert_full(digest);
-        if !is_new {
-            return NodeId(number(index));
+        if is_new {
+            self.nodes.push(Node {
+                kind: NodeKind::Blob,
+                state: ReadState::Unread,
+                wanted: Class::Leaf,
+                served: Class::Leaf,
+                has_parent: false,
+                size: size.unwrap_or(0),
+                is_size_known: size.is_some(),
+                edges: 0..0,
+            });
         }
-        self.nodes.push(Node {
-            kind: NodeKind::Blob,
-            state: ReadState::Unread,
-            wanted: Class::Leaf,
-            served: Class::Leaf,
-            has_parent: false,
-            size: size.unwrap_or(0),
-            is_size_known: size.is_some(),
-            edges: 0..0,
-        });
         NodeId(number(index))
     }
 
@@ -200,9 +199,8 @@ impl Graph {
 
     /// The node of a digest, if anything leads to it.
     pub fn find(&self, digest: &Digest) -> Option<NodeId> {
-        self.digests
-            .get_index_of(digest)
-            .map(|index| NodeId(number(index)))
+        let index = self.digests.get_index_of(digest)?;
+        Some(NodeId(number(index)))
     }
 
     /// The digest of a node.
@@ -248,23 +246,22 @@ impl Graph {
         let first = self.notes.partition_point(|(edge, _)| *edge < range.start);
         let mut notes = self.notes[first..].iter().peekable();
         range.map(move |number| {
-            let edge = self.edges[number as usize];
-            let note = notes
-                .next_if(|(at, _)| *at == number)
-                .map(|(_, note)| &**note);
-            Link {
-                to: edge.to,
-                role: edge.role,
-                note,
-            }
+            let Edge { to, role } = self.edges[number as usize];
+            let note = notes.next_if(|(at, _)| *at == number);
+            let note = note.map(|(_, note)| &**note);
+            Link { to, role, note }
         })
+    }
+
+    /// What an index says that something it lists attests.
+    pub fn attested_by(&self, link: &Link<'_>) -> Option<NodeId> {
+        self.find(link.note?.attests.as_ref()?)
     }
 
     /// What a document refers to without needing it.
     pub fn subject(&self, id: NodeId) -> Option<NodeId> {
-        self.links(id)
-            .find(|link| link.role == Role::Subject)
-            .map(|link| link.to)
+        let mut links = self.links(id);
+        Some(links.find(|link| link.role == Role::Subject)?.to)
     }
 
     /// Documents of which an index says what they attest, and what that is.
@@ -283,35 +280,41 @@ impl Graph {
     /// Everything reachable over edges that are needed, the start first, each node once, in the
     /// order in which documents list them, depth first.
     pub fn needed_below(&self, start: NodeId) -> Vec<NodeId> {
-        let mut seen = HashSet::from([start]);
-        let mut order = Vec::new();
-        let mut stack = vec![start];
-        while let Some(id) = stack.pop() {
-            order.push(id);
-            let mut below: Vec<_> = self
-                .links(id)
-                .filter(|link| link.is_needed() && seen.insert(link.to))
-                .map(|link| link.to)
-                .collect();
-            below.reverse();
-            stack.append(&mut below);
-        }
+        let (mut seen, mut order) = (HashSet::new(), Vec::new());
+        let is_new = |node| seen.insert(node);
+        self.descend(start, &mut Vec::new(), is_new, &mut |node| order.push(node));
         order
+    }
+
+    /// Calls `each` with what [`Graph::needed_below`] lists, as far as `is_new` admits it. `stack` is
+    /// room for the walk, and empty before and after.
+    pub(super) fn descend(
+        &self,
+        start: NodeId,
+        stack: &mut Vec<NodeId>,
+        mut is_new: impl FnMut(NodeId) -> bool,
+        each: &mut dyn FnMut(NodeId),
+    ) {
+        is_new(start);
+        stack.push(start);
+        while let Some(node) = stack.pop() {
+            each(node);
+            let from = stack.len();
+            let below = self.links(node).filter(Link::is_needed).map(|link| link.to);
+            stack.extend(below.filter(|node| is_new(*node)));
+            // The first of them is next.
+            stack[from..].reverse();
+        }
     }
 
     /// For everything that leads to a node the next step on a shortest way there. Costs as much as
     /// the graph is large.
     pub fn ways_to(&self, node: NodeId) -> HashMap<NodeId, (NodeId, Role)> {
-        let mut above: HashMap<NodeId, Vec<(NodeId, Role)>> = HashMap::new();
-        for from in self.ids() {
-            for link in self.links(from) {
-                above.entry(link.to).or_default().push((from, link.role));
-            }
-        }
+        let parents = self.parents(Follow::Subjects);
         let mut next = HashMap::new();
         let mut queue = VecDeque::from([node]);
         while let Some(at) = queue.pop_front() {
-            for (from, role) in above.get(&at).into_iter().flatten() {
+            for (from, role) in parents.get(&at).into_iter().flatten() {
                 if *from != node && !next.contains_key(from) {
                     next.insert(*from, (at, *role));
                     queue.push_back(*from);
@@ -321,36 +324,37 @@ impl Graph {
         next
     }
 
-    /// The node and everything that leads to it. Costs as much as the graph is large, so it is for
-    /// messages about single nodes.
-    pub fn ancestors(&self, node: NodeId, follow: Follow) -> HashSet<NodeId> {
-        self.above([node], follow)
-    }
-
-    /// [`Graph::ancestors`] of any of several nodes, at the same cost.
+    /// Some nodes and everything that leads to them. Costs as much as the graph is large, so it is for
+    /// messages about few nodes.
     pub fn above(
         &self,
         nodes: impl IntoIterator<Item = NodeId>,
         follow: Follow,
     ) -> HashSet<NodeId> {
-        let mut above: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
-        for from in self.ids() {
-            for link in self.links(from) {
-                if link.is_needed() || follow == Follow::Subjects {
-                    above.entry(link.to).or_default().push(from);
-                }
-            }
-        }
+        let parents = self.parents(follow);
         let mut stack: Vec<NodeId> = nodes.into_iter().collect();
         let mut found: HashSet<NodeId> = stack.iter().copied().collect();
         while let Some(node) = stack.pop() {
-            for from in above.get(&node).into_iter().flatten() {
+            for (from, _) in parents.get(&node).into_iter().flatten() {
                 if found.insert(*from) {
                     stack.push(*from);
                 }
             }
         }
         found
+    }
+
+    /// For each node the documents that lead to it, and in which role.
+    pub fn parents(&self, follow: Follow) -> HashMap<NodeId, Vec<(NodeId, Role)>> {
+        let mut parents: HashMap<NodeId, Vec<(NodeId, Role)>> = HashMap::new();
+        for from in self.ids() {
+            for link in self.links(from) {
+                if link.is_needed() || follow == Follow::Subjects {
+                    parents.entry(link.to).or_default().push((from, link.role));
+                }
+            }
+        }
+        parents
     }
 
     /// What could not be trusted.

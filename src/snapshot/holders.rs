@@ -12,16 +12,6 @@ use super::records::{RecordId, RecordKind};
 use super::removed_parts::RemovedParts;
 use super::view::View;
 
-/// What is left.
-pub struct Left<'a> {
-    /// Whether a record is.
-    pub stays: &'a dyn Fn(RecordId) -> bool,
-    /// Where the image of a record begins.
-    pub start: &'a dyn Fn(RecordId) -> Start<'a>,
-    /// What images lost.
-    pub removed_parts: &'a RemovedParts,
-}
-
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Holders {
@@ -40,25 +30,24 @@ enum Holder {
 impl Holders {
     /// Finds out who holds what when everything stays, apart from what images lost before.
     pub fn of_all(view: &View, removed_parts: &RemovedParts) -> Holders {
-        Holders::of(
-            view,
-            &Left {
-                stays: &|_| true,
-                start: &|id| Start::Image(view.records.record(id).target),
-                removed_parts,
-            },
-        )
+        Holders::of(view, &|_| true, &|id| view.start(id), removed_parts)
     }
 
-    /// Finds out who holds what.
-    pub fn of(view: &View, left: &Left<'_>) -> Holders {
+    /// Finds out who holds what of the records that stay. `start` says where the image of a record
+    /// begins, `removed_parts` what images lost.
+    pub fn of<'s>(
+        view: &View,
+        stays: &dyn Fn(RecordId) -> bool,
+        start: &dyn Fn(RecordId) -> Start<'s>,
+        removed_parts: &RemovedParts,
+    ) -> Holders {
         let graph = &view.graph;
         let mut of_node = vec![None; graph.len()];
-        let mut reach = Reachability::without(graph, left.removed_parts);
+        let mut reachability = Reachability::without(graph, removed_parts);
         for (id, record) in view.records.iter() {
             // Parts of other images are held by those, without what they lost.
-            if record.kind != RecordKind::Child && (left.stays)(id) {
-                reach.walk(graph, (left.start)(id), Follow::Subjects, &mut |node, _| {
+            if record.kind != RecordKind::Child && stays(id) {
+                reachability.walk(graph, start(id), Follow::Subjects, &mut |node, _| {
                     of_node[node.index()].get_or_insert(Holder::Record(id));
                 });
             }
@@ -66,17 +55,19 @@ impl Holders {
         // What odd entries and other layouts lead to, they need whole.
         let mut whole = Reachability::new(graph);
         let entries = view.index.entries().iter().enumerate();
-        let odd = entries.filter(|(position, _)| {
-            let id = view.records.of_entry(*position);
-            id.is_none_or(|id| (left.stays)(id))
-        });
-        let odd = odd.flat_map(|(_, entry)| entry.more_digests.iter());
-        let odd = odd.filter_map(|digest| graph.find(digest));
-        for start in odd.chain(view.sharer_roots.iter().copied()) {
-            let start = Start::Image(start);
-            whole.walk(graph, start, Follow::Subjects, &mut |node, _| {
-                of_node[node.index()].get_or_insert(Holder::Other);
-            });
+        let odd = entries
+            .filter(|(position, _)| view.records.of_entry(*position).is_none_or(stays))
+            .flat_map(|(_, entry)| &entry.more_digests)
+            .filter_map(|digest| graph.find(digest));
+        for node in odd.chain(view.sharer_roots.iter().copied()) {
+            whole.walk(
+                graph,
+                Start::Image(node),
+                Follow::Subjects,
+                &mut |node, _| {
+                    of_node[node.index()].get_or_insert(Holder::Other);
+                },
+            );
         }
         let mut holders = Holders {
             of_node,

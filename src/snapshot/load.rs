@@ -115,18 +115,12 @@ impl Snapshot<Whole> {
         for other in sharers {
             others.extend_from_slice(Index::load(other)?.entries());
             let archive = DockerArchive::load(other)?;
-            others.extend(
-                archive
-                    .items()
-                    .iter()
-                    .flat_map(Item::blobs)
-                    .map(|digest| Entry {
-                        digest: Some(digest.clone()),
-                        // It is a config or a layer; nothing is to be looked for in it.
-                        media_type: Some("application/octet-stream".into()),
-                        ..Entry::default()
-                    }),
-            );
+            let blobs = archive.items().iter().flat_map(Item::blobs);
+            others.extend(blobs.map(|digest| Entry {
+                // It is a config or a layer; nothing is to be looked for in it.
+                media_type: Some("application/octet-stream".into()),
+                ..entry_of(digest)
+            }));
         }
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
             if read(layout, trash, digest, size, bytes)? {
@@ -165,7 +159,7 @@ impl Snapshot<Whole> {
 
 impl Snapshot<Kinds> {
     /// Reads index.json, and of the blobs only those that tell whether an entry without a name is an
-    /// image or belongs to one: enough to list images, not to delete. The table has no records for
+    /// image or belongs to one: enough to list images, not to delete. There are no records of
     /// images that nothing but their own entries leads to.
     ///
     /// What an image's manifest lists as a layer and index.json as an entry without a name looks
@@ -186,14 +180,9 @@ impl Snapshot<Kinds> {
         };
         // Those belong to what they say they are about, if that is here.
         let asked = entries.iter().filter(is_asked);
+        let about = |entry: &Entry| entry.subject.as_deref().cloned();
         let subjects: HashSet<Digest> = asked
-            .filter_map(|entry| {
-                entry
-                    .subject
-                    .as_deref()
-                    .cloned()
-                    .or_else(|| named_subject(entry))
-            })
+            .filter_map(|entry| about(entry).or_else(|| named_subject(entry)))
             .collect();
         let is_subject = |entry: &Entry| {
             let digest = entry.digest.as_ref();
@@ -206,11 +195,9 @@ impl Snapshot<Kinds> {
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
             layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
         };
-        let nameless: HashSet<&Digest, RandomState> = entries
-            .iter()
-            .filter(is_asked)
-            .flat_map(|entry| entry.digest.iter())
-            .collect();
+        let asked = entries.iter().filter(is_asked);
+        let nameless: HashSet<&Digest, RandomState> =
+            asked.flat_map(|entry| entry.digest.iter()).collect();
         // Of what a manifest needs only what index.json lists as well may be a part.
         let is_part = |child: &Child| {
             child.class > Class::Leaf
@@ -218,9 +205,8 @@ impl Snapshot<Kinds> {
                 || nameless.contains(&child.digest)
         };
         // An image for one platform has no part that could stand in index.json.
-        let few = entries
-            .iter()
-            .filter(|entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry));
+        let is_read = |entry: &&Entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry);
+        let few = entries.iter().filter(is_read);
         let mut graph = Graph::walk_some(few, &read, &is_part, progress);
         let mut records = records_of(entries, &graph);
         // What waits in vain for something that leads to it may find it below a manifest with a name.
@@ -232,9 +218,7 @@ impl Snapshot<Kinds> {
             index,
             graph,
             records,
-            archive: DockerArchive::default(),
-            archive_blobs: Vec::new(),
-            sharer_roots: Vec::new(),
+            ..View::default()
         }))
     }
 }
@@ -245,22 +229,16 @@ impl Snapshot<Trashed> {
     pub fn of_removal<M>(
         layout: &Locked<M>,
         trash: &Trash,
-        rows: &[RemovedEntry],
+        entries: &[RemovedEntry],
         documents: &[Digest],
     ) -> Snapshot<Trashed> {
-        let rows: Vec<&str> = rows.iter().map(|row| row.entry.get()).collect();
-        let text = format!("{{\"manifests\":[{}]}}", rows.join(","));
-        // Every row is JSON, so the list is one.
+        let entries: Vec<&str> = entries.iter().map(|removed| removed.entry.get()).collect();
+        let text = format!("{{\"manifests\":[{}]}}", entries.join(","));
+        // Every entry is JSON, so the list is one.
         let index = Index::parse(text.into_bytes()).unwrap_or_default();
         let read =
             |digest: &Digest, size, bytes: &mut Vec<u8>| read(layout, trash, digest, size, bytes);
-        let others: Vec<Entry> = documents
-            .iter()
-            .map(|digest| Entry {
-                digest: Some(digest.clone()),
-                ..Entry::default()
-            })
-            .collect();
+        let others: Vec<Entry> = documents.iter().map(entry_of).collect();
         let graph = Graph::walk(index.entries().iter().chain(&others), &read, &mut |_| ());
         let sharer_roots = documents.iter().filter_map(|digest| graph.find(digest));
         Snapshot::of(View {
@@ -294,6 +272,14 @@ impl<R> Snapshot<R> {
             view,
             read: PhantomData,
         }
+    }
+}
+
+/// An entry that says nothing but a digest.
+fn entry_of(digest: &Digest) -> Entry {
+    Entry {
+        digest: Some(digest.clone()),
+        ..Entry::default()
     }
 }
 

@@ -27,5 +27,15 @@ pub mod trashed;
 mod view;
 pub mod walk;
 
+pub use claims::{Claims, Settled};
+pub use graph::{Follow, Graph, Link, NodeId, NodeKind};
+pub use holders::Holders;
 pub use load::{Kinds, Names, Snapshot, Trashed, Trusted, Whole};
+pub use names::{Name, meaning};
+pub use platform_manifests::{ConfigOf, PlatformManifest};
+pub use reachability::{Reachability, Start};
+pub use records::{Record, RecordId, RecordKind, Records};
+pub use removed_parts::{Parts, RemovedParts};
+pub use trashed::TrashedRemoval;
 pub use view::View;
+pub use walk::MAX_DOCUMENT_BYTES;

@@ -25,24 +25,19 @@ pub(super) fn name_of(entry: &Entry, digest: &Digest) -> Name {
     let Some(text) = entry.name() else {
         return Name::Dangling;
     };
+    let raw = || Name::Raw(text.to_owned());
     if let Some(rest) = text.strip_prefix(DANGLING_PREFIX) {
-        return if *rest == *digest.to_string() {
-            Name::Dangling
-        } else {
-            Name::Raw(text.to_owned())
+        return match *rest == *digest.to_string() {
+            true => Name::Dangling,
+            false => raw(),
         };
     }
     if entry.image_name.is_some() {
-        return match parse_canonical(text) {
-            Some(reference) => Name::Reference(reference),
-            None => Name::Raw(text.to_owned()),
-        };
+        return parse_canonical(text).map_or_else(raw, Name::Reference);
     }
     if text.contains(['/', ':', '@']) {
-        return match Reference::parse(text) {
-            Ok(reference) => Name::Reference(reference.with_default_tag()),
-            Err(_) => Name::Raw(text.to_owned()),
-        };
+        let reference = Reference::parse(text).map(Reference::with_default_tag);
+        return reference.map_or_else(|_| raw(), Name::Reference);
     }
     Name::Tag(text.to_owned())
 }

@@ -1,4 +1,4 @@
-//! Variants: the manifests that an image offers, one for each platform, and what is about them.
+//! Platform manifests: the manifests that an image offers, one for each platform, and what is about them.
 
 use std::collections::HashSet;
 use std::rc::Rc;
@@ -7,6 +7,7 @@ use super::graph::{Graph, NodeId, NodeKind};
 use super::removed_parts::Parts;
 use crate::oci::config::ImageConfig;
 use crate::oci::descriptor::Role;
+use crate::oci::manifest::EdgeNote;
 use crate::value::platform::Platform;
 
 /// One manifest of an image.
@@ -20,6 +21,13 @@ pub struct PlatformManifest {
     pub is_attestation: bool,
     /// The layout has it.
     pub is_present: bool,
+}
+
+impl PlatformManifest {
+    /// Whether it is there, and an image.
+    pub fn is_present_image(&self) -> bool {
+        self.is_present && !self.is_attestation
+    }
 }
 
 /// Reads the config of a manifest.
@@ -37,7 +45,7 @@ pub fn platform_manifests(
     config_of: &ConfigOf<'_>,
 ) -> Vec<PlatformManifest> {
     let mut found = Vec::new();
-    // A manifest may be listed for several platforms, and is a variant for each.
+    // A manifest may be listed for several platforms, and is one for each.
     let mut seen: HashSet<(NodeId, Option<&Platform>)> = HashSet::new();
     let mut stack = vec![(image, declared, false)];
     while let Some((node, declared, is_attestation)) = stack.pop() {
@@ -49,22 +57,16 @@ pub fn platform_manifests(
             if node == image {
                 seen.insert((node, declared));
             }
-            let mut below: Vec<_> = graph
-                .links(node)
-                .filter(|link| {
-                    let declared = link.note.and_then(|note| note.platform.as_ref());
-                    link.role == Role::Manifest && seen.insert((link.to, declared))
-                })
-                .map(|link| {
-                    let about = link
-                        .note
-                        .is_some_and(|note| note.attestation || note.attests.is_some());
-                    let declared = link.note.and_then(|note| note.platform.as_ref());
-                    (link.to, declared, about)
-                })
-                .collect();
-            below.reverse();
-            stack.append(&mut below);
+            let from = stack.len();
+            for link in graph.links(node).filter(|link| link.role == Role::Manifest) {
+                let declared = link.note.and_then(|note| note.platform.as_ref());
+                if seen.insert((link.to, declared)) {
+                    let is_about = |note: &EdgeNote| note.attestation || note.attests.is_some();
+                    stack.push((link.to, declared, link.note.is_some_and(is_about)));
+                }
+            }
+            // The first of them is next.
+            stack[from..].reverse();
         } else if is_present || graph.is_missing_document(node) {
             let declared = declared.filter(|platform| **platform != Platform::default());
             let platform = declared.cloned().or_else(|| {
@@ -89,8 +91,6 @@ pub fn platform_manifests(
 
 /// The config of a manifest.
 pub fn config_node(graph: &Graph, manifest: NodeId) -> Option<NodeId> {
-    graph
-        .links(manifest)
-        .find(|link| link.role == Role::Config)
-        .map(|link| link.to)
+    let mut links = graph.links(manifest);
+    Some(links.find(|link| link.role == Role::Config)?.to)
 }

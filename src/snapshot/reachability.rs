@@ -95,6 +95,11 @@ impl<'c> Reachability<'c> {
         self.nodes[node.index()] & ARRIVED != 0
     }
 
+    /// Walks from an image, for what [`Reachability::contains`] says afterwards.
+    pub fn add(&mut self, graph: &Graph, image: NodeId, follow: Follow) {
+        self.walk(graph, Start::Image(image), follow, &mut |_, _| ());
+    }
+
     /// Walks from `start`. `each` is told once of each node and way in which it is reached.
     pub fn walk(
         &mut self,
@@ -209,20 +214,9 @@ impl Descent {
                 1
             }
         };
-        self.seen[start.index()] = self.walks;
-        self.stack.push(start);
-        while let Some(node) = self.stack.pop() {
-            each(node);
-            let from = self.stack.len();
-            for link in graph.links(node).filter(|link| link.is_needed()) {
-                let seen = &mut self.seen[link.to.index()];
-                if std::mem::replace(seen, self.walks) != self.walks {
-                    self.stack.push(link.to);
-                }
-            }
-            // The first of them is next.
-            self.stack[from..].reverse();
-        }
+        let (walk, seen) = (self.walks, &mut self.seen);
+        let is_new = |node: NodeId| std::mem::replace(&mut seen[node.index()], walk) != walk;
+        graph.descend(start, &mut self.stack, is_new, each);
     }
 }
 
@@ -243,21 +237,11 @@ mod tests {
         let graph = store.graph(&[entry(&one), entry(&two)]);
         let node = |digest| graph.find(digest).unwrap();
         let removed_parts = RemovedParts::from([(node(&one), Parts::from([node(&child)]))]);
-        let mut reach = Reachability::without(&graph, &removed_parts);
-        reach.walk(
-            &graph,
-            Start::Image(node(&one)),
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-        assert!(reach.contains(node(&shared)) && !reach.contains(node(&child)));
-        reach.walk(
-            &graph,
-            Start::Image(node(&two)),
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-        assert!(reach.contains(node(&child)));
+        let mut reachability = Reachability::without(&graph, &removed_parts);
+        reachability.add(&graph, node(&one), Follow::Subjects);
+        assert!(reachability.contains(node(&shared)) && !reachability.contains(node(&child)));
+        reachability.add(&graph, node(&two), Follow::Subjects);
+        assert!(reachability.contains(node(&child)));
     }
 
     #[test]
@@ -270,21 +254,11 @@ mod tests {
         let graph = store.graph(&[entry(&signature), entry(&around)]);
         let node = |digest| graph.find(digest).unwrap();
         let removed_parts = RemovedParts::from([(node(&image), Parts::from([node(&b)]))]);
-        let mut reach = Reachability::without(&graph, &removed_parts);
-        reach.walk(
-            &graph,
-            Start::Image(node(&signature)),
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-        assert!(reach.contains(node(&a)) && !reach.contains(node(&b)));
-        reach.walk(
-            &graph,
-            Start::Image(node(&around)),
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-        assert!(reach.contains(node(&b)));
+        let mut reachability = Reachability::without(&graph, &removed_parts);
+        reachability.add(&graph, node(&signature), Follow::Subjects);
+        assert!(reachability.contains(node(&a)) && !reachability.contains(node(&b)));
+        reachability.add(&graph, node(&around), Follow::Subjects);
+        assert!(reachability.contains(node(&b)));
     }
 
     #[test]
@@ -294,21 +268,11 @@ mod tests {
         let signature = store.manifest(&["s"], Some(&image));
         let graph = store.graph(&[entry(&signature)]);
         let node = |digest| graph.find(digest).unwrap();
-        let mut reach = Reachability::new(&graph);
-        reach.walk(
-            &graph,
-            Start::Image(node(&signature)),
-            Follow::Needed,
-            &mut |_, _| (),
-        );
-        assert!(!reach.contains(node(&image)));
-        reach.walk(
-            &graph,
-            Start::Image(node(&signature)),
-            Follow::Subjects,
-            &mut |_, _| (),
-        );
-        assert!(reach.contains(node(&image)));
+        let mut reachability = Reachability::new(&graph);
+        reachability.add(&graph, node(&signature), Follow::Needed);
+        assert!(!reachability.contains(node(&image)));
+        reachability.add(&graph, node(&signature), Follow::Subjects);
+        assert!(reachability.contains(node(&image)));
     }
 
     #[test]

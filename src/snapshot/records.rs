@@ -76,19 +76,18 @@ impl RecordKind {
 /// Where entries stand in index.json, ascending; at least one. There may be a million of these, and
 /// nearly all have one, so that one needs no memory of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Positions(OneOrMore);
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum OneOrMore {
+pub enum Positions {
+    /// A single entry.
     One(usize),
+    /// Several.
     More(Vec<usize>),
 }
 
 impl Positions {
     fn push(&mut self, position: usize) {
-        match &mut self.0 {
-            OneOrMore::One(first) => self.0 = OneOrMore::More(vec![*first, position]),
-            OneOrMore::More(all) => all.push(position),
+        match self {
+            Positions::One(first) => *self = Positions::More(vec![*first, position]),
+            Positions::More(all) => all.push(position),
         }
     }
 }
@@ -97,19 +96,10 @@ impl Deref for Positions {
     type Target = [usize];
 
     fn deref(&self) -> &[usize] {
-        match &self.0 {
-            OneOrMore::One(position) => std::slice::from_ref(position),
-            OneOrMore::More(all) => all,
+        match self {
+            Positions::One(position) => std::slice::from_ref(position),
+            Positions::More(all) => all,
         }
-    }
-}
-
-impl<'a> IntoIterator for &'a Positions {
-    type Item = &'a usize;
-    type IntoIter = std::slice::Iter<'a, usize>;
-
-    fn into_iter(self) -> Self::IntoIter {
-        self.iter()
     }
 }
 
@@ -162,7 +152,7 @@ impl Record {
 }
 
 /// All records of a layout.
-#[derive(Clone, Debug, Default)]
+#[derive(Debug, Default)]
 pub struct Records {
     records: Vec<Record>,
     by_key: Lookup,
@@ -193,12 +183,6 @@ struct Lookup {
 /// How often all texts are looked at before they are sorted.
 const LOOKS: u32 = 8;
 
-impl Clone for Lookup {
-    fn clone(&self) -> Self {
-        Lookup::default()
-    }
-}
-
 impl Lookup {
     /// The numbers below `count` whose text is `wanted`, ascending.
     fn find<'t>(
@@ -208,9 +192,8 @@ impl Lookup {
         wanted: &str,
     ) -> Vec<usize> {
         if self.asked.fetch_add(1, Ordering::Relaxed) < LOOKS {
-            return (0..count)
-                .filter(|number| text(*number) == Some(wanted))
-                .collect();
+            let found = (0..count).filter(|number| text(*number) == Some(wanted));
+            return found.collect();
         }
         let text = |number: &u32| text(*number as usize);
         let sorted = self.sorted.get_or_init(|| {
@@ -220,10 +203,8 @@ impl Lookup {
         });
         let from = sorted.partition_point(|number| text(number) < Some(wanted));
         let found = sorted[from..].iter();
-        found
-            .take_while(|number| text(number) == Some(wanted))
-            .map(|number| *number as usize)
-            .collect()
+        let found = found.take_while(|number| text(number) == Some(wanted));
+        found.map(|number| *number as usize).collect()
     }
 }
 
@@ -312,21 +293,15 @@ impl Records {
     }
 
     pub(super) fn set_kinds(&mut self, kind_of: impl Fn(RecordId, &Record) -> RecordKind) {
-        let kinds: Vec<RecordKind> = self
-            .iter()
-            .map(|(id, record)| kind_of(id, record))
-            .collect();
-        for (record, kind) in self.records.iter_mut().zip(kinds) {
-            record.kind = kind;
+        for (number, record) in self.records.iter_mut().enumerate() {
+            record.kind = kind_of(RecordId::new(number), record);
         }
     }
 
     /// All records, in the order of their first entries.
     pub fn iter(&self) -> impl ExactSizeIterator<Item = (RecordId, &Record)> {
-        self.records
-            .iter()
-            .enumerate()
-            .map(|(number, record)| (RecordId::new(number), record))
+        let records = self.records.iter().enumerate();
+        records.map(|(number, record)| (RecordId::new(number), record))
     }
 
     /// One record.
@@ -354,7 +329,7 @@ impl Records {
     }
 
     /// The records whose name stands in the file with exactly this text. `entries` are those that
-    /// the table was made from.
+    /// the records were made from.
     pub fn of_text(&self, entries: &[Entry], text: &str) -> Vec<RecordId> {
         let name = |position: usize| entries[position].name();
         let found = self.by_text.find(entries.len(), &name, text);
@@ -371,17 +346,10 @@ impl Records {
     pub fn with_id_prefix(&self, graph: &Graph, prefix: &str) -> &[RecordId] {
         let hex = |id: &RecordId| graph.digest(self.record(*id).target).encoded();
         let sorted = self.by_id.get_or_init(|| {
-            let sha256 = |record: &Record| graph.digest(record.target).algorithm_name() == "sha256";
-            let mut ids: Vec<RecordId> = self
-                .iter()
-                .filter(|(_, record)| sha256(record))
-                .map(|(id, _)| id)
-                .collect();
-            ids.sort_by(|a, b| {
-                graph
-                    .digest(self.record(*a).target)
-                    .cmp(graph.digest(self.record(*b).target))
-            });
+            let digest = |id: &RecordId| graph.digest(self.record(*id).target);
+            let is_sha256 = |id: &RecordId| digest(id).algorithm_name() == "sha256";
+            let mut ids: Vec<_> = self.iter().map(|(id, _)| id).filter(is_sha256).collect();
+            ids.sort_by(|a, b| digest(a).cmp(digest(b)));
             ids
         });
         let from = sorted.partition_point(|id| hex(id).as_str() < prefix);
@@ -390,7 +358,7 @@ impl Records {
     }
 
     /// The entries that carry this text as the reference name of the specification, and have a
-    /// valid digest. `entries` are those that the table was made from.
+    /// valid digest. `entries` are those that the records were made from.
     pub fn entries_with_tag(&self, entries: &[Entry], tag: &str) -> Vec<usize> {
         let text = |position: usize| entries[position].ref_name.as_deref();
         let mut found = self.by_tag.find(entries.len(), &text, tag);
@@ -411,9 +379,8 @@ impl Records {
 
     /// Whether a record stands alone that something could claim.
     pub fn has_orphans(&self, graph: &Graph) -> bool {
-        self.records.iter().any(|record| {
-            !record.kind.is_dependent() && (record.subject.is_some() || may_be_part(record, graph))
-        })
+        let mut records = self.records.iter();
+        records.any(|record| !record.kind.is_dependent() && may_be_claimed(record, graph))
     }
 }
 
@@ -428,16 +395,10 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
         next.or_else(|| graph.find(digest))
     };
     let mut text = String::new();
-    let most = entries
-        .iter()
-        .filter(|entry| entry.digest.is_some())
-        .count();
-    let mut records: Vec<Record> = Vec::with_capacity(most.min(graph.len()));
+    let usable = entries.iter().filter(|entry| entry.digest.is_some());
+    let mut records: Vec<Record> = Vec::with_capacity(usable.count().min(graph.len()));
     for (position, entry) in entries.iter().enumerate() {
-        let Some(digest) = &entry.digest else {
-            continue;
-        };
-        let Some(target) = find(digest) else {
+        let Some((digest, target)) = entry.digest.as_ref().and_then(|d| Some((d, find(d)?))) else {
             continue;
         };
         of_entry[position] = RecordId::new(records.len());
@@ -457,7 +418,7 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
             name,
             dangling_key,
             target,
-            entries: Positions(OneOrMore::One(position)),
+            entries: Positions::One(position),
             explicit: false,
             kind: RecordKind::Named,
             parent: None,
@@ -476,6 +437,11 @@ fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Opti
             .or_else(|| graph.find(entry.subject.as_ref()?)),
         _ => graph.find(&schema_subject(name)?),
     }
+}
+
+/// Whether a record could live and die with another.
+pub(super) fn may_be_claimed(record: &Record, graph: &Graph) -> bool {
+    record.subject.is_some() || may_be_part(record, graph)
 }
 
 pub(super) fn may_be_part(record: &Record, graph: &Graph) -> bool {

@@ -2,12 +2,14 @@
 
 use super::claims::assign_kinds;
 use super::graph::{Graph, NodeId};
-use super::records::Records;
+use super::reachability::Start;
+use super::records::{RecordId, Records};
 use crate::oci::docker_archive::DockerArchive;
 use crate::oci::index::{Entry, Index};
+use crate::value::platform::Platform;
 
 /// See the module.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct View {
     /// The document.
     pub index: Index,
@@ -26,9 +28,8 @@ pub struct View {
 impl View {
     /// Puts together what was read.
     pub(super) fn new(index: Index, mut graph: Graph, archive: DockerArchive) -> View {
-        let archive_blobs = archive
-            .items()
-            .iter()
+        let items = archive.items().iter();
+        let archive_blobs = items
             .map(|item| item.blobs().map(|d| graph.intern(d, None)).collect())
             .collect();
         let records = records_of(index.entries(), &graph);
@@ -38,8 +39,19 @@ impl View {
             records,
             archive,
             archive_blobs,
-            sharer_roots: Vec::new(),
+            ..View::default()
         }
+    }
+
+    /// Where the image of a record begins.
+    pub fn start<'s>(&self, id: RecordId) -> Start<'s> {
+        Start::Image(self.records.record(id).target)
+    }
+
+    /// The platform that index.json says of an image, in the first entry of a record that says one.
+    pub fn declared_platform(&self, id: RecordId) -> Option<&Platform> {
+        let mut entries = self.records.record(id).entries.iter();
+        entries.find_map(|at| self.index.entries()[*at].platform.as_deref())
     }
 }
 

@@ -35,6 +35,9 @@ const MOST_RESERVED: usize = 1 << 21;
 /// How many bytes of documents, for the same reason, as their descriptors say.
 const BATCH_BYTES: u64 = 8 << 20;
 
+/// Blobs that are to be read, and how large they are.
+type Queue = VecDeque<(NodeId, Option<u64>)>;
+
 /// A blob that is to be read.
 struct ToRead {
     node: NodeId,
@@ -43,40 +46,33 @@ struct ToRead {
     size: Option<u64>,
 }
 
+/// A blob that is there, and what its bytes are.
+struct Found {
+    size: u64,
+    document: Result<manifest::Document, InvalidJson>,
+    looks_like_one: bool,
+}
+
 impl ToRead {
     fn read(
         &self,
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
-    ) -> ReadOutcome {
-        match read(&self.digest, self.size, bytes) {
-            Ok(false) => ReadOutcome::Missing,
-            Ok(true) => {
-                let mut document = manifest::parse(bytes);
-                if let Ok(document) = &mut document {
-                    document.children.retain(is_asked);
-                }
-                ReadOutcome::Bytes {
-                    size: bytes.len() as u64,
-                    document,
-                    looks_like: looks_like(bytes),
-                }
-            }
-            Err(error) => ReadOutcome::Failed(error),
+    ) -> Result<Option<Found>, BlobError> {
+        if !read(&self.digest, self.size, bytes)? {
+            return Ok(None);
         }
+        let mut document = manifest::parse(bytes);
+        if let Ok(document) = &mut document {
+            document.children.retain(is_asked);
+        }
+        Ok(Some(Found {
+            size: bytes.len() as u64,
+            document,
+            looks_like_one: looks_like_document(bytes),
+        }))
     }
-}
-
-/// What reading it gave.
-enum ReadOutcome {
-    Missing,
-    Failed(BlobError),
-    Bytes {
-        size: u64,
-        document: Result<manifest::Document, InvalidJson>,
-        looks_like: bool,
-    },
 }
 
 impl Graph {
@@ -112,7 +108,7 @@ impl Graph {
         }
         let workers = Workers::for_reading();
         let mut count = 0;
-        let mut before: Vec<(ToRead, ReadOutcome)> = Vec::new();
+        let mut before: Vec<(ToRead, Result<Option<Found>, BlobError>)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -130,17 +126,14 @@ impl Graph {
                 break;
             }
             // What was read before is put into the graph while this is being read.
-            let found = workers.map(
-                &batch,
-                &|wish: &ToRead, bytes| wish.read(read, is_asked, bytes),
-                || {
-                    for (wish, found) in before.drain(..) {
-                        count += 1;
-                        progress(count);
-                        graph.take_in(&wish, found, &mut queue);
-                    }
-                },
-            );
+            let read_one = |wish: &ToRead, bytes: &mut Vec<u8>| wish.read(read, is_asked, bytes);
+            let found = workers.map(&batch, &read_one, || {
+                for (wish, found) in before.drain(..) {
+                    count += 1;
+                    progress(count);
+                    graph.take_in(&wish, found, &mut queue);
+                }
+            });
             before = batch.into_iter().zip(found).collect();
         }
         graph
@@ -150,8 +143,10 @@ impl Graph {
     fn serve(&mut self, id: NodeId, size: Option<u64>) -> Option<ToRead> {
         let node = self.node_mut(id);
         node.served = node.wanted;
-        let is_known = node.state == ReadState::Read && node.kind.is_document();
-        let class = node.wanted;
+        let (class, is_known) = (
+            node.wanted,
+            node.state == ReadState::Read && node.kind.is_document(),
+        );
         (!is_known).then(|| ToRead {
             node: id,
             digest: self.digests[id.index()].clone(),
@@ -164,72 +159,66 @@ impl Graph {
     fn take_in(
         &mut self,
         wish: &ToRead,
-        found: ReadOutcome,
-        queue: &mut VecDeque<(NodeId, Option<u64>)>,
+        found: Result<Option<Found>, BlobError>,
+        queue: &mut Queue,
     ) {
-        let (id, class) = (wish.node, wish.class);
         let state = match found {
-            ReadOutcome::Missing => ReadState::Missing,
-            ReadOutcome::Bytes {
-                size,
-                document,
-                looks_like,
-            } => match document {
-                Ok(document) if class == Class::Document && document.is_odd => {
-                    self.damage.push(Damage {
-                        node: id,
-                        reason: "it is no manifest: what should be descriptors is something else"
-                            .to_owned(),
-                        unreadable: false,
-                    });
-                    ReadState::Damaged
-                }
-                Ok(document) if class == Class::Document || document.has_references => {
-                    self.node_mut(id).kind = match document.kind {
-                        DocumentKind::Index => NodeKind::Index,
-                        DocumentKind::Manifest => NodeKind::Manifest,
-                    };
-                    self.node_mut(id).size = size;
-                    self.connect(id, document, queue);
-                    ReadState::Read
-                }
-                Ok(_) => ReadState::Read,
-                // What stands where manifests stand and begins like one may be one to another tool.
-                Err(e) if class == Class::Document || looks_like && class == Class::Probably => {
-                    self.damage.push(Damage {
-                        node: id,
-                        reason: format!("it is no manifest that can be understood: {e}"),
-                        unreadable: false,
-                    });
-                    ReadState::Damaged
-                }
-                Err(_) => ReadState::Read,
+            Ok(None) => Ok(ReadState::Missing),
+            Ok(Some(found)) => match self.take_in_bytes(wish, found, queue) {
+                Ok(()) => Ok(ReadState::Read),
+                Err(reason) => Err((reason, false)),
             },
             // What is too large for a document and does not begin like one is none.
-            ReadOutcome::Failed(BlobError::TooLarge { first, .. })
-                if class < Class::Document && !self::looks_like(&first) =>
+            Err(BlobError::TooLarge { first, .. })
+                if wish.class < Class::Document && !looks_like_document(&first) =>
             {
-                ReadState::Read
+                Ok(ReadState::Read)
             }
-            ReadOutcome::Failed(_) if class == Class::Perhaps => ReadState::Read,
-            ReadOutcome::Failed(error) => {
-                self.damage.push(Damage {
-                    node: id,
-                    unreadable: matches!(error, BlobError::Io(_)),
-                    reason: error.to_string(),
-                });
-                ReadState::Damaged
-            }
+            Err(_) if wish.class == Class::Perhaps => Ok(ReadState::Read),
+            Err(error) => Err((error.to_string(), matches!(error, BlobError::Io(_)))),
         };
-        self.node_mut(id).state = state;
+        self.node_mut(wish.node).state = state.unwrap_or_else(|(reason, unreadable)| {
+            self.damage.push(Damage {
+                node: wish.node,
+                reason,
+                unreadable,
+            });
+            ReadState::Damaged
+        });
     }
 
-    fn connect(
+    /// Puts into the graph what a blob says, if it is a document. The failure tells why it cannot be
+    /// trusted.
+    fn take_in_bytes(
         &mut self,
-        from: NodeId,
-        document: manifest::Document,
-        queue: &mut VecDeque<(NodeId, Option<u64>)>,
-    ) {
+        wish: &ToRead,
+        found: Found,
+        queue: &mut Queue,
+    ) -> Result<(), String> {
+        let must_be_one = wish.class == Class::Document;
+        match found.document {
+            Ok(document) if must_be_one && document.is_odd => {
+                Err("it is no manifest: what should be descriptors is something else".to_owned())
+            }
+            Ok(document) if must_be_one || document.has_references => {
+                let node = self.node_mut(wish.node);
+                node.kind = match document.kind {
+                    DocumentKind::Index => NodeKind::Index,
+                    DocumentKind::Manifest => NodeKind::Manifest,
+                };
+                node.size = found.size;
+                self.connect(wish.node, document, queue);
+                Ok(())
+            }
+            // What stands where manifests stand and begins like one may be one to another tool.
+            Err(e) if must_be_one || found.looks_like_one && wish.class == Class::Probably => {
+                Err(format!("it is no manifest that can be understood: {e}"))
+            }
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    fn connect(&mut self, from: NodeId, document: manifest::Document, queue: &mut Queue) {
         let start = self.edges.len();
         for child in document.children {
             let to = self.place(child.digest, child.size);
@@ -256,13 +245,7 @@ impl Graph {
         self.node_mut(from).edges = number(start)..number(self.edges.len());
     }
 
-    fn want(
-        &mut self,
-        id: NodeId,
-        class: Class,
-        size: Option<u64>,
-        queue: &mut VecDeque<(NodeId, Option<u64>)>,
-    ) {
+    fn want(&mut self, id: NodeId, class: Class, size: Option<u64>, queue: &mut Queue) {
         let node = self.node_mut(id);
         if class > node.wanted {
             node.wanted = class;
@@ -272,7 +255,7 @@ impl Graph {
 }
 
 /// Whether bytes begin as a document does.
-fn looks_like(bytes: &[u8]) -> bool {
+fn looks_like_document(bytes: &[u8]) -> bool {
     bytes.trim_ascii_start().first() == Some(&b'{')
 }
 
