@@ -19,6 +19,9 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
         let decision = Decision::new(session, &layout, &references)?;
+        if !decision.restoration.is_empty() {
+            layout.refuse_odd_index()?;
+        }
         decision.report(&layout, true)
     } else {
         carry_out(session, &path, &references)?

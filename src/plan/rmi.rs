@@ -3,7 +3,7 @@
 //! The rules are those of Docker's containerd image store. By name, the names that go together
 //! with it go; if no other is left, the image goes too. By ID, the image goes, which is a conflict
 //! when it has names that do not go together. Images that Docker's classic builder left as dangling
-//! parents go with their last child.
+//! parents go with their first child that is removed.
 
 use super::draft::Draft;
 use super::lookup::{Found, FoundBy, no_such_image};

@@ -507,6 +507,20 @@ fn what_is_not_in_the_trash_is_said_and_nothing_changes() {
     assert_as_before(&ground.before, &ground.dir, &finished);
 }
 
+/// The target of a link is not ours to replace, and a dry run says so as the real one does.
+#[test]
+fn a_restore_into_a_linked_index_is_refused_by_a_dry_run_as_well() {
+    let place = Place::new();
+    let layout = place.fixture("skopeo19-full-ref", "layout");
+    place.succeeds(&layout, &["rmi", "--trash", "alpine:3.21"]);
+    let (index, other) = (layout.join("index.json"), layout.join("other.json"));
+    fs::rename(&index, &other).unwrap();
+    std::os::unix::fs::symlink(&other, &index).unwrap();
+    let dry = place.refuses(&layout, &["restore", "-n"], 12);
+    let real = place.refuses(&layout, &["restore"], 12);
+    assert_eq!(dry.err, real.err);
+}
+
 #[test]
 fn restoring_again_finds_nothing_to_restore() {
     let ground = Shared::new();
