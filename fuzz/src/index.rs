@@ -200,9 +200,9 @@ fn undo(index: &Index, edits: &BTreeMap<usize, EntryEdit>, new: &Index) {
     let Some(record) = TrashRecord::parse(&record.bytes()) else {
         panic!("the record of {edits:?} cannot be read");
     };
-    assert_eq!(record.rows.len(), edits.len());
+    assert_eq!(record.entries.len(), edits.len());
     let gone: BTreeSet<usize> = record
-        .rows
+        .entries
         .iter()
         .filter(|row| row.replaced_by.is_none())
         .map(|row| row.position)
@@ -210,7 +210,7 @@ fn undo(index: &Index, edits: &BTreeMap<usize, EntryEdit>, new: &Index) {
     let mut entries: Vec<&str> = (0..new.entries().len())
         .map(|at| new.entry_text(at))
         .collect();
-    for row in &record.rows {
+    for row in &record.entries {
         assert_eq!(row.entry.get(), index.entry_text(row.position));
         if let Some(text) = &row.replaced_by {
             let position = row.position - gone.range(..row.position).count();
@@ -218,7 +218,11 @@ fn undo(index: &Index, edits: &BTreeMap<usize, EntryEdit>, new: &Index) {
             entries[position] = row.entry.get();
         }
     }
-    for row in record.rows.iter().filter(|row| row.replaced_by.is_none()) {
+    for row in record
+        .entries
+        .iter()
+        .filter(|row| row.replaced_by.is_none())
+    {
         entries.insert(row.position, row.entry.get());
     }
     let text = new.with_entries(&entries, record.spacing.as_ref());

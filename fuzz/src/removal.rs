@@ -22,8 +22,8 @@ pub fn removal(input: &[u8]) -> bool {
     assert_eq!(again.files, record.files);
     assert_eq!(again.spacing, record.spacing);
     assert_eq!(again.documents, record.documents);
-    assert_eq!(again.rows.len(), record.rows.len());
-    for (again, row) in again.rows.iter().zip(&record.rows) {
+    assert_eq!(again.entries.len(), record.entries.len());
+    for (again, row) in again.entries.iter().zip(&record.entries) {
         assert_eq!(again.position, row.position);
         assert_eq!(again.entry.get(), row.entry.get());
         let text = |row: &ocirm::oci::trash_record::RemovedEntry| {
@@ -45,7 +45,7 @@ pub fn removal(input: &[u8]) -> bool {
 
 /// All rows come to stand in a list that had none or one, whatever positions they say.
 fn put_back(record: &TrashRecord) {
-    let rows = record.rows.iter();
+    let rows = record.entries.iter();
     let inserted: Vec<(usize, &str)> = rows.map(|row| (row.position, row.entry.get())).collect();
     for old in ["{\"manifests\":[]}", "{\n \"manifests\": [\n  {}\n ]\n}\n"] {
         let index = parsed(old.to_owned());

@@ -17,7 +17,7 @@ use crate::value::digest::Digest;
 /// A blob that goes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GarbageBlob {
-    /// Which.
+    /// The digest by which it is stored.
     pub digest: Digest,
     /// Its node, if anything led to it before.
     pub node: Option<NodeId>,

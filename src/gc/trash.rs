@@ -124,7 +124,7 @@ fn needed<M>(
             Some(record) => {
                 let documents = record.documents.iter().filter_map(|text| text.parse().ok());
                 let documents: Vec<Digest> = documents.collect();
-                Snapshot::of_removal(layout, trash, &record.rows, &documents)
+                Snapshot::of_removal(layout, trash, &record.entries, &documents)
             }
             None => Snapshot::of_removal(layout, trash, &[], &removal.blobs),
         };

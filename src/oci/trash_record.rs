@@ -20,10 +20,11 @@ const VERSION: u32 = 1;
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct TrashRecord {
     version: u32,
-    /// When.
+    /// When they went.
     pub removed: Timestamp,
     /// Entries of index.json, in their order.
-    pub rows: Vec<RemovedEntry>,
+    #[serde(rename = "rows")]
+    pub entries: Vec<RemovedEntry>,
     /// How index.json separated its entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub spacing: Option<Spacing>,
@@ -93,7 +94,7 @@ impl TrashRecord {
         documents: Vec<String>,
     ) -> TrashRecord {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
-        let rows = edits.iter().filter_map(|(position, edit)| {
+        let entries = edits.iter().filter_map(|(position, edit)| {
             let new = index.edited_entry(*position, edit);
             Some(RemovedEntry {
                 position: *position,
@@ -114,7 +115,7 @@ impl TrashRecord {
         TrashRecord {
             version: VERSION,
             removed,
-            rows: rows.collect(),
+            entries: entries.collect(),
             spacing: Some(index.spacing()),
             removed_parts: removed_parts.collect(),
             files: files.collect(),
@@ -140,7 +141,7 @@ impl TrashRecord {
 
     /// Whether it says nothing.
     pub fn is_empty(&self) -> bool {
-        self.rows.is_empty() && self.removed_parts.is_empty() && self.files.is_empty()
+        self.entries.is_empty() && self.removed_parts.is_empty() && self.files.is_empty()
     }
 }
 
@@ -163,9 +164,9 @@ mod tests {
         let edits = BTreeMap::from([(0, EntryEdit::Remove)]);
         let record = TrashRecord::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[], Vec::new());
         let read = TrashRecord::parse(&record.bytes()).unwrap();
-        assert_eq!(read.rows[0].entry.get(), entry);
-        assert_eq!(read.rows[0].position, 0);
-        assert!(read.rows[0].replaced_by.is_none());
+        assert_eq!(read.entries[0].entry.get(), entry);
+        assert_eq!(read.entries[0].position, 0);
+        assert!(read.entries[0].replaced_by.is_none());
     }
 
     #[test]

@@ -96,7 +96,7 @@ impl Choice<'_> {
     fn everything(&mut self) {
         for (number, removed) in self.removals.iter().enumerate() {
             self.rows
-                .extend((0..removed.record.rows.len()).map(|row| (number, row)));
+                .extend((0..removed.record.entries.len()).map(|row| (number, row)));
             let images = removed.record.removed_parts.iter();
             self.whole
                 .extend(images.filter_map(|lost| lost.image.parse().ok()));
@@ -262,7 +262,7 @@ impl Choice<'_> {
         let mut left = removed.record.clone();
         let done: HashSet<usize> = undone.accepted.iter().map(|(row, _)| *row).collect();
         let mut rows = 0..;
-        left.rows
+        left.entries
             .retain(|_| rows.next().is_none_or(|row| !done.contains(&row)));
         left.removed_parts.retain(|lost| {
             let image = lost.image.parse();
@@ -270,7 +270,7 @@ impl Choice<'_> {
         });
         let is_touched = !done.is_empty() || everything;
         // The other files speak of all the names that went together.
-        if left.rows.is_empty() && is_touched {
+        if left.entries.is_empty() && is_touched {
             restoration.files.append(&mut left.files);
         }
         if is_touched || left.removed_parts.len() < removed.record.removed_parts.len() {
@@ -360,7 +360,7 @@ impl<'a> List<'a> {
             entry,
             position,
             replaced_by,
-        } = &removed.record.rows[row];
+        } = &removed.record.entries[row];
         // An entry that is there twice can have gone twice.
         if self.take_by_text(entry.get()).is_some() {
             return Some(record.target);

@@ -132,7 +132,7 @@ impl Link<'_> {
 /// A blob that is present and must not be trusted.
 #[derive(Clone, Debug)]
 pub struct Damage {
-    /// Which.
+    /// The blob in the graph.
     pub node: NodeId,
     /// What is wrong, as the end of a sentence.
     pub reason: String,

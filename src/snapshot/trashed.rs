@@ -26,7 +26,7 @@ pub fn removals<M>(layout: &Locked<M>, trash: &Trash) -> Vec<TrashedRemoval> {
     records
         .map(|(id, record)| TrashedRemoval {
             id: id.clone(),
-            snapshot: Snapshot::of_removal(layout, trash, &record.rows, &[]),
+            snapshot: Snapshot::of_removal(layout, trash, &record.entries, &[]),
             blobs: trash.blobs_of(id).iter().cloned().collect(),
             record,
         })

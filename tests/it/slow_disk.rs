@@ -203,7 +203,7 @@ fn an_index_that_cannot_be_read_again_ends_a_deletion_and_is_said_as_what_it_is(
     assert_mentions(
         &finished,
         &format!(
-            "index.json could not be read again during the deletion, so {left} unreferenced blobs are left: "
+            "index.json could not be read again during the deletion, so {left} blobs that were to go are left: "
         ),
     );
     assert!(
