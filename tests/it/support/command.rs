@@ -8,10 +8,13 @@ use std::os::unix::fs::FileExt as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::path::Path;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Once};
 use std::thread;
 use std::time::{Duration, Instant};
 
 use rustix::process::{Pid, Signal, kill_process_group};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
 /// How long one command may take. None of them has much to do.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
@@ -150,6 +153,7 @@ impl Said {
 
 /// The program with these arguments, in an environment that is the same on all machines.
 pub(crate) fn ocirm(args: &[String], home: &Path) -> Command {
+    heed_signals();
     let mut command = Command::new(env!("CARGO_BIN_EXE_ocirm"));
     for (key, _) in std::env::vars_os() {
         if key.to_string_lossy().starts_with("OCIRM") {
@@ -167,6 +171,27 @@ pub(crate) fn ocirm(args: &[String], home: &Path) -> Command {
         .envs([("NO_COLOR", "1"), ("TERM", "dumb")])
         .process_group(0);
     command
+}
+
+/// A shell starts what is to run in the background with SIGINT ignored, `nohup` with SIGHUP, and
+/// children inherit that. What a process catches they do not: so the tests catch these and do
+/// nothing, which is ignoring them too, and the program begins as in a terminal.
+fn heed_signals() {
+    static ONCE: Once = Once::new();
+    ONCE.call_once(|| {
+        let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+        let ignored = status
+            .lines()
+            .find_map(|line| line.strip_prefix("SigIgn:"))
+            .and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok())
+            .unwrap_or_default();
+        for signal in [SIGHUP, SIGINT, SIGTERM] {
+            if ignored & (1 << (signal - 1)) != 0 {
+                signal_hook::flag::register(signal, Arc::new(AtomicBool::new(false)))
+                    .expect("a signal that may be caught");
+            }
+        }
+    });
 }
 
 /// A command as the last words of another one, in the environment that it was to have itself.
