@@ -52,7 +52,7 @@ struct Choice<'a> {
     /// Oldest first.
     removals: &'a [TrashedRemoval],
     /// Entries that were chosen, by removal and position in its record, oldest first.
-    rows: BTreeSet<(usize, usize)>,
+    entries: BTreeSet<(usize, usize)>,
     /// Blobs that were chosen themselves.
     blobs: BTreeSet<Digest>,
     /// Images that get everything back.
@@ -74,7 +74,7 @@ pub fn restore(
         current,
         trash,
         removals,
-        rows: BTreeSet::new(),
+        entries: BTreeSet::new(),
         blobs: BTreeSet::new(),
         whole: BTreeSet::new(),
         refusals: Vec::new(),
@@ -95,8 +95,8 @@ pub fn restore(
 impl Choice<'_> {
     fn everything(&mut self) {
         for (number, removed) in self.removals.iter().enumerate() {
-            self.rows
-                .extend((0..removed.record.entries.len()).map(|row| (number, row)));
+            self.entries
+                .extend((0..removed.record.entries.len()).map(|entry| (number, entry)));
             let images = removed.record.removed_parts.iter();
             self.whole
                 .extend(images.filter_map(|lost| lost.image.parse().ok()));
@@ -113,15 +113,16 @@ impl Choice<'_> {
                 Err(refusal) => return Err(refusal),
             };
             let records = &removed.snapshot.records;
-            let mut rows = belongings(&removed.snapshot, &[found.target]);
+            let mut entries = belongings(&removed.snapshot, &[found.target]);
             let found_records = match found.record() {
                 Some(id) => vec![id],
                 None => found.set,
             };
             for id in found_records {
-                rows.extend(records.record(id).entries.iter());
+                entries.extend(records.record(id).entries.iter());
             }
-            self.rows.extend(rows.into_iter().map(|row| (number, row)));
+            self.entries
+                .extend(entries.into_iter().map(|entry| (number, entry)));
             return Ok(());
         }
         if let Ok(found) = Draft::new(self.current).look_up(argument) {
@@ -205,30 +206,30 @@ impl Choice<'_> {
     {
         let removed = &self.removals[number];
         let records = &removed.snapshot.records;
-        let is_part = |row: &usize| {
-            let id = records.of_entry(*row);
+        let is_part = |entry: &usize| {
+            let id = records.of_entry(*entry);
             id.is_some_and(|id| records.record(id).kind.is_dependent())
         };
-        let chosen = self.rows.range((number, 0)..(number + 1, 0));
+        let chosen = self.entries.range((number, 0)..(number + 1, 0));
         let (parts, images): (Vec<usize>, Vec<usize>) =
-            chosen.map(|(_, row)| *row).partition(is_part);
+            chosen.map(|(_, entry)| *entry).partition(is_part);
         let mut undone = Undone::default();
-        for row in images {
-            match list.restore(removed, row, restoration) {
-                Some(target) => undone.accepted.push((row, target)),
-                None => undone.refused.push(row),
+        for entry in images {
+            match list.restore(removed, entry, restoration) {
+                Some(target) => undone.accepted.push((entry, target)),
+                None => undone.refused.push(entry),
             }
         }
         // What belongs to an image that stays in the trash stays there with it.
         let mut left = belongings(&removed.snapshot, &targets_of(removed, &undone.refused));
         let taken: Vec<NodeId> = undone.accepted.iter().map(|(_, target)| *target).collect();
         let taken = belongings(&removed.snapshot, &taken);
-        left.retain(|row| !taken.contains(row));
-        for row in parts {
-            if left.contains(&row) {
-                undone.refused.push(row);
-            } else if let Some(target) = list.restore(removed, row, restoration) {
-                undone.accepted.push((row, target));
+        left.retain(|entry| !taken.contains(entry));
+        for entry in parts {
+            if left.contains(&entry) {
+                undone.refused.push(entry);
+            } else if let Some(target) = list.restore(removed, entry, restoration) {
+                undone.accepted.push((entry, target));
             }
         }
         list.settle();
@@ -260,10 +261,10 @@ impl Choice<'_> {
         restoration: &mut Restoration,
     ) {
         let mut left = removed.record.clone();
-        let done: HashSet<usize> = undone.accepted.iter().map(|(row, _)| *row).collect();
-        let mut rows = 0..;
+        let done: HashSet<usize> = undone.accepted.iter().map(|(entry, _)| *entry).collect();
+        let mut numbers = 0..;
         left.entries
-            .retain(|_| rows.next().is_none_or(|row| !done.contains(&row)));
+            .retain(|_| numbers.next().is_none_or(|entry| !done.contains(&entry)));
         left.removed_parts.retain(|lost| {
             let image = lost.image.parse();
             image.is_ok_and(|image: Digest| !self.whole.contains(&image))
@@ -288,9 +289,9 @@ struct Undone {
     refused: Vec<usize>,
 }
 
-fn targets_of(removed: &TrashedRemoval, rows: &[usize]) -> Vec<NodeId> {
+fn targets_of(removed: &TrashedRemoval, entries: &[usize]) -> Vec<NodeId> {
     let records = &removed.snapshot.records;
-    let ids = rows.iter().filter_map(|row| records.of_entry(*row));
+    let ids = entries.iter().filter_map(|entry| records.of_entry(*entry));
     ids.map(|id| records.record(id).target).collect()
 }
 
@@ -349,25 +350,25 @@ impl<'a> List<'a> {
     fn restore(
         &mut self,
         removed: &'a TrashedRemoval,
-        row: usize,
+        entry: usize,
         restoration: &mut Restoration,
     ) -> Option<NodeId> {
         let graph = &removed.snapshot.graph;
         let records = &removed.snapshot.records;
-        let record = records.record(records.of_entry(row)?);
+        let record = records.record(records.of_entry(entry)?);
         let digest = graph.digest(record.target);
         let RemovedEntry {
-            entry,
+            entry: text,
             position,
             replaced_by,
-        } = &removed.record.entries[row];
+        } = &removed.record.entries[entry];
         // An entry that is there twice can have gone twice.
-        if self.take_by_text(entry.get()).is_some() {
+        if self.take_by_text(text.get()).is_some() {
             return Some(record.target);
         }
         let shown = record.shown(graph);
         let new = Listed {
-            text: entry.get(),
+            text: text.get(),
             name: (!record.is_dangling()).then_some(record.key()),
             digest: Some(digest),
         };
@@ -455,7 +456,7 @@ fn belongings(snapshot: &View, images: &[NodeId]) -> HashSet<usize> {
     for image in images {
         reachability.add(graph, *image, Follow::Needed);
     }
-    let mut rows = HashSet::new();
+    let mut entries = HashSet::new();
     let records = snapshot.records.iter().map(|(_, record)| record);
     let mut todo: Vec<_> = records
         .filter(|record| record.kind.is_dependent())
@@ -466,13 +467,13 @@ fn belongings(snapshot: &View, images: &[NodeId]) -> HashSet<usize> {
             let mut held_by = record.subject.into_iter().chain([record.target]);
             let belongs = held_by.any(|node| reachability.contains(node));
             if belongs {
-                rows.extend(record.entries.iter());
+                entries.extend(record.entries.iter());
                 reachability.add(graph, record.target, Follow::Needed);
             }
             !belongs
         });
         if todo.len() == before {
-            return rows;
+            return entries;
         }
     }
 }
