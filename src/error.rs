@@ -12,7 +12,7 @@ pub enum ErrorKind {
     /// Something was not found, was refused, or failed.
     Failed,
     /// The command line cannot be understood; nothing was looked at.
-    Sizes,
+    Usage,
     /// A lock is held by somebody else for longer than we may wait.
     LockBusy,
     /// The layout is damaged, unknown or unsafe to change; nothing was deleted.
@@ -26,7 +26,7 @@ impl ErrorKind {
     pub fn exit_status(self) -> u8 {
         match self {
             ErrorKind::Failed => 1,
-            ErrorKind::Sizes => 2,
+            ErrorKind::Usage => 2,
             ErrorKind::LockBusy => 11,
             ErrorKind::Layout => 12,
             ErrorKind::Interrupted(signal) => u8::try_from(128 + signal).unwrap_or(1),
@@ -54,7 +54,7 @@ impl Error {
 
     /// A command line that cannot be understood.
     pub fn usage(message: impl Into<String>) -> Error {
-        Error::new(ErrorKind::Sizes, message)
+        Error::new(ErrorKind::Usage, message)
     }
 
     /// A layout that must not be changed, or cannot be read.
@@ -95,7 +95,7 @@ mod tests {
     fn exit_statuses_are_those_of_the_manual() {
         let statuses = [
             ErrorKind::Failed,
-            ErrorKind::Sizes,
+            ErrorKind::Usage,
             ErrorKind::LockBusy,
             ErrorKind::Layout,
             ErrorKind::Interrupted(15),

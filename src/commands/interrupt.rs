@@ -130,6 +130,14 @@ impl Interrupt {
         });
     }
 
+    /// Ends the program if a signal came during a change that was not what was asked for: nobody
+    /// else looks for it.
+    pub(super) fn heed(&self, console: Console) {
+        if let Some(signal) = self.signal() {
+            self.arrived(signal, console);
+        }
+    }
+
     /// Calls `ask`, which waits for an answer.
     pub(super) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
         self.set(|state| state.phase = Phase::Asking);

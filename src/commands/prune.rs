@@ -142,6 +142,7 @@ impl Prune {
                 }
                 Err(error) => {
                     status = status.max(failed(console, &in_layout(path, error)));
+                    session.interrupt.reported();
                 }
             }
         }

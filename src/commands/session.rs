@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::interrupt::Interrupt;
 use crate::cli::Common;
-use crate::commit::restore_blobs;
+use crate::commit::{RestoredBlobs, restore_blobs};
 use crate::error::Error;
 use crate::gc;
 use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash};
@@ -140,6 +140,7 @@ impl Session {
                 "index.json leads to {} in the trash, which could not be brought back: {error:#}",
                 count(back.len(), "blob", "blobs")
             )));
+            self.interrupt.heed(self.console);
         }
         self.open_shared(path)
     }
@@ -168,17 +169,24 @@ impl Session {
     fn restore_reappeared(&self, layout: &Locked<Exclusive>) -> anyhow::Result<()> {
         let (trash, back) = self.reappeared(layout)?;
         if !back.is_empty() {
-            let bytes = back.iter().fold(0, |sum: u64, digest| {
-                sum.saturating_add(layout.size_of_trashed(&trash, digest))
-            });
+            let sizes = back.iter().map(|d| layout.size_of_trashed(&trash, d));
+            let sizes: Vec<u64> = sizes.collect();
+            let stop = || self.interrupt.signal().is_some();
             self.interrupt.begin_change();
-            let came = restore_blobs(layout, &trash, &back, &|| false)?;
-            self.console.say(&format!(
-                "Brought {} ({}) back from the trash: index.json leads to them again.",
-                count(came.moved, "blob", "blobs"),
-                size(bytes)
-            ));
+            let came = restore_blobs(layout, &trash, &back, &stop);
+            if let Ok(RestoredBlobs { tried, moved }) = came
+                && moved > 0
+            {
+                let bytes = sizes[..tried].iter().copied().fold(0, u64::saturating_add);
+                self.console.say(&format!(
+                    "Brought {} ({}) back from the trash: index.json leads to them again.",
+                    count(moved, "blob", "blobs"),
+                    size(bytes)
+                ));
+            }
             self.interrupt.reported();
+            came?;
+            self.interrupt.heed(self.console);
         }
         for removal in trash.removals() {
             if removal.record == RecordFile::Missing && removal.blobs.is_empty() {

@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind};
 use crate::layout::{Exclusive, Locked};
 
 pub use delete::{Change, Emptied, Outcome, delete};
-pub use restore::{Restore, Restored, restore, restore_blobs};
+pub use restore::{Restore, Restored, RestoredBlobs, restore, restore_blobs};
 
 /// How often a decision is made again because index.json changed under it.
 const ATTEMPTS: u32 = 12;

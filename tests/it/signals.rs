@@ -239,6 +239,45 @@ fn a_restore_stops_between_two_files_and_says_what_is_back() {
     }
 }
 
+/// What index.json leads to again comes back from the trash before anybody looks. That is a change
+/// which nobody asked for, and after it nothing else is begun.
+#[test]
+fn what_comes_back_unasked_stops_between_two_files() {
+    if !strace::is_here() {
+        return;
+    }
+    for (_, signal, status) in SIGNALS {
+        for command in [&["ls"][..], &["check"], &["why", "big"], &["rmi", "big"]] {
+            let place = Place::new();
+            let dir = big_layout(&place, "layout", MANY);
+            let index = fs::read(dir.join("index.json")).unwrap();
+            let all = blobs(&dir);
+            place.succeeds(&dir, &["rmi", "--trash", "big"]);
+            fs::write(dir.join("index.json"), index).unwrap();
+            let args = in_layout(&dir, command);
+            // Where it fails, what only looks would go on.
+            if command[0] != "rmi" {
+                let failing = format!("?renameat,?renameat2:error=EROFS:signal={signal}:when=1");
+                let home = place.home();
+                let failing = strace::injected(&failing, Path::new("/dev/null"), &args, &home);
+                let finished = Running::start(failing, &args).finish();
+                assert_mentions(&finished, "Read-only file system");
+                assert_status(&finished, status);
+                assert_eq!(finished.out, "");
+            }
+            let finished = signalled(&place, "?renameat,?renameat2", signal, 20, &args);
+            assert_status(&finished, status);
+            assert_eq!(finished.out, "");
+            let back = blobs(&dir).len() - KEPT;
+            assert!(back >= 10 && back + KEPT < all.len(), "{finished}");
+            assert_mentions(&finished, &format!("Brought {back} blobs "));
+            assert_mentions(&finished, "interrupted; what is said above was done");
+            place.succeeds(&dir, &["ls"]);
+            assert_eq!(blobs(&dir), all);
+        }
+    }
+}
+
 #[test]
 fn waiting_for_the_lock_of_a_layout_ends_at_once() {
     let place = Place::new();
