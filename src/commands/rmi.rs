@@ -16,7 +16,6 @@ use crate::layout::{Locked, Shared, Trash};
 use crate::plan::{Draft, RmiOptions};
 use crate::report::change_input::ChangingCommand;
 use crate::snapshot::MAX_DOCUMENT_BYTES;
-use crate::value::digest::Digest;
 use crate::value::platform::{self, Platform};
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
@@ -85,9 +84,6 @@ impl Decide for Rmi {
             true => Garbage::default(),
             false => gc::rmi(trusted, &live, layout)?,
         };
-        // A new index can be one that the layout had and that nothing else needs.
-        let is_new = |digest: &Digest| plan.new_blobs().any(|new| new.digest == *digest);
-        garbage.blobs.retain(|blob| !is_new(&blob.digest));
         let trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
         Ok(Decision {
             view: snapshot.into_view(),

@@ -599,7 +599,6 @@ fn the_same_platform_can_go_from_each_name_by_itself() {
 
 #[test]
 fn an_index_that_lies_there_already_is_used_as_it_is() {
-    // Its file must not be taken for garbage in the same run, nor be written a second time.
     let mut ground = Ground::named(&["docker.io/library/app:1"]);
     let left: Vec<Value> = [0, 2].map(|at| ground.platforms[at].clone()).to_vec();
     let attested: Vec<Value> = [0, 2].map(|at| ground.attestations[at].clone()).to_vec();
@@ -609,6 +608,24 @@ fn an_index_that_lies_there_already_is_used_as_it_is() {
     ground.rewrites("linux/arm64");
     assert_eq!(ground.targets(), [digest(&there), digest(&there)]);
     assert_swept(&ground.place, ground.dir());
+}
+
+/// Its file must not be taken for unreferenced because all goes that led to it before.
+#[test]
+fn an_index_that_only_the_removed_platform_led_to_stays_when_it_is_the_new_one() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let stays = layout.image("stays");
+    let there = layout.index(&[&stays]);
+    let goes = layout.image_of("linux/arm64", json!({}), vec![there.clone()]);
+    let app = layout.index(&[&stays, &goes]);
+    layout.tagged(&app, "app").finish();
+    let args = ["rmi", "app", "--platform", "linux/arm64", "--rewrite-index"];
+    let finished = place.dry_and_real(&layout.dir, &args, 0);
+    assert!(!finished.out.contains(digest(&there)), "{finished}");
+    assert_eq!(targets(&layout.dir), [digest(&there)]);
+    assert!(blobs(&layout.dir).contains(digest(&there)));
+    assert_swept(&place, &layout.dir);
 }
 
 #[test]
