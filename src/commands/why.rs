@@ -65,10 +65,10 @@ fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Erro
         let node = graph.find(&digest);
         return Ok((digest, node));
     }
-    let found = Draft::new(snapshot).look_up(text).map_err(|refusal| {
-        let hint = refusal.hint;
-        Error::new(ErrorKind::Failed, refusal.message)
-            .hint(hint.unwrap_or_else(|| "why takes a name or the full digest of any blob".into()))
+    let found = Draft::new(snapshot).look_up(text).map_err(|mut refusal| {
+        let usage = || "why takes a name or the full digest of any blob".to_owned();
+        refusal.hint.get_or_insert_with(usage);
+        refusal
     })?;
     Ok((graph.digest(found.target).clone(), Some(found.target)))
 }

@@ -59,7 +59,7 @@ pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub use stat::BlobStat;
 pub(crate) use stat::FileId;
-pub(crate) use trash::{OpenRemoval, RecordFile, RestoredBlob, TRASH};
+pub(crate) use trash::{OpenRemoval, RecordFile, RestoredBlob};
 pub use trash::{RemovalId, Trash, Weight};
 
 /// How long a file that does not parse is read again: other tools write in place.
@@ -78,6 +78,9 @@ const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
 /// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
 /// next holder knows that nobody uses those it finds.
 const TEMPORARY: &str = ".ocirm-tmp-";
+
+/// The directory of the trash in the layout's root.
+pub(crate) const TRASH: &str = ".ocirm-trash";
 
 /// An opened layout directory whose `oci-layout` says that it is one. Nothing is locked yet.
 #[derive(Debug)]

@@ -29,12 +29,9 @@ use super::blob_dirs::{DIRECTORY, each_file};
 use super::blobs::{each_digest, open_regular, read_verified};
 use super::replace::{Temporary, sync_directory};
 use super::stat::{FileId, found};
-use super::{BlobError, BlobStat, Exclusive, Layout, Locked};
+use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TRASH};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
-
-/// The directory in the layout's root.
-pub(crate) const TRASH: &str = ".ocirm-trash";
 
 /// The record of a removal.
 const RECORD: &str = "removal.json";

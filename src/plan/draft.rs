@@ -5,6 +5,8 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use anyhow::Context as _;
+
 use super::plan::{Action, Note, Plan};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
@@ -159,7 +161,8 @@ impl<'a> Draft<'a> {
     ) -> anyhow::Result<Plan> {
         for rewrite in &mut self.plan.rewrites {
             let (image, removed) = (rewrite.image, &rewrite.removed);
-            rewrite.blobs = rewrite_index::without(&self.view.graph, image, removed, read)?;
+            rewrite.blobs = rewrite_index::without(&self.view.graph, image, removed, read)
+                .context("cannot make a new index")?;
         }
         Ok(self.settle())
     }

@@ -96,7 +96,7 @@ impl ListOptions {
         let failed = |message| Error::new(ErrorKind::Failed, message);
         let date = |text: &String| {
             let found = Draft::new(snapshot).look_up(text);
-            let found = found.map_err(|refusal| failed(refusal.message))?;
+            let found = found?;
             let built = metadata.built(found.set[0]);
             built.ok_or_else(|| failed(format!("`{text}` has no date to compare with")))
         };

@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::rewrite_index::NewBlob;
+use crate::error::{Error, ErrorKind};
 use crate::oci::index::EntryEdit;
 use crate::snapshot::{NodeId, Parts, RecordId, RemovedParts, Settled, Start, View};
 
@@ -88,6 +89,17 @@ pub enum RefusalClass {
     Conflict,
     /// It cannot be understood.
     Invalid,
+}
+
+/// For commands that look, and end where something is refused.
+impl From<Refusal> for Error {
+    fn from(refusal: Refusal) -> Error {
+        let error = Error::new(ErrorKind::Failed, refusal.message);
+        match refusal.hint {
+            Some(hint) => error.hint(hint),
+            None => error,
+        }
+    }
 }
 
 impl Refusal {

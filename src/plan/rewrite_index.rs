@@ -6,6 +6,8 @@
 
 use std::collections::{HashMap, HashSet};
 
+use anyhow::Context as _;
+
 use crate::json::edit;
 use crate::json::edit::Fate;
 use crate::json::read::is_member;
@@ -89,7 +91,8 @@ pub fn without(
     let mut blobs = Vec::new();
     for node in order {
         let digest = graph.digest(node);
-        let old = String::from_utf8(read(digest)?)?;
+        let old = String::from_utf8(read(digest)?)
+            .with_context(|| format!("the index {digest} is no Unicode text"))?;
         let algorithm = digest.algorithm().unwrap_or(Algorithm::Sha256);
         let bytes = edit_index(&old, &gone, &made).into_bytes();
         let blob = NewBlob {
@@ -103,16 +106,13 @@ pub fn without(
 }
 
 fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> String {
-    let members = edit::parts(text);
-    edit::edit(text, &members, |number| {
-        let part = &members[number];
+    edit::edit_parts(text, |_, part| {
         if !is_member(part.key(text), "manifests") {
             return Fate::Keep;
         }
-        let list = &text[part.value.clone()];
-        let elements = edit::parts(list);
-        let new = edit::edit(list, &elements, |number| {
-            let element = &list[elements[number].value.clone()];
+        let list = part.value(text);
+        let new = edit::edit_parts(list, |_, element| {
+            let element = element.value(list);
             let Some(digest) = digest_of(element) else {
                 return Fate::Keep;
             };
@@ -124,7 +124,7 @@ fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> S
                 None => Fate::Keep,
             }
         });
-        Fate::Replace(format!("{}{new}", &text[part.key.start..part.value.start]))
+        part.with_value(text, &new)
     })
 }
 

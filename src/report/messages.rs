@@ -148,6 +148,7 @@ fn maybe_shared(kept: &MaybeShared) -> ReportedError {
         size(kept.bytes),
         kept.reason
     ))
+    .hint("name every other layout that uses these blobs with --also-root, and they go")
 }
 
 /// Blobs that stay although the plan has them go. After `rmi --platform` an index may still list them,
@@ -253,6 +254,7 @@ fn unchecked(reason: &String) -> ReportedError {
     ReportedError::failed(format!(
         "index.json could not be read again after the deletion: {reason}"
     ))
+    .hint("`ocirm check` says whether anything is missing")
 }
 
 pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {

@@ -549,8 +549,16 @@ fn an_ambiguous_id_is_refused_even_with_force() {
     });
     let (web, shop) = (id(&ground.web), id(&ground.shop));
     let prefix = &web[..4];
-    for args in [&["rmi", prefix][..], &["rmi", "-f", prefix]] {
+    // What only looks gives the same way out as what deletes.
+    let before = format!("before={prefix}");
+    for args in [
+        &["rmi", prefix][..],
+        &["rmi", "-f", prefix],
+        &["ls", "--filter", &before],
+        &["why", prefix],
+    ] {
         let refused = ground.refuses(args, 1);
+        assert_mentions(&refused, "hint: give a full name, or more digits of the ID");
         assert_mentions(&refused, "ambiguous");
         for candidate in [["web:latest", web], ["shop:1", shop]] {
             let is_listed = candidate.iter().any(|text| refused.err.contains(text));

@@ -628,6 +628,27 @@ fn an_index_that_only_the_removed_platform_led_to_stays_when_it_is_the_new_one()
     assert_swept(&place, &layout.dir);
 }
 
+/// Its text cannot be edited without losing what is no text.
+#[test]
+fn an_index_with_bytes_that_are_no_text_is_left_alone_and_named() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let images = [layout.image("a"), layout.image_for("linux/arm64", "b", &[])];
+    let index = layout.index(&[&images[0], &images[1]]);
+    let mut bytes = layout.read(&index).to_string().into_bytes();
+    bytes.pop();
+    bytes.extend(b",\"x\":\"\xff\"}");
+    let index = layout.blob(index["mediaType"].as_str().unwrap(), bytes);
+    layout.tagged(&index, "app").finish();
+    let args = ["rmi", "app", "--platform", "linux/arm64", "--rewrite-index"];
+    let finished = place.refuses(&layout.dir, &args, 1);
+    let said = format!(
+        "ocirm: cannot make a new index: the index {} is no Unicode text",
+        digest(&index)
+    );
+    assert_mentions(&finished, &said);
+}
+
 #[test]
 fn a_full_docker_archive_beside_the_layout_stays_right() {
     let place = Place::new();

@@ -147,8 +147,22 @@ fn used_beside(folder: &Path, file: &Path, names: &BTreeSet<String>) -> BTreeSet
     let own = format!("crate::{}::", folder.file_name().unwrap().to_str().unwrap());
     let mut used = used(code, "super::");
     used.extend(self::used(code, &own));
-    let used: BTreeSet<String> = used.into_iter().collect();
+    let from = exports(folder, names);
+    let file = |name: String| from.get(&name).cloned().unwrap_or(name);
+    let used: BTreeSet<String> = used.into_iter().map(file).collect();
     used.intersection(names).cloned().collect()
+}
+
+/// The names that a folder's front door passes on, and the files that they come from: who goes
+/// through the door uses the file all the same.
+fn exports(folder: &Path, names: &BTreeSet<String>) -> BTreeMap<String, String> {
+    let door = std::fs::read_to_string(folder.join("mod.rs")).unwrap();
+    let of_file = |file: &String| {
+        let exported = used(&door, &format!("use {file}::"));
+        let file = file.clone();
+        exported.into_iter().map(move |name| (name, file.clone()))
+    };
+    names.iter().flat_map(of_file).collect()
 }
 
 /// For each file of a folder, apart from the front door, those that it uses.
@@ -255,7 +269,11 @@ fn no_folder_holds_most_of_the_program() {
     };
     let all = lines(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     for folder in folders() {
-        let percent = lines(&folder) * 100 / all;
-        assert!(percent <= MOST_PERCENT, "{}: {percent} %", folder.display());
+        let own = lines(&folder);
+        assert!(
+            own * 100 <= all * MOST_PERCENT,
+            "{}: {own} of {all} lines",
+            folder.display()
+        );
     }
 }
