@@ -16,7 +16,7 @@
 //! 2. [`value`]: typed text: digests, references, platforms, times
 //! 3. `json`: JSON read where it lies, and edited without touching the rest; `workers`: threads for
 //!    many small files
-//! 4. [`layout`]: the directory. Bytes, paths, locks; nothing else touches the file system
+//! 4. [`layout`]: the directory. Bytes, paths, locks; nothing else changes the disk
 //! 5. `oci`: what each document of the specification says
 //! 6. [`snapshot`]: what a layout holds at one moment
 //! 7. `inspect`: what `ls`, `why` and `check` want to know of it
@@ -34,13 +34,13 @@
 //! * **The lock is a type.** Nothing that changes the disk exists on a layout that is locked for
 //!   reading.
 //! * **What was read is a type.** Only a [`snapshot::Trusted`] snapshot decides what is garbage.
-//! * **Deciding is pure.** Time, sizes and ages are arguments.
+//! * **Deciding is pure.** What goes is decided without a clock: times and ages are arguments.
 //! * **A walk that could not read everything decides nothing.** A document that is there and cannot
 //!   be trusted stops every deletion; one that is missing does not, since layouts may be sparse.
 //!
 //! # The same as a program
 //!
-//! Modules that are not linked above are the program's own, and promise nothing.
+//! Modules that are not linked above are the program's own.
 //!
 //! ```
 //! use ocirm::commit::{Attempt, Change, Watch, delete};

@@ -234,13 +234,7 @@ fn release<T>(read: T, is_last: bool) {
 /// Says what is wrong with the layout; looking at it is possible all the same.
 fn warn(session: &Session, graph: &Graph) -> u8 {
     for damage in graph.damage() {
-        let (digest, reason) = (graph.digest(damage.node), shown(&damage.reason));
-        let what = match damage.unreadable {
-            true => "is unreadable",
-            false => "is damaged",
-        };
-        let message = format!("the blob {digest} {what}: {reason}");
-        session.console.error(&message);
+        session.console.error(&shown(&graph.describe(damage)));
     }
     match graph.damage() {
         [] => 0,

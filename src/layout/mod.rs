@@ -1,4 +1,4 @@
-//! THE DIRECTORY: bytes and paths. The only stage that touches the file system.
+//! THE DIRECTORY: bytes and paths. The only stage that changes the disk.
 //!
 //! ```text
 //! DIR/
@@ -24,7 +24,7 @@
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one stage that touches the file system"
+    reason = "the one stage that changes the disk"
 )]
 
 mod blob_dirs;

@@ -373,27 +373,29 @@ impl Graph {
         };
         let more = match self.damage.len() - 1 {
             0 => String::new(),
-            1 => " (and 1 more)".to_owned(),
             n => format!(" (and {n} more)"),
         };
-        let (what, hint) = match first.unreadable {
-            true => (
-                "is unreadable",
+        let hint = match first.unreadable {
+            true => {
                 "nothing was deleted, because what it refers to is unknown; run as a user who may \
-                 read the layout",
-            ),
-            false => (
-                "is damaged",
+                 read the layout"
+            }
+            false => {
                 "nothing was deleted, because what it refers to is unknown; put the blob back from \
-                 where the image came from",
-            ),
+                 where the image came from"
+            }
         };
-        Err(Error::layout(format!(
-            "the blob {} {what}: {}{more}",
-            self.digest(first.node),
-            first.reason
-        ))
-        .hint(hint))
+        Err(Error::layout(format!("{}{more}", self.describe(first))).hint(hint))
+    }
+
+    /// What is wrong, as a sentence.
+    pub(crate) fn describe(&self, damage: &Damage) -> String {
+        let what = match damage.unreadable {
+            true => "unreadable",
+            false => "damaged",
+        };
+        let digest = self.digest(damage.node);
+        format!("the blob {digest} is {what}: {}", damage.reason)
     }
 }
 

@@ -10,3 +10,8 @@ pub mod digest;
 pub mod platform;
 pub mod reference;
 pub mod time;
+
+/// Whether there is something, and nothing but such bytes.
+fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
+    !text.is_empty() && text.bytes().all(is_allowed)
+}

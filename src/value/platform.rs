@@ -10,6 +10,8 @@ use std::fmt;
 
 use oci_spec::image::{Arch, Os};
 
+use super::consists_of;
+
 /// What a specification may look like, for error messages.
 const ACCEPTED: &str = "expected OS, ARCH, OS/ARCH or OS/ARCH/VARIANT, where OS may be followed \
                         by (VERSION+FEATURE), as in linux/arm64 or windows(10.0.20348)/amd64";
@@ -97,7 +99,7 @@ impl Platform {
             return Err(invalid("it has more than three parts"));
         }
         let mut platform = parse_os(first).map_err(invalid)?;
-        if !rest.iter().all(|part| is_word(part, is_part_byte)) {
+        if !rest.iter().all(|part| consists_of(part, is_part_byte)) {
             return Err(invalid(
                 "architecture and variant consist of letters, digits, `_`, `.` and `-`",
             ));
@@ -289,13 +291,13 @@ fn parse_os(text: &str) -> Result<Platform, &'static str> {
     let (name, options) = text.split_once('(').unwrap_or((text, ")"));
     let options = options.strip_suffix(')');
     let options = options.ok_or("the options of the operating system have no end")?;
-    if !is_word(name, is_os_byte) {
+    if !consists_of(name, is_os_byte) {
         return Err("the operating system consists of letters, digits, `_` and `-`");
     }
     let mut options = options.split('+');
     let version = options.next().unwrap_or_default();
     let os_features: Vec<String> = options.map(str::to_owned).collect();
-    let is_part = |text: &str| is_word(text, is_part_byte);
+    let is_part = |text: &str| consists_of(text, is_part_byte);
     if !(version.is_empty() || is_part(version)) || !os_features.iter().all(|f| is_part(f)) {
         return Err("version and features consist of letters, digits, `_`, `.` and `-`");
     }
@@ -314,10 +316,6 @@ fn is_known_os(text: &str) -> bool {
 
 fn is_known_architecture(text: &str) -> bool {
     !matches!(Arch::from(text), Arch::Other(_))
-}
-
-fn is_word(text: &str, is_allowed: fn(u8) -> bool) -> bool {
-    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 fn is_os_byte(byte: u8) -> bool {

@@ -12,6 +12,7 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use super::consists_of;
 use super::digest::{Algorithm, Digest, is_lower_hex};
 
 /// The registry that a name without a domain belongs to.
@@ -342,11 +343,6 @@ fn is_domain_label(text: &str) -> bool {
     consists_of(text, |byte| byte.is_ascii_alphanumeric() || byte == b'-')
         && !text.starts_with('-')
         && !text.ends_with('-')
-}
-
-/// Whether there is something, and nothing but such bytes.
-fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
-    !text.is_empty() && text.bytes().all(is_allowed)
 }
 
 /// Runs of letters and digits with one separator between each two: a dot, one or two underscores,
