@@ -46,10 +46,7 @@ impl Decision {
             garbage: &self.garbage,
             outcome,
             command,
-            into_trash: self.trash.moves_there,
-            expired: &self.trash.expired,
-            waiting: self.trash.reappeared,
-            needed_by_sharers: self.trash.needed_by_sharers,
+            trash: &self.trash,
         })
     }
 
@@ -86,7 +83,7 @@ pub(super) struct Run<'a> {
     /// Layouts that share the blobs.
     pub(super) sharers: &'a [PathBuf],
     /// For layouts of this run the others whose blobs are the same directories.
-    pub(super) beside: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
+    pub(super) found_sharers: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
 }
 
 /// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
@@ -174,13 +171,13 @@ impl Run<'_> {
     /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
     /// user named, and those of the same run whose blobs turn out to be the same directories.
     fn open_sharers(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
-        let beside = self.beside.and_then(|beside| beside.get(path));
-        let beside = beside.map_or(&[][..], Vec::as_slice);
-        if self.sharers.is_empty() && beside.is_empty() {
+        let found = self.found_sharers.and_then(|found| found.get(path));
+        let found = found.map_or(&[][..], Vec::as_slice);
+        if self.sharers.is_empty() && found.is_empty() {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
-        let paths = self.sharers.iter().chain(beside);
+        let paths = self.sharers.iter().chain(found);
         let found = paths.map(|path| Layout::open(path));
         let found = found.collect::<anyhow::Result<Vec<Layout>>>()?;
         let others = found.into_iter().filter(|other| !own.is_same(other));

@@ -40,7 +40,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     };
     let containers = container_files::containers(&args.containers)?;
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
-    let beside = match found.several {
+    let found_sharers = match found.several {
         true => sharers_of_each(&found.layouts),
         false => HashMap::new(),
     };
@@ -50,7 +50,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         lenient: false,
         command: ChangingCommand::Prune { grace: &args.grace },
         sharers: &args.also_roots,
-        beside: Some(&beside),
+        found_sharers: Some(&found_sharers),
     };
     let mut command = Prune {
         all: args.all,
@@ -59,7 +59,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         containers,
         spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
         trash: TrashOptions {
-            moves_there: args.trash,
+            to_trash: args.trash,
             expire_before: Some(now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN)),
         },
         confirmed: None,
@@ -227,7 +227,7 @@ impl Decide for Prune {
         let confirmed = self.confirmed.as_ref();
         let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
         let (mut plan, mut live) = (Plan::default(), Live::default());
-        let listed = gc::Listed::new(&snapshot.graph, layout, listed, || {
+        let listed = gc::StoredBlobs::new(&snapshot.graph, layout, listed, || {
             let mut draft = Draft::with_uses(&snapshot, &uses);
             let options = PruneOptions {
                 all: self.all,

@@ -30,7 +30,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         containers,
         references,
         trash: TrashOptions {
-            moves_there: args.trash,
+            to_trash: args.trash,
             expire_before: None,
         },
         options: RmiOptions {
@@ -46,7 +46,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         lenient: args.force || args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &args.also_roots,
-        beside: None,
+        found_sharers: None,
     };
     run.run_and_print(session, &path, &command)
 }

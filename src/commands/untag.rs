@@ -17,7 +17,7 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
         lenient: args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &[],
-        beside: None,
+        found_sharers: None,
     };
     run.run_and_print(session, &path, &Untag { references })
 }

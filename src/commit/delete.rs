@@ -26,7 +26,7 @@ use std::ops::Range;
 use jiff::Timestamp;
 
 use super::{Attempt, Watch};
-use crate::gc::{self, DeletionRank, Destination, Fate, Garbage, GarbageBlob, Live, TrashUse};
+use crate::gc::{self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, TrashUse};
 use crate::layout::{
     Exclusive, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob,
     RootEdit, Shared, Trash, Weight,
@@ -84,7 +84,7 @@ impl<'a> Change<'a> {
         });
         let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();
         let is_empty = plan.is_empty() && garbage.blobs.is_empty();
-        let removal = (trash.moves_there && !is_empty).then(|| {
+        let removal = (trash.to_trash && !is_empty).then(|| {
             let blobs = garbage.blobs.iter();
             let documents = blobs.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string()).collect();
@@ -214,8 +214,7 @@ pub fn delete(
         match layout.empty_removal(id) {
             Ok(()) => {
                 outcome.emptied.removals += 1;
-                outcome.emptied.weight.blobs += weight.blobs;
-                outcome.emptied.weight.bytes += weight.bytes;
+                outcome.emptied.weight += *weight;
             }
             Err(error) => outcome.not_emptied.push(format!("{error:#}")),
         }
@@ -336,7 +335,7 @@ impl Sweep<'_> {
             let blob = &mut garbage.blobs[number];
             match sent {
                 Sent::Stopped => outcome.interrupted += 1,
-                Sent::Tried(Ok(_)) => blob.fate = Fate::Gone,
+                Sent::Tried(Ok(_)) => blob.fate = BlobFate::Gone,
                 Sent::Tried(Err(error)) => {
                     if blob.kind.is_document() {
                         self.stays.get_or_insert(blob.rank);
@@ -404,7 +403,7 @@ impl Sweep<'_> {
             false => Trash::default(),
         };
         let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
-        let gone = |blob: &&mut GarbageBlob| blob.fate == Fate::Gone;
+        let gone = |blob: &&mut GarbageBlob| blob.fate == BlobFate::Gone;
         for blob in garbage.blobs.iter_mut().filter(gone) {
             let node = snapshot.graph.find(&blob.digest);
             let Some(node) = node.filter(|node| live.contains(*node)) else {
@@ -420,7 +419,7 @@ impl Sweep<'_> {
                     Ok(RestoredBlob::Done | RestoredBlob::WasThere)
                 );
             if is_back {
-                blob.fate = Fate::Stays;
+                blob.fate = BlobFate::Stays;
             }
             if let Some(id) = live.holder(node) {
                 let names = if is_back { &mut back } else { &mut broken };

@@ -30,7 +30,7 @@ pub(super) fn list(
 /// Part of what `crictl ps` says of a container.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Listed {
+struct ListedContainer {
     id: String,
     image: Image,
     /// The digest of the config from containerd; a name with a digest, or the ID, from CRI-O.
@@ -50,7 +50,7 @@ struct Image {
 
 /// Reads one container.
 pub(super) fn container(value: &RawValue) -> Result<Container, InvalidContainers> {
-    let listed: Listed = read(value)?;
+    let listed: ListedContainer = read(value)?;
     if listed.state.is_empty() {
         return Err(reason("its state is empty"));
     }

@@ -142,7 +142,7 @@ impl Container {
 /// says when it is asked for a list.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase")]
-struct Listed {
+struct ListedContainer {
     #[serde(alias = "ID")]
     id: String,
     /// What the user typed. Once that means another image Docker has the ID here, cut to 12 digits
@@ -181,7 +181,7 @@ enum ListedMount {
 
 /// Reads what `ps` says of one container.
 pub(super) fn listed(value: &RawValue) -> Result<Container, InvalidContainers> {
-    let listed: Listed = read(value)?;
+    let listed: ListedContainer = read(value)?;
     let Some(state) = given(&listed.state).or(given(&listed.status)) else {
         return Err(reason("its state is empty"));
     };

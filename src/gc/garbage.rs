@@ -6,9 +6,9 @@ use jiff::Timestamp;
 
 use super::mark::Live;
 use super::rank::{DeletionRank, ranks};
-use super::stored::{Candidate, Listed, Stored, look_at};
+use super::stored::{Candidate, Stored, StoredBlobs, look_at};
 use crate::error::Error;
-use crate::layout::{BlobStat, HardLinks, Refusal, RemovalId};
+use crate::layout::{BlobStat, HardLinks, RemovalId, SharedReason, Weight};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
 use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Trusted, View};
@@ -32,12 +32,12 @@ pub struct GarbageBlob {
     /// When it goes.
     pub rank: DeletionRank,
     /// What became of it.
-    pub fate: Fate,
+    pub fate: BlobFate,
 }
 
 /// What became of a blob that was to go.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Fate {
+pub enum BlobFate {
     /// It still lies where it was: nothing was done yet, or it was left.
     #[default]
     Stays,
@@ -57,24 +57,13 @@ pub enum Destination {
     ToRemoval(Box<RemovalId>),
 }
 
-/// Garbage that stays this time because of its age.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct TooYoung {
-    /// How many blobs.
-    pub blobs: u64,
-    /// How many bytes.
-    pub bytes: u64,
-}
-
 /// Garbage that stays because it may not be this layout's to delete.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MaybeShared {
     /// Why.
     pub reason: String,
-    /// How many blobs.
-    pub blobs: u64,
-    /// How many bytes.
-    pub bytes: u64,
+    /// How much.
+    pub weight: Weight,
 }
 
 /// What goes.
@@ -83,8 +72,8 @@ pub struct Garbage {
     /// In the order of their ranks: documents before what they need, so that an interruption leaves
     /// garbage and never half an image.
     pub blobs: Vec<GarbageBlob>,
-    /// Too young.
-    pub too_young: TooYoung,
+    /// What stays this time because of its age.
+    pub too_young: Weight,
     /// Not ours, perhaps.
     pub maybe_shared: Vec<MaybeShared>,
 }
@@ -129,17 +118,14 @@ impl Garbage {
             kind,
             stat,
         } = blob;
-        if let Some(Refusal(reason)) = stored.refusal(&digest) {
+        if let Some(SharedReason(reason)) = stored.maybe_shared(&digest) {
             let known = self.maybe_shared.iter_mut().find(|k| k.reason == *reason);
+            let weight = Weight::of_one(stat.size);
             match known {
-                Some(known) => {
-                    known.blobs += 1;
-                    known.bytes = known.bytes.saturating_add(stat.size);
-                }
+                Some(known) => known.weight += weight,
                 None => self.maybe_shared.push(MaybeShared {
                     reason: reason.clone(),
-                    blobs: 1,
-                    bytes: stat.size,
+                    weight,
                 }),
             }
             return;
@@ -151,14 +137,13 @@ impl Garbage {
             size: stat.size,
             frees: if stat.links > 1 { 0 } else { stat.size },
             destination: Destination::Away,
-            fate: Fate::Stays,
+            fate: BlobFate::Stays,
             rank: DeletionRank::CONTENT,
         });
     }
 
     fn spare(&mut self, stat: &BlobStat) {
-        self.too_young.blobs += 1;
-        self.too_young.bytes = self.too_young.bytes.saturating_add(stat.size);
+        self.too_young += Weight::of_one(stat.size);
     }
 
     /// Puts the blobs into the order of deletion, that of their ranks.
@@ -217,7 +202,7 @@ pub struct SweepOptions<'a> {
 pub fn prune(
     snapshot: Trusted<'_>,
     live: &Live,
-    listed: Listed,
+    listed: StoredBlobs,
     stored: &impl Stored,
     options: &SweepOptions<'_>,
     links: &mut HardLinks,
@@ -301,7 +286,10 @@ mod tests {
 
     /// A layout in memory: bytes, age in seconds, links.
     #[derive(Default)]
-    struct Disk(HashMap<Digest, (Vec<u8>, i64, u64, u64)>, Option<Refusal>);
+    struct Disk(
+        HashMap<Digest, (Vec<u8>, i64, u64, u64)>,
+        Option<SharedReason>,
+    );
 
     impl Disk {
         fn list(&self) -> Vec<Digest> {
@@ -354,7 +342,7 @@ mod tests {
         fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
             Some(self.0.get(digest)?.0.clone())
         }
-        fn refusal(&self, _: &Digest) -> Option<&Refusal> {
+        fn maybe_shared(&self, _: &Digest) -> Option<&SharedReason> {
             self.1.as_ref()
         }
     }
@@ -372,7 +360,7 @@ mod tests {
         let plan = Draft::new(&snapshot).finish();
         let trusted = snapshot.trusted().unwrap();
         let live = super::super::mark(trusted, &plan);
-        let listed = Listed::new(&snapshot.graph, disk, disk.list(), || ());
+        let listed = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
         prune(
             trusted,
             &live,
@@ -403,7 +391,7 @@ mod tests {
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         let digests: Vec<_> = garbage.blobs.iter().map(|b| b.digest.clone()).collect();
         assert_eq!(digests, [old]);
-        assert_eq!(garbage.too_young, TooYoung { blobs: 1, bytes: 5 });
+        assert_eq!(garbage.too_young, Weight::of_one(5));
         assert!(disk.0.contains_key(&young));
         assert_eq!(garbage.freed_bytes(), 3);
     }
@@ -456,10 +444,10 @@ mod tests {
         let layer = disk.put("layer", 10);
         let image = disk.put(&manifest(&layer), 10);
         disk.put("x", 10);
-        disk.1 = Some(Refusal("shared".into()));
+        disk.1 = Some(SharedReason("shared".into()));
         let garbage = swept(&disk, &index_of(&image), &options(20)).unwrap();
         assert!(garbage.blobs.is_empty());
-        assert_eq!(garbage.maybe_shared[0].blobs, 1);
+        assert_eq!(garbage.maybe_shared[0].weight.blobs, 1);
     }
 
     #[test]

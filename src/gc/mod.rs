@@ -26,9 +26,9 @@ mod stored;
 mod trash;
 
 pub use garbage::{
-    Destination, Fate, Garbage, GarbageBlob, MaybeShared, SweepOptions, TooYoung, prune, rmi,
+    BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, SweepOptions, prune, rmi,
 };
 pub use mark::{Live, mark, mark_all};
 pub use rank::DeletionRank;
-pub use stored::{Listed, Stored};
+pub use stored::{Stored, StoredBlobs};
 pub use trash::{TrashOptions, TrashUse, reappeared};

@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context as _;
 
-use crate::layout::{BlobStat, Locked, Refusal};
+use crate::layout::{BlobStat, Locked, SharedReason};
 use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -19,7 +19,7 @@ pub trait Stored: Sync {
     /// A blob's bytes, if it is there, small, and what its name promises.
     fn read(&self, digest: &Digest) -> Option<Vec<u8>>;
     /// Why blobs like this one must not be deleted, if so.
-    fn refusal(&self, digest: &Digest) -> Option<&Refusal>;
+    fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason>;
 }
 
 impl<M> Stored for Locked<M> {
@@ -29,8 +29,8 @@ impl<M> Stored for Locked<M> {
     fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.read_blob(digest, None, MAX_DOCUMENT_BYTES).ok()?
     }
-    fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
-        Locked::refusal(self, digest)
+    fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
+        Locked::maybe_shared(self, digest)
     }
 }
 
@@ -77,7 +77,7 @@ fn looking_at(digest: &Digest) -> String {
 /// The blobs of a layout, listed while its manifests were read. What comes later is no garbage of
 /// ours to find.
 #[derive(Debug)]
-pub struct Listed {
+pub struct StoredBlobs {
     pub(super) is_empty: bool,
     /// Those that something leads to, in the order of the list.
     pub(super) known: Vec<NodeId>,
@@ -88,7 +88,7 @@ pub struct Listed {
 /// How many blobs of a list are in a share.
 const SHARE: usize = 256;
 
-impl Listed {
+impl StoredBlobs {
     /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
     /// This thread does `meanwhile` first, and helps then.
     pub fn new(
@@ -96,11 +96,11 @@ impl Listed {
         stored: &impl Stored,
         blobs: Vec<Digest>,
         meanwhile: impl FnOnce(),
-    ) -> Listed {
-        let look = |share: &[Digest]| Listed::share(graph, stored, share);
+    ) -> StoredBlobs {
+        let look = |share: &[Digest]| StoredBlobs::share(graph, stored, share);
         let workers = Workers::for_reading();
         let shares = workers.map_shares(&blobs, SHARE, &look, meanwhile);
-        let mut listed = Listed {
+        let mut listed = StoredBlobs {
             is_empty: blobs.is_empty(),
             known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
             stray: Ok(Vec::new()),
@@ -119,9 +119,9 @@ impl Listed {
         listed
     }
 
-    /// [`Listed::new`] for blobs that stand together in the list.
-    fn share(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> Listed {
-        let mut listed = Listed {
+    /// [`StoredBlobs::new`] for blobs that stand together in the list.
+    fn share(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> StoredBlobs {
+        let mut listed = StoredBlobs {
             is_empty: blobs.is_empty(),
             known: Vec::with_capacity(blobs.len()),
             stray: Ok(Vec::new()),

@@ -33,7 +33,7 @@ pub fn reappeared(view: &View, trash: &Trash) -> Vec<Digest> {
 #[derive(Debug, Default)]
 pub struct TrashUse {
     /// What goes, goes there.
-    pub moves_there: bool,
+    pub to_trash: bool,
     /// Removals that are old enough to be deleted for good, and what lies with them.
     pub expired: Vec<(RemovalId, Weight)>,
     /// How many blobs a real run brings back before it begins.
@@ -46,7 +46,7 @@ pub struct TrashUse {
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TrashOptions {
     /// What goes, goes there.
-    pub moves_there: bool,
+    pub to_trash: bool,
     /// Removals from before this time are deleted for good, unless a later one needs what lies with
     /// them.
     pub expire_before: Option<Timestamp>,
@@ -80,9 +80,9 @@ impl TrashUse {
             let place = trash.place(digest);
             place.is_some_and(|id| !expired.iter().any(|(other, _)| other == id))
         };
-        garbage.send_to_trash(options.moves_there, &needed, &stays);
+        garbage.send_to_trash(options.to_trash, &needed, &stays);
         Ok(TrashUse {
-            moves_there: options.moves_there,
+            to_trash: options.to_trash,
             expired,
             reappeared: 0,
             needed_by_sharers,

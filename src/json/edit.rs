@@ -32,9 +32,9 @@ impl Part {
     }
 
     /// The part goes on with another value.
-    pub(crate) fn with_value(&self, text: &str, value: &str) -> Fate {
+    pub(crate) fn with_value(&self, text: &str, value: &str) -> PartFate {
         let start = self.range().start;
-        Fate::Replace([&text[start..self.value.start], value].concat())
+        PartFate::Replace([&text[start..self.value.start], value].concat())
     }
 
     /// From the key, or for an element from the value, to the end of the value.
@@ -70,7 +70,7 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
 
 /// What becomes of one part.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Fate {
+pub(crate) enum PartFate {
     /// It stays as it is.
     Keep,
     /// It goes, with one comma.
@@ -80,7 +80,7 @@ pub(crate) enum Fate {
 }
 
 /// The object or array that `text` is with its parts changed; `fate` is asked for each.
-pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> Fate) -> String {
+pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> PartFate) -> String {
     let parts = parts(text);
     edit(text, &parts, |number| fate(number, &parts[number]))
 }
@@ -89,7 +89,7 @@ pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> Fate)
 ///
 /// A part that stays keeps the separator that stands before it, so an indented document stays
 /// indented. When nothing stays, nothing is left between the brackets.
-pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fate) -> String {
+pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> PartFate) -> String {
     let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
         return text.to_owned();
     };
@@ -103,9 +103,9 @@ pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> Fa
         let separator = previous_end.map(|end: usize| end..range.start);
         previous_end = Some(range.end);
         let new = match fate(number) {
-            Fate::Drop => continue,
-            Fate::Keep => None,
-            Fate::Replace(new) => Some(new),
+            PartFate::Drop => continue,
+            PartFate::Keep => None,
+            PartFate::Replace(new) => Some(new),
         };
         if any && let Some(separator) = separator {
             out.push_str(&text[separator]);
@@ -153,8 +153,8 @@ mod tests {
         let text = "[\n  1,\n  2,\n  3\n]\n";
         let without = |gone: &[usize]| {
             edit_parts(text, |n, _| match gone.contains(&n) {
-                true => Fate::Drop,
-                false => Fate::Keep,
+                true => PartFate::Drop,
+                false => PartFate::Keep,
             })
         };
         assert_eq!(without(&[]), text);
@@ -168,7 +168,7 @@ mod tests {
     fn a_replaced_part_stands_where_the_old_one_stood() {
         let text = "{ \"a\" : 1 , \"b\" : 2 }";
         let new = edit_parts(text, |n, part| match n {
-            0 => Fate::Replace("\"z\" : 9".to_owned()),
+            0 => PartFate::Replace("\"z\" : 9".to_owned()),
             _ => part.with_value(text, "8"),
         });
         assert_eq!(new, "{ \"z\" : 9 , \"b\" : 8 }");

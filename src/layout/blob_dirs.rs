@@ -23,7 +23,7 @@ pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
 
 /// Why no blob of an algorithm's directory may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal(pub String);
+pub struct SharedReason(pub String);
 
 /// The directories below `blobs`, opened.
 #[derive(Debug)]
@@ -37,7 +37,7 @@ pub(super) struct BlobDirs {
 struct AlgorithmDir {
     algorithm: Algorithm,
     dir: OwnedFd,
-    refusal: Option<Refusal>,
+    refusal: Option<SharedReason>,
 }
 
 impl BlobDirs {
@@ -52,7 +52,7 @@ impl BlobDirs {
             return Ok(BlobDirs { known, blobs: None });
         };
         let refuse = |what: &str, how: &str| {
-            Refusal(format!(
+            SharedReason(format!(
                 "`{what}` is {how}, so other layouts may lead to what is in it"
             ))
         };
@@ -104,7 +104,7 @@ impl BlobDirs {
     }
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.
-    pub(super) fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
+    pub(super) fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
         self.known_of(digest)?.refusal.as_ref()
     }
 

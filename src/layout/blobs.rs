@@ -10,7 +10,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::{Refusal, each_file, open_dir};
+use super::blob_dirs::{SharedReason, each_file, open_dir};
 use super::stat::{BlobStat, describe, found};
 use super::{Exclusive, Locked};
 use crate::error::Error;
@@ -327,8 +327,8 @@ impl<M> Locked<M> {
     }
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.
-    pub(crate) fn refusal(&self, digest: &Digest) -> Option<&Refusal> {
-        self.blob_dirs.refusal(digest)
+    pub(crate) fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
+        self.blob_dirs.maybe_shared(digest)
     }
 }
 

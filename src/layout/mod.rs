@@ -48,7 +48,7 @@ use rustix::io::Errno;
 
 use crate::error::Error;
 
-pub use blob_dirs::Refusal;
+pub use blob_dirs::SharedReason;
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
@@ -57,10 +57,10 @@ pub use hard_links::HardLinks;
 pub use lock::LockOptions;
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
-pub use stat::BlobStat;
 pub(crate) use stat::FileId;
+pub use stat::{BlobStat, Weight};
 pub(crate) use trash::{OpenRemoval, RecordFile, RestoredBlob};
-pub use trash::{RemovalId, Trash, Weight};
+pub use trash::{RemovalId, Trash};
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub(crate) const TORN: Duration = Duration::from_millis(1000);

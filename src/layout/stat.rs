@@ -1,10 +1,13 @@
 //! What the operating system says of a file, as far as anything here depends on it: which file it
-//! is, how long, how many names it has, and when it changed.
+//! is, how long, how many names it has, and when it changed. And files counted, with their bytes.
 
+use std::iter::Sum;
+use std::ops::AddAssign;
 use std::os::fd::AsFd;
 
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
+use serde::Serialize;
 
 /// Device and inode, which all names of one file share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -103,5 +106,37 @@ pub(super) fn describe(kind: FileType) -> &'static str {
         FileType::Socket => "a socket",
         FileType::CharacterDevice | FileType::BlockDevice => "a device",
         _ => "a special file",
+    }
+}
+
+/// How many blobs, and how many bytes they have or free, as it is said where it stands.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Weight {
+    /// A number of blobs.
+    pub blobs: u64,
+    /// Their bytes. Sizes are what a layout claims, so the sum ends at the largest number.
+    pub bytes: u64,
+}
+
+impl Weight {
+    /// One blob.
+    pub(crate) fn of_one(bytes: u64) -> Weight {
+        Weight { blobs: 1, bytes }
+    }
+}
+
+impl AddAssign for Weight {
+    fn add_assign(&mut self, other: Weight) {
+        self.blobs += other.blobs;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+}
+
+impl Sum for Weight {
+    fn sum<I: Iterator<Item = Weight>>(weights: I) -> Weight {
+        weights.fold(Weight::default(), |mut sum, weight| {
+            sum += weight;
+            sum
+        })
     }
 }

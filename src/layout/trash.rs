@@ -28,7 +28,7 @@ use rustix::io::Errno;
 use super::blob_dirs::{DIRECTORY, each_file};
 use super::blobs::{each_digest, open_regular, read_verified};
 use super::replace::{Temporary, sync_directory};
-use super::stat::{FileId, found};
+use super::stat::{FileId, Weight, found};
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TRASH};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
@@ -133,14 +133,6 @@ impl Trash {
     pub(crate) fn contains(&self, digest: &Digest) -> bool {
         self.places.contains_key(digest)
     }
-}
-
-/// What a removal holds, for reports.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Weight {
-    pub(crate) blobs: u64,
-    /// Bytes that leave the disk with them.
-    pub(crate) bytes: u64,
 }
 
 /// What became of a blob that was to come back.
@@ -297,12 +289,10 @@ impl<M> Locked<M> {
             if let Some(dir) = self.removal_dir(id).with_context(context)? {
                 each_blob(&dir, &mut |dir, digest| {
                     if let Some(stat) = stat(dir, &digest) {
-                        weight.blobs += 1;
                         let seen = names.entry(stat.file).or_default();
                         *seen += 1;
-                        if *seen >= self.layout.ages.first_seen(stat).links {
-                            weight.bytes = weight.bytes.saturating_add(stat.size);
-                        }
+                        let is_last = *seen >= self.layout.ages.first_seen(stat).links;
+                        weight += Weight::of_one(if is_last { stat.size } else { 0 });
                     }
                     Ok(())
                 })

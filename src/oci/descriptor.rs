@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use oci_spec::image::MediaType;
 
-use crate::json::edit::{self, Fate};
+use crate::json::edit::{self, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
@@ -210,9 +210,9 @@ pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String
             member.with_value(descriptor, &size.to_string())
         } else if is_member(&key, "data") {
             // The old blob itself, embedded.
-            Fate::Drop
+            PartFate::Drop
         } else {
-            Fate::Keep
+            PartFate::Keep
         }
     })
 }

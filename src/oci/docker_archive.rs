@@ -14,7 +14,7 @@ use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
 use crate::error::Error;
-use crate::json::edit::{self, Fate};
+use crate::json::edit::{self, PartFate};
 use crate::json::read::{Json, is_member};
 use crate::layout::{DockerFile, Locked, RootEdit};
 use crate::value::digest::{Algorithm, Digest};
@@ -98,9 +98,9 @@ impl DockerArchive {
         };
         if let Some((text, items)) = &self.manifest {
             let new = edit::edit_parts(text, |number, part| match part.value(text) {
-                item if !item.starts_with('{') => Fate::Keep,
-                _ if dropped.contains(&number) => Fate::Drop,
-                item => Fate::Replace(without_tags(item, &items[number], gone)),
+                item if !item.starts_with('{') => PartFate::Keep,
+                _ if dropped.contains(&number) => PartFate::Drop,
+                item => PartFate::Replace(without_tags(item, &items[number], gone)),
             });
             edit(DockerFile::Manifest, text, new);
         }
@@ -116,7 +116,7 @@ impl DockerArchive {
                     drop_if(is_gone)
                 });
                 match goes && !stays {
-                    true => Fate::Drop,
+                    true => PartFate::Drop,
                     false => part.with_value(text, &kept),
                 }
             });
@@ -160,7 +160,7 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
     edit::edit_parts(item, |_, member| {
         let list = member.value(item);
         if !is_member(member.key(item), "RepoTags") || !list.starts_with('[') {
-            return Fate::Keep;
+            return PartFate::Keep;
         }
         let kept = edit::edit_parts(list, |number, _| {
             let name = parsed.names.get(number).and_then(Option::as_ref);
@@ -170,10 +170,10 @@ fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
     })
 }
 
-fn drop_if(is_gone: bool) -> Fate {
+fn drop_if(is_gone: bool) -> PartFate {
     match is_gone {
-        true => Fate::Drop,
-        false => Fate::Keep,
+        true => PartFate::Drop,
+        false => PartFate::Keep,
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Instant;
 
 use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
 use crate::error::Error;
-use crate::json::edit::{self, Fate, Part};
+use crate::json::edit::{self, Part, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
@@ -230,11 +230,11 @@ impl Index {
         };
         let parts: Vec<Part> = self.ranges.iter().map(part).collect();
         let fate = |position| match edits.get(&position) {
-            None => Fate::Keep,
-            Some(EntryEdit::Remove) => Fate::Drop,
+            None => PartFate::Keep,
+            Some(EntryEdit::Remove) => PartFate::Drop,
             Some(edit) => self
                 .edited_entry(position, edit)
-                .map_or(Fate::Keep, Fate::Replace),
+                .map_or(PartFate::Keep, PartFate::Replace),
         };
         Some(edit::edit(&self.text, &parts, fate))
     }
@@ -297,7 +297,7 @@ impl Index {
 fn dangling_text(entry: &str, digest: &Digest) -> String {
     edit::edit_parts(entry, |_, member| {
         if !is_member(member.key(entry), "annotations") {
-            return Fate::Keep;
+            return PartFate::Keep;
         }
         let annotations = member.value(entry);
         // The new name takes the place of the old one; of several names, of the first.
@@ -305,13 +305,13 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
         let new = edit::edit_parts(annotations, |_, part| {
             let name = part.key(annotations);
             if name != NAME_ANNOTATION && name != REF_ANNOTATION {
-                return Fate::Keep;
+                return PartFate::Keep;
             }
             if std::mem::replace(&mut named, true) {
-                return Fate::Drop;
+                return PartFate::Drop;
             }
             let between = &annotations[part.key.end..part.value.start];
-            Fate::Replace(format!(
+            PartFate::Replace(format!(
                 "\"{NAME_ANNOTATION}\"{between}\"{DANGLING_PREFIX}{digest}\""
             ))
         });

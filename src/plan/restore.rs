@@ -298,7 +298,7 @@ fn targets_of(removed: &TrashedRemoval, entries: &[usize]) -> Vec<NodeId> {
 /// The entries of index.json while things come back to it.
 #[derive(Default)]
 struct List<'a> {
-    entries: Vec<Listed<'a>>,
+    entries: Vec<ListedEntry<'a>>,
     /// The numbers of the entries, in their order.
     order: Vec<usize>,
     /// Those that come back with the removal that is being undone, and their positions.
@@ -309,7 +309,7 @@ struct List<'a> {
     is_changed: bool,
 }
 
-struct Listed<'a> {
+struct ListedEntry<'a> {
     text: &'a str,
     name: Option<&'a str>,
     digest: Option<&'a Digest>,
@@ -322,7 +322,7 @@ impl<'a> List<'a> {
             let record = current.records.of_entry(position);
             let record = record.map(|id| current.records.record(id));
             let named = record.filter(|record| !record.is_dangling());
-            let number = list.push(Listed {
+            let number = list.push(ListedEntry {
                 text: current.index.entry_text(position),
                 name: named.map(Record::key),
                 digest: record.map(|record| current.graph.digest(record.target)),
@@ -333,7 +333,7 @@ impl<'a> List<'a> {
         list
     }
 
-    fn push(&mut self, entry: Listed<'a>) -> usize {
+    fn push(&mut self, entry: ListedEntry<'a>) -> usize {
         self.entries.push(entry);
         self.entries.len() - 1
     }
@@ -367,7 +367,7 @@ impl<'a> List<'a> {
             return Some(record.target);
         }
         let shown = record.shown(graph);
-        let new = Listed {
+        let new = ListedEntry {
             text: text.get(),
             name: (!record.is_dangling()).then_some(record.key()),
             digest: Some(digest),
@@ -405,7 +405,7 @@ impl<'a> List<'a> {
     }
 
     /// Gives an entry its old text back.
-    fn replace(&mut self, number: usize, new: Listed<'a>) {
+    fn replace(&mut self, number: usize, new: ListedEntry<'a>) {
         let old = self.entries[number].name;
         if let Some(numbers) = old.and_then(|name| self.by_name.get_mut(name)) {
             numbers.retain(|other| *other != number);

@@ -9,7 +9,7 @@ use std::collections::{HashMap, HashSet};
 use anyhow::Context as _;
 
 use crate::json::edit;
-use crate::json::edit::Fate;
+use crate::json::edit::PartFate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
 use crate::snapshot::{Graph, NodeId, Parts};
@@ -108,20 +108,20 @@ pub fn without(
 fn edit_index(text: &str, gone: &[String], made: &HashMap<String, NewBlob>) -> String {
     edit::edit_parts(text, |_, part| {
         if !is_member(part.key(text), "manifests") {
-            return Fate::Keep;
+            return PartFate::Keep;
         }
         let list = part.value(text);
         let new = edit::edit_parts(list, |_, element| {
             let element = element.value(list);
             let Some(digest) = digest_of(element) else {
-                return Fate::Keep;
+                return PartFate::Keep;
             };
             match made.get(&digest) {
-                _ if gone.contains(&digest) => Fate::Drop,
+                _ if gone.contains(&digest) => PartFate::Drop,
                 Some(new) => {
-                    Fate::Replace(retargeted(element, &new.digest, new.bytes.len() as u64))
+                    PartFate::Replace(retargeted(element, &new.digest, new.bytes.len() as u64))
                 }
-                None => Fate::Keep,
+                None => PartFate::Keep,
             }
         });
         part.with_value(text, &new)

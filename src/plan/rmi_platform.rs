@@ -19,7 +19,7 @@ use crate::value::platform::Platform;
 use crate::words::listed;
 
 /// The platforms that one argument takes away from an image, as far as that got.
-struct Removal<'s> {
+struct PlatformRemoval<'s> {
     found: &'s Found,
     options: &'s RmiOptions,
     config_of: &'s ConfigOf<'s>,
@@ -54,7 +54,7 @@ impl Draft<'_> {
             false if others.is_empty() || options.force => None,
             false => return Err(self.others_would_lose(found.target, others)),
         };
-        let mut removal = Removal {
+        let mut removal = PlatformRemoval {
             found,
             options,
             config_of,
@@ -98,7 +98,7 @@ impl Draft<'_> {
         .hint("use --force to remove it from all of them")
     }
 
-    fn rmi_platform(&mut self, platform: &Platform, removal: &mut Removal<'_>) -> Extent {
+    fn rmi_platform(&mut self, platform: &Platform, removal: &mut PlatformRemoval<'_>) -> Extent {
         let image = removal.found.target;
         let listed = self.platform_manifests(removal);
         let Some(best) = self.best(&listed, platform, removal) else {
@@ -146,7 +146,7 @@ impl Draft<'_> {
     fn refuse_missing(
         &mut self,
         platform: &Platform,
-        removal: &Removal<'_>,
+        removal: &PlatformRemoval<'_>,
         listed: &[PlatformManifest],
     ) {
         let refusal = Refusal::not_found(format!(
@@ -159,7 +159,7 @@ impl Draft<'_> {
     }
 
     /// The name gets a new index without what was removed.
-    fn rewrite(&mut self, record: RecordId, removal: Removal<'_>) {
+    fn rewrite(&mut self, record: RecordId, removal: PlatformRemoval<'_>) {
         let image = removal.found.target;
         let lines = removal.removed.iter().copied().map(Action::Deleted);
         self.plan.actions.extend(lines);
@@ -216,8 +216,8 @@ impl Draft<'_> {
     }
 
     /// The image goes, or where only one of its names was asked for, that name.
-    fn remove_whole(&mut self, removal: &Removal<'_>) -> Result<(), Refusal> {
-        let Removal { found, options, .. } = removal;
+    fn remove_whole(&mut self, removal: &PlatformRemoval<'_>) -> Result<(), Refusal> {
+        let PlatformRemoval { found, options, .. } = removal;
         match removal.rewritten {
             Some(record) if found.set.len() > 1 => self.untag_all(&[record]),
             _ => {
@@ -234,7 +234,7 @@ impl Draft<'_> {
         &self,
         listed: &'v [PlatformManifest],
         platform: &Platform,
-        removal: &Removal<'_>,
+        removal: &PlatformRemoval<'_>,
     ) -> Option<&'v PlatformManifest> {
         best(listed, platform, |manifest| manifest.is_present).or_else(|| {
             best(listed, platform, |manifest| {
@@ -248,7 +248,7 @@ impl Draft<'_> {
     }
 
     /// The manifests that the image lists and that no earlier argument removed.
-    fn platform_manifests(&self, removal: &Removal<'_>) -> Vec<PlatformManifest> {
+    fn platform_manifests(&self, removal: &PlatformRemoval<'_>) -> Vec<PlatformManifest> {
         let image = removal.found.target;
         let mut gone = self.removed_parts().remove(&image).unwrap_or_default();
         gone.extend(&removal.removed);

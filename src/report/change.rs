@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde::Serialize;
 
-use super::change_input::{Blobs, Deleted, ReportInput};
+use super::change_input::{Deleted, ReportInput};
 use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::json;
 use super::messages::{ReportedError, errors, notes, warnings};
 use super::units::total;
-use crate::gc::{Destination, TooYoung};
+use crate::gc::Destination;
 use crate::layout::Weight;
 use crate::oci::index::EntryEdit;
 use crate::value::digest::Digest;
@@ -35,7 +35,7 @@ pub(crate) struct Report<'a> {
     /// Bytes that leave the disk.
     pub(crate) freed_bytes: u64,
     /// Unreferenced blobs that stay because they are younger than the grace period.
-    spared: Blobs,
+    spared: Weight,
     /// What was not done, and why.
     pub(crate) errors: Vec<ReportedError>,
     /// What else the user should know.
@@ -54,7 +54,7 @@ pub(crate) struct Report<'a> {
     pub(super) notes: Vec<String>,
     /// What goes to the trash.
     #[serde(skip)]
-    pub(super) trashed: Blobs,
+    pub(super) trashed: Weight,
 }
 
 #[derive(Debug, Serialize)]
@@ -90,8 +90,8 @@ fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
 pub(super) struct EmptiedTrash {
     /// Some take only names away, and have no blobs.
     pub(super) removals: u64,
-    pub(super) blobs: u64,
-    pub(super) bytes: u64,
+    #[serde(flatten)]
+    pub(super) weight: Weight,
 }
 
 impl EmptiedTrash {
@@ -99,19 +99,12 @@ impl EmptiedTrash {
         let (removals, weight) = match input.outcome {
             Some(outcome) => (outcome.emptied.removals, outcome.emptied.weight),
             None => {
-                let weights = input.expired.iter().map(|(_, weight)| weight);
-                let weight = Weight {
-                    blobs: weights.clone().map(|weight| weight.blobs).sum(),
-                    bytes: total(weights.map(|weight| weight.bytes)),
-                };
-                (input.expired.len() as u64, weight)
+                let expired = &input.trash.expired;
+                let weight = expired.iter().map(|(_, weight)| *weight).sum();
+                (expired.len() as u64, weight)
             }
         };
-        EmptiedTrash {
-            removals,
-            blobs: weight.blobs,
-            bytes: weight.bytes,
-        }
+        EmptiedTrash { removals, weight }
     }
 }
 
@@ -131,7 +124,6 @@ impl<'a> Report<'a> {
             digest: input.snapshot.graph.digest(kept.image),
             reason: &kept.reason,
         });
-        let TooYoung { blobs, bytes } = input.garbage.too_young;
         Report {
             dry_run: input.outcome.is_none(),
             untagged: lines.iter().filter_map(Line::untagged).collect(),
@@ -139,20 +131,17 @@ impl<'a> Report<'a> {
             kept: kept(input),
             kept_images: kept_images.collect(),
             rewritten: rewritten(input),
-            freed_bytes: total(freed.chain([emptied.bytes])),
-            spared: Blobs { blobs, bytes },
+            freed_bytes: total(freed.chain([emptied.weight.bytes])),
+            spared: input.garbage.too_young,
             errors: errors(input),
             warnings: warnings(input),
-            to_trash: input.into_trash,
+            to_trash: input.trash.to_trash,
             emptied,
             lines,
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
             notes: notes(input),
-            trashed: Blobs {
-                blobs: trashed.clone().count() as u64,
-                bytes: total(trashed.map(|blob| blob.size)),
-            },
+            trashed: trashed.map(|blob| Weight::of_one(blob.size)).sum(),
         }
     }
 
@@ -167,7 +156,7 @@ impl<'a> Report<'a> {
 
     /// How many blobs leave the layout or the trash.
     pub(crate) fn blobs_going(&self) -> usize {
-        self.deleted.len() + usize::try_from(self.emptied.blobs).unwrap_or(usize::MAX)
+        self.deleted.len() + usize::try_from(self.emptied.weight.blobs).unwrap_or(usize::MAX)
     }
 
     /// The JSON object, on one line. `layout` is what it is about.

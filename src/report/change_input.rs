@@ -3,8 +3,7 @@
 use serde::{Serialize, Serializer};
 
 use crate::commit::Outcome;
-use crate::gc::{Fate, Garbage, GarbageBlob, Live};
-use crate::layout::{RemovalId, Weight};
+use crate::gc::{BlobFate, Garbage, GarbageBlob, Live, TrashUse};
 use crate::plan::Plan;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
@@ -32,14 +31,7 @@ pub(crate) struct ReportInput<'a> {
     /// What became of it; `None` in a dry run.
     pub(crate) outcome: Option<&'a Outcome>,
     pub(crate) command: ChangingCommand<'a>,
-    /// What goes, goes to the trash.
-    pub(crate) into_trash: bool,
-    /// Removals in the trash that are old enough to be deleted for good.
-    pub(crate) expired: &'a [(RemovalId, Weight)],
-    /// How many blobs a real run brings back from the trash before it begins.
-    pub(crate) waiting: usize,
-    /// How many blobs stay because the trash of a layout that shares them leads to them.
-    pub(crate) needed_by_sharers: usize,
+    pub(crate) trash: &'a TrashUse,
 }
 
 /// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.
@@ -60,7 +52,7 @@ impl<'a> Deleted<'a> {
 
     pub(super) fn iter(self) -> impl Iterator<Item = &'a GarbageBlob> + Clone {
         let blobs = self.blobs.iter();
-        blobs.filter(move |blob| !self.only_gone || blob.fate == Fate::Gone)
+        blobs.filter(move |blob| !self.only_gone || blob.fate == BlobFate::Gone)
     }
 
     pub(super) fn len(self) -> usize {
@@ -86,10 +78,4 @@ impl Serialize for Deleted<'_> {
             size: blob.size,
         }))
     }
-}
-
-#[derive(Clone, Copy, Debug, Default, Serialize)]
-pub(super) struct Blobs {
-    pub(super) blobs: u64,
-    pub(super) bytes: u64,
 }

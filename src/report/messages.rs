@@ -8,10 +8,11 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use super::change_input::{Blobs, ChangingCommand, ReportInput};
+use super::change_input::{ChangingCommand, ReportInput};
 use super::units::size;
 use crate::commit::Outcome;
-use crate::gc::{MaybeShared, TooYoung};
+use crate::gc::MaybeShared;
+use crate::layout::Weight;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
 use crate::value::digest::Digest;
@@ -67,7 +68,7 @@ pub(super) fn blobs(number: u64) -> String {
 }
 
 /// Blobs and their bytes: `3 blobs (12MB)`.
-pub(super) fn weight(Blobs { blobs: n, bytes }: Blobs) -> String {
+pub(super) fn weight(Weight { blobs: n, bytes }: Weight) -> String {
     format!("{} ({})", blobs(n), size(bytes))
 }
 
@@ -144,8 +145,8 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
 fn maybe_shared(kept: &MaybeShared) -> ReportedError {
     ReportedError::failed(format!(
         "{} ({}) kept: {}",
-        unreferenced(kept.blobs),
-        size(kept.bytes),
+        unreferenced(kept.weight.blobs),
+        size(kept.weight.bytes),
         kept.reason
     ))
     .hint("name every other layout that uses these blobs with --also-root, and they go")
@@ -267,10 +268,10 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
             count(odd, "entry", "entries")
         ));
     }
-    if input.waiting > 0 {
+    if input.trash.reappeared > 0 {
         warnings.push(format!(
             "index.json leads to {} in the trash, which a real run brings back first",
-            blobs(input.waiting as u64)
+            blobs(input.trash.reappeared as u64)
         ));
     }
     let notes = input.plan.notes.iter();
@@ -312,13 +313,13 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         let of_plan = input.plan.notes.iter();
         notes.extend(of_plan.filter_map(|note| left_image(note, grace)));
     }
-    if input.needed_by_sharers > 0 {
+    if input.trash.needed_by_sharers > 0 {
         notes.push(format!(
             "Left {} referenced by the trash of a layout that shares the blobs.",
-            blobs(input.needed_by_sharers as u64)
+            blobs(input.trash.needed_by_sharers as u64)
         ));
     }
-    let TooYoung { blobs: n, bytes } = input.garbage.too_young;
+    let Weight { blobs: n, bytes } = input.garbage.too_young;
     if let ChangingCommand::Prune { grace } = input.command
         && n > 0
     {

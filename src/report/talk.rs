@@ -103,7 +103,7 @@ impl Report<'_> {
                     of(MOVE)
                 ));
             }
-            let freed = size(self.freed_bytes - self.emptied.bytes);
+            let freed = size(self.freed_bytes - self.emptied.weight.bytes);
             parts.push(format!("{} {freed}", of(FREE)));
         }
         if self.emptied.removals > 0 {
@@ -111,8 +111,8 @@ impl Report<'_> {
                 "{} {} with {} ({}) from the trash",
                 of(DELETE),
                 count(self.emptied.removals, "removal", "removals"),
-                blobs(self.emptied.blobs),
-                size(self.emptied.bytes)
+                blobs(self.emptied.weight.blobs),
+                size(self.emptied.weight.bytes)
             ));
         }
         if parts.is_empty() {

@@ -47,7 +47,7 @@ struct ToRead {
 }
 
 /// A blob that is there, and what its bytes are.
-struct Found {
+struct BlobRead {
     size: u64,
     document: Result<manifest::Document, InvalidJson>,
     looks_like_one: bool,
@@ -59,7 +59,7 @@ impl ToRead {
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
-    ) -> Result<Option<Found>, BlobError> {
+    ) -> Result<Option<BlobRead>, BlobError> {
         if !read(&self.digest, self.size, bytes)? {
             return Ok(None);
         }
@@ -67,7 +67,7 @@ impl ToRead {
         if let Ok(document) = &mut document {
             document.children.retain(is_asked);
         }
-        Ok(Some(Found {
+        Ok(Some(BlobRead {
             size: bytes.len() as u64,
             document,
             looks_like_one: looks_like_document(bytes),
@@ -108,7 +108,7 @@ impl Graph {
         }
         let workers = Workers::for_reading();
         let mut count = 0;
-        let mut before: Vec<(ToRead, Result<Option<Found>, BlobError>)> = Vec::new();
+        let mut before: Vec<(ToRead, Result<Option<BlobRead>, BlobError>)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -126,12 +126,13 @@ impl Graph {
                 break;
             }
             // What was read before is put into the graph while this is being read.
-            let read_one = |wish: &ToRead, bytes: &mut Vec<u8>| wish.read(read, is_asked, bytes);
+            let read_one =
+                |to_read: &ToRead, bytes: &mut Vec<u8>| to_read.read(read, is_asked, bytes);
             let found = workers.map(&batch, &read_one, || {
-                for (wish, found) in before.drain(..) {
+                for (to_read, found) in before.drain(..) {
                     count += 1;
                     progress(count);
-                    graph.take_in(&wish, found, &mut queue);
+                    graph.take_in(&to_read, found, &mut queue);
                 }
             });
             before = batch.into_iter().zip(found).collect();
@@ -158,28 +159,28 @@ impl Graph {
     /// Puts into the graph what was found of a blob.
     fn take_in(
         &mut self,
-        wish: &ToRead,
-        found: Result<Option<Found>, BlobError>,
+        to_read: &ToRead,
+        found: Result<Option<BlobRead>, BlobError>,
         queue: &mut Queue,
     ) {
         let state = match found {
             Ok(None) => Ok(ReadState::Missing),
-            Ok(Some(found)) => match self.take_in_bytes(wish, found, queue) {
+            Ok(Some(found)) => match self.take_in_bytes(to_read, found, queue) {
                 Ok(()) => Ok(ReadState::Read),
                 Err(reason) => Err((reason, false)),
             },
             // What is too large for a document and does not begin like one is none.
             Err(BlobError::TooLarge { first, .. })
-                if wish.class < Class::Document && !looks_like_document(&first) =>
+                if to_read.class < Class::Document && !looks_like_document(&first) =>
             {
                 Ok(ReadState::Read)
             }
-            Err(_) if wish.class == Class::Perhaps => Ok(ReadState::Read),
+            Err(_) if to_read.class == Class::Perhaps => Ok(ReadState::Read),
             Err(error) => Err((error.to_string(), matches!(error, BlobError::Io(_)))),
         };
-        self.node_mut(wish.node).state = state.unwrap_or_else(|(reason, unreadable)| {
+        self.node_mut(to_read.node).state = state.unwrap_or_else(|(reason, unreadable)| {
             self.damage.push(Damage {
-                node: wish.node,
+                node: to_read.node,
                 reason,
                 unreadable,
             });
@@ -191,27 +192,27 @@ impl Graph {
     /// trusted.
     fn take_in_bytes(
         &mut self,
-        wish: &ToRead,
-        found: Found,
+        to_read: &ToRead,
+        found: BlobRead,
         queue: &mut Queue,
     ) -> Result<(), String> {
-        let must_be_one = wish.class == Class::Document;
+        let must_be_one = to_read.class == Class::Document;
         match found.document {
             Ok(document) if must_be_one && document.is_odd => {
                 Err("it is no manifest: what should be descriptors is something else".to_owned())
             }
             Ok(document) if must_be_one || document.has_references => {
-                let node = self.node_mut(wish.node);
+                let node = self.node_mut(to_read.node);
                 node.kind = match document.kind {
                     DocumentKind::Index => NodeKind::Index,
                     DocumentKind::Manifest => NodeKind::Manifest,
                 };
                 node.size = found.size;
-                self.connect(wish.node, document, queue);
+                self.connect(to_read.node, document, queue);
                 Ok(())
             }
             // What stands where manifests stand and begins like one may be one to another tool.
-            Err(e) if must_be_one || found.looks_like_one && wish.class == Class::Probably => {
+            Err(e) if must_be_one || found.looks_like_one && to_read.class == Class::Probably => {
                 Err(format!("it is no manifest that can be understood: {e}"))
             }
             Ok(_) | Err(_) => Ok(()),
