@@ -81,20 +81,21 @@ impl Workers {
             let results = share.iter().map(|request| work(request, &mut buffer));
             results.collect()
         };
-        let results = self.map_shares(requests, SHARE, &share, meanwhile);
+        let (results, ()) = self.map_shares(requests, SHARE, &share, meanwhile);
         let mut all = Vec::with_capacity(requests.len());
         all.extend(results.into_iter().flatten());
         all
     }
 
-    /// [`Workers::map`] for requests that are done several at a time: at most `share`.
-    pub(crate) fn map_shares<T: Sync, R: Send>(
+    /// [`Workers::map`] for requests that are done several at a time: at most `share`. What
+    /// `meanwhile` makes comes with the results.
+    pub(crate) fn map_shares<T: Sync, R: Send, M>(
         &self,
         requests: &[T],
         share: usize,
         work: &(dyn Fn(&[T]) -> R + Sync),
-        meanwhile: impl FnOnce(),
-    ) -> Vec<R> {
+        meanwhile: impl FnOnce() -> M,
+    ) -> (Vec<R>, M) {
         let threads = match requests.len() {
             0..WORTH_THREADS => 1,
             _ if self.slow.load(Ordering::Relaxed) >= BELIEVED => MAX_THREADS,
@@ -110,15 +111,16 @@ impl Workers {
             work,
             done: Mutex::default(),
         };
-        scope(|scope| {
+        let made = scope(|scope| {
             pool.begin(scope, threads - 1);
-            meanwhile();
+            let made = meanwhile();
             pool.run(scope);
+            made
         });
         let done = pool.done.into_inner();
         let mut done = done.unwrap_or_else(PoisonError::into_inner);
         done.sort_unstable_by_key(|(number, _)| *number);
-        done.into_iter().map(|(_, result)| result).collect()
+        (done.into_iter().map(|(_, result)| result).collect(), made)
     }
 }
 

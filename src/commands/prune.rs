@@ -14,10 +14,10 @@ use crate::cli::{OutputFormat, PruneArgs};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
-use crate::gc::{self, Live, SweepOptions, TrashOptions, TrashUse};
+use crate::gc::{self, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
-use crate::plan::{Draft, FilterUse, Filters, Pattern, Plan, PruneOptions, Retention};
+use crate::plan::{Draft, FilterUse, Filters, Pattern, PruneOptions, Retention};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::shown;
 use crate::report::messages::reclaimed;
@@ -226,8 +226,7 @@ impl Decide for Prune {
         let nothing = ConfirmedLayout::default();
         let confirmed = self.confirmed.as_ref();
         let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
-        let (mut plan, mut live) = (Plan::default(), Live::default());
-        let listed = gc::StoredBlobs::new(&snapshot.graph, layout, listed, || {
+        let decide = || {
             let mut draft = Draft::with_uses(&snapshot, &uses);
             let options = PruneOptions {
                 all: self.all,
@@ -237,9 +236,10 @@ impl Decide for Prune {
                 retention: &self.retention,
             };
             draft.prune(&options, &ImageMetadata::new(layout, &snapshot));
-            plan = draft.finish();
-            live = gc::mark(trusted, &plan);
-        });
+            let plan = draft.finish();
+            (gc::mark(trusted, &plan), plan)
+        };
+        let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, listed, decide);
         let mut hard_links = self.hard_links.clone();
         let options = SweepOptions {
             all: self.all,

@@ -275,10 +275,11 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
 mod tests {
     use std::io;
 
+    use super::super::mark;
     use super::*;
     use crate::layout::FileId;
     use crate::oci::index::Index;
-    use crate::plan::Draft;
+    use crate::plan::{Draft, Plan};
     use crate::snapshot::graph::Graph;
     use crate::snapshot::load::tests::whole;
     use crate::snapshot::{Snapshot, Whole};
@@ -359,8 +360,8 @@ mod tests {
         let snapshot = disk.snapshot(index);
         let plan = Draft::new(&snapshot).finish();
         let trusted = snapshot.trusted().unwrap();
-        let live = super::super::mark(trusted, &plan);
-        let listed = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
+        let live = mark(trusted, &plan);
+        let (listed, ()) = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
         prune(
             trusted,
             &live,
@@ -394,6 +395,17 @@ mod tests {
         assert_eq!(garbage.too_young, Weight::of_one(5));
         assert!(disk.0.contains_key(&young));
         assert_eq!(garbage.freed_bytes(), 3);
+    }
+
+    #[test]
+    fn a_plan_that_settles_nothing_takes_nothing() {
+        let mut disk = Disk::default();
+        let layer = disk.put("layer", 10);
+        let image = disk.put(&manifest(&layer), 10);
+        let snapshot = disk.snapshot(&index_of(&image));
+        let trusted = snapshot.trusted().unwrap();
+        let live = mark(trusted, &Plan::default());
+        assert_eq!(rmi(trusted, &live, &disk).unwrap(), Garbage::default());
     }
 
     #[test]

@@ -8,7 +8,7 @@ use crate::snapshot::{Holders, NodeId, RecordId, RemovedParts, Trusted};
 
 /// What stays, and because of whom. Made from a trusted snapshot alone: whatever is not in it is taken
 /// for garbage.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Live {
     holders: Holders,
     /// Indexes that the plan makes and that the layout has: nothing led to them before.
@@ -49,6 +49,7 @@ pub fn mark(snapshot: Trusted<'_>, plan: &Plan) -> Live {
 pub fn mark_all(snapshot: Trusted<'_>, removed_parts: &RemovedParts) -> Live {
     Live {
         holders: Holders::of_all(&snapshot, removed_parts),
-        ..Live::default()
+        made: HashSet::new(),
+        root_edits: Vec::new(),
     }
 }

@@ -90,16 +90,16 @@ const SHARE: usize = 256;
 
 impl StoredBlobs {
     /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
-    /// This thread does `meanwhile` first, and helps then.
-    pub fn new(
+    /// This thread does `meanwhile` first, whose value comes with them, and helps then.
+    pub fn new<M>(
         graph: &Graph,
         stored: &impl Stored,
         blobs: Vec<Digest>,
-        meanwhile: impl FnOnce(),
-    ) -> StoredBlobs {
+        meanwhile: impl FnOnce() -> M,
+    ) -> (StoredBlobs, M) {
         let look = |share: &[Digest]| StoredBlobs::share(graph, stored, share);
         let workers = Workers::for_reading();
-        let shares = workers.map_shares(&blobs, SHARE, &look, meanwhile);
+        let (shares, made) = workers.map_shares(&blobs, SHARE, &look, meanwhile);
         let mut listed = StoredBlobs {
             is_empty: blobs.is_empty(),
             known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
@@ -116,7 +116,7 @@ impl StoredBlobs {
                 }
             }
         }
-        listed
+        (listed, made)
     }
 
     /// [`StoredBlobs::new`] for blobs that stand together in the list.

@@ -62,13 +62,14 @@ enum Settlement {
 pub struct Settled(Vec<Settlement>);
 
 impl Settled {
-    /// Whether a record stays.
+    /// Whether a record stays. One of which nothing was settled does.
     pub fn stays(&self, id: RecordId) -> bool {
-        self.0[id.index()] != Settlement::Goes
+        self.0.get(id.index()) != Some(&Settlement::Goes)
     }
 
     fn is_claimed(&self, id: RecordId) -> bool {
-        matches!(self.0[id.index()], Settlement::Part | Settlement::Referrer)
+        let settlement = self.0.get(id.index());
+        matches!(settlement, Some(Settlement::Part | Settlement::Referrer))
     }
 }
 

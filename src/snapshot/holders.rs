@@ -13,7 +13,7 @@ use super::removed_parts::RemovedParts;
 use super::view::View;
 
 /// See the module.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Holders {
     of_node: Vec<Option<Holder>>,
     /// Images of `manifest.json` that go, by number.
