@@ -19,7 +19,7 @@
 //! otherwise is in `restore`.
 
 use std::collections::hash_map::Entry;
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
 use std::ops::Range;
 
@@ -78,8 +78,11 @@ impl<'a> Change<'a> {
             Some(live) => live.root_edits.clone(),
             None => old.archive.edited(&plan.names_gone, &BTreeSet::new()),
         };
-        let removed_parts = plan.removed_parts.iter().map(|(image, lost)| {
-            let lost = lost.iter().map(|node| graph.digest(*node).clone());
+        // The plan has no order here, and what is the same removal is to be the same file.
+        let removed_parts: BTreeMap<_, _> = plan.removed_parts.iter().collect();
+        let removed_parts = removed_parts.into_iter().map(|(image, lost)| {
+            let lost: BTreeSet<_> = lost.iter().collect();
+            let lost = lost.into_iter().map(|node| graph.digest(*node).clone());
             (graph.digest(*image).clone(), lost.collect())
         });
         let removed_parts: Vec<(Digest, Vec<Digest>)> = removed_parts.collect();

@@ -1796,3 +1796,29 @@ fn other_tools_read_a_layout_with_a_trash() {
     let finished = ground.succeeds(&["restore"]);
     assert_as_before(&ground.before, &ground.dir, &finished);
 }
+
+/// A record is a file that people compare and keep: what is the same removal is the same text.
+#[test]
+fn the_record_of_the_same_removal_is_the_same_text() {
+    let place = Place::new();
+    let mut texts = BTreeSet::new();
+    for number in 0..8 {
+        let mut layout = place.layout(&format!("layout {number}"));
+        let image = layout.image_for("linux/arm64", "image", &["image"]);
+        let notes: Vec<Value> = (0..6)
+            .map(|n| layout.attestation(&image, &format!("note {n}")))
+            .collect();
+        let other = layout.image("other");
+        let mut listed = vec![&other, &image];
+        listed.extend(&notes);
+        let app = layout.index(&listed);
+        layout.tagged(&app, "app").finish();
+        let args = ["rmi", "--trash", "--platform", "linux/arm64", "app"];
+        place.succeeds(&layout.dir, &args);
+        let record = fs::read(only_removal(&layout.dir).join(RECORD)).unwrap();
+        let mut record: Value = serde_json::from_slice(&record).unwrap();
+        record["removed"].take();
+        texts.insert(record.to_string());
+    }
+    assert_eq!(texts.len(), 1, "{texts:#?}");
+}
