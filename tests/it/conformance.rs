@@ -3,73 +3,30 @@
 //! `OCIRM_CASES=GLOB` restricts a run to the cases whose id, or one of whose rules, matches: `OCIRM_CASES='prune-*'`.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
-use std::thread;
-
-use globset::Glob;
 
 use crate::support::case_layout::{CaseLayout, Images};
 use crate::support::command::{Finished, dry, in_layout, run};
 use crate::support::contents::{blob_path, digest_of};
 use crate::support::deletion_case::{Case, read_cases};
+use crate::support::each::{each, retain_selected};
 use crate::support::judge::Judge;
 use crate::support::terminal::run_on_terminal;
 use crate::support::tree::Tree;
 
 #[test]
 fn every_case_ends_as_docker_would_have_it() {
-    let selected = std::env::var("OCIRM_CASES").ok();
-    let cases: Vec<Case> = read_cases()
-        .into_iter()
-        .filter(|case| {
-            selected
-                .as_deref()
-                .is_none_or(|glob| is_selected(case, glob))
-        })
-        .filter(|case| cfg!(target_os = "linux") || !case.needs.iter().any(|n| n == "linux-host"))
-        .collect();
-    assert!(!cases.is_empty(), "no case is called {selected:?}");
+    let mut cases = read_cases();
+    cases.retain(|case| cfg!(target_os = "linux") || !case.needs.iter().any(|n| n == "linux-host"));
+    retain_selected(&mut cases, |case| (&case.id, &case.rule));
 
-    let next = AtomicUsize::new(0);
-    let failures: Mutex<Vec<(usize, String)>> = Mutex::new(Vec::new());
-    let workers = thread::available_parallelism().map_or(1, usize::from);
-    thread::scope(|scope| {
-        for _ in 0..workers {
-            scope.spawn(|| {
-                while let Some(n) = Some(next.fetch_add(1, Ordering::Relaxed))
-                    && let Some(case) = cases.get(n)
-                {
-                    if let Some(failure) = failure_of(case) {
-                        failures
-                            .lock()
-                            .unwrap_or_else(PoisonError::into_inner)
-                            .push((n, failure));
-                    }
-                }
-            });
-        }
-    });
-
-    let mut failures = failures
-        .into_inner()
-        .unwrap_or_else(PoisonError::into_inner);
-    failures.sort();
-    let texts: Vec<&str> = failures.iter().map(|(_, text)| text.as_str()).collect();
+    let failures = each(&cases, failure_of);
     assert!(
         failures.is_empty(),
         "\n{}\n{} of {} cases failed",
-        texts.join("\n"),
+        failures.join("\n"),
         failures.len(),
         cases.len()
     );
-}
-
-fn is_selected(case: &Case, glob: &str) -> bool {
-    let glob = Glob::new(glob)
-        .unwrap_or_else(|e| panic!("OCIRM_CASES: {e}"))
-        .compile_matcher();
-    glob.is_match(&case.id) || case.rule.split(',').any(|rule| glob.is_match(rule))
 }
 
 /// Everything that can be said about a case that failed, or nothing.

@@ -18,6 +18,8 @@ mod support;
 mod conformance;
 /// What a container uses stays.
 mod containers;
+/// Layouts and commands of the field end as the rules of the field say.
+mod field;
 /// A layout of any other tool is read, and changed as that tool would expect.
 mod layouts;
 /// Whatever names the rows have, each image has one that can be typed.

@@ -4,6 +4,8 @@ pub(crate) mod case_layout;
 pub(crate) mod command;
 pub(crate) mod contents;
 pub(crate) mod deletion_case;
+pub(crate) mod each;
+pub(crate) mod field;
 pub(crate) mod index_document;
 pub(crate) mod judge;
 pub(crate) mod layout;

@@ -87,13 +87,8 @@ impl Place {
     /// Runs the program on one layout, with something to read on standard input.
     pub(crate) fn run_with_input(&self, layout: &Path, args: &[&str], input: &str) -> Finished {
         let args = in_layout(layout, args);
-        let mut given = tempfile::tempfile().expect("a temporary file");
-        given
-            .write_all(input.as_bytes())
-            .and_then(|()| given.rewind())
-            .expect("an own file");
         let program = ocirm(&args, &self.home());
-        Running::start_with(program, &args, given.into(), None).finish()
+        Running::start_with(program, &args, input_of(input).into(), None).finish()
     }
 
     /// Runs the program on one layout; it has to end so, and leave everything as it is.
@@ -137,6 +132,16 @@ impl Place {
         assert_eq!(dry.reclaimed(), real.reclaimed(), "{both}");
         real
     }
+}
+
+/// A file to be read from its beginning as standard input.
+pub(crate) fn input_of(text: &str) -> File {
+    let mut given = tempfile::tempfile().expect("a temporary file");
+    given
+        .write_all(text.as_bytes())
+        .and_then(|()| given.rewind())
+        .expect("an own file");
+    given
 }
 
 #[track_caller]

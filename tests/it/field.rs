@@ -1,0 +1,184 @@
+//! Runs the cases of `fixtures/field` against the built program: layouts as people have them, commands as people type
+//! them. Each command runs dry first, which changes nothing and says the same; whatever a case does not take out stays.
+//!
+//! `OCIRM_CASES=GLOB` restricts a run to the cases whose id or rule matches: `OCIRM_CASES='FR7'`, and says why those
+//! fail that are known to.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Mutex;
+
+use crate::support::each::{each, retain_selected};
+use crate::support::field::case::{Case, read_cases};
+use crate::support::field::run::{Ending, run};
+
+/// Cases whose rule is not built yet. One that passes has to leave the list.
+const PENDING: &[&str] = &[
+    "FR1-version",
+    "FR1-not-there",
+    "FR1-feature-set",
+    "FR2-two-forms",
+    "FR2-unknown",
+    "FR3-conflict",
+    "FR3-only-one",
+    "FR4-shortened",
+    "FR4-space",
+    "FR5-again",
+    "FR6-shown",
+    "FR6-hint",
+    "FR7-manifest",
+    "FR7-attestations",
+    "FR7-keep-platform",
+    "FR7-keep-rewrite",
+    "FR8-soci",
+    "FR8-no-platform",
+    "FR9-part",
+    "FR10-nameless",
+    "FR11-rmi",
+    "FR11-untag",
+    "FR11-platform",
+    "FR12-kept",
+    "FR12-delete",
+    "FR12-seen",
+    "FR13-old-copy",
+    "FR14-named-referrer",
+    "FR14-orphans",
+    "FR15-data-child",
+    "FR16-manifest",
+    "FR16-from",
+    "FR16-nothing-said",
+    "FR17-mtime",
+    "FR17-position",
+    "FR18-missing",
+    "FR19-order",
+    "FR19-idiom",
+    "FR20-volume",
+    "FR20-docker-mount",
+    "FR21-rmi",
+    "FR21-untag",
+    "FR22-broken",
+    "FR22-check",
+    "FR24-nothing-kept",
+    "FR24-bare",
+    "FR25-rmi",
+];
+
+fn try_all(file: &str) {
+    let mut cases = read_cases(file);
+    let chosen = std::env::var_os("OCIRM_CASES").is_some();
+    retain_selected(&mut cases, |case| (&case.id, &case.rule));
+    let skipped = Mutex::new(Vec::new());
+    let failures = each(&cases, |case| {
+        let ending = catch_unwind(AssertUnwindSafe(|| run(case)));
+        let failed = match ending {
+            Ok(Ending::Passed) => None,
+            Ok(Ending::Skipped(reason)) => {
+                let line = format!("{} was skipped: {reason}", case.id);
+                skipped.lock().expect("no other thread failed").push(line);
+                return None;
+            }
+            Ok(Ending::Failed { problem, log }) => Some((problem, log)),
+            Err(_) => Some((
+                "the test itself failed; see above".to_owned(),
+                String::new(),
+            )),
+        };
+        judged(case, failed, chosen)
+    });
+    for line in skipped.into_inner().expect("no other thread failed") {
+        println!("{line}");
+    }
+    let (failed, all) = (failures.len(), cases.len());
+    assert!(
+        failures.is_empty(),
+        "\n{}\n{failed} of {all} cases failed",
+        failures.join("\n")
+    );
+}
+
+/// What is said of a case that did not end as it should.
+fn judged(case: &Case, failed: Option<(String, String)>, chosen: bool) -> Option<String> {
+    let pending = PENDING.contains(&case.id.as_str());
+    match failed {
+        None if pending => Some(format!("{} passes and is still in PENDING", case.id)),
+        Some((problem, log)) if !pending || chosen => {
+            let head = format!("FAIL {}  {}: {problem}", case.id, case.rule);
+            Some(format!("{head}\n  why: {}\n{log}", case.why))
+        }
+        _ => None,
+    }
+}
+
+#[test]
+fn a_layout_of_the_field_is_left_as_its_case_says() {
+    try_all("cases.json");
+}
+
+#[test]
+fn what_is_pending_is_a_case() {
+    let cases = read_cases("cases.json");
+    for id in PENDING {
+        assert!(
+            cases.iter().any(|case| case.id == *id),
+            "no case is called {id}"
+        );
+    }
+}
+
+/// A case that passes, with one thing said wrongly each time: all of these have to fail, or passing means nothing.
+#[test]
+fn what_a_case_says_wrongly_is_found() {
+    let right = r#"{"id": "x", "rule": "", "why": "",
+      "layout": {"blobs": {"a": "linux/amd64", "b": "linux/arm64", "c": {"image": "linux/amd64", "created": null},
+        "ix": {"index": ["a", "b"]}}, "rows": ["app:1=ix", "app:2=c", "app:3=ix"], "garbage": {"g": "x"}},
+      "steps": [
+       {"argv": ["rmi", "app:2"], "deleted": ["c"], "untagged": ["app:2"], "after": {"gone": ["c+"], "rows": ["app:1=ix", "app:3=ix"]}},
+       {"argv": ["untag", "app:1"], "count": 1, "after": {"rows": ["app:3=ix"]}},
+       {"argv": ["rmi", "app:9"], "exit": [1, 3], "stderr_has": ["(?i)no such image"], "after": "same"},
+       {"argv": ["ls", "--format", "json"], "json": [{"names": ["app:3"]}, {"row": "app:3", "get": "digest", "is": "{digest:ix}"}]},
+       {"argv": ["rmi", "app:3", "--platform", "linux/arm64", "--rewrite-index"], "after": {"gone": ["b+", "ix"], "rows": ["app:3=*"], "new_index": {"of": "ix", "lists": ["a"]}}}]}"#;
+    let ending = |text: &str| run(&serde_json::from_str(text).expect("a case"));
+    if let Ending::Failed { problem, log } = ending(right) {
+        panic!("{problem}\n{log}");
+    }
+    let wrong = [
+        (r#""gone": ["c+"], "#, "", "lost: c"),
+        (r#"["c+"]"#, r#"["c+", "g"]"#, "still there: g"),
+        (
+            r#""deleted": ["c"]"#,
+            r#""deleted": ["a"]"#,
+            "no line `Deleted: a`",
+        ),
+        (
+            r#""untagged": ["app:2"]"#,
+            r#""untagged": ["app:1"]"#,
+            "no line `Untagged: app:1`",
+        ),
+        (
+            r#"["app:1=ix", "app:3=ix"]}}"#,
+            r#"["app:3=ix", "app:1=ix"]}}"#,
+            "the entries",
+        ),
+        (
+            r#"{"rows": ["app:3=ix"]}"#,
+            r#""same""#,
+            "something changed: index.json",
+        ),
+        (r#""count": 1"#, r#""count": 2"#, "1 lines"),
+        ("[1, 3]", "[0, 3]", "exit status 1"),
+        (
+            "(?i)no such image",
+            "No such IMAGE",
+            "standard error has nothing like",
+        ),
+        (r#""names": ["app:3"]"#, r#""names": []"#, "listed are"),
+        ("{digest:ix}", "{digest:a}", "not \"<a>\""),
+        (r#"["a"]}}}"#, r#"["a", "b"]}}}"#, "the new index lists"),
+    ];
+    for (words, other, problem) in wrong {
+        assert!(right.contains(words), "{words}");
+        match ending(&right.replace(words, other)) {
+            Ending::Failed { problem: found, .. } => assert!(found.contains(problem), "{found}"),
+            _ => panic!("passes with {other} for {words}"),
+        }
+    }
+}
