@@ -1,21 +1,19 @@
-//! Makes a layout from its description: names become digests, documents are made and written. Nothing is random: one
+//! Makes a layout from its description: names become digests, and documents are made. Nothing is random: one
 //! description gives the same digests every time, unless a time in it counts from now.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::collections::BTreeMap;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use indexmap::IndexMap;
 use jiff::Timestamp;
 use regex::{Captures, Regex};
-use rustix::fs::{AtFlags, CWD, Timespec, Timestamps, utimensat};
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256, Sha384, Sha512};
 
+use super::base64::base64;
 use super::case::LayoutSpec;
 use super::json::{Json, Members};
-use crate::support::contents::{blob_path, hex};
+use crate::support::contents::hex;
 use crate::support::layout::{CONFIG, EMPTY, INDEX, MANIFEST, parse_platform};
 use crate::support::names::{NAME, REF};
 
@@ -26,9 +24,6 @@ const DOCKER_LIST: &str = "application/vnd.docker.distribution.manifest.list.v2+
 const DOCKER_MANIFEST: &str = "application/vnd.docker.distribution.manifest.v2+json";
 const DOCKER_CONFIG: &str = "application/vnd.docker.container.image.v1+json";
 const DOCKER_LAYER: &str = "application/vnd.docker.image.rootfs.diff.tar.gzip";
-
-/// When every file was last modified, unless `mtimes` says otherwise.
-const OLD: &str = "2023-11-14T22:13:20Z";
 
 /// `created` of a config, unless the image says otherwise.
 const CREATED: &str = "2024-03-01T12:00:00Z";
@@ -95,8 +90,9 @@ impl Recipe {
 
 /// What a description means: names, digests, bytes.
 pub(crate) struct Described {
-    spec: LayoutSpec,
-    now: i64,
+    pub(super) spec: LayoutSpec,
+    /// When it was made, in seconds since 1970.
+    pub(super) now: i64,
     /// Digests by name, in the order in which they were made.
     pub(crate) names: IndexMap<String, String>,
     /// Bytes by digest.
@@ -191,7 +187,7 @@ impl Described {
     }
 
     /// A value with all placeholders in its texts replaced; `{"desc": NAME}` becomes a descriptor.
-    fn deep(&self, value: &Json) -> Result<Json, String> {
+    pub(super) fn deep(&self, value: &Json) -> Result<Json, String> {
         Ok(match value {
             Json::Text(text) => self.expand(text)?.into(),
             Json::List(list) => Json::List(
@@ -530,7 +526,7 @@ impl Described {
         self.descriptor(&entry, true).map(Json::Object)
     }
 
-    fn index_json(&self) -> Result<String, String> {
+    pub(super) fn index_json(&self) -> Result<String, String> {
         let mut doc = document(INDEX);
         let rows = self.spec.rows.iter().map(|row| self.row(row));
         doc.set("manifests", Json::List(rows.collect::<Result<_, _>>()?));
@@ -541,76 +537,6 @@ impl Described {
         } else {
             doc.compact()
         })
-    }
-
-    // On the disk.
-
-    pub(crate) fn write(&self, root: &Path) -> Result<(), String> {
-        let folder = root.join("blobs/sha256");
-        fs::create_dir_all(&folder).map_err(|e| format!("{}: {e}", folder.display()))?;
-        write(
-            &root.join("oci-layout"),
-            br#"{"imageLayoutVersion":"1.0.0"}"#,
-        )?;
-        let paths: BTreeSet<PathBuf> = self.names.values().map(|d| blob_path(root, d)).collect();
-        for (digest, data) in &self.data {
-            write(&blob_path(root, digest), data)?;
-        }
-        let mut spoilt = BTreeSet::new();
-        for (pattern, fault) in self.spec.faults.iter() {
-            for name in self.parts(pattern)? {
-                let digest = self.digest(&name)?;
-                if spoilt.insert(digest.to_owned()) {
-                    spoil(&blob_path(root, digest), fault, &self.data[digest])?;
-                }
-            }
-        }
-        for (path, content) in self.spec.files.iter() {
-            let content = match content {
-                Json::Text(text) => self.expand(text)?,
-                other => self.deep(other)?.spaced(),
-            };
-            write(&root.join(path), content.as_bytes())?;
-        }
-        write(&root.join("index.json"), self.index_json()?.as_bytes())?;
-        let old = self.seconds(&OLD.into())?;
-        let mut times: BTreeMap<PathBuf, i64> = paths.into_iter().map(|path| (path, old)).collect();
-        for (pattern, time) in self.spec.mtimes.iter() {
-            for name in self.parts(pattern)? {
-                times.insert(blob_path(root, self.digest(&name)?), self.seconds(time)?);
-            }
-        }
-        for name in ["index.json", "oci-layout"] {
-            times.insert(root.join(name), old);
-        }
-        for (path, time) in times {
-            if fs::symlink_metadata(&path).is_ok() {
-                let time = Timespec {
-                    tv_sec: time,
-                    tv_nsec: 0,
-                };
-                let both = Timestamps {
-                    last_access: time,
-                    last_modification: time,
-                };
-                utimensat(CWD, &path, &both, AtFlags::SYMLINK_NOFOLLOW)
-                    .map_err(|e| format!("{}: {e}", path.display()))?;
-            }
-        }
-        Ok(())
-    }
-
-    /// A time as text, as a number, or as `ago:SECONDS`, in seconds since 1970.
-    fn seconds(&self, time: &Json) -> Result<i64, String> {
-        let bad = || format!("the time {}", time.compact());
-        match time {
-            Json::Number(number) => number.as_i64().ok_or_else(bad),
-            Json::Text(text) => match text.strip_prefix("ago:") {
-                Some(seconds) => Ok(self.now - seconds.parse::<i64>().map_err(|_| bad())?),
-                None => Ok(text.parse::<Timestamp>().map_err(|_| bad())?.as_second()),
-            },
-            _ => Err(bad()),
-        }
     }
 }
 
@@ -696,80 +622,4 @@ pub(crate) fn digest_by(alg: &str, data: &[u8]) -> Result<String, String> {
         other => return Err(format!("no digests by {other} are made here")),
     };
     Ok(format!("{alg}:{digits}"))
-}
-
-const BASE64: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-
-fn base64(data: &[u8]) -> String {
-    let mut text = String::new();
-    for three in data.chunks(3) {
-        let bits = three
-            .iter()
-            .fold(0, |bits, byte| bits << 8 | u32::from(*byte))
-            << (8 * (3 - three.len()));
-        for i in 0..4 {
-            let six = (bits >> (18 - 6 * i)) & 63;
-            text.push(if i <= three.len() {
-                char::from(BASE64[six as usize])
-            } else {
-                '='
-            });
-        }
-    }
-    text
-}
-
-/// The bytes that such a text stands for.
-pub(crate) fn from_base64(text: &str) -> Option<Vec<u8>> {
-    let digits = text.trim_end_matches('=');
-    let (mut data, mut bits, mut have) = (Vec::new(), 0_u32, 0);
-    for digit in digits.bytes() {
-        let six = BASE64.iter().position(|known| *known == digit)?;
-        bits = bits << 6 | u32::try_from(six).ok()?;
-        have += 6;
-        if have >= 8 {
-            have -= 8;
-            data.push(u8::try_from(bits >> have & 0xff).ok()?);
-        }
-    }
-    text.len().is_multiple_of(4).then_some(data)
-}
-
-fn write(path: &Path, data: &[u8]) -> Result<(), String> {
-    let folder = path.parent().expect("a file in a folder");
-    fs::create_dir_all(folder)
-        .and_then(|()| fs::write(path, data))
-        .map_err(|e| format!("{}: {e}", path.display()))
-}
-
-fn spoil(path: &Path, fault: &str, data: &[u8]) -> Result<(), String> {
-    fs::remove_file(path).map_err(|e| format!("{}: {e}", path.display()))?;
-    if let Some(target) = fault.strip_prefix("symlink:") {
-        return std::os::unix::fs::symlink(target, path)
-            .map_err(|e| format!("{}: {e}", path.display()));
-    }
-    match fault {
-        "remove" => Ok(()),
-        "empty" => write(path, b""),
-        "truncate" => write(path, &data[..data.len() / 2]),
-        // The same length, still JSON at the beginning, another digest.
-        "garble" => {
-            let flipped = data
-                .iter()
-                .enumerate()
-                .map(|(i, b)| if i == 0 { *b } else { b ^ 1 });
-            write(path, &flipped.collect::<Vec<_>>())
-        }
-        // One letter changed: JSON that can be read, another digest.
-        "flip" => {
-            let key = b"schemaVersion";
-            let mut flipped = data.to_vec();
-            match data.windows(key.len()).position(|part| part == key) {
-                Some(at) => flipped[at + key.len() - 1] = b'N',
-                None => *flipped.last_mut().ok_or("nothing to flip")? ^= 1,
-            }
-            write(path, &flipped)
-        }
-        other => Err(format!("the fault {other}")),
-    }
 }

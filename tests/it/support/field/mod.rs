@@ -2,6 +2,7 @@
 //! `fixtures/field` are read ([`case`]), their layouts made ([`described`]), the commands run ([`run`]), and
 //! what is on the disk then is compared with what the case says ([`outcome`]).
 
+mod base64;
 pub(crate) mod case;
 pub(crate) mod described;
 pub(crate) mod json;
@@ -9,3 +10,4 @@ mod outcome;
 mod printed;
 pub(crate) mod run;
 mod state;
+mod written;

@@ -6,7 +6,8 @@ use std::path::{Path, PathBuf};
 
 use serde_json::Value;
 
-use super::described::{digest_by, from_base64};
+use super::base64::from_base64;
+use super::described::digest_by;
 use crate::support::contents::blob_path;
 use crate::support::names::{DANGLING, NAME, REF};
 use crate::support::tree::{Content, Tree};
