@@ -22,7 +22,7 @@
 //! 7. `inspect`: what `ls`, `why` and `check` want to know of it
 //! 8. `containers`: which images containers use
 //! 9. [`plan`]: the decision. Values in, a plan out
-//! 10. [`gc`]: the garbage. A trusted snapshot and a plan in, a list of blobs out
+//! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
 //! 13. `cli`, `commands`: the command line's types; wiring, one file for each command
@@ -33,10 +33,12 @@
 //!   plan and the same list of blobs, made by the same code.
 //! * **The lock is a type.** Nothing that changes the disk exists on a layout that is locked for
 //!   reading.
-//! * **What was read is a type.** Only a [`snapshot::Trusted`] snapshot decides what is garbage.
+//! * **What was read is a type.** Only [`gc::Live`] decides what is garbage, and that is made from a
+//!   snapshot of every document, in which nothing that stays is damaged.
 //! * **Deciding is pure.** What goes is decided without a clock: times and ages are arguments.
-//! * **A walk that could not read everything decides nothing.** A document that is there and cannot
-//!   be trusted stops every deletion; one that is missing does not, since layouts may be sparse.
+//! * **What could not be read decides nothing.** A document that is there and cannot be trusted stops
+//!   every deletion as long as something that stays leads to it; one that is missing does not, since
+//!   layouts may be sparse.
 //!
 //! # The same as a program
 //!
@@ -63,13 +65,12 @@
 //! let options = LockOptions::default();
 //! let layout = Layout::open(path)?.lock_exclusive(&options)?;
 //! let snapshot = Snapshot::read(&layout, &[], &Trash::default(), &mut |_| ())?;
-//! let trusted = snapshot.trusted()?;
 //!
 //! let mut draft = Draft::new(&snapshot);
 //! draft.rmi("v1", &RmiOptions::default(), &|_| None);
 //! let plan = draft.finish();
-//! let live = gc::mark(trusted, &plan);
-//! let mut garbage = gc::rmi(trusted, &live, &layout)?;
+//! let live = gc::mark(&snapshot, &plan)?;
+//! let mut garbage = gc::rmi(&snapshot, &live, &layout)?;
 //! println!("frees {} bytes", garbage.freed_bytes());
 //!
 //! let trash = TrashUse::default();

@@ -17,6 +17,15 @@ pub(crate) fn quoted(text: &str) -> String {
     format!("`{text}`")
 }
 
+/// A text as a shell takes it for one word, for commands that are to be copied.
+pub(crate) fn shell_word(text: &str) -> String {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "._-/:@+=,%".contains(c);
+    match !text.is_empty() && text.chars().all(is_plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
 /// A list for a sentence, of at most `most` items: `a, b and 3 more`.
 pub(crate) fn listed(items: &[String], most: usize) -> String {
     match items {
@@ -37,7 +46,7 @@ pub(crate) fn listed(items: &[String], most: usize) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{count, listed};
+    use super::{count, listed, shell_word};
 
     #[test]
     fn a_noun_follows_its_number() {
@@ -54,5 +63,18 @@ mod tests {
             [of(0, 8), of(1, 8), of(2, 8), of(3, 3), of(3, 2)],
             ["nothing", "a", "a and b", "a, b and c", "a, b and 1 more"]
         );
+    }
+
+    #[test]
+    fn a_shell_takes_a_word_for_what_it_was() {
+        for (text, word) in [
+            ("docker.io/web:1", "docker.io/web:1"),
+            ("", "''"),
+            ("two words", "'two words'"),
+            ("it's", r"'it'\''s'"),
+            ("a*", "'a*'"),
+        ] {
+            assert_eq!(shell_word(text), word);
+        }
     }
 }

@@ -185,7 +185,7 @@ impl List<'_> {
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
         let made = listed.iter().map(|record| {
             let target = snapshot.records.record(record.id).target;
-            let users = || uses.of_image(target).len() + uses.mounted(target).len();
+            let users = || uses.of(target).len();
             ImageLine {
                 layout: name.clone(),
                 containers: self.containers.as_ref().map(|_| users()),

@@ -220,7 +220,6 @@ impl Decide for Prune {
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         let (listed, snapshot) = session.read_and_list(layout, sharers)?;
-        let trusted = snapshot.trusted()?;
         let listed = listed?;
         let uses = Uses::new(&snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
@@ -237,16 +236,17 @@ impl Decide for Prune {
             };
             draft.prune(&options, &ImageMetadata::new(layout, &snapshot));
             let plan = draft.finish();
-            (gc::mark(trusted, &plan), plan)
+            (gc::mark(&snapshot, &plan), plan)
         };
         let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, listed, decide);
+        let live = live?;
         let mut hard_links = self.hard_links.clone();
         let options = SweepOptions {
             all: self.all,
             spare_after: self.spare_after,
             confirmed: confirmed.map(|c| &c.blobs),
         };
-        let mut garbage = gc::prune(trusted, &live, listed, layout, &options, &mut hard_links)?;
+        let mut garbage = gc::prune(&snapshot, &live, listed, layout, &options, &mut hard_links)?;
         let mut trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
         if let Some(confirmed) = confirmed {
             let removals = &confirmed.removals;

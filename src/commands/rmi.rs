@@ -66,7 +66,6 @@ impl Decide for Rmi {
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         let snapshot = session.read(layout, sharers, &Trash::default())?;
-        let trusted = snapshot.trusted()?;
         let metadata = ImageMetadata::new(layout, &snapshot);
         let config_of = |manifest| metadata.config_of(manifest);
         let uses = Uses::new(&snapshot, &self.containers);
@@ -79,16 +78,20 @@ impl Decide for Rmi {
                 .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
                 .with_context(|| format!("the index {digest} is gone"))
         })?;
-        let live = gc::mark(trusted, &plan);
-        let mut garbage = match plan.is_empty() {
-            true => Garbage::default(),
-            false => gc::rmi(trusted, &live, layout)?,
+        let live = match gc::mark(&snapshot, &plan) {
+            // Nothing would go, and why says more than what else is wrong with the layout.
+            Err(_) if plan.is_empty() && !plan.refusals.is_empty() => None,
+            live => Some(live?),
+        };
+        let mut garbage = match &live {
+            Some(live) if !plan.is_empty() => gc::rmi(&snapshot, live, layout)?,
+            _ => Garbage::default(),
         };
         let trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
         Ok(Decision {
             view: snapshot.into_view(),
             plan,
-            live: Some(live),
+            live,
             garbage,
             trash,
             ..Decision::default()

@@ -33,12 +33,18 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
             Err(error) => status = super::failed(session.console, &error),
         }
     }
-    if let Err(damage) = snapshot.graph.refuse_damage() {
-        session.console.error(&shown(&format!("{damage}")));
+    let damage = snapshot.graph.damage();
+    if let Some(first) = damage.first() {
+        let more = match damage.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        let described = snapshot.graph.describe(first);
+        session.console.error(&shown(&format!("{described}{more}")));
         session.console.hint(
             "what the damaged blob leads to is unknown, so there may be more ways than shown",
         );
-        status = damage.kind().exit_status();
+        status = ErrorKind::Layout.exit_status();
     }
     Ok(status)
 }

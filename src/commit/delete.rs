@@ -488,7 +488,7 @@ impl Needed {
                 Some((node(image)?, lost.iter().filter_map(node).collect()))
             })
             .collect();
-        let live = gc::mark_all(snapshot.trusted()?, &removed_parts);
+        let live = gc::mark_all(&snapshot, &removed_parts)?;
         Ok(Needed { snapshot, live })
     }
 

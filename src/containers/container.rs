@@ -194,7 +194,7 @@ fn is_given(text: &str) -> bool {
 
 /// The digest that a text is or ends in: `sha256:<hex>`, bare hex digits, `web@sha256:<hex>`, all of
 /// them with or without a scheme such as `docker-pullable://`.
-fn digest_in(text: &str) -> Option<Digest> {
+pub(super) fn digest_in(text: &str) -> Option<Digest> {
     let text = without_scheme(text);
     let text = text.rsplit_once('@').map_or(text, |(_, digest)| digest);
     // `web:1` has the grammar of a digest, too.

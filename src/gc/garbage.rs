@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::layout::{BlobStat, HardLinks, RemovalId, SharedReason, Weight};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Trusted, View};
+use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
 
 /// A blob that goes.
@@ -168,7 +168,11 @@ impl Garbage {
 ///
 /// # Errors
 /// A blob that cannot be looked at.
-pub fn rmi(snapshot: Trusted<'_>, live: &Live, stored: &impl Stored) -> anyhow::Result<Garbage> {
+pub fn rmi(
+    snapshot: &Snapshot<Whole>,
+    live: &Live,
+    stored: &impl Stored,
+) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
     let mut links = HardLinks::default();
     let graph = &snapshot.graph;
@@ -177,7 +181,7 @@ pub fn rmi(snapshot: Trusted<'_>, live: &Live, stored: &impl Stored) -> anyhow::
         links.count(&blob.digest, &blob.stat);
         garbage.add(stored, blob);
     })?;
-    Ok(garbage.finish(&snapshot, &links))
+    Ok(garbage.finish(snapshot, &links))
 }
 
 /// What `prune` was told about blobs.
@@ -200,7 +204,7 @@ pub struct SweepOptions<'a> {
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
 /// look like garbage; or a blob that cannot be looked at.
 pub fn prune(
-    snapshot: Trusted<'_>,
+    snapshot: &Snapshot<Whole>,
     live: &Live,
     listed: StoredBlobs,
     stored: &impl Stored,
@@ -251,7 +255,7 @@ pub fn prune(
             stat,
         });
     }
-    Ok(garbage.finish(&snapshot, links))
+    Ok(garbage.finish(snapshot, links))
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.
@@ -282,7 +286,6 @@ mod tests {
     use crate::plan::{Draft, Plan};
     use crate::snapshot::graph::Graph;
     use crate::snapshot::load::tests::whole;
-    use crate::snapshot::{Snapshot, Whole};
     use crate::value::digest::Algorithm;
 
     /// A layout in memory: bytes, age in seconds, links.
@@ -359,11 +362,10 @@ mod tests {
     fn swept(disk: &Disk, index: &str, options: &SweepOptions<'_>) -> anyhow::Result<Garbage> {
         let snapshot = disk.snapshot(index);
         let plan = Draft::new(&snapshot).finish();
-        let trusted = snapshot.trusted().unwrap();
-        let live = mark(trusted, &plan);
+        let live = mark(&snapshot, &plan).unwrap();
         let (listed, ()) = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
         prune(
-            trusted,
+            &snapshot,
             &live,
             listed,
             disk,
@@ -403,9 +405,8 @@ mod tests {
         let layer = disk.put("layer", 10);
         let image = disk.put(&manifest(&layer), 10);
         let snapshot = disk.snapshot(&index_of(&image));
-        let trusted = snapshot.trusted().unwrap();
-        let live = mark(trusted, &Plan::default());
-        assert_eq!(rmi(trusted, &live, &disk).unwrap(), Garbage::default());
+        let live = mark(&snapshot, &Plan::default()).unwrap();
+        assert_eq!(rmi(&snapshot, &live, &disk).unwrap(), Garbage::default());
     }
 
     #[test]

@@ -2,12 +2,49 @@
 
 use std::collections::HashSet;
 
+use crate::error::Error;
 use crate::layout::RootEdit;
 use crate::plan::Plan;
-use crate::snapshot::{Holders, NodeId, RecordId, RemovedParts, Trusted};
+use crate::snapshot::{Holders, NodeId, RecordId, RemovedParts, Snapshot, Whole};
 
-/// What stays, and because of whom. Made from a trusted snapshot alone: whatever is not in it is taken
-/// for garbage.
+/// What stays under a plan, and because of whom. Whatever is not in it is taken for garbage, so there is
+/// one only where every document was read and none that stays is damaged.
+///
+/// ```compile_fail,E0308
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// // Only names were read. Whatever their images need would look like garbage.
+/// let snapshot = ocirm::snapshot::Snapshot::read_names(layout)?;
+/// let live = ocirm::gc::mark(&snapshot, plan)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// let snapshot = ocirm::snapshot::Snapshot::read_kinds(layout, &mut |_| ())?;
+/// let live = ocirm::gc::mark(&snapshot, plan)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```compile_fail,E0308
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// // Something that stays may be damaged, which is only found out by handling the failure.
+/// let snapshot = ocirm::snapshot::Snapshot::read(layout, &[], &Default::default(), &mut |_| ())?;
+/// let live = ocirm::gc::mark(&snapshot, plan);
+/// let garbage = ocirm::gc::rmi(&snapshot, &live, layout)?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// ```
+/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
+/// let snapshot = ocirm::snapshot::Snapshot::read(layout, &[], &Default::default(), &mut |_| ())?;
+/// let live = ocirm::gc::mark(&snapshot, plan)?;
+/// let garbage = ocirm::gc::rmi(&snapshot, &live, layout)?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Live {
     holders: Holders,
@@ -30,26 +67,36 @@ impl Live {
 }
 
 /// Marks everything that stays under the plan.
-pub fn mark(snapshot: Trusted<'_>, plan: &Plan) -> Live {
+///
+/// # Errors
+/// Exit status 12 when something that stays leads to a document that cannot be trusted: whatever that
+/// one needs would look like garbage.
+pub fn mark(snapshot: &Snapshot<Whole>, plan: &Plan) -> Result<Live, Error> {
     let stays = |id| plan.settled.stays(id);
-    let start = |id| plan.start(&snapshot, id);
-    let holders = Holders::of(&snapshot, &stays, &start, &plan.removed_parts);
+    let start = |id| plan.start(snapshot, id);
+    let holders = Holders::of(snapshot, &stays, &start, &plan.removed_parts);
+    snapshot.refuse_damage(&holders)?;
     let lost = &holders.lost_archive_images;
     let made = plan.new_blobs();
-    Live {
+    Ok(Live {
         made: made
             .filter_map(|blob| snapshot.graph.find(&blob.digest))
             .collect(),
         root_edits: snapshot.archive.edited(&plan.names_gone, lost),
         holders,
-    }
+    })
 }
 
 /// Marks everything that index.json leads to, apart from what images lost.
-pub fn mark_all(snapshot: Trusted<'_>, removed_parts: &RemovedParts) -> Live {
-    Live {
-        holders: Holders::of_all(&snapshot, removed_parts),
+///
+/// # Errors
+/// As [`mark`].
+pub fn mark_all(snapshot: &Snapshot<Whole>, removed_parts: &RemovedParts) -> Result<Live, Error> {
+    let holders = Holders::of_all(snapshot, removed_parts);
+    snapshot.refuse_damage(&holders)?;
+    Ok(Live {
+        holders,
         made: HashSet::new(),
         root_edits: Vec::new(),
-    }
+    })
 }

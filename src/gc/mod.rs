@@ -1,4 +1,4 @@
-//! THE GARBAGE: which blobs are unreferenced. A trusted snapshot and a plan in, a list of blobs out; files
+//! THE GARBAGE: which blobs are unreferenced. A whole snapshot and a plan in, a list of blobs out; files
 //! are looked at and nothing is deleted here.
 //!
 //! **Roots** are the entries of index.json that the plan leaves, the images of `manifest.json`
@@ -13,8 +13,8 @@
 //!   unless something that is younger refers to it.
 //!
 //! Never garbage: a file whose name is no digest, a blob of an unknown algorithm, a directory that
-//! other layouts may share, and anything at all when a document could not be read
-//! ([`crate::snapshot::Trusted`]).
+//! other layouts may share, and anything at all when a document that stays could not be read
+//! ([`Live`]).
 //!
 //! * `mark`: what stays; `stored`: what lies on the disk; `garbage`: what goes; `rank`: in which order
 //! * `trash`: what the trash and the layout need of each other

@@ -13,6 +13,7 @@ use super::draft::Draft;
 use super::filter::Pattern;
 use super::metadata::Metadata;
 use super::plan::KeptImage;
+use crate::containers::in_use::Use;
 use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
 
 /// What stays whatever else is said.
@@ -120,14 +121,20 @@ impl Draft<'_> {
     }
 
     fn kept_for_container(&self, record: &Record, left: usize) -> Option<String> {
-        let users = self.uses.of_image(record.target);
+        let users = self.uses.of(record.target);
         let by_name = self.uses.is_name_in_use(record.key());
         let last = !users.is_empty() && (left <= 1 || record.is_dangling());
         if !by_name && !last {
             return None;
         }
         Some(match users.first() {
-            Some(container) => format!("container {} uses it", container.short_id()),
+            Some(user) => {
+                let does = match user.does {
+                    Use::MadeFrom => "uses it",
+                    Use::Mounted => "has it mounted",
+                };
+                format!("container {} {does}", user.container.short_id())
+            }
             None => "a container was started under this name".to_owned(),
         })
     }

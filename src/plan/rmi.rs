@@ -9,9 +9,10 @@ use super::draft::Draft;
 use super::lookup::{Found, FoundBy, no_such_image};
 use super::names_together::{Compared, names_together};
 use super::plan::{Action, Refusal};
-use crate::containers::Container;
+use crate::containers::in_use::{Use, User};
 use crate::oci::index::DANGLING_PREFIX;
-use crate::snapshot::{ConfigOf, Follow, Name, NodeId, RecordId, RecordKind};
+use crate::snapshot::platform_manifests::platform_manifests;
+use crate::snapshot::{ConfigOf, Follow, Name, NodeId, Parts, RecordId, RecordKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -55,7 +56,8 @@ impl Draft<'_> {
             self.refuse_part_of_another(found.set[0])?;
         }
         if !options.platforms.is_empty() {
-            self.refuse_user(&found, options)?;
+            let going = self.manifests_of(&found, &options.platforms, config_of);
+            self.refuse_users_of_parts(&found, &going, options.force, config_of)?;
             let mut others = found.set.clone();
             others.retain(|id| !same.contains(id) && !self.is_dangling(*id));
             return self.rmi_platforms(&found, &others, options, config_of);
@@ -70,8 +72,11 @@ impl Draft<'_> {
             return Ok(());
         }
         match found.record() {
-            Some(record) if self.user_of(found.target, &[]).is_some() => {
-                self.refuse_user(&found, options)?;
+            // A dangling image has no name to take away: there is only the image.
+            Some(record)
+                if !self.is_dangling(record) && !self.uses.of(found.target).is_empty() =>
+            {
+                self.refuse_user(&found, options.force)?;
                 // The image stays for the container.
                 self.plan.actions.push(Action::Untagged(self.shown(record)));
                 match found.set.len() {
@@ -127,25 +132,83 @@ impl Draft<'_> {
         Ok(())
     }
 
-    /// A container that uses the image speaks against taking its last name, or a platform, away.
-    fn refuse_user(&self, found: &Found, options: &RmiOptions) -> Result<(), Refusal> {
-        let user = self.user_of(found.target, &options.platforms);
-        let Some(container) = user.filter(|_| !options.force) else {
+    /// A container that uses the image speaks against taking its last name away.
+    fn refuse_user(&self, found: &Found, force: bool) -> Result<(), Refusal> {
+        let user = self.uses.of(found.target).first();
+        user.filter(|_| !force).map_or(Ok(()), |user| {
+            let hint = "--force takes the name away and keeps the image as a dangling one";
+            Err(self.used(found, user).hint(hint))
+        })
+    }
+
+    /// A container that uses parts of an image speaks against taking them away: `going` are manifests
+    /// and what goes with them. One that uses other parts does not.
+    ///
+    /// # Errors
+    /// The conflict, which `force` overrules.
+    pub(super) fn refuse_users_of_parts(
+        &self,
+        found: &Found,
+        going: &Parts,
+        force: bool,
+        config_of: &ConfigOf<'_>,
+    ) -> Result<(), Refusal> {
+        let users = self.uses.of(found.target);
+        if force || users.is_empty() {
             return Ok(());
-        };
-        let message = format!(
+        }
+        let graph = self.graph();
+        let listed = platform_manifests(
+            graph,
+            found.target,
+            self.declared_platform(found),
+            &Parts::new(),
+            config_of,
+        );
+        let platforms: Vec<_> = listed
+            .into_iter()
+            .filter(|listed| !listed.is_attestation)
+            .map(|listed| (listed.manifest, listed.platform))
+            .collect();
+        let user = users
+            .iter()
+            .find(|user| user.needs_any(graph, going, &platforms));
+        user.map_or(Ok(()), |user| {
+            let hint = "--force removes it from the image all the same";
+            Err(self.used(found, user).hint(hint))
+        })
+    }
+
+    fn declared_platform(&self, found: &Found) -> Option<&Platform> {
+        let mut set = found.set.iter();
+        set.find_map(|id| self.view.declared_platform(*id))
+    }
+
+    /// The manifests of an image that some platforms mean.
+    fn manifests_of(
+        &self,
+        found: &Found,
+        platforms: &[Platform],
+        config_of: &ConfigOf<'_>,
+    ) -> Parts {
+        let declared = self.declared_platform(found);
+        let none = Parts::new();
+        let listed = platform_manifests(self.graph(), found.target, declared, &none, config_of);
+        let is_asked = |platform: &Platform| platforms.iter().any(|asked| asked.matches(platform));
+        let asked = listed
+            .into_iter()
+            .filter(|listed| listed.platform.as_ref().is_some_and(is_asked));
+        asked.map(|listed| listed.manifest).collect()
+    }
+
+    fn used(&self, found: &Found, user: &User<'_>) -> Refusal {
+        Refusal::conflict(format!(
             "conflict: unable to delete {} (must be forced) - container {} is using its referenced \
              image {}",
             self.shown(found.record().unwrap_or(found.set[0])),
-            container.short_id(),
+            user.container.short_id(),
             self.graph().digest(found.target).short()
-        );
-        Err(
-            Refusal::conflict(message).hint(match options.platforms.is_empty() {
-                true => "--force takes the name away and keeps the image as a dangling one",
-                false => "--force removes the platform all the same",
-            }),
-        )
+        ))
     }
 
     /// Removes names of an image that has others.
@@ -185,7 +248,7 @@ impl Draft<'_> {
         self.plan.actions.push(Action::Deleted(target));
         for parent in parents {
             let set = self.set_of(parent);
-            let in_use = !self.uses.of_image(parent).is_empty();
+            let in_use = !self.uses.of(parent).is_empty();
             if set.len() != 1 || !self.is_dangling(set[0]) || in_use {
                 break;
             }
@@ -225,33 +288,24 @@ impl Draft<'_> {
         with_parent.any(|id| self.is_present(*id) && is_child(*id))
     }
 
-    /// A container that is made from an image, on one of these platforms if any are given, or that
-    /// it is mounted into.
-    fn user_of(&self, image: NodeId, platforms: &[Platform]) -> Option<&Container> {
-        let runs_on = |container: &&&Container| {
-            let is_asked = |platform| platforms.iter().any(|asked| asked.matches(platform));
-            platforms.is_empty() || container.platform.as_ref().is_none_or(is_asked)
-        };
-        let made_from = self.uses.of_image(image).iter().find(runs_on);
-        let user = made_from.or_else(|| self.uses.mounted(image).first())?;
-        Some(user)
-    }
-
     /// Containers speak against deleting an image: running ones always, stopped ones unless forced.
     pub(super) fn refuse_in_use(&self, image: NodeId, force: bool) -> Result<(), Refusal> {
-        let containers = self.uses.of_image(image);
-        let running = containers.iter().find(|c| c.running);
-        let stopped = containers.iter().find(|c| !c.running && !force);
-        let (container, how, state) = match (running, stopped) {
-            (Some(container), _) => (container, "cannot", "running"),
-            (None, Some(container)) => (container, "must", "stopped"),
+        let users = self.uses.of(image);
+        let running = users.iter().find(|user| user.container.running);
+        let stopped = users.iter().find(|user| !user.container.running && !force);
+        let (user, how, state) = match (running, stopped) {
+            (Some(user), _) => (user, "cannot", "running"),
+            (None, Some(user)) => (user, "must", "stopped"),
             (None, None) => return Ok(()),
         };
+        let used = match user.does {
+            Use::MadeFrom => "image is being used by",
+            Use::Mounted => "image is mounted into",
+        };
         Err(Refusal::conflict(format!(
-            "conflict: unable to delete {} ({how} be forced) - image is being used by {state} \
-                 container {}",
+            "conflict: unable to delete {} ({how} be forced) - {used} {state} container {}",
             self.graph().digest(image).short(),
-            container.short_id()
+            user.container.short_id()
         )))
     }
 

@@ -75,7 +75,7 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
             // What was said of an image was said of all below it.
             Action::DeletedBelow(node) if stays(*node) || said[node.index()] => {}
             Action::DeletedBelow(node) => descent.walk(graph, *node, &mut |below| {
-                if graph.is_present_document(below)
+                if (graph.is_present_document(below) || graph.is_damaged(below))
                     && gone[below.index()]
                     && is_first(&mut said, below)
                 {

@@ -13,6 +13,7 @@ use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::MaybeShared;
 use crate::layout::Weight;
+use crate::oci::index::EntryEdit;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
 use crate::value::digest::Digest;
@@ -276,7 +277,37 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     }
     let notes = input.plan.notes.iter();
     warnings.extend(notes.filter_map(|note| warning(note, &input.snapshot.graph)));
+    warnings.extend(damage_going(input));
     warnings
+}
+
+/// Damaged documents that nothing that stays leads to: what they led to nobody can say any more.
+fn damage_going(input: &ReportInput<'_>) -> Option<String> {
+    let (graph, live) = (&input.snapshot.graph, input.live?);
+    let mut going = graph.damage().iter();
+    let first = going.find(|damage| !live.contains(damage.node))?;
+    let more = match going.filter(|damage| !live.contains(damage.node)).count() {
+        0 => String::new(),
+        n => format!(" (and {n} more)"),
+    };
+    let described = graph.describe(first);
+    let of_index = input.snapshot.index.entries().iter().enumerate();
+    let mut stays = of_index.filter(|(at, entry)| {
+        let edit = input.plan.edits.get(at);
+        entry.digest.is_some() && edit != Some(&EntryEdit::Remove)
+    });
+    let what_next = match (input.command, stays.next().is_some()) {
+        (ChangingCommand::Prune { .. }, _) => {
+            "what only that led to is unreferenced, and goes when it is older than the grace period"
+        }
+        (ChangingCommand::NamedImages, true) => {
+            "what only that led to stays for now, and the next prune removes it"
+        }
+        (ChangingCommand::NamedImages, false) => {
+            "what only that led to stays for now, and the next prune --all removes it"
+        }
+    };
+    Some(format!("{described}{more}; {what_next}"))
 }
 
 /// What the plan notes and that may not be what the user wanted.

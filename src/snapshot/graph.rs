@@ -4,8 +4,8 @@
 //! here and as a manifest there, and is still one blob. How they are read is in [`super::walk`].
 //!
 //! A blob that is missing is legal and ends the walk there. A document that is present and cannot
-//! be trusted is *damage*: what it leads to is unknown. Looking is still allowed; whoever wants to
-//! delete has to ask for a trusted snapshot.
+//! be trusted is *damage*: what it leads to is unknown. Looking is still allowed; nothing may be
+//! deleted while something that stays leads there: see [`super::View::refuse_damage`].
 //!
 //! Edges come in two strengths. What a document lists, it needs. Its `subject` it only refers to:
 //! such an edge keeps the subject while the document lives, but makes it no part of it.
@@ -16,7 +16,6 @@ use std::sync::Arc;
 
 use indexmap::IndexSet;
 
-use crate::error::Error;
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::manifest::EdgeNote;
 use crate::value::digest::Digest;
@@ -362,30 +361,9 @@ impl Graph {
         &self.damage
     }
 
-    /// Refuses to go on with a graph that is not whole: whatever an unreadable document leads to
-    /// would look like garbage.
-    ///
-    /// # Errors
-    /// Exit status 12, naming the first blob and the number of others.
-    pub fn refuse_damage(&self) -> Result<(), Error> {
-        let Some(first) = self.damage.first() else {
-            return Ok(());
-        };
-        let more = match self.damage.len() - 1 {
-            0 => String::new(),
-            n => format!(" (and {n} more)"),
-        };
-        let hint = match first.unreadable {
-            true => {
-                "nothing was deleted, because what it refers to is unknown; run as a user who may \
-                 read the layout"
-            }
-            false => {
-                "nothing was deleted, because what it refers to is unknown; put the blob back from \
-                 where the image came from"
-            }
-        };
-        Err(Error::layout(format!("{}{more}", self.describe(first))).hint(hint))
+    /// Whether it is there and cannot be trusted.
+    pub fn is_damaged(&self, id: NodeId) -> bool {
+        self.node(id).state == ReadState::Damaged
     }
 
     /// What is wrong, as a sentence.

@@ -10,7 +10,6 @@ use super::graph::Graph;
 use super::names::{is_of_tag_schema, named_subject};
 use super::view::{View, records_of};
 use super::walk::MAX_DOCUMENT_BYTES;
-use crate::error::Error;
 use crate::layout::{BlobError, Locked, Shared, Trash};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};
@@ -59,43 +58,6 @@ impl<R> Deref for Snapshot<R> {
     }
 }
 
-/// A whole snapshot in which nothing is damaged: the only kind that may decide what is garbage.
-///
-/// ```compile_fail,E0308
-/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
-/// // Only names were read. Whatever their images need would look like garbage.
-/// let snapshot = ocirm::snapshot::Snapshot::read_names(layout)?;
-/// let live = ocirm::gc::mark(&snapshot, plan);
-/// # Ok(())
-/// # }
-/// ```
-///
-/// ```compile_fail,E0599
-/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>) -> anyhow::Result<()> {
-/// let snapshot = ocirm::snapshot::Snapshot::read_kinds(layout, &mut |_| ())?;
-/// let trusted = snapshot.trusted()?;
-/// # Ok(())
-/// # }
-/// ```
-///
-/// ```
-/// # fn with(layout: &ocirm::layout::Locked<ocirm::layout::Shared>, plan: &ocirm::plan::Plan) -> anyhow::Result<()> {
-/// let snapshot = ocirm::snapshot::Snapshot::read(layout, &[], &Default::default(), &mut |_| ())?;
-/// let live = ocirm::gc::mark(snapshot.trusted()?, plan);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug)]
-pub struct Trusted<'s>(&'s Snapshot<Whole>);
-
-impl Deref for Trusted<'_> {
-    type Target = View;
-
-    fn deref(&self) -> &View {
-        self.0
-    }
-}
-
 impl Snapshot<Whole> {
     /// Reads all of it, as if everything in the trash were still in the layout. `sharers` are layouts
     /// that share the blobs of this one, and may have none of their own. `progress` is told the
@@ -103,7 +65,7 @@ impl Snapshot<Whole> {
     ///
     /// # Errors
     /// Exit status 12 when an index.json or the archive cannot be read. A damaged blob is no error
-    /// here; see [`Snapshot::trusted`].
+    /// here; see [`View::refuse_damage`].
     pub fn read<M>(
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
@@ -145,15 +107,6 @@ impl Snapshot<Whole> {
             sharer_roots,
             ..View::new(index, graph, archive)
         }))
-    }
-
-    /// The snapshot, if it may decide what is garbage: whatever a document that cannot be trusted
-    /// leads to would look like some.
-    ///
-    /// # Errors
-    /// Exit status 12, naming the first damaged blob and the number of others.
-    pub fn trusted(&self) -> Result<Trusted<'_>, Error> {
-        self.graph.refuse_damage().map(|()| Trusted(self))
     }
 }
 

@@ -10,11 +10,13 @@
 //! * `claims`: which records live and die with others
 //! * `view`: all of this in one value
 //! * `holders`: which blobs are held when some records are left, and by whom
+//! * `damage`: what cannot be trusted, and whether that forbids deleting
 //! * `platform_manifests`: the manifests that an image offers, by platform
 //! * `load`: the view, read at one moment; the type says how much was read
 //! * `trashed`: the same of what lies in the trash
 
 pub mod claims;
+mod damage;
 pub mod graph;
 pub mod holders;
 pub(crate) mod load;
@@ -30,7 +32,7 @@ pub mod walk;
 pub use claims::{Claims, Settled};
 pub use graph::{Follow, Graph, Link, NodeId, NodeKind};
 pub use holders::Holders;
-pub use load::{Kinds, Names, Snapshot, Trashed, Trusted, Whole};
+pub use load::{Kinds, Names, Snapshot, Trashed, Whole};
 pub use names::{Name, meaning};
 pub use platform_manifests::{ConfigOf, PlatformManifest};
 pub use reachability::{Reachability, Start};

@@ -67,7 +67,7 @@ pub fn platform_manifests(
             }
             // The first of them is next.
             stack[from..].reverse();
-        } else if is_present || graph.is_missing_document(node) {
+        } else if is_present || graph.is_unread_document(node) {
             let declared = declared.filter(|platform| **platform != Platform::default());
             let platform = declared.cloned().or_else(|| {
                 let config = config_of(node).filter(|_| is_present);
@@ -82,7 +82,8 @@ pub fn platform_manifests(
                 manifest: node,
                 platform,
                 is_attestation: is_attestation || is_about_another,
-                is_present,
+                // A damaged one is there, whatever it says.
+                is_present: is_present || graph.is_damaged(node),
             });
         }
     }

@@ -208,6 +208,7 @@ const FLOORS: [(&str, &[&str]); 2] = [
             "claims",
             "view",
             "holders",
+            "damage",
             "platform_manifests",
             "load",
             "trashed",
