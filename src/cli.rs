@@ -139,7 +139,8 @@ pub enum Command {
     /// Everything that is asked must agree to delete. `--keep` takes patterns for names, tags and
     /// digests and wins over all else. `--keep-last N` keeps the newest N images of each repository,
     /// whatever their tags are called: newest by CREATED as `ocirm ls` shows it, then by arrival, then
-    /// by digest; several tags of one image count once. What a container uses keeps one name at least.
+    /// by digest; several tags of one image count once. Of what a container runs or has mounted one
+    /// entry stays: the one without a name if there is one, else one of its names.
     ///
     /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
     Prune(PruneArgs),

@@ -15,7 +15,7 @@ pub(super) const MAX_LIST_BYTES: usize = 64 << 20;
 
 const EXPECTED: &str = "expected the JSON that `docker inspect`, `docker ps -a --no-trunc --format json`, \
                         `podman ps -a --format json`, `nerdctl ps -a --no-trunc --format json`, \
-                        `crictl ps -a -o json` or `kubectl get pods -A -o json` prints";
+                        `crictl ps -a -o json`, `crictl inspect` or `kubectl get pods -A -o json` prints";
 
 /// One container, and all that its tool says of its image.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

@@ -1,4 +1,4 @@
-//! What `crictl ps` says of containers.
+//! What `crictl ps` and `crictl inspect` say of containers.
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,7 +27,7 @@ pub(super) fn list(
     )
 }
 
-/// Part of what `crictl ps` says of a container.
+/// Part of what `crictl ps` says of a container, and of what `crictl inspect` calls its status.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct ListedContainer {
@@ -37,6 +37,24 @@ struct ListedContainer {
     image_ref: Option<String>,
     image_id: Option<String>,
     state: String,
+    mounts: Option<Vec<Mount>>,
+}
+
+/// A mount, and the image that is mounted, if it is one.
+#[derive(Deserialize)]
+struct Mount {
+    image: Option<Image>,
+}
+
+/// Part of what `crictl inspect` says beside the status: what the runtime was asked for.
+#[derive(Deserialize)]
+struct Info {
+    config: Option<Config>,
+}
+
+#[derive(Deserialize)]
+struct Config {
+    mounts: Option<Vec<Mount>>,
 }
 
 #[derive(Deserialize)]
@@ -44,8 +62,37 @@ struct ListedContainer {
 struct Image {
     /// What the runtime was given: an ID from the kubelet.
     image: Option<String>,
-    /// What the kubelet was given.
+    /// What the kubelet was given. The status has the member in one spelling, the config in the other.
+    #[serde(alias = "user_specified_image")]
     user_specified_image: Option<String>,
+}
+
+/// Reads what `crictl inspect` says of one container.
+pub(super) fn inspected(value: &RawValue) -> Result<Container, InvalidContainers> {
+    #[derive(Deserialize)]
+    struct Inspected<'a> {
+        #[serde(borrow)]
+        status: &'a RawValue,
+        #[serde(borrow)]
+        info: Option<&'a RawValue>,
+    }
+    let Inspected { status, info } = read(value)?;
+    let mut container = container(status)?;
+    // What runtimes say here differs, so what is not understood says nothing.
+    let config = info.and_then(|info| read::<Info>(info).ok()?.config);
+    add_mounts(&mut container, config.and_then(|config| config.mounts));
+    Ok(container)
+}
+
+fn add_mounts(container: &mut Container, mounts: Option<Vec<Mount>>) {
+    let images = mounts.into_iter().flatten().filter_map(|mount| mount.image);
+    for image in images {
+        for text in [&image.user_specified_image, &image.image] {
+            if let Some(text) = given(text) {
+                container.add_mount(text);
+            }
+        }
+    }
 }
 
 /// Reads one container.
@@ -69,5 +116,6 @@ pub(super) fn container(value: &RawValue) -> Result<Container, InvalidContainers
     .map(given);
     container.add_digests(texts);
     container.set_reference(texts);
+    add_mounts(&mut container, listed.mounts);
     container.finished()
 }

@@ -123,7 +123,10 @@ impl Container {
         mounts: impl IntoIterator<Item = Mount>,
     ) -> Result<(), InvalidContainers> {
         let mut has_images = false;
-        let is_image = |mount: &Mount| mount.r#type.as_deref() == Some("image");
+        let is_image = |mount: &Mount| {
+            let kind = mount.r#type.as_deref();
+            kind.is_some_and(|kind| kind.eq_ignore_ascii_case("image"))
+        };
         for mount in mounts.into_iter().filter(is_image) {
             has_images = true;
             let source = given(&mount.source).filter(|source| !source.starts_with('/'));

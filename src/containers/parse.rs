@@ -60,6 +60,7 @@ struct Shape<'a> {
     kind: Option<IgnoredAny>,
     containers: Option<IgnoredAny>,
     image: Option<IgnoredAny>,
+    status: Option<IgnoredAny>,
     #[serde(rename = "Image")]
     docker_image: Option<IgnoredAny>,
     #[serde(rename = "State", borrow)]
@@ -88,6 +89,7 @@ fn object(value: &RawValue, containers: &mut Vec<Container>) -> Result<(), Inval
         Some(_) if is_inspected => docker::inspected(value)?,
         Some(_) if is_listed => docker::listed(value)?,
         None if shape.image.is_some() => cri::container(value)?,
+        None if shape.status.is_some() => cri::inspected(value)?,
         _ => return Err(reason("it is no container: it lacks an image or a state")),
     });
     Ok(())

@@ -73,9 +73,7 @@ impl Draft<'_> {
         }
         match found.record() {
             // A dangling image has no name to take away: there is only the image.
-            Some(record)
-                if !self.is_dangling(record) && !self.uses.of(found.target).is_empty() =>
-            {
+            Some(record) if !self.is_dangling(record) && !self.uses.of(found.target).is_empty() => {
                 self.refuse_user(&found, options.force)?;
                 // The image stays for the container.
                 self.plan.actions.push(Action::Untagged(self.shown(record)));

@@ -77,7 +77,9 @@ impl View {
         // Parts without a name go with what they belong to.
         let is_own = |record: &Record| !(record.is_dangling() && record.kind.is_dependent());
         let records = self.records.iter().map(|(_, record)| record);
-        let found: Vec<&Record> = records.filter(|record| leads(record) && is_own(record)).collect();
+        let found: Vec<&Record> = records
+            .filter(|record| leads(record) && is_own(record))
+            .collect();
         let named = found.iter().filter(|record| !record.is_dangling());
         let has_name: HashSet<NodeId> = named.map(|record| record.target).collect();
         let mut targets: BTreeMap<String, BTreeSet<NodeId>> = BTreeMap::new();

@@ -26,12 +26,15 @@ const COMMANDS: [&[&str]; 4] = [
     &["prune", "-f", "-a", "--grace", "0s"],
 ];
 
-/// The commands that delete blobs.
-const DELETIONS: [&[&str]; 3] = [
+/// Commands that delete blobs, and leave `shop`.
+const LEAVING_SHOP: [&[&str]; 3] = [
     &["rmi", "web"],
-    &["rmi", "shop"],
-    &["prune", "-f", "-a", "--grace", "0s"],
+    &["prune", "-f", "--grace", "0s"],
+    &["prune", "-f", "-a", "--keep", "shop:*", "--grace", "0s"],
 ];
+
+/// Commands that leave nothing of `shop`.
+const TAKING_SHOP: [&[&str]; 2] = [&["rmi", "shop:1"], &["prune", "-f", "-a", "--grace", "0s"]];
 
 /// A layout with `web:latest` and `shop:1`, a blob that nothing refers to, and files that are nobody's to touch.
 struct Ground {
@@ -274,14 +277,15 @@ fn replace_by_fifo(path: &Path) {
 
 // ---- documents that cannot be trusted
 
-/// Damages the manifest of `shop` and expects that nothing is deleted any more: not `shop`, whose blobs are unknown,
-/// and not `web`, because nobody knows what `shop` needs.
+/// FR21: damages the manifest of `shop` and expects that nothing is deleted as long as `shop` stays, because nobody
+/// knows what it needs; and that `shop` itself can be given up.
 fn assert_nothing_is_deleted_after(damage: impl Fn(&Path)) {
-    for command in DELETIONS {
+    for command in LEAVING_SHOP {
         let ground = Ground::new();
         damage(&ground.blob(&ground.shop));
         let finished = ground.refuses(command, 12);
         assert_mentions(&finished, digest(&ground.shop));
+        assert_mentions(&finished, "`ocirm rmi shop:1`");
 
         let planned = ground.run(&[&[command[0], "--dry-run"], &command[1..]].concat());
         assert_refused(&planned, 12);
@@ -290,10 +294,22 @@ fn assert_nothing_is_deleted_after(damage: impl Fn(&Path)) {
         assert!(listed.status.is_some(), "ls hangs");
         assert!(!listed.panicked(), "{listed}");
     }
+    for command in TAKING_SHOP {
+        let ground = Ground::new();
+        damage(&ground.blob(&ground.shop));
+        let finished = ground.run(command);
+        assert_status(&finished, 0);
+        assert_mentions(&finished, digest(&ground.shop));
+        assert!(!ground.blob(&ground.shop).is_file(), "{finished}");
+        let web_stays = command[0] == "rmi";
+        assert_eq!(ground.blob(&ground.web).exists(), web_stays, "{finished}");
+        let left = ground.run(&["check"]);
+        assert_status(&left, 0);
+    }
 }
 
 #[test]
-fn a_truncated_manifest_stops_every_deletion() {
+fn a_truncated_manifest_stops_what_leaves_it() {
     assert_nothing_is_deleted_after(|blob| {
         let data = fs::read(blob).expect("a blob");
         fs::write(blob, &data[..data.len() - 20]).expect("a blob");
@@ -301,12 +317,12 @@ fn a_truncated_manifest_stops_every_deletion() {
 }
 
 #[test]
-fn an_empty_manifest_stops_every_deletion() {
+fn an_empty_manifest_stops_what_leaves_it() {
     assert_nothing_is_deleted_after(|blob| fs::write(blob, "").expect("a blob"));
 }
 
 #[test]
-fn a_manifest_that_names_another_layer_than_its_digest_says_stops_every_deletion() {
+fn a_manifest_that_names_another_layer_than_its_digest_says_stops_what_leaves_it() {
     assert_nothing_is_deleted_after(|blob| {
         let text = fs::read_to_string(blob).expect("a manifest");
         let at = text.rfind("sha256:").expect("a layer") + 7;
@@ -321,22 +337,22 @@ fn a_manifest_that_names_another_layer_than_its_digest_says_stops_every_deletion
 }
 
 #[test]
-fn a_fifo_in_place_of_a_manifest_stops_every_deletion() {
+fn a_fifo_in_place_of_a_manifest_stops_what_leaves_it() {
     assert_nothing_is_deleted_after(replace_by_fifo);
 }
 
 #[test]
-fn a_folder_in_place_of_a_manifest_stops_every_deletion() {
+fn a_folder_in_place_of_a_manifest_stops_what_leaves_it() {
     assert_nothing_is_deleted_after(replace_by_folder);
 }
 
 #[test]
-fn a_manifest_that_may_not_be_read_stops_every_deletion() {
+fn a_manifest_that_may_not_be_read_stops_what_leaves_it() {
     if rustix::process::geteuid().is_root() {
         println!("skipped: the superuser may read every file");
         return;
     }
-    for command in DELETIONS {
+    for command in LEAVING_SHOP {
         let ground = Ground::new();
         let before = ground.blobs_there();
         let nobody = fs::Permissions::from_mode(0o000);
@@ -349,14 +365,14 @@ fn a_manifest_that_may_not_be_read_stops_every_deletion() {
 }
 
 #[test]
-fn a_blob_with_the_right_digest_that_is_no_manifest_stops_every_deletion() {
+fn a_blob_with_the_right_digest_that_is_no_manifest_stops_what_leaves_it() {
     for text in [
         r#"{"schemaVersion":2,"layers":["#,
         "[",
         r#""manifest""#,
         r#"{"layers":7}"#,
     ] {
-        for command in DELETIONS {
+        for command in LEAVING_SHOP {
             let ground = Ground::new();
             let mut shop = ground.layout.rows()[1].clone();
             shop["digest"] = digest_of(text).into();

@@ -20,6 +20,10 @@ mod conformance;
 mod containers;
 /// Layouts and commands of the field end as the rules of the field say.
 mod field;
+/// Damage stops what would leave it, and can be given up.
+mod damage;
+/// Mounts are in use, and single platforms are.
+mod in_use;
 /// A layout of any other tool is read, and changed as that tool would expect.
 mod layouts;
 /// Whatever names the rows have, each image has one that can be typed.
