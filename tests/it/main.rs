@@ -18,10 +18,10 @@ mod support;
 mod conformance;
 /// What a container uses stays.
 mod containers;
-/// Layouts and commands of the field end as the rules of the field say.
-mod field;
 /// Damage stops what would leave it, and can be given up.
 mod damage;
+/// Layouts and commands of the field end as the rules of the field say.
+mod field;
 /// Mounts are in use, and single platforms are.
 mod in_use;
 /// A layout of any other tool is read, and changed as that tool would expect.
