@@ -43,7 +43,9 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "check" -d 'Check whethe
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l containers -d 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: dangling, label, label!, reference, reference!, until, before, since' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: broken, dangling, label, label!, reference, reference!, until, before, since' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l sort -d 'What comes first; `none`, the order of index.json, is the fastest for --quiet' -r -f -a "created\t'The newest first, by CREATED; of equal ones what stands later in index.json'
+none\t'As they stand in index.json'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
@@ -51,7 +53,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l color -d 'When to use
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, in the order of index.json; for the newest first use --format \'{{.ID}}\''
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, the newest first'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below each image its platforms, attestations and referrers, and the layers of caches'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests to the table; JSON always has them, a template shows them with \'{{.Digest}}\', and --quiet prints IDs alone'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
@@ -107,6 +109,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s a -l all -d 'Remove every image, not only dangling ones'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'Show what would be removed, and change nothing'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l allow-empty -d 'With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is to be kept'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
@@ -141,6 +144,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l color -d 'When to 
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l digests -d 'Read every blob and compare its digest'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l complete -d 'Exit with status 12 unless every image is complete'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'

@@ -85,12 +85,15 @@ pub enum Command {
     /// free). A platform that the image lists and the layout does not have stands in parentheses; an
     /// image of which any blob is missing is marked `(incomplete)`. Layouts may be sparse.
     ///
-    /// CREATED is what the entry in index.json says, else the config, else when the manifest's file
-    /// arrived; 1970 counts as nothing said.
+    /// CREATED is what the annotation `org.opencontainers.image.created` of the entry in index.json
+    /// says, else that of the index or manifest, else the config. 1970-01-01, 1980-01-01, year 1 and
+    /// the future count as nothing said. Where nothing is said it is when the manifest's file was last
+    /// modified, with `(file)` behind it. Of images of one moment the one that stands later in
+    /// index.json is the newer.
     ///
     /// With `--format json` every line is an object with the members name, repository, tag, digest,
     /// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
-    /// created, size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
+    /// created, created_from (entry, manifest, config, file, index.json), size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
     /// Sizes are bytes.
     Ls(LsArgs),
     /// Remove images, or platforms of them
@@ -131,16 +134,22 @@ pub enum Command {
     /// In a layout where no image has a name, images without a name are not dangling; they go only with
     /// `--all`.
     ///
-    /// Filters: `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
+    /// Filters: `broken=true` (images of which no platform could be used, because a manifest, a config
+    /// or a layer of each is missing or damaged; named ones too, even without `--all`), `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
     /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
     /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
     /// hold.
     ///
     /// Everything that is asked must agree to delete. `--keep` takes patterns for names, tags and
     /// digests and wins over all else. `--keep-last N` keeps the newest N images of each repository,
-    /// whatever their tags are called: newest by CREATED as `ocirm ls` shows it, then by arrival, then
-    /// by digest; several tags of one image count once. Of what a container runs or has mounted one
-    /// entry stays: the one without a name if there is one, else one of its names.
+    /// whatever their tags are called: newest by CREATED as `ocirm ls` shows it, of equal ones what
+    /// stands later in index.json; several tags of one image count once, with the newest of their
+    /// dates. Broken images are not counted. Where nothing is said but that files are equally old, all
+    /// of these stay. If something was to be kept and yet every image of a layout would go, nothing goes
+    /// without `--allow-empty`.
+    ///
+    /// Of what a container runs or has mounted one entry stays: the one without a name if there is one,
+    /// else one of its names.
     ///
     /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
     Prune(PruneArgs),
@@ -169,10 +178,13 @@ pub enum Command {
     ///
     /// Every entry is followed; manifests are compared with their digests, other blobs with their
     /// sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
-    /// damage, for layouts may be sparse. Unreferenced blobs and files of other tools are
+    /// damage, for layouts may be sparse. Of each image it is said whether it is complete, sparse (one
+    /// platform at least could be used) or broken; with `--complete` anything but complete is a failure.
+    /// Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
     ///
-    /// With `--format json` one object for each layout is printed.
+    /// With `--format json` one object for each layout is printed; its member images says of each image
+    /// name, digest and state.
     Check(CheckArgs),
 }
 
@@ -193,6 +205,9 @@ pub struct CheckArgs {
     /// Read every blob and compare its digest
     #[arg(long)]
     pub digests: bool,
+    /// Exit with status 12 unless every image is complete
+    #[arg(long)]
+    pub complete: bool,
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
@@ -213,8 +228,7 @@ pub struct LsArgs {
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// Print IDs only, each once, in the order of index.json; for the newest first use
-    /// --format '{{.ID}}'
+    /// Print IDs only, each once, the newest first
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// Show below each image its platforms, attestations and referrers, and the layers of caches
@@ -236,12 +250,24 @@ pub struct LsArgs {
     /// Do not shorten IDs
     #[arg(long)]
     pub no_trunc: bool,
-    /// Only images that pass: dangling, label, label!, reference, reference!, until, before, since
+    /// Only images that pass: broken, dangling, label, label!, reference, reference!, until, before, since
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
+    /// What comes first; `none`, the order of index.json, is the fastest for --quiet
+    #[arg(long, value_enum, value_name = "ORDER", default_value = "created")]
+    pub sort: Sort,
     /// `table`, `json`, or a template such as '{{.Repository}}:{{.Tag}}'
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: String,
+}
+
+/// In which order images are listed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Sort {
+    /// The newest first, by CREATED; of equal ones what stands later in index.json
+    Created,
+    /// As they stand in index.json
+    None,
 }
 
 /// The arguments of `ocirm rmi`.
@@ -324,6 +350,10 @@ pub struct PruneArgs {
     /// With --all: keep the newest N images of each repository
     #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..))]
     pub keep_last: Option<u32>,
+    /// With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is
+    /// to be kept
+    #[arg(long)]
+    pub allow_empty: bool,
     /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
     /// JSON; repeatable, `-` for standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]

@@ -61,7 +61,7 @@ impl Job {
     /// What ocirm is told, behind `--layout DIR`.
     pub(crate) fn arguments(self, victim: &str) -> Vec<&str> {
         match self {
-            Job::Names => vec!["ls", "--quiet"],
+            Job::Names => vec!["ls", "--quiet", "--sort", "none"],
             Job::List => vec!["ls"],
             Job::Remove => vec!["rmi", victim],
             Job::Prune | Job::PruneNothing => vec!["prune", "--force", "--grace", "0s"],

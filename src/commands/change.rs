@@ -65,6 +65,9 @@ impl Decision {
 /// A changing command: how it decides. It is told nothing about the kind of the lock, so it cannot
 /// change anything. `sharers` are layouts that share the blobs of this one.
 pub(super) trait Decide {
+    /// Says what the user should know before it is done.
+    fn announce(&self, _: &Session, _: &Decision) {}
+
     fn decide<M>(
         &self,
         session: &Session,
@@ -120,6 +123,7 @@ impl Run<'_> {
     ) -> anyhow::Result<(Decision, Option<Outcome>)> {
         if self.dry_run {
             let (mut decision, layout) = self.decide(session, path, command)?;
+            command.announce(session, &decision);
             decision.trash.reappeared = session.reappeared(&layout)?.1.len();
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
@@ -226,6 +230,7 @@ fn carry_out(
     let hint = "nothing was changed; try again when that program is done";
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
+        command.announce(session, &decision);
         let mut garbage = std::mem::take(&mut decision.garbage);
         let (view, plan) = (&decision.view, &decision.plan);
         let (live, trash) = (decision.live.as_ref(), &decision.trash);

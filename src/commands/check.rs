@@ -18,7 +18,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     for path in &found.layouts {
         match look_into(session, path, args.digests) {
             Ok(report) => {
-                if !report.sound {
+                if !report.sound || args.complete && !report.complete {
                     status = status.max(ErrorKind::Layout.exit_status());
                 }
                 let text = match args.format {
@@ -45,9 +45,6 @@ fn look_into(session: &Session, path: &Path, digests: bool) -> anyhow::Result<Ch
     })?;
     drop(progress);
     let holders = Holders::of_all(&snapshot, &RemovedParts::new());
-    let name = |node| {
-        let id = holders.record(node)?;
-        Some(snapshot.records.record(id).shown(&snapshot.graph))
-    };
+    let name = |node| Some(snapshot.shown(holders.record(node)?));
     Ok(CheckReport::new(path, &snapshot, findings, &name))
 }

@@ -15,11 +15,11 @@ use jiff::tz::TimeZone;
 use super::session::Session;
 use super::target_layouts::{in_layout, target_layouts};
 use super::{container_files, failed};
-use crate::cli::LsArgs;
+use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
-use crate::inspect::listing::{ListedRecord, Listing, entries_by_kind};
+use crate::inspect::listing::{ListedRecord, Listing, entries_by_kind, sort_by_age};
 use crate::inspect::metadata::ImageMetadata;
 use crate::inspect::tree::Trees;
 use crate::layout::{Locked, Shared, Trash};
@@ -29,7 +29,7 @@ use crate::report::console::shown;
 use crate::report::list::{ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::write_to_stdout;
-use crate::snapshot::{Graph, NodeId, Snapshot};
+use crate::snapshot::{Graph, NodeId, RecordId, Snapshot};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -42,6 +42,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         session,
         options: ListOptions::new(args.all, &references, filters)?,
         format,
+        sort: args.sort,
         full: args.no_trunc,
         now,
         tree: args.tree,
@@ -97,6 +98,7 @@ struct List<'a> {
     session: &'a Session,
     options: ListOptions,
     format: ListFormat,
+    sort: Sort,
     /// Whole digests.
     full: bool,
     now: Timestamp,
@@ -119,7 +121,9 @@ impl List<'_> {
     fn layout(&self, path: &Path, into: Option<&mut Collected>) -> anyhow::Result<u8> {
         let layout = self.session.open_to_look(path)?;
         match self.format {
-            ListFormat::Quiet if self.options.need_only_kinds() => self.ids_by_kind(&layout, into),
+            ListFormat::Quiet if self.sort == Sort::None && self.options.need_only_kinds() => {
+                self.ids_by_kind(&layout, into)
+            }
             ListFormat::Quiet => self.ids(&layout, into),
             _ => self.images(&layout, path, into),
         }
@@ -142,14 +146,20 @@ impl List<'_> {
 
     fn ids(&self, layout: &Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
         let snapshot = self.session.read(layout, &[], &Trash::default())?;
-        let metadata = ImageMetadata::new(layout, &snapshot);
-        if self.options.select_by_configs() {
+        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+        if self.sort == Sort::Created || self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
-        let listed = self.options.records(&snapshot, &metadata)?;
+        let mut listed: Vec<RecordId> = self.options.records(&snapshot, &metadata)?.collect();
+        if self.sort == Sort::Created {
+            sort_by_age(&snapshot, &metadata, &mut listed);
+        }
         let status = warn(self.session, &snapshot.graph);
         let target = |id| snapshot.records.record(id).target;
-        self.show_ids(listed.map(|id| snapshot.graph.digest(target(id))), into)?;
+        let digests = listed
+            .into_iter()
+            .map(|id| snapshot.graph.digest(target(id)));
+        self.show_ids(digests, into)?;
         release(metadata, !self.several);
         release(snapshot, !self.several);
         Ok(status)
@@ -174,10 +184,13 @@ impl List<'_> {
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
         let (stored, snapshot) = self.session.read_and_list(layout, &[])?;
-        let metadata = ImageMetadata::new(layout, &snapshot);
+        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
         let stored = stored.unwrap_or_default();
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
-        let listed = listing.newest_first(self.options.records(&snapshot, &listing.metadata)?);
+        let mut listed = listing.listed(self.options.records(&snapshot, &listing.metadata)?);
+        if self.sort == Sort::Created {
+            listing.sort_by_age(&mut listed);
+        }
         let status = warn(self.session, &snapshot.graph);
         let uses = Uses::new(&snapshot, self.containers.as_deref().unwrap_or_default());
         let trees = self.trees(&listing, &listed);

@@ -1,6 +1,6 @@
 //! `ocirm prune`.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
 
 use jiff::Timestamp;
@@ -17,10 +17,10 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::{self, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
-use crate::plan::{Draft, FilterUse, Filters, Pattern, PruneOptions, Retention};
+use crate::plan::{Draft, FilterUse, Filters, Note, Pattern, Plan, PruneOptions, Retention};
 use crate::report::change_input::ChangingCommand;
-use crate::report::console::shown;
-use crate::report::messages::reclaimed;
+use crate::report::console::{Console, shown};
+use crate::report::messages::{keeps_nothing, reclaimed};
 use crate::report::to_stdout;
 use crate::report::units::size;
 use crate::value::digest::Digest;
@@ -37,6 +37,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let retention = Retention {
         keep: keep.collect::<Result<_, Error>>()?,
         keep_last: args.keep_last.map(|count| count as usize),
+        allow_empty: args.allow_empty,
     };
     let containers = container_files::containers(&args.containers)?;
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
@@ -53,6 +54,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         found_sharers: Some(&found_sharers),
     };
     let mut command = Prune {
+        now,
+        dry_run: args.dry_run,
         all: args.all,
         filters,
         retention,
@@ -92,7 +95,37 @@ struct ConfirmedLayout {
     removals: HashSet<RemovalId>,
 }
 
+/// Patterns of `--keep` that match nothing in any layout so far, with the names most like them.
+#[derive(Default)]
+struct UnmatchedPatterns(Option<BTreeMap<String, Option<String>>>);
+
+impl UnmatchedPatterns {
+    /// Takes what the plan of one layout notes.
+    fn take_from(&mut self, plan: &mut Plan) {
+        let mut here = BTreeMap::new();
+        plan.notes.retain_mut(|note| match note {
+            Note::KeepsNothing { pattern, nearest } => {
+                here.insert(std::mem::take(pattern), nearest.take());
+                false
+            }
+            _ => true,
+        });
+        match &mut self.0 {
+            None => self.0 = Some(here),
+            Some(before) => before.retain(|pattern, _| here.contains_key(pattern)),
+        }
+    }
+
+    fn say(self, console: Console) {
+        for (pattern, nearest) in self.0.into_iter().flatten() {
+            console.warning(&shown(&keeps_nothing(&pattern, nearest.as_deref())));
+        }
+    }
+}
+
 struct Prune {
+    now: Timestamp,
+    dry_run: bool,
     all: bool,
     filters: Filters,
     retention: Retention,
@@ -115,6 +148,7 @@ impl Prune {
         let console = session.console;
         let mut status = found.say_failures(console);
         let mut freed: u64 = 0;
+        let mut unmatched = UnmatchedPatterns::default();
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
                 console.error("interrupted; the layouts that follow were not looked at");
@@ -124,6 +158,7 @@ impl Prune {
             match run.run(session, path, &self) {
                 Ok((mut decision, outcome)) => {
                     self.hard_links = std::mem::take(&mut decision.hard_links);
+                    unmatched.take_from(&mut decision.plan);
                     let (report, one) = run.report(session, &decision, outcome.as_ref());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
@@ -146,6 +181,7 @@ impl Prune {
                 }
             }
         }
+        unmatched.say(console);
         match run.format {
             OutputFormat::Text => to_stdout(&reclaimed(freed))?,
             OutputFormat::Json => console.say(reclaimed(freed).trim_end()),
@@ -163,6 +199,7 @@ impl Prune {
     ) -> anyhow::Result<Option<Confirmed>> {
         let console = session.console;
         let mut confirmed = Confirmed::new();
+        let mut unmatched = UnmatchedPatterns::default();
         let (mut blobs, mut freed) = (0, 0_u64);
         for path in &found.layouts {
             let mut decision = match run.decide(session, path, self) {
@@ -172,6 +209,7 @@ impl Prune {
                 Err(error) => return Err(error),
             };
             self.hard_links = std::mem::take(&mut decision.hard_links);
+            unmatched.take_from(&mut decision.plan);
             let report = decision.report(None, run.command);
             let mut seen = ConfirmedLayout::default();
             if !report.is_empty() {
@@ -198,6 +236,7 @@ impl Prune {
         if confirmed.values().all(nothing) {
             return Ok(Some(confirmed));
         }
+        unmatched.say(console);
         console.say(&format!(
             "This deletes {} and frees {}.",
             count(blobs, "blob", "blobs"),
@@ -213,6 +252,19 @@ impl Prune {
 }
 
 impl Decide for Prune {
+    /// Without a filter nothing of what goes was named: how much it is, is said before it is gone.
+    fn announce(&self, session: &Session, decision: &Decision) {
+        let images = decision.plan.images_going(&decision.view);
+        if self.all && images > 0 {
+            let remove = match self.dry_run {
+                true => "Would remove",
+                false => "Removing",
+            };
+            let images = count(images, "image", "images");
+            session.console.say(&format!("{remove} {images}."));
+        }
+    }
+
     fn decide<M>(
         &self,
         session: &Session,
@@ -234,11 +286,20 @@ impl Decide for Prune {
                 confirmed: confirmed.map(|c| &c.entries),
                 retention: &self.retention,
             };
-            draft.prune(&options, &ImageMetadata::new(layout, &snapshot));
-            let plan = draft.finish();
+            draft.prune(&options, &ImageMetadata::new(layout, &snapshot, self.now));
+            let mut plan = draft.finish();
+            plan.note_nameless(&snapshot, &snapshot);
             (gc::mark(&snapshot, &plan), plan)
         };
         let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, listed, decide);
+        if !plan.refusals.is_empty() {
+            // Nothing was decided, and blobs are only said to be unreferenced beside a decision.
+            return Ok(Decision {
+                view: snapshot.into_view(),
+                plan,
+                ..Decision::default()
+            });
+        }
         let live = live?;
         let mut hard_links = self.hard_links.clone();
         let options = SweepOptions {

@@ -1,6 +1,7 @@
 //! `ocirm rmi`.
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 
 use super::change::{Decide, Decision, Run};
 use super::container_files;
@@ -66,18 +67,19 @@ impl Decide for Rmi {
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         let snapshot = session.read(layout, sharers, &Trash::default())?;
-        let metadata = ImageMetadata::new(layout, &snapshot);
+        let metadata = ImageMetadata::new(layout, &snapshot, Timestamp::now());
         let config_of = |manifest| metadata.config_of(manifest);
         let uses = Uses::new(&snapshot, &self.containers);
         let mut draft = Draft::with_uses(&snapshot, &uses);
         for reference in &self.references {
             draft.rmi(reference, &self.options, &config_of);
         }
-        let plan = draft.finish_with(&mut |digest| {
+        let mut plan = draft.finish_with(&mut |digest| {
             layout
                 .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
                 .with_context(|| format!("the index {digest} is gone"))
         })?;
+        plan.note_nameless(&snapshot, &snapshot);
         let live = match gc::mark(&snapshot, &plan) {
             // Nothing would go, and why says more than what else is wrong with the layout.
             Err(_) if plan.is_empty() && !plan.refusals.is_empty() => None,

@@ -7,7 +7,7 @@ use crate::cli::UntagArgs;
 use crate::layout::{Locked, Shared};
 use crate::plan::Draft;
 use crate::report::change_input::ChangingCommand;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Record, Snapshot};
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references)?;
@@ -39,7 +39,14 @@ impl Decide for Untag {
         for reference in &self.references {
             draft.untag(reference);
         }
-        let plan = draft.finish();
+        let mut plan = draft.finish();
+        let is_nameless = |(_, record): (_, &Record)| record.is_dangling() && !record.explicit;
+        if snapshot.records.iter().any(is_nameless) && plan.takes_last_name(&snapshot) {
+            // What has no name may belong to an image, and only blobs tell. It is a note and no more.
+            if let Ok(kinds) = Snapshot::read_kinds(layout, &mut |_| ()) {
+                plan.note_nameless(&snapshot, &kinds);
+            }
+        }
         Ok(Decision {
             view: snapshot.into_view(),
             plan,

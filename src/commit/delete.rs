@@ -116,8 +116,7 @@ impl Change<'_> {
         let is_there = |at: &&usize| texts.contains(self.old.index.entry_text(**at));
         let positions = self.plan.edits.keys().filter(is_there);
         let ids = positions.filter_map(|at| records.of_entry(*at));
-        ids.map(|id| records.record(id).shown(&self.old.graph))
-            .collect()
+        ids.map(|id| self.old.shown(id)).collect()
     }
 }
 
@@ -426,7 +425,7 @@ impl Sweep<'_> {
             }
             if let Some(id) = live.holder(node) {
                 let names = if is_back { &mut back } else { &mut broken };
-                names.insert(snapshot.records.record(id).shown(&snapshot.graph));
+                names.insert(snapshot.shown(id));
             }
         }
         if !back.is_empty()

@@ -341,6 +341,7 @@ mod tests {
                         inode: *inode,
                     },
                     changed: Timestamp::from_second(*changed).unwrap(),
+                    modified: Timestamp::from_second(*changed).unwrap(),
                 }))
         }
         fn read(&self, digest: &Digest) -> Option<Vec<u8>> {

@@ -9,12 +9,11 @@ use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 
 use foldhash::fast::RandomState;
-use jiff::Timestamp;
 
-use super::metadata::{ImageMetadata, PlatformManifests, Platforms};
+use super::metadata::{Created, ImageMetadata, PlatformManifests, Platforms};
 use super::sizes::{Sizes, sizes};
 use crate::oci::config::Wanted;
-use crate::snapshot::{Follow, Kinds, Name, NodeId, Record, RecordId, RecordKind, Snapshot, View};
+use crate::snapshot::{Follow, Kinds, Name, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
@@ -31,7 +30,7 @@ pub(crate) struct Listing<'a, M> {
 /// One name of one image. There may be a million, so what can be looked up is not in it.
 pub(crate) struct ListedRecord {
     pub(crate) id: RecordId,
-    pub(crate) created: Timestamp,
+    pub(crate) created: Created,
     pub(crate) platforms: Rc<Platforms>,
 }
 
@@ -66,8 +65,8 @@ impl<'a, M> Listing<'a, M> {
         listing
     }
 
-    /// Lists records, the newest first, those of one moment by name.
-    pub(crate) fn newest_first(&self, ids: impl Iterator<Item = RecordId>) -> Vec<ListedRecord> {
+    /// Finds out what a list says of records, in their order.
+    pub(crate) fn listed(&self, ids: impl Iterator<Item = RecordId>) -> Vec<ListedRecord> {
         let mut lists = PlatformLists::default();
         let mut listed = Vec::with_capacity(self.snapshot.records.iter().len());
         listed.extend(ids.map(|id| {
@@ -78,15 +77,12 @@ impl<'a, M> Listing<'a, M> {
                 platforms: lists.of(&manifests),
             }
         }));
-        listed.sort_by_key(|record| Reverse(record.created));
-        // Names are only made for those that nothing else tells apart.
-        for same in listed.chunk_by_mut(|a, b| a.created == b.created) {
-            same.sort_by_cached_key(|listed| {
-                let record = self.snapshot.records.record(listed.id);
-                (name(record), self.snapshot.graph.digest(record.target))
-            });
-        }
         listed
+    }
+
+    /// Puts records in the order of their age, the newest first.
+    pub(crate) fn sort_by_age(&self, listed: &mut [ListedRecord]) {
+        listed.sort_by_key(|record| newest(self.snapshot, record.id, record.created));
     }
 
     /// Whether the image needs something that cannot be trusted.
@@ -109,6 +105,22 @@ impl<'a, M> Listing<'a, M> {
     }
 }
 
+/// By this the newest stands first. Of records of one moment that is the one whose last entry stands
+/// last: tools append.
+fn newest(snapshot: &View, id: RecordId, created: Created) -> impl Ord + use<> {
+    let entries = &snapshot.records.record(id).entries;
+    Reverse((created.time, entries.last().copied()))
+}
+
+/// Puts records in the order of their age, the newest first.
+pub(crate) fn sort_by_age<M>(
+    snapshot: &View,
+    metadata: &ImageMetadata<'_, M>,
+    ids: &mut [RecordId],
+) {
+    ids.sort_by_cached_key(|id| newest(snapshot, *id, metadata.created(*id)));
+}
+
 /// What a list of IDs shows: each entry that has one, in the order of index.json, and what it is.
 /// Which kind an entry is was only found out where that is in question; all others are images.
 pub(crate) fn entries_by_kind(
@@ -123,8 +135,11 @@ pub(crate) fn entries_by_kind(
 }
 
 /// What is shown as the name of a record that has one.
-pub(crate) fn name(record: &Record) -> Option<Cow<'_, str>> {
-    match &record.name {
+pub(crate) fn name(snapshot: &View, id: RecordId) -> Option<Cow<'_, str>> {
+    if let Some(text) = snapshot.spelling(id) {
+        return Some(Cow::Borrowed(text));
+    }
+    match &snapshot.records.record(id).name {
         Name::Reference(reference) => Some(Cow::Owned(reference.familiar())),
         Name::Tag(text) | Name::Raw(text) => Some(Cow::Borrowed(text)),
         Name::Dangling => None,

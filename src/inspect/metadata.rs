@@ -1,5 +1,5 @@
 //! Metadata: what has to be read from configs and files to describe an image, which are its age, its
-//! labels and its platforms. Asked only by what shows or filters on them; what index.json and the
+//! labels, its platforms and whether it is complete. Asked only by what shows or filters on them; what index.json and the
 //! manifests say is in the snapshot already.
 
 use std::cell::{OnceCell, RefCell};
@@ -11,6 +11,7 @@ use foldhash::fast::RandomState;
 use indexmap::IndexSet;
 use jiff::Timestamp;
 
+use super::completeness::{Completeness, Holdings};
 use crate::layout::Locked;
 use crate::oci::config::{ImageConfig, Wanted};
 use crate::snapshot::platform_manifests::{config_node, platform_manifests};
@@ -32,11 +33,14 @@ const CONFIGS_AT_ONCE: usize = 4096;
 pub(crate) struct ImageMetadata<'a, M> {
     layout: &'a Locked<M>,
     snapshot: &'a View,
+    now: Timestamp,
     host: Platform,
     configs: RefCell<Configs>,
     manifests: RefCell<KnownManifests<'a>>,
     /// By image.
     arrivals: RefCell<HashMap<NodeId, Timestamp>>,
+    /// Made when somebody asks for the first time, since every blob is looked at.
+    holdings: OnceCell<Holdings<'a>>,
 }
 
 /// Reads the config that `node` is; `bytes` is room for it. `None`: it is no image's config, is not
@@ -55,9 +59,73 @@ fn load_config<M>(
     found.ok()?.then(|| ImageConfig::parse_for(wanted, bytes))
 }
 
-/// The epoch of reproducible builds is no date.
-fn is_date(time: &Timestamp) -> bool {
-    *time > Timestamp::UNIX_EPOCH
+/// When an image was created, and who says so.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Created {
+    /// When.
+    pub(crate) time: Timestamp,
+    /// Where that is written.
+    pub(crate) from: CreatedFrom,
+}
+
+/// Where it is written when an image was created; what comes first counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum CreatedFrom {
+    /// In the annotation of its entry.
+    Entry,
+    /// In the annotation of its index or manifest.
+    Manifest,
+    /// In the config.
+    Config,
+    /// Nowhere: it is when the file of its index or manifest was last modified.
+    File,
+    /// Nowhere, and there is no such file: it is when index.json last changed.
+    IndexFile,
+}
+
+impl CreatedFrom {
+    /// The word for it in JSON.
+    pub(crate) fn word(self) -> &'static str {
+        match self {
+            CreatedFrom::Entry => "entry",
+            CreatedFrom::Manifest => "manifest",
+            CreatedFrom::Config => "config",
+            CreatedFrom::File => "file",
+            CreatedFrom::IndexFile => "index.json",
+        }
+    }
+}
+
+impl Created {
+    /// Whether somebody said so, and it is not merely when a file came to be.
+    pub(crate) fn is_stated(self) -> bool {
+        !matches!(self.from, CreatedFrom::File | CreatedFrom::IndexFile)
+    }
+
+    /// The later of two; what was stated counts more than what was not.
+    pub(crate) fn or_later(self, other: Created) -> Created {
+        let weight = |of: Created| (of.is_stated(), of.time);
+        match weight(other) > weight(self) {
+            true => other,
+            false => self,
+        }
+    }
+}
+
+/// Days that say nothing, counted from 1970-01-01: the zero time of Go and whatever is before it,
+/// the epoch of reproducible builds, and the first day that a ZIP archive can hold, which
+/// buildpacks write.
+const GO_ZERO_DAY: i64 = -719_162;
+const EPOCH_DAY: i64 = 0;
+const ZIP_DAY: i64 = 3_652;
+
+const SECONDS_OF_A_DAY: i64 = 86_400;
+
+/// Whether a time says when something was created. A clock may be wrong, but not by more than a day.
+fn is_date(time: Timestamp, now: Timestamp) -> bool {
+    let day = time.as_second().div_euclid(SECONDS_OF_A_DAY);
+    !matches!(day, i64::MIN..=GO_ZERO_DAY | EPOCH_DAY | ZIP_DAY)
+        && time.as_second() <= now.as_second().saturating_add(SECONDS_OF_A_DAY)
 }
 
 fn arrival<M>(layout: &Locked<M>, manifest: &Digest) -> Timestamp {
@@ -123,15 +191,21 @@ impl Platforms {
 }
 
 impl<'a, M> ImageMetadata<'a, M> {
-    /// Nothing is read yet.
-    pub(crate) fn new(layout: &'a Locked<M>, snapshot: &'a View) -> ImageMetadata<'a, M> {
+    /// Nothing is read yet. `now` is the present, by which dates in the future are told.
+    pub(crate) fn new(
+        layout: &'a Locked<M>,
+        snapshot: &'a View,
+        now: Timestamp,
+    ) -> ImageMetadata<'a, M> {
         ImageMetadata {
             layout,
             snapshot,
+            now,
             host: Platform::host(),
             configs: RefCell::default(),
             manifests: RefCell::default(),
             arrivals: RefCell::default(),
+            holdings: OnceCell::new(),
         }
     }
 
@@ -225,36 +299,105 @@ impl<'a, M> ImageMetadata<'a, M> {
         Some(all.find(runs_here).unwrap_or(first).manifest)
     }
 
-    /// When the image was built, as the config of its preferred platform says: this machine's,
-    /// else the first.
-    pub(crate) fn built(&self, id: RecordId) -> Option<Timestamp> {
-        self.built_of(&self.platform_manifests(id))
-    }
-
-    fn built_of(&self, manifests: &PlatformManifests) -> Option<Timestamp> {
-        let built = self.config_of(manifests.preferred?)?.created;
-        built.filter(is_date)
-    }
-
-    /// When the image was made: what its entry says, else its config, else when it arrived.
-    pub(crate) fn created(&self, id: RecordId) -> Timestamp {
-        self.declared(id)
-            .or_else(|| self.built(id))
-            .unwrap_or_else(|| self.arrived(id))
+    /// When the image was created, as the entries of this record say, else its index or manifest,
+    /// else a config of it, that of its preferred platform first; else when its file was last
+    /// modified. Of several entries the newest counts.
+    pub(crate) fn created(&self, id: RecordId) -> Created {
+        let found = self.stated_by(id, || self.platform_manifests(id));
+        found.unwrap_or_else(|| self.modified(id))
     }
 
     /// [`ImageMetadata::created`], of an image whose manifests are known.
-    pub(crate) fn created_with(&self, id: RecordId, manifests: &PlatformManifests) -> Timestamp {
-        self.declared(id)
-            .or_else(|| self.built_of(manifests))
-            .unwrap_or_else(|| self.arrived(id))
+    pub(crate) fn created_with(&self, id: RecordId, manifests: &Rc<PlatformManifests>) -> Created {
+        let found = self.stated_by(id, || manifests.clone());
+        found.unwrap_or_else(|| self.modified(id))
     }
 
-    /// When an entry says that the image was made.
-    fn declared(&self, id: RecordId) -> Option<Timestamp> {
-        let mut entries = self.record(id).entries.iter();
-        let created = |at: &usize| self.snapshot.index.entries()[*at].created;
-        entries.find_map(created).filter(is_date)
+    /// [`ImageMetadata::created`], if anybody says so.
+    pub(crate) fn stated(&self, id: RecordId) -> Option<Timestamp> {
+        let found = self.stated_by(id, || self.platform_manifests(id));
+        found.map(|created| created.time)
+    }
+
+    fn stated_by(
+        &self,
+        id: RecordId,
+        manifests: impl FnOnce() -> Rc<PlatformManifests>,
+    ) -> Option<Created> {
+        let record = self.record(id);
+        let entries = self.snapshot.index.entries();
+        let dates = record
+            .entries
+            .iter()
+            .map(|at| self.date(entries[*at].created));
+        let (mut newest, mut is_said_by_all) = (None, true);
+        for date in dates {
+            is_said_by_all &= date.is_some();
+            newest = newest.max(date);
+        }
+        let by_entry = newest.map(|time| Created {
+            time,
+            from: CreatedFrom::Entry,
+        });
+        if is_said_by_all {
+            return by_entry;
+        }
+        let by_image = self.stated_by_image(record.target, &manifests());
+        match (by_entry, by_image) {
+            (Some(one), Some(other)) => Some(one.or_later(other)),
+            (one, other) => one.or(other),
+        }
+    }
+
+    /// When an image was created, as its documents say.
+    fn stated_by_image(&self, image: NodeId, manifests: &PlatformManifests) -> Option<Created> {
+        let graph = &self.snapshot.graph;
+        let by_annotation = |node| {
+            Some(Created {
+                time: self.date(graph.created(node))?,
+                from: CreatedFrom::Manifest,
+            })
+        };
+        let by_config = |manifest| {
+            Some(Created {
+                time: self.date(self.config_of(manifest)?.created)?,
+                from: CreatedFrom::Config,
+            })
+        };
+        let listed = manifests.all.iter().filter(|of| of.is_present_image());
+        let listed = listed.map(|of| of.manifest);
+        let mut each = manifests.preferred.into_iter().chain(listed);
+        by_annotation(image).or_else(|| {
+            each.find_map(|manifest| by_annotation(manifest).or_else(|| by_config(manifest)))
+        })
+    }
+
+    fn date(&self, time: Option<Timestamp>) -> Option<Timestamp> {
+        time.filter(|time| is_date(*time, self.now))
+    }
+
+    /// When the file of the image was last modified; where there is none, when index.json last
+    /// changed.
+    fn modified(&self, id: RecordId) -> Created {
+        let digest = self.snapshot.graph.digest(self.record(id).target);
+        match self.layout.stat_blob(digest) {
+            Ok(Some(stat)) => Created {
+                time: stat.modified,
+                from: CreatedFrom::File,
+            },
+            _ => Created {
+                time: self.layout.index_changed(),
+                from: CreatedFrom::IndexFile,
+            },
+        }
+    }
+
+    /// How much of an image the layout holds.
+    pub(crate) fn completeness(&self, id: RecordId) -> Completeness {
+        let measure = || Holdings::measure(self.layout, &self.snapshot.graph);
+        self.holdings
+            .get_or_init(measure)
+            .of(self.record(id).target)
     }
 
     /// When the image came into the layout: the age of its manifest's file. Where the layout does

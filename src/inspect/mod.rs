@@ -2,6 +2,7 @@
 //! anything.
 //!
 //! * `metadata`: age, labels and platforms of an image
+//! * `completeness`: whether an image could be used
 //! * `sizes`: bytes of an image, and bytes that would leave with it
 //! * `tree`: what belongs to an image
 //! * `listing`: the list of images
@@ -9,6 +10,7 @@
 //! * `why`: what leads to a blob
 
 pub(crate) mod check;
+pub(crate) mod completeness;
 pub(crate) mod listing;
 pub(crate) mod metadata;
 pub(crate) mod sizes;

@@ -60,6 +60,9 @@ pub struct BlobStat {
     /// The later of modification and status change: when the file came to be here. Tools that
     /// unpack or copy set the modification time back, the status change they cannot.
     pub(crate) changed: jiff::Timestamp,
+    /// When its content was last written, as far as anybody says: tools that unpack or copy set it
+    /// to what it was where the file came from.
+    pub(crate) modified: jiff::Timestamp,
 }
 
 impl BlobStat {
@@ -79,12 +82,19 @@ impl BlobStat {
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),
             changed: changed(stat),
+            modified: times(stat)[0],
         })
     }
 }
 
 /// The later of modification and status change.
 pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
+    let [modified, changed] = times(stat);
+    modified.max(changed)
+}
+
+/// When the content was last modified, and when the status last changed.
+fn times(stat: &Stat) -> [jiff::Timestamp; 2] {
     let time = |seconds: i64, nanoseconds: i32| {
         jiff::Timestamp::new(seconds, nanoseconds).unwrap_or(jiff::Timestamp::MIN)
     };
@@ -94,7 +104,10 @@ pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
         clippy::useless_conversion,
         reason = "the types differ between platforms"
     )]
-    time(stat.st_mtime.into(), modified).max(time(stat.st_ctime.into(), changed))
+    [
+        time(stat.st_mtime.into(), modified),
+        time(stat.st_ctime.into(), changed),
+    ]
 }
 
 /// What a file that should have been a regular one is, for messages.

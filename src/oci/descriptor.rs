@@ -13,6 +13,10 @@ use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
+/// When the image was made, or put here, as RFC 3339: an annotation of entries of index.json, of
+/// manifests and of indexes.
+pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
+
 /// Where in a document a descriptor stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
@@ -124,6 +128,13 @@ pub fn classify(media_type: Option<&str>, role: Role) -> Class {
 pub(super) fn is_layer(media_type: &str) -> bool {
     media_type.starts_with("application/vnd.oci.image.layer.")
         || media_type.starts_with("application/vnd.docker.image.rootfs.")
+}
+
+/// Whether this is the media type of a layer that may lie elsewhere than beside its manifest: the
+/// licence of some base images forbids to distribute it, and tools leave it out of copies.
+pub(super) fn may_be_left_out(media_type: &str) -> bool {
+    media_type.starts_with("application/vnd.oci.image.layer.nondistributable.")
+        || media_type.starts_with("application/vnd.docker.image.rootfs.foreign.")
 }
 
 /// Whether a config of this media type is an image's, with platform, date and labels. Others must

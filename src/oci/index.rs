@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::descriptor::{Role, StrongestMediaType, read_platform, retargeted};
+use super::descriptor::{CREATED_ANNOTATION, Role, StrongestMediaType, read_platform, retargeted};
 use crate::error::Error;
 use crate::json::edit::{self, Part, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
@@ -24,8 +24,6 @@ use crate::value::platform::Platform;
 pub const NAME_ANNOTATION: &str = "io.containerd.image.name";
 /// The annotation of the specification: a tag, or anything.
 pub const REF_ANNOTATION: &str = "org.opencontainers.image.ref.name";
-/// When the image was made, or put here, as RFC 3339.
-pub const CREATED_ANNOTATION: &str = "org.opencontainers.image.created";
 /// The ID of the image that this one was built from by Docker's classic builder.
 pub const PARENT_ANNOTATION: &str = "org.mobyproject.image.parent";
 /// The digest that an exported referrer refers to.

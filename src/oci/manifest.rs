@@ -12,7 +12,8 @@
 use std::sync::Arc;
 
 use super::descriptor::{
-    Class, Role, StrongestMediaType, classify, is_image_config, is_layer, read_platform,
+    CREATED_ANNOTATION, Class, Role, StrongestMediaType, classify, is_image_config, is_layer,
+    may_be_left_out, read_platform,
 };
 use crate::json::read::{InvalidJson, Json, Text, Unexpected, ValueKind};
 use crate::value::digest::Digest;
@@ -42,6 +43,8 @@ pub struct Child {
     pub image_config: bool,
     /// Whether its media type is that of a layer.
     pub is_layer: bool,
+    /// Whether an image is complete without it.
+    pub may_be_left_out: bool,
     /// What an index says about it; few do.
     pub note: Option<Arc<EdgeNote>>,
 }
@@ -68,6 +71,8 @@ pub struct Document {
     pub has_references: bool,
     /// Whether such a member holds something else than descriptors: what is meant is unknown.
     pub is_odd: bool,
+    /// When it was made, as its own annotation says.
+    pub created: Option<jiff::Timestamp>,
 }
 
 /// Parses a document.
@@ -80,6 +85,7 @@ pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
         children: Vec::with_capacity(USUAL_CHILDREN),
         has_references: false,
         is_odd: false,
+        created: None,
     };
     let mut json = Json::careful(bytes);
     json.object(|json, key| document.member(json, key))
@@ -94,7 +100,10 @@ const USUAL_CHILDREN: usize = 12;
 impl Document {
     fn member<'a>(&mut self, json: &mut Json<'a>, key: Text<'a>) -> Result<(), Unexpected> {
         let Some((_, role)) = MEMBERS.iter().find(|(name, _)| key.is_member(name)) else {
-            return json.skip();
+            return match key.is_member("annotations") {
+                true => self.annotations(json),
+                false => json.skip(),
+            };
         };
         let before = self.children.len();
         let listed = descriptors(json, *role, &mut self.children)?;
@@ -105,6 +114,19 @@ impl Document {
         self.has_references |= self.children.len() > before || lists_manifests;
         self.is_odd |= listed == Shape::Odd;
         Ok(())
+    }
+
+    fn annotations(&mut self, json: &mut Json<'_>) -> Result<(), Unexpected> {
+        if json.kind()? != ValueKind::Object {
+            return json.skip();
+        }
+        json.object(|json, name| {
+            if *name.bytes() != *CREATED_ANNOTATION.as_bytes() {
+                return json.skip();
+            }
+            self.created = json.unicode()?.and_then(|text| text.parse().ok());
+            Ok(())
+        })
     }
 }
 
@@ -196,6 +218,7 @@ fn descriptor(
             class,
             image_config: role == Role::Config && is_image_config(media_type),
             is_layer: media_type.is_some_and(is_layer),
+            may_be_left_out: media_type.is_some_and(may_be_left_out),
             note: note.clone(),
         });
     }
@@ -306,6 +329,38 @@ mod tests {
             r#"{{"annotations":{{"\ud800":"\udfff"}},"\ud800":1,"layers":[{{"digest":"{a}"}}]}}"#
         );
         assert_eq!(references(&json), [(Role::Layer, a)]);
+    }
+
+    /// FR16: the annotation of the document itself, and of nothing that it lists.
+    #[test]
+    fn a_document_says_when_it_was_made() {
+        let a = digest('a');
+        let other = format!(
+            r#""layers":[{{"digest":"{a}","annotations":{{"{CREATED_ANNOTATION}":"2021-01-01T00:00:00Z"}}}}]"#
+        );
+        for (value, expected) in [
+            (r#""2024-05-06T07:08:09Z""#, Some("2024-05-06T07:08:09Z")),
+            (
+                r#""2024-05-06T07:08:09+02:00""#,
+                Some("2024-05-06T05:08:09Z"),
+            ),
+            (r#""yesterday""#, None),
+            ("7", None),
+            ("null", None),
+        ] {
+            let json =
+                format!(r#"{{"annotations":{{"x":"y","{CREATED_ANNOTATION}":{value}}},{other}}}"#);
+            let created = parse(json.as_bytes()).unwrap().created;
+            assert_eq!(
+                created,
+                expected.map(|text| text.parse().unwrap()),
+                "{json}"
+            );
+        }
+        for annotations in ["null", "[]", "7", r#""x""#] {
+            let json = format!(r#"{{"annotations":{annotations},{other}}}"#);
+            assert_eq!(parse(json.as_bytes()).unwrap().created, None, "{json}");
+        }
     }
 
     #[test]

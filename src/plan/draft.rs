@@ -98,7 +98,7 @@ impl<'a> Draft<'a> {
 
     /// A record's name as it is shown, for lists of names.
     pub(super) fn shown(&self, id: RecordId) -> String {
-        self.record(id).shown(self.graph())
+        self.view.shown(id)
     }
 
     /// The records of an image that Docker's rules count: an entry that merely lists a part of

@@ -20,6 +20,8 @@ use crate::value::time::parse_until;
 pub struct Filters {
     /// `dangling=`: what was asked for, if anything.
     pub dangling: Option<bool>,
+    /// `broken=`: whether images must be unusable, or usable, if that was asked for.
+    pub broken: Option<bool>,
     /// `until=`: images must be older than each of these times.
     pub until: Vec<Timestamp>,
     /// `label=`, `label!=`: all must hold.
@@ -66,6 +68,7 @@ impl Filters {
     pub fn is_empty(&self) -> bool {
         let Filters {
             dangling,
+            broken,
             until,
             labels,
             references,
@@ -74,6 +77,7 @@ impl Filters {
             since,
         } = self;
         dangling.is_none()
+            && broken.is_none()
             && until.is_empty()
             && labels.is_empty()
             && references.is_empty()
@@ -95,6 +99,7 @@ impl Filters {
     ) -> Result<Filters, Error> {
         let mut filters = Filters::default();
         let mut dangling: Vec<String> = Vec::new();
+        let mut broken: Vec<String> = Vec::new();
         for text in texts.iter().filter(|text| !text.is_empty()) {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(Error::usage(format!(
@@ -104,6 +109,7 @@ impl Filters {
             let (key, value) = (key.trim().to_lowercase(), value.trim());
             match key.as_str() {
                 "dangling" => dangling.push(value.to_owned()),
+                "broken" => broken.push(value.to_owned()),
                 "until" => {
                     let time = parse_until(value, now, &zone());
                     let time = time.map_err(|e| Error::usage(e.to_string()))?;
@@ -121,16 +127,27 @@ impl Filters {
                         FilterUse::Prune { .. } => "",
                     };
                     return Err(Error::usage(format!("invalid filter '{key}'")).hint(format!(
-                        "the filters are dangling, label, label!, reference, reference!, until{more}"
+                        "the filters are broken, dangling, label, label!, reference, reference!, until{more}"
                     )));
                 }
             }
         }
+        filters.broken =
+            one_truth("broken", &broken).map_err(|error| error.hint("broken is true or false"))?;
         if let FilterUse::Prune { all } = for_use {
-            dangling.push((!all).to_string());
+            let is_of_all = filters.takes_all() && dangling.is_empty();
+            dangling.push((!all && !is_of_all).to_string());
         }
-        filters.dangling = one_truth(&dangling)?;
+        filters.dangling = one_truth("dangling", &dangling).map_err(|error| {
+            error.hint("dangling is true or false; prune sets it to true, and with --all to false")
+        })?;
         Ok(filters)
+    }
+
+    /// Whether `prune` takes what passes whether it is dangling or not, even without `--all`: who
+    /// asks for what cannot be used means just that.
+    pub fn takes_all(&self) -> bool {
+        self.broken == Some(true)
     }
 
     /// Whether any filter asks what an image's config says.
@@ -162,25 +179,21 @@ impl Filters {
     }
 }
 
-/// The one value of `dangling` that all texts agree on.
-fn one_truth(texts: &[String]) -> Result<Option<bool>, Error> {
+/// The one value of a filter that all texts agree on.
+fn one_truth(key: &str, texts: &[String]) -> Result<Option<bool>, Error> {
+    let bad = || Error::usage(format!("invalid filter '{key}=[{}]'", texts.join(" ")));
     let mut truth = None;
     for text in texts {
         let value = match text.as_str() {
             "1" | "true" => true,
             "0" | "false" => false,
-            _ => return Err(bad_dangling(texts)),
+            _ => return Err(bad()),
         };
         if truth.replace(value).is_some_and(|before| before != value) {
-            return Err(bad_dangling(texts));
+            return Err(bad());
         }
     }
     Ok(truth)
-}
-
-fn bad_dangling(texts: &[String]) -> Error {
-    Error::usage(format!("invalid filter 'dangling=[{}]'", texts.join(" ")))
-        .hint("dangling is true or false; prune sets it to true, and with --all to false")
 }
 
 impl LabelCheck {

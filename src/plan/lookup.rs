@@ -136,7 +136,9 @@ impl Draft<'_> {
         let entries = records.entries_with_tag(self.view.index.entries(), argument);
         let of_entries = entries.into_iter().filter_map(|at| records.of_entry(at));
         let named = of_entries.filter(|id| self.is_present(*id) && !self.is_dangling(*id));
-        match &*named.collect::<Vec<_>>() {
+        // Entries that say the same are one record.
+        let each_once: BTreeSet<RecordId> = named.collect();
+        match &*each_once.into_iter().collect::<Vec<_>>() {
             [] => None,
             [only] => Some(self.one_image(argument, &[*only], Some(*only))),
             several => Some(Err(self.ambiguous(argument, several))),

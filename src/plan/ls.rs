@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::inspect::listing::name;
 use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;
-use crate::snapshot::{Graph, Record, RecordId, RecordKind, View};
+use crate::snapshot::{RecordId, RecordKind, View};
 use crate::value::digest::Digest;
 
 /// What `ls` was told to list, whichever the layout.
@@ -97,29 +97,31 @@ impl ListOptions {
         let date = |text: &String| {
             let found = Draft::new(snapshot).look_up(text);
             let found = found?;
-            let built = metadata.built(found.set[0]);
-            built.ok_or_else(|| failed(format!("`{text}` has no date to compare with")))
+            let created = metadata.stated(found.record().unwrap_or(found.set[0]));
+            created.ok_or_else(|| failed(format!("`{text}` has no date to compare with")))
         };
         let dates = |texts: &[String]| texts.iter().map(date).collect::<Result<Vec<_>, Error>>();
         let (before, since) = (dates(&self.filters.before)?, dates(&self.filters.since)?);
-        // Docker compares what the configs say, and an image without a date never passes.
-        let is_of_time = move |built: Timestamp| {
-            before.iter().all(|bound| built < *bound) && since.iter().all(|bound| built > *bound)
+        // As in Docker, an image of which nobody says when it was created never passes.
+        let is_of_time = move |created: Timestamp| {
+            before.iter().all(|bound| created < *bound)
+                && since.iter().all(|bound| created > *bound)
         };
         let listed = snapshot.records.iter().filter(move |(id, record)| {
             self.admit_kind(record.kind)
-                && self.admit_name(record, &snapshot.graph)
+                && self.admit_name(*id, snapshot)
                 && passes(*id, record, &self.filters, metadata)
-                && (!self.compare_dates() || metadata.built(*id).is_some_and(&is_of_time))
+                && (!self.compare_dates() || metadata.stated(*id).is_some_and(&is_of_time))
         });
         Ok(listed.map(|(id, _)| id))
     }
 
-    fn admit_name(&self, record: &Record, graph: &Graph) -> bool {
+    fn admit_name(&self, id: RecordId, snapshot: &View) -> bool {
+        let record = snapshot.records.record(id);
         self.references.is_empty()
             || self.references.iter().any(|reference| {
-                reference.digest.as_ref() == Some(graph.digest(record.target))
-                    || name(record).is_some_and(|name| *name == reference.text)
+                reference.digest.as_ref() == Some(snapshot.graph.digest(record.target))
+                    || name(snapshot, id).is_some_and(|name| *name == reference.text)
                     || reference.pattern.matches(&record.name, record.key())
             })
     }

@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 
-use crate::inspect::metadata::ImageMetadata;
+use crate::inspect::completeness::Completeness;
+use crate::inspect::metadata::{Created, ImageMetadata};
 use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
 pub(crate) trait Metadata {
-    /// When the image was made; see `ImageMetadata::created`.
-    fn created(&self, record: RecordId) -> Timestamp;
+    /// When the image was created, and who says so; see `ImageMetadata::created`.
+    fn created(&self, record: RecordId) -> Created;
+    /// How much of the image the layout holds.
+    fn completeness(&self, record: RecordId) -> Completeness;
     /// Told of which records [`Metadata::arrived`] will be asked, for finding out many at once is
     /// faster.
     fn expect_arrivals(&self, _: &[RecordId]) {}
@@ -22,8 +25,11 @@ pub(crate) trait Metadata {
 }
 
 impl<M> Metadata for ImageMetadata<'_, M> {
-    fn created(&self, record: RecordId) -> Timestamp {
+    fn created(&self, record: RecordId) -> Created {
         self.created(record)
+    }
+    fn completeness(&self, record: RecordId) -> Completeness {
+        self.completeness(record)
     }
     fn expect_arrivals(&self, records: &[RecordId]) {
         self.read_arrivals(records);

@@ -1,11 +1,11 @@
 //! The plan as a value: what a command does to a layout, and says about it. Complete when it is made.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::rewrite_index::NewBlob;
 use crate::error::{Error, ErrorKind};
 use crate::oci::index::EntryEdit;
-use crate::snapshot::{NodeId, Parts, RecordId, RemovedParts, Settled, Start, View};
+use crate::snapshot::{NodeId, Parts, Record, RecordId, RemovedParts, Settled, Start, View};
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]
@@ -167,6 +167,26 @@ pub enum Note {
         /// How many.
         images: usize,
     },
+    /// This command took the last name of the layout away, and images without a name are left: they
+    /// are not dangling any more.
+    NamelessNow {
+        /// How many.
+        images: usize,
+    },
+    /// Nothing in the layout matches a pattern for what is to be kept.
+    KeepsNothing {
+        /// The pattern.
+        pattern: String,
+        /// The name that is most like it.
+        nearest: Option<String>,
+    },
+    /// More than the newest images of a repository are kept: nothing says which of these is newer.
+    EquallyOld {
+        /// The repository as messages call it.
+        repository: String,
+        /// How many images cannot be told apart.
+        images: usize,
+    },
     /// `prune` leaves entries without a name that are younger than the grace period.
     YoungLeft {
         /// How many.
@@ -178,6 +198,56 @@ impl Plan {
     /// Whether nothing changes: no entry, and no platform of any image.
     pub fn is_empty(&self) -> bool {
         self.edits.is_empty() && self.removed_parts.is_empty() && self.rewrites.is_empty()
+    }
+
+    /// Notes it when the last name of the layout goes and images without a name are left: they were
+    /// dangling before, and are not any more. `view` is what was decided on; `kinds` tells images from
+    /// what belongs to them, and may be another one of the same index.json.
+    pub(crate) fn note_nameless(&mut self, view: &View, kinds: &View) {
+        if !self.takes_last_name(view) {
+            return;
+        }
+        let nameless = kinds.records.iter().filter(|(_, record)| {
+            record.is_dangling()
+                && !record.explicit
+                && !record.kind.is_dependent()
+                && !self.edits.contains_key(&record.entries[0])
+        });
+        let images: HashSet<NodeId> = nameless.map(|(_, record)| record.target).collect();
+        if !images.is_empty() {
+            let images = images.len();
+            self.notes.push(Note::NamelessNow { images });
+        }
+    }
+
+    /// Whether somebody's name for an image is left in the layout only without this plan.
+    pub(crate) fn takes_last_name(&self, view: &View) -> bool {
+        let loses_its_name = |record: &Record| {
+            let edit = self.edits.get(&record.entries[0]);
+            matches!(edit, Some(EntryEdit::Remove | EntryEdit::Dangle))
+        };
+        let records = || view.records.iter().map(|(_, record)| record);
+        !self.edits.is_empty()
+            && !records().any(|record| record.is_chosen() && !loses_its_name(record))
+            && records().any(Record::is_chosen)
+    }
+
+    /// How many images go: those of which no entry is left. What merely belongs to another one is
+    /// not counted.
+    pub fn images_going(&self, view: &View) -> usize {
+        let (mut stay, mut go) = (HashSet::new(), HashSet::new());
+        if self.edits.is_empty() {
+            return 0;
+        }
+        for (id, record) in view.records.iter() {
+            let of = match self.settled.stays(id) {
+                true => &mut stay,
+                false if record.kind.is_dependent() => continue,
+                false => &mut go,
+            };
+            of.insert(record.target);
+        }
+        go.difference(&stay).count()
     }
 
     /// Blobs that do not exist yet and that the new index.json leads to.

@@ -10,8 +10,9 @@ use jiff::Timestamp;
 use super::draft::Draft;
 use super::filter::Filters;
 use super::metadata::Metadata;
-use super::plan::{Action, Note};
+use super::plan::{Action, Note, Refusal};
 use super::retention::Retention;
+use crate::inspect::completeness::Completeness;
 use crate::snapshot::{Record, RecordId, RecordKind};
 
 /// What `prune` was told.
@@ -32,19 +33,22 @@ pub struct PruneOptions<'a> {
 impl Draft<'_> {
     /// Removes what the options say.
     pub(crate) fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
+        // `dangling=true` narrows what other filters ask for.
+        let filters = options.filters;
+        let takes_all = options.all || filters.takes_all() && filters.dangling == Some(false);
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         for (id, record) in self.records().iter() {
             match record.kind {
                 RecordKind::Dangling => {}
-                RecordKind::Named | RecordKind::Unnamed if options.all => {}
+                RecordKind::Named | RecordKind::Unnamed if takes_all => {}
                 RecordKind::Unnamed => {
                     nameless += 1;
                     continue;
                 }
                 RecordKind::Named | RecordKind::Child | RecordKind::Referrer => continue,
             }
-            if passes(id, record, options.filters, metadata) {
+            if passes(id, record, filters, metadata) {
                 passed.push(id);
             }
         }
@@ -62,17 +66,23 @@ impl Draft<'_> {
                 young += 1;
                 continue;
             }
+            candidates.push((record.key(), id));
+        }
+        candidates.sort();
+        self.note_unmatched(options.retention);
+        let going = self.retain(candidates, options.retention, metadata);
+        if let Err(refusal) = self.refuse_to_empty(&going, options.retention) {
+            self.plan.refusals.push(refusal);
+            return;
+        }
+        for (_, id) in going {
             let is_agreed = |at: &usize| {
                 let text = self.view.index.entry_text(*at);
                 options.confirmed.is_none_or(|agreed| agreed.contains(text))
             };
-            if record.entries.iter().all(is_agreed) {
-                candidates.push((record.key(), id));
+            if !self.record(id).entries.iter().all(is_agreed) {
+                continue;
             }
-        }
-        candidates.sort();
-        let candidates = self.retain(candidates, options.retention, metadata);
-        for (_, id) in candidates {
             self.plan.actions.push(Action::Untagged(self.shown(id)));
             let target = self.record(id).target;
             self.plan.actions.push(Action::DeletedBelow(target));
@@ -86,6 +96,34 @@ impl Draft<'_> {
             self.plan.notes.push(Note::YoungLeft { images: young });
         }
     }
+
+    /// Who asks to keep something and would be left with nothing has asked for something else
+    /// than what he meant.
+    fn refuse_to_empty(
+        &self,
+        going: &[(&str, RecordId)],
+        retention: &Retention,
+    ) -> Result<(), Refusal> {
+        if retention.allow_empty || retention.is_empty() || going.is_empty() {
+            return Ok(());
+        }
+        let going: HashSet<RecordId> = going.iter().map(|(_, id)| *id).collect();
+        let mut images = self.records().iter();
+        let stays =
+            |(id, record): (RecordId, &Record)| !record.kind.is_dependent() && !going.contains(&id);
+        if images.any(stays) {
+            return Ok(());
+        }
+        let targets: HashSet<_> = going.iter().map(|id| self.record(*id).target).collect();
+        Err(Refusal::conflict(format!(
+            "nothing that was to be kept is there, and {} of the layout would go",
+            match targets.len() {
+                1 => "the only image".to_owned(),
+                n => format!("all {n} images"),
+            }
+        ))
+        .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"))
+    }
 }
 
 /// Whether a record passes all filters that look at single images.
@@ -96,6 +134,9 @@ pub(super) fn passes(
     metadata: &dyn Metadata,
 ) -> bool {
     filters.pass_name(&record.name, record.key())
-        && (!filters.need_dates() || filters.pass_date(metadata.created(id)))
+        && (!filters.need_dates() || filters.pass_date(metadata.created(id).time))
         && (!filters.need_configs() || filters.pass_labels(&metadata.labels(id)))
+        && filters
+            .broken
+            .is_none_or(|wanted| wanted == (metadata.completeness(id) == Completeness::Broken))
 }

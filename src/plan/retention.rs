@@ -4,7 +4,9 @@
 //! newest images of each repository stay with `--keep-last`; what a container uses stays, with one
 //! name at least. Each image that stays so is reported with the reason.
 
+use std::borrow::Cow;
 use std::cell::LazyCell;
+use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
 use jiff::Timestamp;
@@ -12,9 +14,14 @@ use jiff::Timestamp;
 use super::draft::Draft;
 use super::filter::Pattern;
 use super::metadata::Metadata;
-use super::plan::KeptImage;
+use super::plan::{KeptImage, Note};
 use crate::containers::in_use::Use;
+use crate::inspect::completeness::Completeness;
+use crate::inspect::metadata::Created;
 use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
+
+/// The longest name, in bytes, that is compared with a pattern that matches nothing.
+const MAX_COMPARED_BYTES: usize = 300;
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +30,32 @@ pub struct Retention {
     pub keep: Vec<(String, Pattern)>,
     /// How many images of each repository stay.
     pub keep_last: Option<usize>,
+    /// It is meant that no image is left.
+    pub allow_empty: bool,
+}
+
+/// An image of a repository, as old as its order among the newest needs it.
+struct AgedImage {
+    image: NodeId,
+    created: Created,
+    /// That of its last entry in the repository: tools append, so later ones are newer.
+    position: usize,
+}
+
+/// What `--keep-last` keeps.
+#[derive(Default)]
+struct Newest {
+    /// The images, and why they stay.
+    reasons: HashMap<NodeId, String>,
+    /// Where nothing says which images are newer.
+    notes: Vec<Note>,
+}
+
+impl Retention {
+    /// Whether nothing is to be kept.
+    pub fn is_empty(&self) -> bool {
+        self.keep.is_empty() && self.keep_last.is_none()
+    }
 }
 
 impl Draft<'_> {
@@ -36,8 +69,9 @@ impl Draft<'_> {
         let protected = self.kept_with_dependents(retention);
         let newest = match retention.keep_last {
             Some(count) => self.newest(count, metadata),
-            None => HashMap::new(),
+            None => Newest::default(),
         };
+        self.plan.notes.extend(newest.notes);
         // How many records of each image are left when its candidates are gone through in order:
         // of an image in use, the last one stays.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
@@ -51,7 +85,7 @@ impl Draft<'_> {
             let reason = self
                 .kept_by_pattern(record, retention)
                 .or_else(|| protected.get(&record.target).cloned())
-                .or_else(|| newest.get(&record.target).cloned())
+                .or_else(|| newest.reasons.get(&record.target).cloned())
                 .or_else(|| self.kept_for_container(record, left[record.target.index()]));
             match reason {
                 Some(reason) => {
@@ -106,18 +140,54 @@ impl Draft<'_> {
         if retention.keep.is_empty() {
             return None;
         }
-        let digest = self.graph().digest(record.target).to_string();
-        let tag = match &record.name {
-            Name::Reference(reference) => reference.tag().map(str::to_owned),
-            Name::Raw(text) => meaning(text).and_then(|r| r.tag().map(str::to_owned)),
-            Name::Tag(_) | Name::Dangling => None,
-        };
-        let (text, _) = retention.keep.iter().find(|(_, pattern)| {
-            pattern.matches(&record.name, record.key())
-                || tag.as_ref().is_some_and(|tag| pattern.matches_text(tag))
-                || pattern.matches_text(&digest)
-        })?;
+        let mut patterns = retention.keep.iter();
+        let (text, _) = patterns.find(|(_, pattern)| self.is_matched(record, pattern))?;
         Some(format!("--keep {text}"))
+    }
+
+    /// Whether a pattern matches a name, the tag alone, or the digest.
+    fn is_matched(&self, record: &Record, pattern: &Pattern) -> bool {
+        pattern.matches(&record.name, record.key())
+            || tag_of(record).is_some_and(|tag| pattern.matches_text(&tag))
+            || pattern.matches_text(&self.graph().digest(record.target).to_string())
+    }
+
+    /// Notes which patterns keep nothing, for a wrong letter in one of them may cost images.
+    pub(super) fn note_unmatched(&mut self, retention: &Retention) {
+        let mut unmatched: Vec<&(String, Pattern)> = retention.keep.iter().collect();
+        for (_, record) in self.records().iter() {
+            if unmatched.is_empty() {
+                return;
+            }
+            unmatched.retain(|(_, pattern)| !self.is_matched(record, pattern));
+        }
+        for (text, _) in unmatched {
+            self.plan.notes.push(Note::KeepsNothing {
+                pattern: text.clone(),
+                nearest: self.nearest_name(text),
+            });
+        }
+    }
+
+    /// The name that is most like a text, whole or in its tag; of equal ones the first.
+    fn nearest_name(&self, text: &str) -> Option<String> {
+        let distance = |name: &str| match name.len() {
+            // To compare long texts takes long, and nobody has mistyped one.
+            ..=MAX_COMPARED_BYTES => strsim::levenshtein(text, name),
+            _ => usize::MAX,
+        };
+        if text.len() > MAX_COMPARED_BYTES {
+            return None;
+        }
+        let records = self.records().iter();
+        let independent = records.filter(|(_, record)| !record.kind.is_dependent());
+        let nearest = independent.min_by_key(|(id, record)| {
+            let of_tag = tag_of(record).map_or(usize::MAX, |tag| distance(&tag));
+            distance(&self.shown(*id))
+                .min(distance(record.key()))
+                .min(of_tag)
+        });
+        nearest.map(|(id, _)| self.shown(id))
     }
 
     fn kept_for_container(&self, record: &Record, left: usize) -> Option<String> {
@@ -139,12 +209,10 @@ impl Draft<'_> {
         })
     }
 
-    /// The newest images of each repository, and why they stay: newest by the date that `ls`
-    /// shows, then by arrival, then by digest. Images are counted, not tags.
-    fn newest(&self, count: usize, metadata: &dyn Metadata) -> HashMap<NodeId, String> {
-        let mut repositories: BTreeMap<String, Vec<(Timestamp, Timestamp, NodeId)>> =
-            BTreeMap::new();
-        let mut seen = HashSet::new();
+    /// The newest images of each repository. Images are counted, not tags, and what cannot be used
+    /// is not counted.
+    fn newest(&self, count: usize, metadata: &dyn Metadata) -> Newest {
+        let mut repositories: BTreeMap<String, HashMap<NodeId, AgedImage>> = BTreeMap::new();
         for (id, record) in self.records().iter() {
             let repository = match &record.name {
                 Name::Reference(reference) => reference.repository(),
@@ -156,30 +224,81 @@ impl Draft<'_> {
                 Name::Dangling if record.kind == RecordKind::Unnamed => String::new(),
                 Name::Dangling => continue,
             };
-            if record.kind.is_dependent() || !seen.insert((repository.clone(), record.target)) {
+            if record.kind.is_dependent() || metadata.completeness(id) == Completeness::Broken {
                 continue;
             }
-            repositories.entry(repository).or_default().push((
-                metadata.created(id),
-                metadata.arrived(id),
-                record.target,
-            ));
+            let position = record.entries.last().copied().unwrap_or_default();
+            let images = repositories.entry(repository).or_default();
+            let aged = images.entry(record.target).or_insert_with(|| AgedImage {
+                image: record.target,
+                created: self.age(record.target, id, metadata),
+                position,
+            });
+            aged.position = aged.position.max(position);
         }
-        let graph = self.graph();
-        let mut kept = HashMap::new();
-        for (repository, mut images) in repositories {
-            images
-                .sort_by(|a, b| (b.0, b.1, graph.digest(b.2)).cmp(&(a.0, a.1, graph.digest(a.2))));
-            for (.., image) in images.into_iter().take(count) {
-                let of = match repository.as_str() {
-                    "" => "this layout",
-                    name => name,
-                };
-                kept.entry(image)
-                    .or_insert_with(|| format!("--keep-last {count} of {of}"));
-            }
+        let mut newest = Newest::default();
+        for (repository, images) in repositories {
+            let of = match repository.as_str() {
+                "" => "this layout",
+                name => name,
+            };
+            newest.add(of, images.into_values().collect(), count);
         }
-        kept
+        newest
+    }
+
+    /// When the newest of an image's entries says that it was created.
+    fn age(&self, image: NodeId, record: RecordId, metadata: &dyn Metadata) -> Created {
+        let others = self.records().of_target(image).iter();
+        let others = others.filter(|id| **id != record);
+        others.fold(metadata.created(record), |age, id| {
+            age.or_later(metadata.created(*id))
+        })
+    }
+}
+
+impl Newest {
+    /// Keeps the newest images of a repository.
+    fn add(&mut self, repository: &str, mut images: Vec<AgedImage>, count: usize) {
+        images.sort_by_key(|aged| Reverse((aged.created.time, aged.position)));
+        let (kept, rest) = images.split_at(count.min(images.len()));
+        let unstated = |aged: &&AgedImage| !aged.created.is_stated();
+        let times = kept.iter().filter(unstated).map(|aged| aged.created.time);
+        let times: HashSet<Timestamp> = times.collect();
+        // Files of one moment, as a copy of a layout makes them, say nothing about which is newer.
+        let is_as_old = |aged: &&AgedImage| times.contains(&aged.created.time);
+        let equal: Vec<&AgedImage> = rest.iter().filter(unstated).filter(is_as_old).collect();
+        let reason = format!("--keep-last {count} of {repository}");
+        for aged in kept {
+            self.keep(aged.image, &reason);
+        }
+        let Some(first) = equal.first() else {
+            return;
+        };
+        let reason = format!("{reason}: nothing says that it is older than those");
+        for aged in &equal {
+            self.keep(aged.image, &reason);
+        }
+        let is_equal =
+            |aged: &&AgedImage| unstated(aged) && aged.created.time == first.created.time;
+        self.notes.push(Note::EquallyOld {
+            repository: repository.to_owned(),
+            images: kept.iter().filter(is_equal).count() + equal.len(),
+        });
+    }
+
+    fn keep(&mut self, image: NodeId, reason: &str) {
+        let reasons = &mut self.reasons;
+        reasons.entry(image).or_insert_with(|| reason.to_owned());
+    }
+}
+
+/// The tag in a name that is more than a tag.
+fn tag_of(record: &Record) -> Option<Cow<'_, str>> {
+    match &record.name {
+        Name::Reference(reference) => reference.tag().map(Cow::Borrowed),
+        Name::Raw(text) => meaning(text)?.tag().map(|tag| Cow::Owned(tag.to_owned())),
+        Name::Tag(_) | Name::Dangling => None,
     }
 }
 
@@ -188,19 +307,34 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::inspect::metadata::CreatedFrom;
     use crate::plan::draft::tests::snapshot;
     use crate::plan::filter::Filters;
     use crate::plan::prune::PruneOptions;
 
-    /// Images of which nothing is known but when they were made, by record, in seconds.
+    /// Images of which nothing is known but when they were made, by record, in seconds; negative
+    /// where only the file says so, and 0 where the image is broken.
     struct Made(&'static [i64]);
 
     impl Metadata for Made {
-        fn created(&self, record: RecordId) -> Timestamp {
-            Timestamp::from_second(self.0[record.index()]).unwrap()
+        fn created(&self, record: RecordId) -> Created {
+            let seconds = self.0[record.index()];
+            Created {
+                time: Timestamp::from_second(seconds.abs()).unwrap(),
+                from: match seconds < 0 {
+                    true => CreatedFrom::File,
+                    false => CreatedFrom::Config,
+                },
+            }
+        }
+        fn completeness(&self, record: RecordId) -> Completeness {
+            match self.0[record.index()] {
+                0 => Completeness::Broken,
+                _ => Completeness::Sparse,
+            }
         }
         fn arrived(&self, record: RecordId) -> Timestamp {
-            self.created(record)
+            self.created(record).time
         }
         fn labels(&self, _: RecordId) -> Vec<BTreeMap<String, String>> {
             Vec::new()
@@ -233,6 +367,7 @@ mod tests {
                     retention: &Retention {
                         keep: keep.collect(),
                         keep_last,
+                        allow_empty: true,
                     },
                 },
                 &Made(&[30, 20, 10, 10, 5]),
@@ -247,5 +382,138 @@ mod tests {
                 .collect();
             assert_eq!(went, gone.split(' ').collect(), "{keep_last:?}");
         }
+    }
+
+    /// What `--keep-last` leaves of images with these dates, and how many cannot be told apart.
+    fn left(images: &str, dates: &'static [i64], keep_last: usize) -> (String, Option<usize>) {
+        let (_, snapshot) = snapshot(images);
+        let mut draft = Draft::new(&snapshot);
+        draft.prune(
+            &PruneOptions {
+                all: true,
+                filters: &Filters::default(),
+                spare_after: Timestamp::MAX,
+                confirmed: None,
+                retention: &Retention {
+                    keep_last: Some(keep_last),
+                    allow_empty: true,
+                    ..Retention::default()
+                },
+            },
+            &Made(dates),
+        );
+        let plan = draft.finish();
+        let records = snapshot.records.iter();
+        let left = records.filter(|(id, _)| plan.settled.stays(*id));
+        let left: Vec<&str> = left
+            .map(|(_, record)| record.key().rsplit(':').next().unwrap())
+            .collect();
+        let equal = plan.notes.iter().find_map(|note| match note {
+            Note::EquallyOld { images, .. } => Some(*images),
+            _ => None,
+        });
+        (left.join(" "), equal)
+    }
+
+    /// FR17, FR18, FR38.
+    #[test]
+    fn newer_is_what_was_created_later_and_then_what_stands_later() {
+        const FOUR: &str = "a.io/w:1=A a.io/w:2=B a.io/w:3=C a.io/w:4=D";
+        for (images, dates, keep_last, expected) in [
+            (FOUR, &[9, 7, 8, 6][..], 2, ("1 3", None)),
+            // Of equal ones the later, whatever their digests are.
+            (FOUR, &[5, 5, 5, 5], 1, ("4", None)),
+            (FOUR, &[5, 5, 5, 5], 3, ("2 3 4", None)),
+            // Of files of one moment nobody knows.
+            (FOUR, &[-5, -5, -5, -5], 1, ("1 2 3 4", Some(4))),
+            (FOUR, &[-5, -5, -9, -3], 2, ("1 2 3", Some(2))),
+            (FOUR, &[-5, -5, -9, -3], 1, ("3", None)),
+            (FOUR, &[-5, -5, -9, -3], 3, ("1 2 3", None)),
+            // What was stated is told apart from what was not.
+            (FOUR, &[5, -5, 5, 9], 2, ("3 4", None)),
+            (FOUR, &[-5, 5, -5, 9], 2, ("1 3 4", Some(2))),
+            // What cannot be used is not counted.
+            (FOUR, &[9, 0, 8, 0], 1, ("1", None)),
+            (FOUR, &[0, 0, 8, 7], 3, ("3 4", None)),
+            // An image is as old as its newest entry, and stands where its last one does.
+            (
+                "a.io/w:1=A a.io/w:2=B a.io/w:3=A",
+                &[2, 5, 9],
+                1,
+                ("1 3", None),
+            ),
+            (
+                "a.io/w:1=A a.io/w:2=B a.io/w:3=A",
+                &[9, 5, 2],
+                1,
+                ("1 3", None),
+            ),
+            (
+                "a.io/w:1=A a.io/w:2=B a.io/w:3=A",
+                &[5, 5, 5],
+                1,
+                ("1 3", None),
+            ),
+            (
+                "a.io/w:1=A a.io/w:2=B b.io/w:3=A",
+                &[2, 5, 9],
+                1,
+                ("1 3", None),
+            ),
+            // A date that was stated counts more than the time of a file.
+            (
+                "a.io/w:1=A a.io/w:2=B a.io/w:3=A",
+                &[2, 5, -9],
+                1,
+                ("2", None),
+            ),
+        ] {
+            let (left, equal) = left(images, dates, keep_last);
+            assert_eq!((&*left, equal), expected, "{images} {dates:?} {keep_last}");
+        }
+    }
+
+    /// FR24.
+    #[test]
+    fn a_pattern_that_matches_nothing_names_what_is_most_like_it() {
+        for (images, pattern, expected) in [
+            (
+                "a.io/app:build-1=A a.io/app:1.0=B",
+                "a.io/app:v1.0",
+                Some("a.io/app:1.0"),
+            ),
+            (
+                "a.io/app:build-1=A a.io/app:1.0=B",
+                "build_1",
+                Some("a.io/app:build-1"),
+            ),
+            (
+                "docker.io/library/web:1=A a.io/x:2=B",
+                "wep:1",
+                Some("web:1"),
+            ),
+            ("", "web", None),
+        ] {
+            let (_, snapshot) = snapshot(images);
+            let mut draft = Draft::new(&snapshot);
+            draft.note_unmatched(&Retention {
+                keep: vec![(pattern.to_owned(), Pattern::parse(pattern).unwrap())],
+                ..Retention::default()
+            });
+            let expected = Note::KeepsNothing {
+                pattern: pattern.to_owned(),
+                nearest: expected.map(str::to_owned),
+            };
+            assert_eq!(draft.plan.notes, [expected], "{pattern}");
+        }
+        let (_, snapshot) = snapshot("a.io/app:1.0=B");
+        let mut draft = Draft::new(&snapshot);
+        let keep = ["1.?", "a.io/*", "sha256:*"]
+            .map(|text| (text.to_owned(), Pattern::parse(text).unwrap()));
+        draft.note_unmatched(&Retention {
+            keep: keep.into(),
+            ..Retention::default()
+        });
+        assert_eq!(draft.plan.notes, []);
     }
 }

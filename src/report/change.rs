@@ -76,9 +76,8 @@ fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
     let graph = &input.snapshot.graph;
     let rewrites = input.plan.rewrites.iter();
     let rewritten = rewrites.filter_map(|rewrite| {
-        let record = input.snapshot.records.record(rewrite.record);
         Some(Rewritten {
-            name: record.shown(graph),
+            name: input.snapshot.shown(rewrite.record),
             from: graph.digest(rewrite.image).clone(),
             to: rewrite.blobs.last()?.digest.clone(),
         })

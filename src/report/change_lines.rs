@@ -133,6 +133,6 @@ fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String 
         .any(|at| plan.edits.get(at) == Some(&EntryEdit::Dangle));
     match dangles {
         true => "an image that stays as a dangling one".to_owned(),
-        false => record.shown(&snapshot.graph),
+        false => snapshot.shown(id),
     }
 }

@@ -1,5 +1,6 @@
 //! What `check` says: which blobs of a layout are missing, damaged or unreferenced.
 
+use std::borrow::Cow;
 use std::path::Path;
 
 use serde::Serialize;
@@ -7,6 +8,8 @@ use serde::Serialize;
 use super::escape::{json, visible};
 use super::units::size;
 use crate::inspect::check::{Findings, word};
+use crate::inspect::completeness::{Completeness, Holdings};
+use crate::inspect::listing::name;
 use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
 use crate::value::digest::Digest;
@@ -21,10 +24,15 @@ pub(crate) struct CheckReport {
     layout: String,
     /// Nothing is damaged. A sparse layout is sound.
     pub(crate) sound: bool,
+    /// Every image is there as a whole.
+    #[serde(skip)]
+    pub(crate) complete: bool,
     /// How many index.json has.
     entries: usize,
     /// Entries without a valid digest, by position.
     odd_entries: Vec<usize>,
+    /// How much of each image is there; of what belongs to images only what is not complete.
+    images: Vec<CheckedImage>,
     /// Referenced blobs that are there.
     present: u64,
     present_bytes: u64,
@@ -40,6 +48,15 @@ pub(crate) struct CheckReport {
     temporary_files: Vec<String>,
     /// Other files that are no part of a layout.
     other_files: Vec<String>,
+}
+
+#[derive(Debug, Serialize)]
+struct CheckedImage {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<String>,
+    digest: Digest,
+    /// `complete`, `sparse` or `broken`.
+    state: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +82,26 @@ impl std::fmt::Display for CheckedBlob {
     }
 }
 
+fn images(snapshot: &View, findings: &Findings) -> Vec<CheckedImage> {
+    let graph = &snapshot.graph;
+    let mut whole = vec![true; graph.len()];
+    let damaged = findings.damaged.iter().map(|(node, _)| node);
+    for node in findings.missing.iter().chain(damaged) {
+        whole[node.index()] = false;
+    }
+    let holdings = Holdings::new(graph, whole);
+    let images = snapshot.records.iter().filter_map(|(id, record)| {
+        let state = holdings.of(record.target);
+        let is_said = !record.kind.is_dependent() || state != Completeness::Complete;
+        is_said.then(|| CheckedImage {
+            name: name(snapshot, id).map(Cow::into_owned),
+            digest: graph.digest(record.target).clone(),
+            state: state.word(),
+        })
+    });
+    images.collect()
+}
+
 impl CheckReport {
     /// Puts a report together. `needed_by` says what leads to a blob.
     pub(crate) fn new(
@@ -80,7 +117,11 @@ impl CheckReport {
             reason,
         };
         let damaged = findings.damaged.iter();
+        let images = images(snapshot, &findings);
+        let is_complete = |image: &CheckedImage| image.state == Completeness::Complete.word();
         CheckReport {
+            complete: findings.odd_entries.is_empty() && images.iter().all(is_complete),
+            images,
             layout: layout.display().to_string(),
             sound: findings.damaged.is_empty(),
             entries: snapshot.index.entries().len(),
@@ -114,6 +155,19 @@ impl CheckReport {
             text.push_str(&words);
             text.push('\n');
         };
+        for image in &self.images {
+            line(match &image.name {
+                Some(name) => {
+                    format!(
+                        "{}: {} ({})",
+                        image.state,
+                        visible(name),
+                        image.digest.short()
+                    )
+                }
+                None => format!("{}: {}", image.state, image.digest),
+            });
+        }
         for blob in &self.damaged {
             let reason = blob.reason.as_deref().unwrap_or_default();
             line(format!("damaged: {blob}: {}", visible(reason)));

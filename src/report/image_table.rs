@@ -68,7 +68,9 @@ pub(super) fn table<L: Lines>(
             Column::Digest => line.digest.to_string().into(),
             Column::Id => id(line, full).into(),
             Column::Platforms => platforms.of(line).into(),
-            Column::Created => age(line.created, now).into(),
+            Column::Created if line.is_created_stated => age(line.created, now).into(),
+            // Nobody says when it was made.
+            Column::Created => format!("{} (file)", age(line.created, now)).into(),
             Column::Use if line.containers.is_some_and(|count| count > 0) => "in use".into(),
             Column::Use => "".into(),
             Column::Size => Cow::Borrowed(&*bytes),
@@ -125,6 +127,7 @@ mod tests {
             platforms: platforms.iter().map(|text| (*text).to_owned()).collect(),
             missing_platforms: platforms.iter().take(1).map(|t| (*t).to_owned()).collect(),
             containers: Some(1),
+            is_created_stated: number != 3,
             size: number * 12_345,
             missing_blobs: number % 2,
             ..ImageLine::id(&Algorithm::Sha256.hash(&number.to_le_bytes()), "named")
@@ -140,10 +143,10 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\
-IMAGE         ID             PLATFORMS                    CREATED        USE        SIZE   UNIQUE
-a             7c9fa136d441   (linux/amd64) (incomplete)   53 years ago   in use   12.3kB       0B
-名前:タグ     d86e8112f3c4   (linux/arm64), linux/amd64   53 years ago   in use   24.7kB       0B
-e\u{301}\\u{1b}[31m   35be322d094f   (incomplete)                 53 years ago   in use     37kB       0B
+IMAGE         ID             PLATFORMS                    CREATED               USE        SIZE   UNIQUE
+a             7c9fa136d441   (linux/amd64) (incomplete)   53 years ago          in use   12.3kB       0B
+名前:タグ     d86e8112f3c4   (linux/arm64), linux/amd64   53 years ago          in use   24.7kB       0B
+e\u{301}\\u{1b}[31m   35be322d094f   (incomplete)                 53 years ago (file)   in use     37kB       0B
 "
         );
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::escape::visible;
 use crate::inspect::listing::{ListedRecord, Listing, name};
+use crate::inspect::metadata::CreatedFrom;
 use crate::inspect::tree::Branch;
 use crate::snapshot::names::{Name, meaning};
 use crate::value::digest::Digest;
@@ -37,8 +38,13 @@ pub(crate) struct ImageLine {
     pub(crate) platforms: Rc<[String]>,
     /// Those of them that the layout does not have.
     pub(crate) missing_platforms: Rc<[String]>,
-    /// When it was made, as far as anybody says; else when it arrived.
+    /// When it was made, as far as anybody says; else when its file was last modified.
     pub(crate) created: Timestamp,
+    /// Where that is written: `entry`, `manifest`, `config`, `file` or `index.json`.
+    pub(crate) created_from: &'static str,
+    /// Somebody says so, and it is not merely when a file came to be.
+    #[serde(skip)]
+    pub(crate) is_created_stated: bool,
     /// Bytes of its blobs that are there.
     pub(crate) size: u64,
     /// Bytes that removing it would free.
@@ -67,18 +73,20 @@ impl ImageLine {
         let sizes = listing.sizes.of(record.target);
         let (mut repository, mut tag, mut media_type) = (None, None, None);
         if has_parts {
-            (repository, tag) = parts(&record.name);
+            (repository, tag) = parts(&record.name, snapshot.spelling(listed.id).is_some());
             let entry = &snapshot.index.entries()[record.entries[0]];
             media_type = entry.media_type.as_deref().map(str::to_owned);
         }
         ImageLine {
-            name: name(record).map(Cow::into_owned),
+            name: name(snapshot, listed.id).map(Cow::into_owned),
             repository,
             tag,
             media_type,
             platforms: listed.platforms.all.clone(),
             missing_platforms: listed.platforms.missing.clone(),
-            created: listed.created,
+            created: listed.created.time,
+            created_from: listed.created.from.word(),
+            is_created_stated: listed.created.is_stated(),
             size: sizes.size,
             unique: sizes.unique,
             missing_blobs: sizes.missing,
@@ -100,6 +108,8 @@ impl ImageLine {
             platforms: Rc::default(),
             missing_platforms: Rc::default(),
             created: Timestamp::UNIX_EPOCH,
+            created_from: CreatedFrom::Entry.word(),
+            is_created_stated: true,
             size: 0,
             unique: 0,
             missing_blobs: 0,
@@ -170,8 +180,8 @@ impl TreeLine {
     }
 }
 
-/// The repository and the tag that a name says.
-fn parts(name: &Name) -> (Option<String>, Option<String>) {
+/// The repository and the tag that a name says. `in_full`: the short form would mean another image.
+fn parts(name: &Name, in_full: bool) -> (Option<String>, Option<String>) {
     let reference = match name {
         Name::Reference(reference) => Some(Cow::Borrowed(reference)),
         Name::Raw(text) => meaning(text).map(Cow::Owned),
@@ -180,6 +190,10 @@ fn parts(name: &Name) -> (Option<String>, Option<String>) {
     };
     reference.map_or((None, None), |reference| {
         let tag = reference.tag().map(str::to_owned);
-        (Some(reference.familiar_repository()), tag)
+        let repository = match in_full {
+            true => reference.repository(),
+            false => reference.familiar_repository(),
+        };
+        (Some(repository), tag)
     })
 }

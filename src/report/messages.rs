@@ -333,13 +333,26 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
             "{image} is sparse now: its index still lists what was removed, and tools that copy \
              all platforms will miss it"
         ),
-        Note::NamelessLeft { .. } | Note::YoungLeft { .. } => return None,
+        Note::KeepsNothing { pattern, nearest } => keeps_nothing(pattern, nearest.as_deref()),
+        Note::NamelessLeft { .. }
+        | Note::NamelessNow { .. }
+        | Note::EquallyOld { .. }
+        | Note::YoungLeft { .. } => return None,
     })
+}
+
+/// A pattern that matches nothing, and the name that is most like it.
+pub(crate) fn keeps_nothing(pattern: &str, nearest: Option<&str>) -> String {
+    match nearest {
+        Some(name) => format!("--keep {pattern} matches nothing; the name most like it is {name}"),
+        None => format!("--keep {pattern} matches nothing"),
+    }
 }
 
 /// What was left, and how it can be removed all the same.
 pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
-    let mut notes = Vec::new();
+    let of_plan = input.plan.notes.iter();
+    let mut notes: Vec<String> = of_plan.filter_map(not_as_expected).collect();
     if let ChangingCommand::Prune { grace } = input.command {
         let of_plan = input.plan.notes.iter();
         notes.extend(of_plan.filter_map(|note| left_image(note, grace)));
@@ -370,6 +383,27 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         ));
     }
     notes
+}
+
+/// What became of images, or did not, in a way that a person may not have thought of.
+fn not_as_expected(note: &Note) -> Option<String> {
+    Some(match note {
+        Note::NamelessNow { images: n } => format!(
+            "Left {} without a name: no image of this layout has one any more, so {} not dangling; \
+             `ocirm prune --all` or `ocirm rmi DIGEST` removes {}.",
+            count(*n, "image", "images"),
+            match n {
+                1 => "it is",
+                _ => "they are",
+            },
+            it_or_them(*n as u64)
+        ),
+        Note::EquallyOld { repository, images } => format!(
+            "Kept all {images} images of {repository} of which nothing but the age of their files is \
+             known, and that is equal."
+        ),
+        _ => return None,
+    })
 }
 
 /// What `prune` notes about images that it leaves.

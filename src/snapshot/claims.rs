@@ -8,16 +8,14 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use super::graph::{Follow, Graph, NodeId};
-use super::names::{Name, schema_subject};
+use super::names::Name;
 use super::reachability::{Arrival, Reachability, Start};
 use super::records::{Record, RecordId, RecordKind, Records, may_be_claimed, may_be_part};
 use super::removed_parts::RemovedParts;
 
 /// Finds out what each record is to a user.
 pub(super) fn assign_kinds(records: &mut Records, graph: &Graph) {
-    let is_chosen =
-        |record: &Record| !record.is_dangling() && schema_subject(&record.name).is_none();
-    let is_nameless = !records.iter().any(|(_, record)| is_chosen(record));
+    let is_nameless = !records.iter().any(|(_, record)| record.is_chosen());
     let claims = Claims::new(records, graph);
     let settled = (!claims.is_empty()).then(|| claims.classify());
     let settled = settled.as_ref();

@@ -98,6 +98,8 @@ pub(super) struct Node {
     pub(super) served: Class,
     /// Some document lists it.
     pub(super) has_parent: bool,
+    /// Images are complete without it.
+    pub(super) may_be_left_out: bool,
     /// Bytes, as the first descriptor said; 0 when it said nothing.
     pub(super) size: u64,
     pub(super) is_size_known: bool,
@@ -148,6 +150,8 @@ pub struct Graph {
     /// By number of the edge, ascending: few edges have one.
     pub(super) notes: Vec<(u32, Arc<EdgeNote>)>,
     pub(super) damage: Vec<Damage>,
+    /// When documents were made, as their own annotations say; few do.
+    pub(super) created: HashMap<NodeId, jiff::Timestamp, foldhash::fast::RandomState>,
 }
 
 impl Graph {
@@ -165,6 +169,7 @@ impl Graph {
                 wanted: Class::Leaf,
                 served: Class::Leaf,
                 has_parent: false,
+                may_be_left_out: false,
                 size: size.unwrap_or(0),
                 is_size_known: size.is_some(),
                 edges: 0..0,
@@ -237,6 +242,16 @@ impl Graph {
     /// Whether some document lists it.
     pub fn has_parent(&self, id: NodeId) -> bool {
         self.node(id).has_parent
+    }
+
+    /// Whether an image that lists it is complete without it.
+    pub fn may_be_left_out(&self, id: NodeId) -> bool {
+        self.node(id).may_be_left_out
+    }
+
+    /// When a document was made, as its own annotation says.
+    pub fn created(&self, id: NodeId) -> Option<jiff::Timestamp> {
+        self.created.get(&id).copied()
     }
 
     /// What it leads to, in the document's order.

@@ -145,6 +145,11 @@ impl Record {
         }
     }
 
+    /// Whether it has a name that somebody chose, and not one that says what it refers to.
+    pub fn is_chosen(&self) -> bool {
+        !self.is_dangling() && schema_subject(&self.name).is_none()
+    }
+
     /// Whether it is a record without a name, of whatever kind.
     pub fn is_dangling(&self) -> bool {
         self.name == Name::Dangling

@@ -220,6 +220,9 @@ impl Graph {
     }
 
     fn connect(&mut self, from: NodeId, document: manifest::Document, queue: &mut Queue) {
+        if let Some(created) = document.created {
+            self.created.insert(from, created);
+        }
         let start = self.edges.len();
         for child in document.children {
             let to = self.place(child.digest, child.size);
@@ -234,6 +237,7 @@ impl Graph {
                 };
             }
             node.has_parent |= child.role != Role::Subject;
+            node.may_be_left_out |= child.may_be_left_out;
             self.want(to, child.class, child.size, queue);
             if let Some(note) = child.note {
                 self.notes.push((number(self.edges.len()), note));

@@ -205,6 +205,11 @@ impl Reference {
         text
     }
 
+    /// Whether the short form may be another text than the long one.
+    pub(crate) fn has_short_form(&self) -> bool {
+        self.domain() == DEFAULT_DOMAIN
+    }
+
     /// The short form of domain and path, without tag and digest.
     pub fn familiar_repository(&self) -> String {
         if self.domain() != DEFAULT_DOMAIN {

@@ -14,6 +14,8 @@ mod support;
 
 // What a command does to a layout.
 
+/// What cannot be used is found, and takes no place of what can.
+mod broken;
 /// A deletion follows Docker's rules in each of the described cases.
 mod conformance;
 /// What a container uses stays.
@@ -28,6 +30,8 @@ mod in_use;
 mod layouts;
 /// Whatever names the rows have, each image has one that can be typed.
 mod names_in_the_wild;
+/// The newest image is the newest whatever the order of its entries, and lists agree.
+mod newest;
 /// What a policy keeps is kept, whatever the filters say.
 mod retention;
 /// An index without one platform is a new index for one name alone.
