@@ -254,8 +254,11 @@ impl Prune {
 impl Decide for Prune {
     /// Without a filter nothing of what goes was named: how much it is, is said before it is gone.
     fn announce(&self, session: &Session, decision: &Decision) {
+        if !self.all {
+            return;
+        }
         let images = decision.plan.images_going(&decision.view);
-        if self.all && images > 0 {
+        if images > 0 {
             let remove = match self.dry_run {
                 true => "Would remove",
                 false => "Removing",

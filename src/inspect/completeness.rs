@@ -8,7 +8,7 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::layout::{Locked, Presence};
+use crate::layout::Locked;
 use crate::snapshot::platform_manifests::platform_manifests;
 use crate::snapshot::reachability::Descent;
 use crate::snapshot::{Graph, NodeId, NodeKind, Parts};
@@ -77,11 +77,7 @@ impl<'a> Holdings<'a> {
             if graph.is_present_document(*node) || graph.is_unread_document(*node) {
                 return graph.is_present_document(*node);
             }
-            let size = graph.declared_size(*node);
-            matches!(
-                layout.measure_blob(graph.digest(*node), size),
-                Ok(Presence::Whole)
-            )
+            layout.has_blob(graph.digest(*node), graph.declared_size(*node))
         };
         let whole = Workers::for_reading().map(&nodes, &look, || ());
         Holdings::new(graph, whole)

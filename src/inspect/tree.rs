@@ -140,9 +140,9 @@ impl<'a> Trees<'a> {
             other => other.word(),
         };
         let records = &self.snapshot.records;
-        let named = records.of_target(node).iter().map(|id| records.record(*id));
-        let named = named.filter(|record| !record.is_dangling());
-        let mut names: Vec<String> = named.map(|record| record.shown(graph)).collect();
+        let named = records.of_target(node).iter();
+        let named = named.filter(|id| !records.record(**id).is_dangling());
+        let mut names: Vec<String> = named.map(|id| self.snapshot.shown(*id)).collect();
         names.sort();
         // A forged circle of references ends here.
         let is_new = shown.nodes.insert(node);

@@ -24,7 +24,7 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
     let leads_there = |from: &NodeId| *from == node || next.contains_key(from);
     let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
     let mut ways = Vec::new();
-    for (_, record) in snapshot.records.iter() {
+    for (id, record) in snapshot.records.iter() {
         if !leads_there(&record.target) {
             continue;
         }
@@ -42,7 +42,7 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
             owner.or_insert_with(|| owner_of(snapshot, held)).clone()
         });
         ways.push(Way {
-            entry: record.shown(graph),
+            entry: snapshot.shown(id),
             kind: record.kind.word(),
             belongs_to: owner.flatten(),
             steps,
@@ -73,12 +73,12 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
 fn owner_of(snapshot: &View, held: NodeId) -> Option<String> {
     let graph = &snapshot.graph;
     let next = graph.ways_to(held);
-    let mut images = snapshot.records.iter().map(|(_, record)| record);
-    let owner = images.find(|record| {
+    let mut images = snapshot.records.iter();
+    let owner = images.find(|(_, record)| {
         let target = record.target;
         !record.kind.is_dependent() && (target == held || next.contains_key(&target))
     });
-    owner.map(|record| record.shown(graph))
+    owner.map(|(id, _)| snapshot.shown(id))
 }
 
 #[cfg(test)]

@@ -257,6 +257,19 @@ impl<M> Locked<M> {
         }
     }
 
+    /// Whether a blob's file is there, a regular one, and of this size in bytes if its descriptor says
+    /// one: as [`Locked::measure_blob`], but nothing is opened, so that it says nothing of who may read.
+    pub(crate) fn has_blob(&self, digest: &Digest, size: Option<u64>) -> bool {
+        let Some(dir) = self.blob_dirs.of(digest) else {
+            return matches!(self.measure_blob(digest, size), Ok(Presence::Whole));
+        };
+        let stat = rustix::fs::statat(dir, digest.file_name().as_ref(), AtFlags::empty());
+        stat.is_ok_and(|stat| {
+            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                && size.is_none_or(|size| u64::try_from(stat.st_size) == Ok(size))
+        })
+    }
+
     /// The files and directories of the layout that are neither blobs nor what every layout has,
     /// as paths within the layout, in order.
     pub(crate) fn list_strays(&self) -> anyhow::Result<Vec<String>> {

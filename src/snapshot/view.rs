@@ -92,6 +92,9 @@ impl View {
                 (Name::Dangling, _) => {}
                 _ => has_short = true,
             }
+            if has_short && has_long {
+                break;
+            }
         }
         if !has_short || !has_long {
             return spellings;
