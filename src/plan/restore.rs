@@ -11,6 +11,7 @@ use super::plan::{Refusal, RefusalClass};
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
 use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
+use crate::snapshot::names::named_subject;
 use crate::snapshot::removed_parts::removed_parts;
 use crate::snapshot::{
     Follow, NodeId, Reachability, Record, RemovedParts, Start, TrashedRemoval, View,
@@ -128,12 +129,16 @@ impl Choice<'_> {
         if let Ok(found) = Draft::new(self.current).look_up(argument) {
             let digest = self.current.graph.digest(found.target);
             let text = digest.to_string();
-            let lost_something = |removed: &TrashedRemoval| {
-                let mut images = removed.record.removed_parts.iter();
-                images.any(|lost| lost.image == text)
-            };
-            if self.removals.iter().any(lost_something) {
-                self.whole.insert(digest.clone());
+            for (number, removed) in self.removals.iter().enumerate() {
+                let lost = removed.record.removed_parts.iter();
+                for lost in lost.filter(|lost| lost.image == text) {
+                    let entries = entries_of_parts(&removed.snapshot, &lost.manifests);
+                    self.entries
+                        .extend(entries.into_iter().map(|entry| (number, entry)));
+                    self.whole.insert(digest.clone());
+                }
+            }
+            if self.whole.contains(digest) {
                 return Ok(());
             }
         }
@@ -293,6 +298,35 @@ fn targets_of(removed: &TrashedRemoval, entries: &[usize]) -> Vec<NodeId> {
     let records = &removed.snapshot.records;
     let ids = entries.iter().filter_map(|entry| records.of_entry(*entry));
     ids.map(|id| records.record(id).target).collect()
+}
+
+/// The entries of a removal that went with parts of an image: their own, and those of what refers
+/// to them.
+fn entries_of_parts(snapshot: &View, parts: &[String]) -> HashSet<usize> {
+    let graph = &snapshot.graph;
+    let mut went: HashSet<Digest> = parts.iter().filter_map(|part| part.parse().ok()).collect();
+    let mut entries = HashSet::new();
+    let mut todo: Vec<&Record> = snapshot.records.iter().map(|(_, record)| record).collect();
+    loop {
+        let before = todo.len();
+        todo.retain(|record| {
+            let target = graph.digest(record.target);
+            let subject = graph.subject(record.target).map(|node| graph.digest(node));
+            let listed = &snapshot.index.entries()[record.entries[0]];
+            let named = named_subject(listed);
+            let about = [subject, listed.subject.as_deref(), named.as_ref()];
+            let is_part = record.is_dangling() && went.contains(target);
+            let refers = about.into_iter().flatten().any(|d| went.contains(d));
+            if is_part || refers {
+                entries.extend(record.entries.iter());
+                went.insert(target.clone());
+            }
+            !(is_part || refers)
+        });
+        if todo.len() == before {
+            return entries;
+        }
+    }
 }
 
 /// The entries of index.json while things come back to it.
