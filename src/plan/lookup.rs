@@ -80,12 +80,16 @@ impl Draft<'_> {
                 }
                 let target = self.graph().find(&digest);
                 let set = target.map_or_else(Vec::new, |target| self.set_of(target));
-                if set.is_empty() && digest.algorithm_name() != "sha256" {
-                    return Err(Refusal::invalid("invalid name reference")
-                        .hint("only sha256 digests are IDs; give a name, or NAME@DIGEST"));
-                }
-                self.found_by_id(set)
-                    .ok_or_else(|| no_such_image(&digest.to_string()))
+                self.found_by_id(set).ok_or_else(|| {
+                    let missing = no_such_image(&digest.to_string());
+                    match digest.algorithm_name() {
+                        "sha256" => missing,
+                        _ => missing.hint(
+                            "no entry of index.json has it (Docker takes only sha256 digests for IDs: \
+                             `invalid name reference`)",
+                        ),
+                    }
+                })
             }
             Ok(Argument::Name(reference)) => self.look_up_name(argument, reference),
             Err(invalid) => match self.look_up_tag(argument) {

@@ -251,9 +251,9 @@ pub enum Argument {
     Name(Reference),
 }
 
-/// Reads an argument as Docker does: 64 hex digits are a sha256 digest, `sha256:`, `sha384:` and
-/// `sha512:` with all their digits are a digest, and everything else is a name. So `sha256:abcd`
-/// is the tag `abcd` of a repository called `sha256`.
+/// Reads an argument as Docker does: 64 hex digits are a sha256 digest, a registered algorithm with all
+/// its digits is a digest (of blake3 too, which Docker does not know), and everything else is a name. So
+/// `sha256:abcd` is the tag `abcd` of a repository called `sha256`.
 ///
 /// # Errors
 ///
@@ -398,7 +398,7 @@ fn checked_digest(text: &str) -> Result<Digest, InvalidReference> {
         return Ok(digest);
     }
     let (algorithm, hex) = text.split_once(':').unwrap_or((text, ""));
-    Err(match reference_algorithm(algorithm) {
+    Err(match Algorithm::of_name(algorithm) {
         Some(algorithm) if hex.len() != algorithm.hex_digits() => InvalidReference::DigestLength,
         Some(_) => InvalidReference::DigestFormat,
         None if algorithm.bytes().any(|byte| byte.is_ascii_uppercase()) => {
@@ -411,12 +411,7 @@ fn checked_digest(text: &str) -> Result<Digest, InvalidReference> {
 /// The digest that a text is, when it is one of those that may stand in a reference.
 fn supported_digest(text: &str) -> Option<Digest> {
     let (algorithm, hex) = text.split_once(':')?;
-    reference_algorithm(algorithm)?.digest_of_file_name(hex)
-}
-
-/// Layouts may hold blake3 blobs, but Docker has no references to them.
-fn reference_algorithm(name: &str) -> Option<Algorithm> {
-    Algorithm::of_name(name).filter(|algorithm| *algorithm != Algorithm::Blake3)
+    Algorithm::of_name(algorithm)?.digest_of_file_name(hex)
 }
 
 /// Whether a text has exactly the digits of a sha256 digest, and would be read as one.
@@ -688,10 +683,6 @@ mod tests {
                 "unsupported digest algorithm".into(),
             ),
             (
-                format!("web@blake3:{d}"),
-                "unsupported digest algorithm".into(),
-            ),
-            (
                 format!("web@sha256+b64u:{d}"),
                 "unsupported digest algorithm".into(),
             ),
@@ -823,6 +814,8 @@ mod tests {
                 format!("sha512:{}", hex(128)),
                 format!("sha512:{}", hex(128)),
             ),
+            // FR50: not Docker's, but registered.
+            (format!("blake3:{}", hex(64)), format!("blake3:{}", hex(64))),
         ] {
             match parse_argument(&text) {
                 Ok(Argument::Digest(found)) => assert_eq!(found.to_string(), digest),
@@ -835,7 +828,7 @@ mod tests {
             hex(65),
             format!("sha256:{}", hex(63)),
             format!("sha512:{}", hex(64)),
-            format!("blake3:{}", hex(64)),
+            format!("blake3:{}", hex(63)),
             format!("sha256:{}", hex(64).to_uppercase()),
         ] {
             assert_eq!(

@@ -93,7 +93,6 @@ const PENDING: &[&str] = &[
     "FR11-ignore-and-in-use",
     "FR46-absent",
     "FR50-sha512",
-    "FR50-sha384",
     "FR7-last-platform-rewrite",
     "FR7-manifest-is-the-index",
     "FR7-patterns",
