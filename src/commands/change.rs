@@ -12,13 +12,14 @@ use super::session::Session;
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
 use crate::error::{Error, ErrorKind};
-use crate::gc::{Garbage, Live, TrashUse};
+use crate::gc::{BlobFate, Garbage, Live, TrashUse};
 use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, Shared};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
+use crate::words::count;
 
 /// Everything that a changing command decided.
 #[derive(Default)]
@@ -227,11 +228,14 @@ fn carry_out(
     sharers: &[Locked<Shared>],
     command: &impl Decide,
 ) -> anyhow::Result<(Decision, Outcome)> {
-    let hint = "nothing was changed; try again when that program is done";
+    let hint = "nothing that anything leads to was changed; try again when that program is done";
+    // What went in attempts that ended because index.json changed: nothing led to it.
+    let mut gone = Vec::new();
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
         command.announce(session, &decision);
         let mut garbage = std::mem::take(&mut decision.garbage);
+        garbage.blobs.append(&mut gone);
         let (view, plan) = (&decision.view, &decision.plan);
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
@@ -250,10 +254,24 @@ fn carry_out(
         match attempt {
             Attempt::Done(outcome) => Ok(Attempt::Done((decision, outcome))),
             Attempt::IndexChanged(layout) => {
-                session.interrupt.nothing_changed();
+                let blobs = decision.garbage.blobs.into_iter();
+                gone.extend(blobs.filter(|blob| blob.fate == BlobFate::Gone));
+                if gone.is_empty() {
+                    session.interrupt.nothing_changed();
+                }
                 if let Some(signal) = session.interrupt.signal() {
-                    let kind = ErrorKind::Interrupted(signal);
-                    return Err(Error::new(kind, "interrupted; nothing was changed").into());
+                    let what = match gone.is_empty() {
+                        true => "interrupted; nothing was changed".to_owned(),
+                        false => format!(
+                            "interrupted; {} deleted, and nothing else was changed",
+                            count(
+                                gone.len(),
+                                "unreferenced blob was",
+                                "unreferenced blobs were"
+                            )
+                        ),
+                    };
+                    return Err(Error::new(ErrorKind::Interrupted(signal), what).into());
                 }
                 Ok(Attempt::IndexChanged(layout))
             }

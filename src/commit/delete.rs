@@ -1,9 +1,12 @@
-//! Deleting: index.json first, then the blobs.
+//! Deleting: index.json first, then the blobs that it led to.
 //!
+//! 0. What the old index.json does not lead to, and the new one neither, is unlinked before anything
+//!    else: a new index.json takes room, and on a full disk this makes some. Should somebody have
+//!    changed index.json meanwhile, this stops at once, and everything is decided again.
 //! 1. The new index.json takes the old one's place, synced, and only if the old one still is what
-//!    the plan was made from. Nothing is unlinked before that is durable: whatever happens later
-//!    leaves garbage, never a name without its image.
-//! 2. Then the garbage is unlinked in batches, each document before what it leads to; where a disk
+//!    the plan was made from. Nothing that the old one led to is unlinked before that is durable:
+//!    whatever happens later leaves garbage, never a name without its image.
+//! 2. Then the rest of the garbage is unlinked in batches, each document before what it leads to; where a disk
 //!    is waited for, several threads share a batch. Between batches one system call tells whether
 //!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
 //!    the list.
@@ -21,11 +24,12 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
-use std::ops::Range;
 
 use jiff::Timestamp;
+use rustix::io::Errno;
 
 use super::{Attempt, Watch};
+use crate::error::{Error, ErrorKind};
 use crate::gc::{self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, TrashUse};
 use crate::layout::{
     Exclusive, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob,
@@ -110,6 +114,16 @@ impl<'a> Change<'a> {
 }
 
 impl Change<'_> {
+    /// How much is written before anything goes that something led to.
+    fn bytes_to_write(&self) -> u64 {
+        let index = self.new_index.iter().map(String::len);
+        let files = self.root_edits.iter().map(|edit| edit.new.len());
+        let blobs = self.plan.new_blobs().map(|blob| blob.bytes.len());
+        let record = self.trash.iter().map(|(_, record)| record.len());
+        let all = index.chain(files).chain(blobs).chain(record);
+        all.map(|length| length as u64).sum()
+    }
+
     /// What the entries that go or change are called, of those with one of these texts.
     fn names_of(&self, texts: &HashSet<&str>) -> Vec<String> {
         let records = &self.old.records;
@@ -148,6 +162,24 @@ pub struct Outcome {
     pub not_emptied: Vec<String>,
 }
 
+/// A file that could not be written because the disk is full, and what makes room.
+fn full_disk(error: anyhow::Error, needed: u64) -> anyhow::Error {
+    let is_full = error.chain().any(|cause| {
+        let errno = cause.downcast_ref::<Errno>().copied();
+        let errno = errno.or_else(|| Errno::from_io_error(cause.downcast_ref()?));
+        matches!(errno, Some(Errno::NOSPC | Errno::DQUOT))
+    });
+    if !is_full {
+        return error;
+    }
+    let message = format!("{error:#}");
+    let hint = format!(
+        "nothing that anything leads to was changed; this takes {needed} bytes of free space: `ocirm prune \
+         --force --grace 0s` deletes unreferenced blobs without needing any, or remove another file"
+    );
+    Error::new(ErrorKind::Failed, message).hint(hint).into()
+}
+
 /// What left the trash for good.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Emptied {
@@ -171,40 +203,28 @@ pub fn delete(
     if change.new_index.is_some() || !garbage.blobs.is_empty() {
         layout.refuse_odd_index()?;
     }
-    for blob in change.plan.new_blobs() {
-        layout.write_blob(&blob.digest, &blob.bytes)?;
-    }
-    let mut places = Places::default();
-    if let Some((id, record)) = &change.trash {
-        places.own = Some(layout.begin_removal(id, record)?);
-    }
     let old = change.old.index.bytes();
     let new = change.new_index.as_deref().map(str::as_bytes);
-    let written = layout.replace_index(old, new, &change.root_edits, options);
-    // A failure can come after the new index.json is in place, and then the record must stay.
-    let is_unchanged = match &written {
-        Ok(written) => *written == IndexWrite::ChangedMeanwhile,
-        Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == old),
-    };
-    if is_unchanged && let Some(own) = &places.own {
-        // It says that something is gone which is not. A later prune tries again.
-        let _ = layout.empty_removal(own.id());
-    }
-    if written? == IndexWrite::ChangedMeanwhile {
-        return Ok(Attempt::IndexChanged(layout));
-    }
-    let mut outcome = Outcome::default();
     let mut sweep = Sweep {
         layout: &layout,
         change,
-        index: new.unwrap_or(old),
+        index: old,
         uses_trash: change.trash.is_some() || garbage.uses_trash(),
-        places,
+        places: Places::default(),
         workers: Workers::for_unlinking(),
         stamps: None,
         needed: None,
         stays: None,
     };
+    if new.is_some() || !change.root_edits.is_empty() {
+        sweep.make_room(garbage, watch);
+    }
+    let written = sweep.replace_index(new, options);
+    if written.map_err(|error| full_disk(error, change.bytes_to_write()))? {
+        return Ok(Attempt::IndexChanged(layout));
+    }
+    let mut outcome = Outcome::default();
+    sweep.index = new.unwrap_or(old);
     sweep.run(garbage, &mut outcome, watch);
     let stamp = layout.index_stamp();
     let is_ours = sweep.check(garbage, &mut outcome);
@@ -268,24 +288,101 @@ struct Sweep<'a> {
 }
 
 impl Sweep<'_> {
+    /// Writes all that takes room, and puts the new index.json into place. The value tells whether
+    /// somebody changed the old one first; then, and after a failure, what was written is gone again.
+    fn replace_index(
+        &mut self,
+        new: Option<&[u8]>,
+        options: &LockOptions<'_>,
+    ) -> anyhow::Result<bool> {
+        let (layout, change) = (self.layout, self.change);
+        let mut made = Vec::new();
+        let written = match self.prepare(&mut made) {
+            Ok(()) => layout.replace_index(self.index, new, &change.root_edits, options),
+            Err(error) => Err(error),
+        };
+        // A failure can come after the new index.json is in place, and then the record must stay.
+        let is_unchanged = match &written {
+            Ok(written) => *written == IndexWrite::ChangedMeanwhile,
+            Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == self.index),
+        };
+        if is_unchanged {
+            if let Some((id, _)) = &change.trash {
+                // It says that something is gone which is not. A later prune tries again.
+                let _ = layout.empty_removal(id);
+            }
+            if written.is_err() {
+                for digest in made {
+                    // Nobody knew it before this run, and nothing leads to it.
+                    let _ = layout.remove_blob(&digest);
+                }
+            }
+        }
+        Ok(written? == IndexWrite::ChangedMeanwhile)
+    }
+
+    /// Writes the blobs of new indexes, and the record of what goes to the trash. `made` are the blobs
+    /// that the layout did not have.
+    fn prepare(&mut self, made: &mut Vec<Digest>) -> anyhow::Result<()> {
+        for blob in self.change.plan.new_blobs() {
+            if self.layout.write_blob(&blob.digest, &blob.bytes)? {
+                made.push(blob.digest.clone());
+            }
+        }
+        if let Some((id, record)) = &self.change.trash {
+            self.places.own = Some(self.layout.begin_removal(id, record)?);
+        }
+        Ok(())
+    }
+
+    /// Unlinks what the old index.json does not lead to. What cannot be decided or done now is left to
+    /// [`Sweep::run`], and so is saying so.
+    fn make_room(&mut self, garbage: &mut Garbage, watch: &Watch<'_>) {
+        let is_stray = |blob: &GarbageBlob| {
+            let is_away = blob.destination == Destination::Away;
+            blob.node.is_none() && is_away && blob.fate == BlobFate::Stays
+        };
+        let numbers = 0..garbage.blobs.len();
+        let stray: Vec<usize> = numbers.filter(|n| is_stray(&garbage.blobs[*n])).collect();
+        if stray.is_empty() {
+            return;
+        }
+        let stamp = self.layout.index_stamp();
+        let is_same = self.layout.read_index().is_ok_and(|now| now == self.index);
+        for batch in stray.chunks(BATCH) {
+            // Whoever changed index.json may need what nobody needed before.
+            if (watch.stop)() || !is_same || self.layout.index_stamp() != stamp {
+                break;
+            }
+            if !self.change.sharers.is_empty() && self.look_again().is_err() {
+                break;
+            }
+            self.delete_batch(garbage, batch, &mut Outcome::default(), watch);
+        }
+        // From now on another index.json is the one to compare with.
+        (self.stamps, self.needed) = (None, None);
+    }
+
     fn run(&mut self, garbage: &mut Garbage, outcome: &mut Outcome, watch: &mut Watch<'_>) {
         let all = garbage.blobs.len();
+        let is_gone = |blob: &&GarbageBlob| blob.fate == BlobFate::Gone;
+        let mut done = garbage.blobs.iter().filter(is_gone).count();
         for batch in batches(&garbage.blobs) {
-            let left = (all - batch.start) as u64;
+            let left = (all - done) as u64;
             if (watch.stop)() {
                 outcome.interrupted = left;
                 return;
             }
-            (watch.progress)(batch.start, all);
+            (watch.progress)(done, all);
             if let Err(error) = self.look_again() {
                 // What is needed now is unknown, so nothing more is deleted.
                 outcome.undecided = Some((format!("{error:#}"), left));
                 return;
             }
-            let end = batch.end;
-            self.delete_batch(garbage, batch, outcome, watch);
+            done += batch.len();
+            self.delete_batch(garbage, &batch, outcome, watch);
             if outcome.interrupted > 0 {
-                outcome.interrupted += (all - end) as u64;
+                outcome.interrupted += (all - done) as u64;
                 return;
             }
         }
@@ -316,12 +413,12 @@ impl Sweep<'_> {
     fn delete_batch(
         &mut self,
         garbage: &mut Garbage,
-        batch: Range<usize>,
+        batch: &[usize],
         outcome: &mut Outcome,
         watch: &Watch<'_>,
     ) {
         let mut going = Vec::with_capacity(batch.len());
-        for number in batch {
+        for &number in batch {
             let blob = &garbage.blobs[number];
             let needed = self.needed.as_ref();
             if needed.is_some_and(|needed| needed.contains(&blob.digest)) {
@@ -448,18 +545,14 @@ enum Sent {
     Tried(io::Result<bool>),
 }
 
-/// The blobs between two looks at index.json. What needs others is away before they are touched, so
-/// they are not in one batch.
-fn batches(blobs: &[GarbageBlob]) -> Vec<Range<usize>> {
-    let mut batches = Vec::new();
-    let mut start = 0;
-    for rank in blobs.chunk_by(|a, b| a.rank == b.rank) {
-        for batch in rank.chunks(BATCH) {
-            batches.push(start..start + batch.len());
-            start += batch.len();
-        }
-    }
-    batches
+/// The numbers of blobs between two looks at index.json, those left out that are gone already. What
+/// needs others is away before they are touched, so they are not in one batch.
+fn batches(blobs: &[GarbageBlob]) -> Vec<Vec<usize>> {
+    let stays = |number: &usize| blobs[*number].fate == BlobFate::Stays;
+    let numbers: Vec<usize> = (0..blobs.len()).filter(stays).collect();
+    let ranks = numbers.chunk_by(|a, b| blobs[*a].rank == blobs[*b].rank);
+    let batches = ranks.flat_map(|rank| rank.chunks(BATCH));
+    batches.map(<[usize]>::to_vec).collect()
 }
 
 /// What index.json leads to now.

@@ -108,11 +108,12 @@ impl Locked<Exclusive> {
         Ok(IndexWrite::Done)
     }
 
-    /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it.
+    /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it. The
+    /// value tells whether it was written.
     ///
     /// # Errors
     /// What the operating system says, and bytes that do not have this digest.
-    pub(crate) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<()> {
+    pub(crate) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<bool> {
         let context = || format!("cannot write the blob {digest}");
         anyhow::ensure!(
             digest.algorithm().is_some_and(|a| a.hash(bytes) == *digest),
@@ -120,7 +121,8 @@ impl Locked<Exclusive> {
         );
         let size = Some(bytes.len() as u64);
         if matches!(self.verify_blob(digest, size), Ok(Presence::Whole)) {
-            return self.sync_blob(digest).with_context(context);
+            self.sync_blob(digest).with_context(context)?;
+            return Ok(false);
         }
         let dir = self
             .blob_dirs
@@ -140,7 +142,8 @@ impl Locked<Exclusive> {
                 _ => Err(e),
             })
             .with_context(context)?;
-        sync_directory(dir).with_context(context)
+        sync_directory(dir).with_context(context)?;
+        Ok(true)
     }
 }
 

@@ -329,22 +329,16 @@ fn read_record(removal: &OwnedFd) -> RecordFile {
 /// A removal that blobs are being moved into.
 #[derive(Debug)]
 pub(crate) struct OpenRemoval {
-    id: RemovalId,
     dir: OwnedFd,
     algorithms: BTreeMap<Algorithm, OwnedFd>,
 }
 
 impl OpenRemoval {
-    fn new(id: &RemovalId, dir: OwnedFd) -> OpenRemoval {
+    fn new(dir: OwnedFd) -> OpenRemoval {
         OpenRemoval {
-            id: id.clone(),
             dir,
             algorithms: BTreeMap::new(),
         }
-    }
-
-    pub(crate) fn id(&self) -> &RemovalId {
-        &self.id
     }
 
     fn blobs_of(&mut self, algorithm: Algorithm) -> Result<&OwnedFd, Errno> {
@@ -368,6 +362,15 @@ impl Locked<Exclusive> {
         id: &RemovalId,
         record: &[u8],
     ) -> anyhow::Result<OpenRemoval> {
+        let begun = self.try_begin_removal(id, record);
+        if begun.is_err() {
+            // A trash that nothing could be put into is of no use to anybody.
+            remove_directories(&self.layout, id);
+        }
+        begun
+    }
+
+    fn try_begin_removal(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<OpenRemoval> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
         self.refuse_distant_blobs()?;
@@ -384,7 +387,7 @@ impl Locked<Exclusive> {
             sync_directory(dir).with_context(context)?;
         }
         sync_directory(&self.layout.dir).with_context(context)?;
-        Ok(OpenRemoval::new(id, dir))
+        Ok(OpenRemoval::new(dir))
     }
 
     /// A file cannot be moved to another file system.
@@ -409,7 +412,7 @@ impl Locked<Exclusive> {
         let dir = self
             .removal_dir(id)?
             .with_context(|| format!("`{TRASH}/{}` is gone", id.as_str()))?;
-        Ok(OpenRemoval::new(id, dir))
+        Ok(OpenRemoval::new(dir))
     }
 
     /// Replaces the record of a removal that is there.

@@ -123,8 +123,6 @@ const PENDING: &[&str] = &[
     "FR21-child-by-manifest",
     "FR47-manifest-json",
     "FR47-last-name-goes",
-    "FR23-prune-of-a-full-disk",
-    "FR23-nothing-to-make-room-with",
 ];
 
 fn try_all(file: &str) {
