@@ -60,6 +60,8 @@ mod lost_and_kept;
 mod bad_input;
 /// Wherever the program is stopped, the layout is sound.
 mod crash_points;
+/// A full disk is made room on, or nothing happens.
+mod full_disk;
 /// A layout that was made to do harm does none.
 mod hostile;
 /// Who made the lock file takes it away.
