@@ -43,7 +43,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "check" -d 'Check whethe
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l containers -d 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: broken, dangling, label, label!, reference, reference!, until, before, since' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until, before, since' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l sort -d 'What comes first; `none`, the order of index.json, is the fastest for --quiet' -r -f -a "created\t'The newest first, by CREATED; of equal ones what stands later in index.json'
 none\t'As they stand in index.json'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
@@ -72,6 +72,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s f -l force -d 'Remove all names of an image given by ID; a missing image is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore -d 'A missing image is no failure'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l referrers -d 'Remove signatures and the like that have a name of their own, too, when nothing else leads to what they are about any more'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
@@ -97,6 +98,8 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep-last -d 'With
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unlisted-referrers -d 'What to do with signatures and the like that no entry of index.json leads to and that are about something that stays' -r -f -a "keep\t'They stay with what they are about'
+delete\t'They go like everything that is unreferenced'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'

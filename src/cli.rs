@@ -111,7 +111,8 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
-    /// rewritten (name, from, to), freed_bytes, spared, errors (class, message, hint) and warnings,
+    /// rewritten (name, from, to), freed_bytes, spared,
+    /// unlisted_referrers (referrers, blobs, bytes), errors (class, message, hint) and warnings,
     /// to_trash, and emptied (removals, blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
@@ -134,11 +135,17 @@ pub enum Command {
     /// In a layout where no image has a name, images without a name are not dangling; they go only with
     /// `--all`.
     ///
+    /// Signatures, attestations and SBOMs that no entry leads to, as `cosign save` and others write them,
+    /// stay with what they are about: a manifest with a `subject` that stays is kept, and all below it,
+    /// unless `--unlisted-referrers delete` is given. An older copy of a list of
+    /// referrers goes when a newer one has the tag.
+    ///
     /// Filters: `broken=true` (images of which no platform could be used, because a manifest, a config
     /// or a layer of each is missing or damaged; named ones too, even without `--all`), `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
     /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
-    /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`. All must
-    /// hold.
+    /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`,
+    /// `orphan=true|false`. All must hold. `orphan=true` takes signatures and the like whose image is
+    /// gone, those too that have a name, with or without `--all`.
     ///
     /// Everything that is asked must agree to delete. `--keep` takes patterns for names, tags and
     /// digests and wins over all else. `--keep-last N` keeps the newest N images of each repository,
@@ -250,7 +257,8 @@ pub struct LsArgs {
     /// Do not shorten IDs
     #[arg(long)]
     pub no_trunc: bool,
-    /// Only images that pass: broken, dangling, label, label!, reference, reference!, until, before, since
+    /// Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until,
+    /// before, since
     #[arg(short, long = "filter", value_name = "KEY=VALUE")]
     pub filters: Vec<String>,
     /// What comes first; `none`, the order of index.json, is the fastest for --quiet
@@ -282,6 +290,10 @@ pub struct RmiArgs {
     /// A missing image is no failure
     #[arg(long)]
     pub ignore: bool,
+    /// Remove signatures and the like that have a name of their own, too, when nothing else leads to
+    /// what they are about any more
+    #[arg(long)]
+    pub referrers: bool,
     /// Keep dangling images that the removed one was built from
     #[arg(long)]
     pub no_prune: bool,
@@ -365,6 +377,10 @@ pub struct PruneArgs {
     /// of a directory that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub also_roots: Vec<PathBuf>,
+    /// What to do with signatures and the like that no entry of index.json leads to and that are about
+    /// something that stays
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "keep")]
+    pub unlisted_referrers: UnlistedReferrers,
     /// Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing
     /// else writes
     #[arg(long, value_name = "DURATION", default_value = "1h")]
@@ -379,6 +395,15 @@ pub struct PruneArgs {
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
+}
+
+/// What `prune` does with referrers that no entry leads to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum UnlistedReferrers {
+    /// They stay with what they are about
+    Keep,
+    /// They go like everything that is unreferenced
+    Delete,
 }
 
 /// The arguments of `ocirm restore`.

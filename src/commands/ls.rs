@@ -183,9 +183,14 @@ impl List<'_> {
         path: &Path,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let (stored, snapshot) = self.session.read_and_list(layout, &[])?;
-        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+        let (stored, mut snapshot) = self.session.read_and_list(layout, &[])?;
         let stored = stored.unwrap_or_default();
+        if self.tree {
+            let is_stray = |digest: &&Digest| snapshot.graph.find(digest).is_none();
+            let unreferenced: Vec<Digest> = stored.iter().filter(is_stray).cloned().collect();
+            snapshot.show_unlisted(layout, &unreferenced);
+        }
+        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
         let mut listed = listing.listed(self.options.records(&snapshot, &listing.metadata)?);
         if self.sort == Sort::Created {

@@ -10,7 +10,7 @@ use super::change::{Decide, Decision, Run, sharers_of_each};
 use super::session::{Session, span};
 use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
 use super::{container_files, failed, print};
-use crate::cli::{OutputFormat, PruneArgs};
+use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
@@ -65,6 +65,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
             to_trash: args.trash,
             expire_before: Some(now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN)),
         },
+        delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
         confirmed: None,
         hard_links: HardLinks::default(),
     };
@@ -132,6 +133,7 @@ struct Prune {
     containers: Vec<Container>,
     spare_after: Timestamp,
     trash: TrashOptions,
+    delete_unlisted_referrers: bool,
     confirmed: Option<Confirmed>,
     /// The names of files that went in layouts before this one.
     hard_links: HardLinks,
@@ -305,10 +307,19 @@ impl Decide for Prune {
         }
         let live = live?;
         let mut hard_links = self.hard_links.clone();
+        let trash = layout.trash()?;
+        let expired = trash.removals().iter().filter(|removal| {
+            let expire_before = self.trash.expire_before;
+            expire_before.is_some_and(|time| removal.at <= time)
+        });
+        let expired: HashSet<&RemovalId> = expired.map(|removal| &removal.id).collect();
+        let place = |digest: &Digest| trash.place(digest);
         let options = SweepOptions {
             all: self.all,
             spare_after: self.spare_after,
             confirmed: confirmed.map(|c| &c.blobs),
+            delete_unlisted_referrers: self.delete_unlisted_referrers,
+            is_trashed: &|digest| place(digest).is_some_and(|id| !expired.contains(id)),
         };
         let mut garbage = gc::prune(&snapshot, &live, listed, layout, &options, &mut hard_links)?;
         let mut trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;

@@ -30,6 +30,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let command = Rmi {
         containers,
         references,
+        referrers: args.referrers,
         trash: TrashOptions {
             to_trash: args.trash,
             expire_before: None,
@@ -55,6 +56,8 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
 struct Rmi {
     containers: Vec<Container>,
     references: Vec<String>,
+    /// Referrers with names of their own go along.
+    referrers: bool,
     trash: TrashOptions,
     options: RmiOptions,
 }
@@ -74,6 +77,7 @@ impl Decide for Rmi {
         for reference in &self.references {
             draft.rmi(reference, &self.options, &config_of);
         }
+        draft.follow_named_referrers(self.referrers);
         let mut plan = draft.finish_with(&mut |digest| {
             layout
                 .read_blob(digest, None, MAX_DOCUMENT_BYTES)?

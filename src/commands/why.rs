@@ -17,9 +17,21 @@ use crate::value::reference::{Argument, parse_argument};
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references)?;
     let layout = session.open_to_look(&path)?;
-    let snapshot = session.read(&layout, &[], &Trash::default())?;
+    let mut snapshot = session.read(&layout, &[], &Trash::default())?;
     let mut status = 0;
+    let mut is_complete = false;
     for text in &references {
+        // What no entry leads to may be about something that is there: only reading all tells.
+        if !is_complete && matches!(look_up(&snapshot, text), Ok((_, None))) {
+            is_complete = true;
+            let mut unreferenced = Vec::new();
+            layout.list_blobs(|digest| {
+                if snapshot.graph.find(&digest).is_none() {
+                    unreferenced.push(digest);
+                }
+            })?;
+            snapshot.show_unlisted(&layout, &unreferenced);
+        }
         match explain(&layout, &snapshot, text) {
             Ok(report) => {
                 let text = match args.format {

@@ -11,7 +11,10 @@ use crate::error::Error;
 use crate::layout::{BlobStat, HardLinks, RemovalId, SharedReason, Weight};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
-use crate::snapshot::{MAX_DOCUMENT_BYTES, NodeId, NodeKind, Snapshot, View, Whole};
+use crate::snapshot::{
+    MAX_DOCUMENT_BYTES, MAX_UNLISTED_BYTES, NodeId, NodeKind, Snapshot, UnlistedDocuments,
+    UnlistedReferrers, View, Whole,
+};
 use crate::value::digest::Digest;
 
 /// A blob that goes.
@@ -74,6 +77,10 @@ pub struct Garbage {
     pub blobs: Vec<GarbageBlob>,
     /// What stays this time because of its age.
     pub too_young: Weight,
+    /// How many referrers no entry leads to and stay with what they are about.
+    pub unlisted_referrers: u64,
+    /// They, and what they need.
+    pub of_unlisted_referrers: Weight,
     /// Not ours, perhaps.
     pub maybe_shared: Vec<MaybeShared>,
 }
@@ -185,7 +192,7 @@ pub fn rmi(
 }
 
 /// What `prune` was told about blobs.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct SweepOptions<'a> {
     /// Sweep even when index.json has no entries at all.
     pub all: bool,
@@ -193,11 +200,16 @@ pub struct SweepOptions<'a> {
     pub spare_after: Timestamp,
     /// What a person saw and agreed to; nothing else goes.
     pub confirmed: Option<&'a HashSet<Digest>>,
+    /// Referrers of what stays go, if no entry leads to them.
+    pub delete_unlisted_referrers: bool,
+    /// Whether a blob lies in the trash, and stays there: it may come back.
+    pub is_trashed: &'a dyn Fn(&Digest) -> bool,
 }
 
 /// What `prune` deletes: every listed blob that is not marked, except young ones that were garbage
 /// before, and what young documents among those refer to: they may be a push whose index.json is
-/// still to come, and writers reuse blobs without touching them. `links` remembers the names of
+/// still to come, and writers reuse blobs without touching them. Referrers of what stays are kept, with
+/// all that they need, although no entry leads to them. `links` remembers the names of
 /// files over several layouts.
 ///
 /// # Errors
@@ -220,11 +232,13 @@ pub fn prune(
     }
     let mut garbage = Garbage::default();
     let mut needed: HashSet<Digest> = HashSet::new();
+    let mut young: HashSet<Digest> = HashSet::new();
     let mut stray = listed.stray?;
     stray.retain(|(digest, stat)| {
         let is_old = stat.changed <= options.spare_after;
         if !is_old {
             garbage.spare(stat);
+            young.insert(digest.clone());
             if stat.size <= MAX_DOCUMENT_BYTES {
                 need_below(stored, digest, &mut needed);
             }
@@ -233,6 +247,17 @@ pub fn prune(
     });
     let mut lost = listed.known;
     lost.retain(|node| !live.contains(*node));
+    let mut unlisted = UnlistedReferrers::default();
+    if !options.delete_unlisted_referrers {
+        let stays = |digest: &Digest| {
+            let node = snapshot.graph.find(digest);
+            node.is_some_and(|node| live.contains(node))
+                || young.contains(digest)
+                || needed.contains(digest)
+                || (options.is_trashed)(digest)
+        };
+        unlisted = unlisted_referrers(snapshot, live, &lost, &stray, stored, &stays);
+    }
     garbage.blobs.reserve_exact(lost.len() + stray.len());
     let is_agreed = |digest: &Digest| {
         let confirmed = options.confirmed;
@@ -241,6 +266,9 @@ pub fn prune(
     let mut take = |blob: Candidate| {
         if needed.contains(&blob.digest) {
             garbage.spare(&blob.stat);
+        } else if unlisted.needed.contains(&blob.digest) {
+            garbage.of_unlisted_referrers += Weight::of_one(blob.stat.size);
+            garbage.unlisted_referrers += u64::from(unlisted.is_referrer(&blob.digest));
         } else if is_agreed(&blob.digest) {
             links.count(&blob.digest, &blob.stat);
             garbage.add(stored, blob);
@@ -256,6 +284,32 @@ pub fn prune(
         });
     }
     Ok(garbage.finish(snapshot, links))
+}
+
+/// What no entry leads to, or will lead to, and is about something that stays. Of what is unreferenced
+/// only what is small is looked into.
+fn unlisted_referrers(
+    snapshot: &Snapshot<Whole>,
+    live: &Live,
+    lost: &[NodeId],
+    stray: &[(Digest, BlobStat)],
+    stored: &impl Stored,
+    stays: &dyn Fn(&Digest) -> bool,
+) -> UnlistedReferrers {
+    let small = stray
+        .iter()
+        .filter(|(_, stat)| stat.size <= MAX_UNLISTED_BYTES);
+    let small: Vec<Digest> = small.map(|(digest, _)| digest.clone()).collect();
+    let read = |digest: &Digest, bytes: &mut Vec<u8>| stored.read_small(digest, bytes);
+    let documents = UnlistedDocuments::read(&small, &read);
+    // Whoever removed an entry wanted what it led to away.
+    let is_lost =
+        |node: &NodeId| snapshot.graph.is_present_document(*node) && !live.is_removed(*node);
+    let lost: Vec<NodeId> = match snapshot.graph.has_subjects() {
+        true => lost.iter().copied().filter(is_lost).collect(),
+        false => Vec::new(),
+    };
+    documents.referrers(snapshot, &lost, stays, &read)
 }
 
 /// Adds what a blob refers to, if it is a document, at any depth.
@@ -347,6 +401,12 @@ mod tests {
         fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
             Some(self.0.get(digest)?.0.clone())
         }
+        fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
+            bytes.clear();
+            let found = self.0.get(digest);
+            bytes.extend(found.into_iter().flat_map(|(bytes, ..)| bytes));
+            found.is_some() && bytes.first() == Some(&b'{')
+        }
         fn maybe_shared(&self, _: &Digest) -> Option<&SharedReason> {
             self.1.as_ref()
         }
@@ -357,6 +417,8 @@ mod tests {
             all: false,
             spare_after: Timestamp::from_second(spare_after).unwrap(),
             confirmed: None,
+            delete_unlisted_referrers: false,
+            is_trashed: &|_| false,
         }
     }
 

@@ -50,6 +50,8 @@ pub struct Live {
     holders: Holders,
     /// Indexes that the plan makes and that the layout has: nothing led to them before.
     made: HashSet<NodeId>,
+    /// Targets of the entries that go: nobody wants those back.
+    removed: HashSet<NodeId>,
     /// Changes to the files of an unpacked `docker save` that go with the plan.
     pub root_edits: Vec<RootEdit>,
 }
@@ -58,6 +60,11 @@ impl Live {
     /// Whether a blob stays.
     pub fn contains(&self, node: NodeId) -> bool {
         self.holders.contains(node) || self.made.contains(&node)
+    }
+
+    /// Whether an entry that goes leads to this blob itself.
+    pub(super) fn is_removed(&self, node: NodeId) -> bool {
+        self.removed.contains(&node)
     }
 
     /// The first record that references a blob; `None` also when something else than a record does.
@@ -72,15 +79,26 @@ impl Live {
 /// Exit status 12 when something that stays leads to a document that cannot be trusted: whatever that
 /// one needs would look like garbage.
 pub fn mark(snapshot: &Snapshot<Whole>, plan: &Plan) -> Result<Live, Error> {
-    let stays = |id| plan.settled.stays(id);
     let start = |id| plan.start(snapshot, id);
-    let holders = Holders::of(snapshot, &stays, &start, &plan.removed_parts);
+    let holders = Holders::of(
+        snapshot,
+        &plan.settled,
+        &plan.names_gone,
+        &start,
+        &plan.removed_parts,
+    );
     snapshot.refuse_damage(&holders)?;
     let lost = &holders.lost_archive_images;
     let made = plan.new_blobs();
     Ok(Live {
         made: made
             .filter_map(|blob| snapshot.graph.find(&blob.digest))
+            .collect(),
+        removed: snapshot
+            .records
+            .iter()
+            .filter(|(id, _)| !plan.settled.stays(*id))
+            .map(|(_, record)| record.target)
             .collect(),
         root_edits: snapshot.archive.edited(&plan.names_gone, lost),
         holders,
@@ -97,6 +115,7 @@ pub fn mark_all(snapshot: &Snapshot<Whole>, removed_parts: &RemovedParts) -> Res
     Ok(Live {
         holders,
         made: HashSet::new(),
+        removed: HashSet::new(),
         root_edits: Vec::new(),
     })
 }

@@ -5,7 +5,7 @@ use std::io;
 use anyhow::Context as _;
 
 use crate::layout::{BlobStat, Locked, SharedReason};
-use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind};
+use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, MAX_UNLISTED_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -18,6 +18,9 @@ pub trait Stored: Sync {
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>>;
     /// A blob's bytes, if it is there, small, and what its name promises.
     fn read(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// Reads a blob's bytes if it is as small as a manifest, begins like one, and is what its name
+    /// promises.
+    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool;
     /// Why blobs like this one must not be deleted, if so.
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason>;
 }
@@ -28,6 +31,9 @@ impl<M> Stored for Locked<M> {
     }
     fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
         self.read_blob(digest, None, MAX_DOCUMENT_BYTES).ok()?
+    }
+    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
+        self.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)
     }
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
         Locked::maybe_shared(self, digest)

@@ -5,8 +5,8 @@
 
 use std::collections::HashSet;
 
-use crate::layout::{BlobError, Locked, Presence};
-use crate::snapshot::{Graph, NodeId, NodeKind, View};
+use crate::layout::{BlobError, Locked, Presence, Weight};
+use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
 
 /// What was found.
@@ -24,7 +24,11 @@ pub(crate) struct Findings {
     /// Stored blobs that nothing leads to.
     pub(crate) unreferenced: u64,
     pub(crate) unreferenced_bytes: u64,
-    /// Those of them whose content is not what their name promises; looked for only when all
+    /// Referrers that no entry leads to and that are about something that one leads to. They and what
+    /// they need are not among those that nothing leads to.
+    pub(crate) unlisted_referrers: u64,
+    pub(crate) of_unlisted_referrers: Weight,
+    /// Those of the unreferenced whose content is not what their name promises; looked for only when all
     /// digests are compared.
     pub(crate) damaged_unreferenced: Vec<Digest>,
     /// Files of unfinished work of other tools.
@@ -40,7 +44,7 @@ pub(crate) struct Findings {
 /// A directory that cannot be listed.
 pub(crate) fn check<M>(
     layout: &Locked<M>,
-    snapshot: &View,
+    snapshot: &Snapshot<Whole>,
     digests: bool,
     progress: &mut dyn FnMut(u64, u64),
 ) -> anyhow::Result<Findings> {
@@ -51,7 +55,7 @@ pub(crate) fn check<M>(
         ..Findings::default()
     };
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
-    findings.add_unreferenced(layout, &snapshot.graph, digests)?;
+    findings.add_unreferenced(layout, snapshot, digests)?;
     let strays = layout.list_strays()?.into_iter();
     (findings.temporary, findings.strays) = strays.partition(|path| is_temporary(path));
     Ok(findings)
@@ -83,6 +87,8 @@ impl Findings {
                     self.present += 1;
                     self.present_bytes = self.present_bytes.saturating_add(graph.size(node));
                 }
+                // What a descriptor embeds is not missed.
+                Ok(Presence::Missing) if graph.embedded(node).is_some() => {}
                 Ok(Presence::Missing) => self.missing.push(node),
                 Err(error) => self.damaged.push((node, error.to_string())),
             }
@@ -92,20 +98,26 @@ impl Findings {
     fn add_unreferenced<M>(
         &mut self,
         layout: &Locked<M>,
-        graph: &Graph,
+        snapshot: &Snapshot<Whole>,
         digests: bool,
     ) -> anyhow::Result<()> {
         let mut unreferenced = Vec::new();
         layout.list_blobs(|digest| {
-            if graph.find(&digest).is_none() {
+            if snapshot.graph.find(&digest).is_none() {
                 unreferenced.push(digest);
             }
         })?;
         unreferenced.sort();
-        self.unreferenced = unreferenced.len() as u64;
+        let unlisted = snapshot.unlisted_referrers(layout, &unreferenced);
+        self.unlisted_referrers = unlisted.referrers.len() as u64;
         for digest in unreferenced {
-            if let Ok(Some(stat)) = layout.stat_blob(&digest) {
-                self.unreferenced_bytes = self.unreferenced_bytes.saturating_add(stat.size);
+            let stat = layout.stat_blob(&digest).ok().flatten();
+            let bytes = stat.map_or(0, |stat| stat.size);
+            if unlisted.needed.contains(&digest) {
+                self.of_unlisted_referrers += Weight::of_one(bytes);
+            } else {
+                self.unreferenced += 1;
+                self.unreferenced_bytes = self.unreferenced_bytes.saturating_add(bytes);
             }
             if digests && matches!(layout.verify_blob(&digest, None), Err(BlobError::Digest(_))) {
                 self.damaged_unreferenced.push(digest);

@@ -56,7 +56,9 @@ impl<'a> Holdings<'a> {
     /// should be.
     pub(crate) fn new(graph: &'a Graph, mut whole: Vec<bool>) -> Holdings<'a> {
         for node in graph.ids() {
-            whole[node.index()] |= graph.may_be_left_out(node);
+            // What a descriptor embeds is there without a file.
+            let is_embedded = graph.embedded(node).is_some() && !graph.is_unread_document(node);
+            whole[node.index()] |= graph.may_be_left_out(node) || is_embedded;
         }
         Holdings {
             graph,

@@ -91,14 +91,14 @@ impl<'a, M> Listing<'a, M> {
     }
 
     pub(crate) fn is_present(&self, node: NodeId) -> bool {
-        self.present[node.index()]
+        self.present[node.index()] || self.snapshot.graph.embedded(node).is_some()
     }
 
     /// Bytes that are here of a blob and of what it needs.
     pub(crate) fn present_bytes(&self, node: NodeId) -> u64 {
         let graph = &self.snapshot.graph;
         let below = graph.needed_below(node).into_iter();
-        let present = below.filter(|node| self.is_present(*node));
+        let present = below.filter(|node| self.present[node.index()]);
         present
             .map(|node| graph.size(node))
             .fold(0, u64::saturating_add)

@@ -56,7 +56,11 @@ fn load_config<M>(
         return None;
     }
     let found = layout.read_blob_into(graph.digest(node), None, MAX_DOCUMENT_BYTES, bytes);
-    found.ok()?.then(|| ImageConfig::parse_for(wanted, bytes))
+    match found.ok()? {
+        true => Some(ImageConfig::parse_for(wanted, bytes)),
+        // What embeds it has it.
+        false => Some(ImageConfig::parse_for(wanted, graph.embedded(node)?)),
+    }
 }
 
 /// When an image was created, and who says so.

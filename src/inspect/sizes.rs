@@ -74,7 +74,7 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
             }
             if present[node.index()] {
                 of_image.size = of_image.size.saturating_add(graph.size(node));
-            } else if !graph.may_be_left_out(node) {
+            } else if !graph.may_be_left_out(node) && graph.embedded(node).is_none() {
                 of_image.missing += 1;
             }
             stack.extend(graph.links(node).filter(|l| l.is_needed()).map(|l| l.to));

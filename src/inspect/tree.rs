@@ -25,6 +25,8 @@ pub(crate) struct Branch {
     pub(crate) below: Vec<Branch>,
     /// More belongs to it: it was shown before, or is too deep.
     pub(crate) elided: bool,
+    /// No entry leads to it: it is known by what it says that it is about.
+    pub(crate) unlisted: bool,
 }
 
 /// How deep a tree is shown. Real ones have five levels at most.
@@ -43,6 +45,7 @@ pub(crate) struct Trees<'a> {
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
     listed_attestations: HashSet<NodeId>,
+    unlisted: HashSet<NodeId>,
 }
 
 impl<'a> Trees<'a> {
@@ -57,7 +60,9 @@ impl<'a> Trees<'a> {
             .ids()
             .filter(|node| graph.is_present_document(*node))
             .filter_map(|node| Some((graph.subject(node)?, node)));
-        for (subject, referrer) in records.chain(documents) {
+        let lists = snapshot.unlisted.iter();
+        let lists = lists.filter_map(|node| Some((graph.common_subject(*node)?, *node)));
+        for (subject, referrer) in records.chain(documents).chain(lists) {
             if known.insert((subject, referrer)) {
                 referrers.entry(subject).or_default().push(referrer);
             }
@@ -73,6 +78,7 @@ impl<'a> Trees<'a> {
             config_of,
             referrers,
             listed_attestations,
+            unlisted: snapshot.unlisted.iter().copied().collect(),
         }
     }
 
@@ -161,6 +167,7 @@ impl<'a> Trees<'a> {
             names,
             below,
             elided,
+            unlisted: self.unlisted.contains(&node),
         }
     }
 }

@@ -22,19 +22,22 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
     let graph = &snapshot.graph;
     let next = graph.ways_to(node);
     let leads_there = |from: &NodeId| *from == node || next.contains_key(from);
-    let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
-    let mut ways = Vec::new();
-    for (id, record) in snapshot.records.iter() {
-        if !leads_there(&record.target) {
-            continue;
-        }
-        let mut steps = vec![(record.target, None)];
-        let mut at = record.target;
+    let steps_to = |start: NodeId| {
+        let mut steps = vec![(start, None)];
+        let mut at = start;
         while at != node
             && let Some((to, role)) = next.get(&at)
         {
             steps.push((*to, Some(*role)));
             at = *to;
+        }
+        steps
+    };
+    let mut owners: HashMap<NodeId, Option<String>> = HashMap::new();
+    let mut ways = Vec::new();
+    for (id, record) in snapshot.records.iter() {
+        if !leads_there(&record.target) {
+            continue;
         }
         let owner = record.kind.is_dependent().then(|| {
             let held = record.subject.unwrap_or(record.target);
@@ -45,7 +48,7 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
             entry: snapshot.shown(id),
             kind: record.kind.word(),
             belongs_to: owner.flatten(),
-            steps,
+            steps: steps_to(record.target),
         });
     }
     let without_record = |entry, kind, target| Way {
@@ -62,6 +65,24 @@ pub(crate) fn ways(snapshot: &View, node: NodeId) -> Vec<Way> {
         }));
     }
     ways.sort_by(|a, b| (a.steps.len(), &a.entry).cmp(&(b.steps.len(), &b.entry)));
+    for subject in graph.index_subjects().iter().filter(|n| leads_there(n)) {
+        let steps = steps_to(*subject);
+        ways.push(Way {
+            steps,
+            ..without_record("index.json itself".to_owned(), "subject", *subject)
+        });
+    }
+    for referrer in snapshot.unlisted.iter().filter(|n| leads_there(n)) {
+        ways.push(Way {
+            belongs_to: owner_of_unlisted(snapshot, *referrer),
+            steps: steps_to(*referrer),
+            ..without_record(
+                graph.digest(*referrer).to_string(),
+                "unlisted referrer",
+                *referrer,
+            )
+        });
+    }
     if snapshot.archive_blobs.iter().flatten().any(|n| *n == node) {
         let file = "manifest.json";
         ways.push(without_record(file.to_owned(), file, node));
@@ -79,6 +100,21 @@ fn owner_of(snapshot: &View, held: NodeId) -> Option<String> {
         !record.kind.is_dependent() && (target == held || next.contains_key(&target))
     });
     owner.map(|(id, _)| snapshot.shown(id))
+}
+
+/// The first image that leads to what an unlisted referrer is about, at any depth: a signature may be
+/// signed.
+fn owner_of_unlisted(snapshot: &View, referrer: NodeId) -> Option<String> {
+    let graph = &snapshot.graph;
+    let mut at = referrer;
+    for _ in 0..=snapshot.unlisted.len() {
+        at = graph.subject(at).or_else(|| graph.common_subject(at))?;
+        let owner = owner_of(snapshot, at);
+        if owner.is_some() {
+            return owner;
+        }
+    }
+    None
 }
 
 #[cfg(test)]

@@ -6,6 +6,7 @@
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::fs::FileExt as _;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -213,6 +214,22 @@ impl<M> Locked<M> {
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
         read_verified(self.open_blob(digest)?, digest, size, limit, bytes)
+    }
+
+    /// Reads a blob of at most `limit` bytes into a buffer, if it begins like a JSON object and is what
+    /// its name promises. `false`: it is anything else, or not there.
+    pub(crate) fn read_json_blob(&self, digest: &Digest, limit: u64, bytes: &mut Vec<u8>) -> bool {
+        let Ok(Some((file, size))) = self.open_blob(digest) else {
+            return false;
+        };
+        // Most that is looked at is a layer; of that no more is read than this.
+        let mut first = [0; 32];
+        if size > limit || file.read_at(&mut first, 0).is_err() {
+            return false;
+        }
+        let begin = first[..first.len().min(size as usize)].trim_ascii_start();
+        begin.first().is_none_or(|byte| *byte == b'{')
+            && read_verified(Some((file, size)), digest, None, limit, bytes).unwrap_or(false)
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its

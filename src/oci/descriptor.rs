@@ -5,6 +5,7 @@
 //! and [`super::index`].
 
 use std::borrow::Cow;
+use std::sync::Arc;
 
 use oci_spec::image::MediaType;
 
@@ -211,6 +212,50 @@ pub(super) fn platform_member(
     Ok(())
 }
 
+/// The blob of a descriptor, embedded in it as its member `data`: `value` is that member as it
+/// stands. `None`: it is no base64, or not the blob that the descriptor promises, and as good as
+/// missing.
+pub(super) fn embedded(value: &[u8], digest: &Digest, size: Option<u64>) -> Option<Arc<[u8]>> {
+    let text: Cow<'_, str> = serde_json::from_slice(value).ok()?;
+    let bytes = from_base64(text.as_bytes())?;
+    let is_blob = size.is_none_or(|size| size == bytes.len() as u64)
+        && digest.algorithm()?.hash(&bytes) == *digest;
+    is_blob.then(|| bytes.into())
+}
+
+/// What a text in base64 stands for (RFC 4648, the alphabet with `+` and `/`, padded).
+fn from_base64(text: &[u8]) -> Option<Vec<u8>> {
+    let digits = text.strip_suffix(b"=").unwrap_or(text);
+    let digits = digits.strip_suffix(b"=").unwrap_or(digits);
+    if !text.len().is_multiple_of(4) {
+        return None;
+    }
+    let mut bytes = Vec::with_capacity(text.len() / 4 * 3);
+    for group in digits.chunks(4) {
+        let mut word = 0_u32;
+        for place in 0..4 {
+            let value = match group.get(place) {
+                None => 0,
+                Some(digit @ b'A'..=b'Z') => digit - b'A',
+                Some(digit @ b'a'..=b'z') => digit - b'a' + 26,
+                Some(digit @ b'0'..=b'9') => digit - b'0' + 52,
+                Some(b'+') => 62,
+                Some(b'/') => 63,
+                Some(_) => return None,
+            };
+            word = word << 6 | u32::from(value);
+        }
+        let whole = match group.len() {
+            4 => 3,
+            3 => 2,
+            2 => 1,
+            _ => return None,
+        };
+        bytes.extend_from_slice(&word.to_be_bytes()[1..=whole]);
+    }
+    Some(bytes)
+}
+
 /// The text of a descriptor with another digest and size.
 pub(crate) fn retargeted(descriptor: &str, digest: &Digest, size: u64) -> String {
     edit::edit_parts(descriptor, |_, member| {
@@ -306,6 +351,36 @@ mod tests {
             assert_eq!(platform, expected, "{json}");
         }
         assert!(platform_of_json(b"{\"os\":").is_none());
+    }
+
+    /// FR15: what is embedded counts only if it is the blob.
+    #[test]
+    fn an_embedded_blob_counts_if_it_is_the_one_that_is_promised() {
+        use crate::value::digest::Algorithm;
+        for (text, bytes) in [
+            (r#""""#, Some("")),
+            (r#""e30=""#, Some("{}")),
+            (r#""YWI=""#, Some("ab")),
+            (r#""YWJj""#, Some("abc")),
+            (r#""Pz8\/""#, Some("???")),
+            (r#""YQ==""#, Some("a")),
+            (r#""YQ""#, None),
+            (r#""YQ=""#, None),
+            (r#""Y""#, None),
+            (r#""Y===""#, None),
+            (r#""YW!=""#, None),
+            ("7", None),
+            ("null", None),
+            (r#"["e30="]"#, None),
+        ] {
+            let digest = Algorithm::Sha512.hash(bytes.unwrap_or("a").as_bytes());
+            let found = embedded(text.as_bytes(), &digest, None);
+            assert_eq!(found.as_deref(), bytes.map(str::as_bytes), "{text}");
+        }
+        let digest = Algorithm::Sha256.hash(b"{}");
+        assert!(embedded(br#""e30=""#, &digest, Some(2)).is_some());
+        assert!(embedded(br#""e30=""#, &digest, Some(3)).is_none());
+        assert!(embedded(br#""YWI=""#, &digest, None).is_none());
     }
 
     #[test]

@@ -12,7 +12,9 @@ use std::ops::Range;
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::descriptor::{CREATED_ANNOTATION, Role, StrongestMediaType, read_platform, retargeted};
+use super::descriptor::{
+    CREATED_ANNOTATION, Role, StrongestMediaType, embedded, read_platform, retargeted,
+};
 use crate::error::Error;
 use crate::json::edit::{self, Part, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
@@ -28,6 +30,11 @@ pub const REF_ANNOTATION: &str = "org.opencontainers.image.ref.name";
 pub const PARENT_ANNOTATION: &str = "org.mobyproject.image.parent";
 /// The digest that an exported referrer refers to.
 pub const SUBJECT_ANNOTATION: &str = "io.containerd.manifest.subject";
+/// What an entry is, in stores that give several entries one name: the annotation of cosign's `save`
+/// and of hauler, a word of their own and a slash before the kind.
+pub const KIND_ANNOTATION: &str = "kind";
+/// The words before the slash.
+const KIND_PREFIXES: [&str; 2] = ["dev.hauler/", "dev.cosignproject.cosign/"];
 /// What the names of dangling images begin with; the rest is the image's own digest.
 pub const DANGLING_PREFIX: &str = "moby-dangling@";
 
@@ -36,6 +43,8 @@ pub const DANGLING_PREFIX: &str = "moby-dangling@";
 pub struct Index {
     text: String,
     entries: Vec<Entry>,
+    /// Its own `subject`: what the whole index is about.
+    subjects: Vec<Entry>,
     ranges: Vec<Range<usize>>,
     /// The list of entries, brackets included.
     list: Range<usize>,
@@ -65,6 +74,11 @@ pub struct Entry {
     pub parent: Option<Box<Digest>>,
     /// [`SUBJECT_ANNOTATION`].
     pub subject: Option<Box<Digest>>,
+    /// [`KIND_ANNOTATION`] says that it belongs to the image of its name: a signature, an attestation,
+    /// an SBOM or a referrer.
+    pub is_belonging: bool,
+    /// The blob itself, if the entry embeds it.
+    pub data: Option<Arc<[u8]>>,
 }
 
 impl Entry {
@@ -153,6 +167,11 @@ impl Index {
         let (mut has_list, mut has_too_many) = (false, false);
         let mut json = Json::new(text.as_bytes());
         let read = json.object(|json, key| {
+            if key.is_member("subject") {
+                let (subject, _) = reader.read(json)?;
+                index.subjects.push(subject);
+                return Ok(());
+            }
             if !key.is_member("manifests") {
                 return json.skip();
             }
@@ -200,9 +219,15 @@ impl Index {
         &self.entries
     }
 
-    /// Whether any entry names a digest.
+    /// What the index says that it is about, in the shape of an entry: it stays like what entries
+    /// lead to.
+    pub fn subjects(&self) -> &[Entry] {
+        &self.subjects
+    }
+
+    /// Whether any entry names a digest, or the index itself does.
     pub fn leads_anywhere(&self) -> bool {
-        let mut entries = self.entries.iter();
+        let mut entries = self.entries.iter().chain(&self.subjects);
         entries.any(|entry| entry.digest.is_some() || !entry.more_digests.is_empty())
     }
 
@@ -337,6 +362,7 @@ impl<'a> EntryReader<'a> {
         let mut entry = Entry::default();
         let mut more_digests = Vec::new();
         let mut media_type = StrongestMediaType::default();
+        let mut data: Option<&[u8]> = None;
         if json.kind()? == ValueKind::Object {
             json.object(|json, key| {
                 if key.is_member("mediaType") {
@@ -354,6 +380,8 @@ impl<'a> EntryReader<'a> {
                     entry.platform = Some(Box::new(read_platform(json)?));
                 } else if key.is_member("annotations") && json.kind()? == ValueKind::Object {
                     json.object(|json, name| annotate(&mut entry, json, name))?;
+                } else if key.is_member("data") {
+                    data = Some(json.raw()?);
                 } else {
                     json.skip()?;
                 }
@@ -363,6 +391,9 @@ impl<'a> EntryReader<'a> {
             json.skip()?;
         }
         let range = start..json.behind();
+        if let (Some(data), Some(digest)) = (data, &entry.digest) {
+            entry.data = embedded(data, digest, entry.size);
+        }
         entry.media_type = media_type.0.map(|(_, text)| self.media_type(&text));
         if entry.digest.is_none() {
             // An entry that makes no sense here may to another tool, so what it names stays.
@@ -402,10 +433,19 @@ fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<()
         entry.parent = json.digest()?.map(Box::new);
     } else if is(SUBJECT_ANNOTATION) {
         entry.subject = json.digest()?.map(Box::new);
+    } else if is(KIND_ANNOTATION) {
+        entry.is_belonging = json.unicode()?.is_some_and(|kind| is_of_belonging(&kind));
     } else {
         json.skip()?;
     }
     Ok(())
+}
+
+/// Whether a [`KIND_ANNOTATION`] says that its entry belongs to an image.
+fn is_of_belonging(kind: &str) -> bool {
+    let of = |prefix: &&str| kind.strip_prefix(*prefix);
+    let kind = KIND_PREFIXES.iter().find_map(of).unwrap_or_default();
+    matches!(kind, "sigs" | "atts" | "sboms") || kind.starts_with("referrers/")
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@
 use std::sync::Arc;
 
 use super::descriptor::{
-    CREATED_ANNOTATION, Class, Role, StrongestMediaType, classify, is_image_config, is_layer,
-    may_be_left_out, read_platform,
+    CREATED_ANNOTATION, Class, Role, StrongestMediaType, classify, embedded, is_image_config,
+    is_layer, may_be_left_out, read_platform,
 };
 use crate::json::read::{InvalidJson, Json, Text, Unexpected, ValueKind};
 use crate::value::digest::Digest;
@@ -47,6 +47,8 @@ pub struct Child {
     pub may_be_left_out: bool,
     /// What an index says about it; few do.
     pub note: Option<Arc<EdgeNote>>,
+    /// The blob itself, if the descriptor embeds it; few do.
+    pub data: Option<Arc<[u8]>>,
 }
 
 /// What an index says about one of its manifests, where it says anything.
@@ -184,6 +186,7 @@ fn descriptor(
     let mut media_type = StrongestMediaType::default();
     let mut size = None;
     let mut note = EdgeNote::default();
+    let mut data: Option<&[u8]> = None;
     json.object(|json, key| {
         if key.is_member("mediaType") {
             media_type.see(json.unicode()?, role);
@@ -200,6 +203,8 @@ fn descriptor(
         } else if key.is_member("annotations") {
             (note.attests, note.attestation) = (None, false);
             attestation(json, &mut note)?;
+        } else if key.is_member("data") {
+            data = Some(json.raw()?);
         } else {
             json.skip()?;
         }
@@ -211,6 +216,7 @@ fn descriptor(
     };
     let note = (note != EdgeNote::default()).then(|| Arc::new(note));
     for digest in digest.into_iter().chain(more_digests) {
+        let data = data.and_then(|data| embedded(data, &digest, size));
         children.push(Child {
             role,
             digest,
@@ -220,6 +226,7 @@ fn descriptor(
             is_layer: media_type.is_some_and(is_layer),
             may_be_left_out: media_type.is_some_and(may_be_left_out),
             note: note.clone(),
+            data,
         });
     }
     Ok(())

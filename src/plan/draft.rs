@@ -7,7 +7,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
-use super::plan::{Action, Note, Plan};
+use super::plan::{Action, KeptImage, Note, Plan};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
 use crate::oci::index::{DANGLING_PREFIX, EntryEdit};
@@ -42,6 +42,8 @@ pub struct Draft<'a> {
     pub(super) uses: &'a Uses<'a>,
     pub(super) standings: Vec<Standing>,
     pub(super) removed_platforms: Vec<RemovedPlatform>,
+    /// Children and referrers that stay whatever becomes of what they belong to, and why.
+    pub(super) held: Vec<(RecordId, String)>,
     /// What is known of the plan by now.
     pub(super) plan: Plan,
 }
@@ -60,6 +62,7 @@ impl<'a> Draft<'a> {
             uses,
             standings: vec![Standing::Present; view.records.iter().len()],
             removed_platforms: Vec::new(),
+            held: Vec::new(),
             plan: Plan::default(),
         }
     }
@@ -141,6 +144,57 @@ impl<'a> Draft<'a> {
         };
     }
 
+    /// What belongs to an image by the name of this record.
+    fn belongings_of(&self, id: RecordId) -> Vec<RecordId> {
+        let Some(belongings) = self.records().belongings().get(&self.record(id).target) else {
+            return Vec::new();
+        };
+        let entries = self.view.index.entries();
+        let name = |id: RecordId| entries[self.record(id).entries[0]].name();
+        let belongings = belongings.iter().copied();
+        belongings
+            .filter(|other| self.is_present(*other) && name(*other) == name(id))
+            .collect()
+    }
+
+    /// What belongs to an image by a name that it loses loses that name, too.
+    pub(super) fn dangle_belongings(&mut self, id: RecordId) {
+        for belonging in self.belongings_of(id) {
+            self.standings[belonging.index()] = Standing::Dangling;
+        }
+    }
+
+    /// What belongs to an image by a name goes with that name.
+    fn follow_names(&mut self) {
+        let mut images: Vec<NodeId> = self.records().belongings().keys().copied().collect();
+        images.sort();
+        for image in images {
+            let names = self.records().of_target(image);
+            for id in names {
+                if self.record(*id).is_dangling() {
+                    continue;
+                }
+                match self.standing(*id) {
+                    Standing::Present => {}
+                    Standing::Dangling => self.dangle_belongings(*id),
+                    Standing::Gone => {
+                        let of_name = self.belongings_of(*id).into_iter();
+                        let named =
+                            of_name.filter(|other| self.standing(*other) == Standing::Present);
+                        for belonging in named.collect::<Vec<_>>() {
+                            // With the whole image it goes anyway, and is reported then.
+                            if !self.set_of(image).is_empty() {
+                                let target = self.record(belonging).target;
+                                self.remove(belonging);
+                                self.plan.actions.push(Action::DeletedBelow(target));
+                            }
+                        }
+                    }
+                }
+            }
+        }
+    }
+
     /// What images lost so far.
     pub(super) fn removed_parts(&self) -> RemovedParts {
         let mut removed_parts = RemovedParts::new();
@@ -177,7 +231,9 @@ impl<'a> Draft<'a> {
     /// Lets children and referrers follow, takes back platforms that others need, and makes the
     /// plan.
     fn settle(mut self) -> Plan {
+        self.follow_names();
         (self.plan.settled, self.plan.removed_parts) = self.settle_platforms();
+        self.report_held();
         self.report_platforms();
         self.report_followers();
         self.edit();
@@ -187,15 +243,18 @@ impl<'a> Draft<'a> {
     /// What becomes of the records, and what images lose. Platforms that something else needs stay.
     fn settle_platforms(&mut self) -> (Settled, RemovedParts) {
         let claims = Claims::new(self.records(), self.graph());
+        let held: Vec<RecordId> = self.held.iter().map(|(id, _)| *id).collect();
         loop {
             let removed_parts = self.removed_parts();
             let start = |id| self.plan.start(self.view, id);
-            let settled = claims.settle(&|id| self.is_present(id), &start, &removed_parts);
+            let is_left = |id| self.is_present(id);
+            let settled = claims.settle(&is_left, &held, &start, &removed_parts);
             if self.removed_platforms.is_empty() {
                 return (settled, removed_parts);
             }
-            let stays = |id| settled.stays(id);
-            let holders = Holders::of(self.view, &stays, &start, &removed_parts);
+            // Whether a name of `manifest.json` goes with these is not known yet: none does.
+            let names_gone = BTreeSet::new();
+            let holders = Holders::of(self.view, &settled, &names_gone, &start, &removed_parts);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed_platforms)
                 .into_iter()
                 .partition(|removed| holders.contains(removed.parts[0]));
@@ -287,6 +346,19 @@ impl<'a> Draft<'a> {
                 image: set.first().map_or_else(String::new, |id| self.shown(*id)),
                 index: image,
             });
+        }
+    }
+
+    /// What stays although what it belongs to goes.
+    fn report_held(&mut self) {
+        for (id, reason) in std::mem::take(&mut self.held) {
+            if self.plan.settled.stands_alone(id) {
+                self.plan.kept_images.push(KeptImage {
+                    name: self.shown(id),
+                    image: self.record(id).target,
+                    reason,
+                });
+            }
         }
     }
 

@@ -22,6 +22,8 @@ pub struct Filters {
     pub dangling: Option<bool>,
     /// `broken=`: whether images must be unusable, or usable, if that was asked for.
     pub broken: Option<bool>,
+    /// `orphan=`: whether only referrers whose subject is gone pass, or none of these.
+    pub orphan: Option<bool>,
     /// `until=`: images must be older than each of these times.
     pub until: Vec<Timestamp>,
     /// `label=`, `label!=`: all must hold.
@@ -69,6 +71,7 @@ impl Filters {
         let Filters {
             dangling,
             broken,
+            orphan,
             until,
             labels,
             references,
@@ -78,6 +81,7 @@ impl Filters {
         } = self;
         dangling.is_none()
             && broken.is_none()
+            && orphan.is_none()
             && until.is_empty()
             && labels.is_empty()
             && references.is_empty()
@@ -100,6 +104,7 @@ impl Filters {
         let mut filters = Filters::default();
         let mut dangling: Vec<String> = Vec::new();
         let mut broken: Vec<String> = Vec::new();
+        let mut orphan: Vec<String> = Vec::new();
         for text in texts.iter().filter(|text| !text.is_empty()) {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(Error::usage(format!(
@@ -110,6 +115,7 @@ impl Filters {
             match key.as_str() {
                 "dangling" => dangling.push(value.to_owned()),
                 "broken" => broken.push(value.to_owned()),
+                "orphan" => orphan.push(value.to_owned()),
                 "until" => {
                     let time = parse_until(value, now, &zone());
                     let time = time.map_err(|e| Error::usage(e.to_string()))?;
@@ -127,13 +133,15 @@ impl Filters {
                         FilterUse::Prune { .. } => "",
                     };
                     return Err(Error::usage(format!("invalid filter '{key}'")).hint(format!(
-                        "the filters are broken, dangling, label, label!, reference, reference!, until{more}"
+                        "the filters are broken, dangling, label, label!, orphan, reference, reference!, until{more}"
                     )));
                 }
             }
         }
         filters.broken =
             one_truth("broken", &broken).map_err(|error| error.hint("broken is true or false"))?;
+        filters.orphan =
+            one_truth("orphan", &orphan).map_err(|error| error.hint("orphan is true or false"))?;
         if let FilterUse::Prune { all } = for_use {
             let is_of_all = filters.takes_all() && dangling.is_empty();
             dangling.push((!all && !is_of_all).to_string());
@@ -145,9 +153,9 @@ impl Filters {
     }
 
     /// Whether `prune` takes what passes whether it is dangling or not, even without `--all`: who
-    /// asks for what cannot be used means just that.
+    /// asks for what cannot be used, or for referrers whose subject is gone, means just that.
     pub fn takes_all(&self) -> bool {
-        self.broken == Some(true)
+        self.broken == Some(true) || self.orphan == Some(true)
     }
 
     /// Whether any filter asks what an image's config says.

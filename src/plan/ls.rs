@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind};
 use crate::inspect::listing::name;
 use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;
-use crate::snapshot::{RecordId, RecordKind, View};
+use crate::snapshot::{RecordId, RecordKind, View, orphans};
 use crate::value::digest::Digest;
 
 /// What `ls` was told to list, whichever the layout.
@@ -107,8 +107,11 @@ impl ListOptions {
             before.iter().all(|bound| created < *bound)
                 && since.iter().all(|bound| created > *bound)
         };
+        let orphan = self.filters.orphan;
+        let orphans = orphan.map(|_| orphans(snapshot)).unwrap_or_default();
         let listed = snapshot.records.iter().filter(move |(id, record)| {
             self.admit_kind(record.kind)
+                && orphan.is_none_or(|asked| asked == orphans.contains(id))
                 && self.admit_name(*id, snapshot)
                 && passes(*id, record, &self.filters, metadata)
                 && (!self.compare_dates() || metadata.stated(*id).is_some_and(&is_of_time))

@@ -162,6 +162,11 @@ pub enum Note {
         /// Its index.
         index: NodeId,
     },
+    /// Referrers with names of their own stay although nothing else leads to what they are about.
+    ReferrersStay {
+        /// Their names.
+        referrers: Vec<String>,
+    },
     /// `prune` leaves images without a name, because nothing in the layout has one.
     NamelessLeft {
         /// How many.

@@ -13,7 +13,8 @@ use super::metadata::Metadata;
 use super::plan::{Action, Note, Refusal};
 use super::retention::Retention;
 use crate::inspect::completeness::Completeness;
-use crate::snapshot::{Record, RecordId, RecordKind};
+use crate::snapshot::unlisted::subjects_with_a_list;
+use crate::snapshot::{NodeKind, Record, RecordId, RecordKind, orphans};
 
 /// What `prune` was told.
 #[derive(Clone, Debug)]
@@ -38,7 +39,12 @@ impl Draft<'_> {
         let takes_all = options.all || filters.takes_all() && filters.dangling == Some(false);
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
+        let asked = options.filters.orphan;
+        let orphans = asked.map(|_| orphans(self.view)).unwrap_or_default();
         for (id, record) in self.records().iter() {
+            if asked.is_some_and(|asked| asked != orphans.contains(&id)) {
+                continue;
+            }
             match record.kind {
                 RecordKind::Dangling => {}
                 RecordKind::Named | RecordKind::Unnamed if takes_all => {}
@@ -52,6 +58,7 @@ impl Draft<'_> {
                 passed.push(id);
             }
         }
+        passed.extend(self.old_lists(options, metadata));
         let may_be_a_push = |id: &RecordId| {
             let record = self.record(*id);
             record.is_dangling() && !record.explicit
@@ -107,6 +114,10 @@ impl Draft<'_> {
         if retention.allow_empty || retention.is_empty() || going.is_empty() {
             return Ok(());
         }
+        // A part that stays for its own sake is an image then.
+        if !self.held.is_empty() {
+            return Ok(());
+        }
         let going: HashSet<RecordId> = going.iter().map(|(_, id)| *id).collect();
         let mut images = self.records().iter();
         let stays =
@@ -123,6 +134,32 @@ impl Draft<'_> {
             }
         ))
         .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"))
+    }
+}
+
+impl Draft<'_> {
+    /// Older copies of lists of referrers, of which a newer one has the tag: nobody asks for them any
+    /// more.
+    fn old_lists(&self, options: &PruneOptions<'_>, metadata: &dyn Metadata) -> Vec<RecordId> {
+        let graph = self.graph();
+        let is_list = |record: &Record| {
+            record.kind == RecordKind::Referrer
+                && record.is_dangling()
+                && graph.kind(record.target) == NodeKind::Index
+                && graph.subject(record.target).is_none()
+                && record.subject == graph.common_subject(record.target)
+        };
+        let mut lists = self.records().iter().filter(|(_, r)| is_list(r)).peekable();
+        if options.filters.orphan.is_some() || lists.peek().is_none() {
+            return Vec::new();
+        }
+        let with_a_tag = subjects_with_a_list(self.view);
+        let is_old = |(id, record): &(RecordId, &Record)| {
+            let subject = record.subject.map(|subject| graph.digest(subject));
+            subject.is_some_and(|subject| with_a_tag.contains(subject))
+                && passes(*id, record, options.filters, metadata)
+        };
+        lists.filter(is_old).map(|(id, _)| id).collect()
     }
 }
 

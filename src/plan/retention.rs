@@ -96,7 +96,9 @@ impl Draft<'_> {
                     });
                 }
                 None => {
-                    left[record.target.index()] -= 1;
+                    // What belongs to another image was not counted.
+                    let left = &mut left[record.target.index()];
+                    *left = left.saturating_sub(1);
                     going.push((key, id));
                 }
             }
@@ -104,20 +106,24 @@ impl Draft<'_> {
         going
     }
 
-    /// The images that something belongs to which a pattern keeps: it would go with them.
-    fn kept_with_dependents(&self, retention: &Retention) -> HashMap<NodeId, String> {
+    /// The images that something belongs to which a pattern keeps: it would go with them. What matches
+    /// is held besides, for it may belong to something that no entry leads to.
+    fn kept_with_dependents(&mut self, retention: &Retention) -> HashMap<NodeId, String> {
         let mut protected: HashMap<NodeId, String> = HashMap::new();
         if retention.keep.is_empty() {
             return protected;
         }
-        let above = LazyCell::new(|| self.graph().parents(Follow::Needed));
-        for (_, record) in self.records().iter() {
+        let graph = self.graph();
+        let above = LazyCell::new(|| graph.parents(Follow::Needed));
+        let mut matching = Vec::new();
+        for (id, record) in self.records().iter() {
             if !record.kind.is_dependent() {
                 continue;
             }
             let Some(reason) = self.kept_by_pattern(record, retention) else {
                 continue;
             };
+            matching.push((id, reason.clone()));
             // A signature of a signature belongs to what that one belongs to. Above a node that is
             // protected already, everything is.
             let mut held = vec![record.target, record.subject.unwrap_or(record.target)];
@@ -133,6 +139,8 @@ impl Draft<'_> {
                 }
             }
         }
+        drop(above);
+        self.held.extend(matching);
         protected
     }
 

@@ -8,11 +8,13 @@
 use super::draft::Draft;
 use super::lookup::{Found, FoundBy, no_such_image};
 use super::names_together::{Compared, names_together};
-use super::plan::{Action, Refusal};
+use super::plan::{Action, Note, Refusal};
 use crate::containers::in_use::{Use, User};
 use crate::oci::index::DANGLING_PREFIX;
 use crate::snapshot::platform_manifests::platform_manifests;
-use crate::snapshot::{ConfigOf, Follow, Name, NodeId, Parts, RecordId, RecordKind};
+use crate::snapshot::{
+    ConfigOf, Follow, Name, NodeId, Parts, RecordId, RecordKind, orphans, orphans_of,
+};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::words::listed;
@@ -252,6 +254,51 @@ impl Draft<'_> {
             }
             self.remove(set[0]);
             self.plan.actions.push(Action::Deleted(parent));
+        }
+    }
+
+    /// Referrers with names of their own to whose subject nothing else leads any more: takes them
+    /// along, at any depth, or notes that they stay.
+    pub fn follow_named_referrers(&mut self, take: bool) {
+        if !self.graph().has_subjects() {
+            return;
+        }
+        let now = {
+            let start = |id| self.plan.start(self.view, id);
+            let removed_parts = self.removed_parts();
+            orphans_of(self.view, &|id| self.is_present(id), &start, &removed_parts)
+        };
+        if now.is_empty() {
+            return;
+        }
+        let before = orphans(self.view);
+        let is_new = |id: &RecordId| {
+            now.contains(id) && !before.contains(id) && !self.record(*id).kind.is_dependent()
+        };
+        let left: Vec<RecordId> = self
+            .records()
+            .iter()
+            .map(|(id, _)| id)
+            .filter(is_new)
+            .collect();
+        let mut stay = Vec::new();
+        for id in left {
+            let target = self.record(id).target;
+            let in_use = !self.uses.of(target).is_empty();
+            if !take || in_use {
+                stay.push(self.shown(id));
+                continue;
+            }
+            if !self.is_dangling(id) {
+                self.plan.actions.push(Action::Untagged(self.shown(id)));
+            }
+            self.plan.actions.push(Action::DeletedBelow(target));
+            self.remove(id);
+        }
+        if !stay.is_empty() {
+            self.plan
+                .notes
+                .push(Note::ReferrersStay { referrers: stay });
         }
     }
 

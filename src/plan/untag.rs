@@ -34,6 +34,7 @@ impl Draft<'_> {
             .hint("rmi removes the image, prune removes all that are dangling"));
         }
         self.plan.actions.push(Action::Untagged(self.shown(id)));
+        self.dangle_belongings(id);
         match self.set_of(found.target).iter().any(|other| *other != id) {
             true => self.remove(id),
             false => self.dangle(id),

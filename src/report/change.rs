@@ -36,6 +36,8 @@ pub(crate) struct Report<'a> {
     pub(crate) freed_bytes: u64,
     /// Unreferenced blobs that stay because they are younger than the grace period.
     spared: Weight,
+    /// Referrers that no entry leads to and that stay with what they are about.
+    unlisted_referrers: UnlistedReferrers,
     /// What was not done, and why.
     pub(crate) errors: Vec<ReportedError>,
     /// What else the user should know.
@@ -85,6 +87,15 @@ fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
     rewritten.collect()
 }
 
+#[derive(Clone, Copy, Debug, Serialize)]
+struct UnlistedReferrers {
+    /// How many.
+    referrers: u64,
+    /// They, and what they need.
+    #[serde(flatten)]
+    weight: Weight,
+}
+
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub(super) struct EmptiedTrash {
     /// Some take only names away, and have no blobs.
@@ -132,6 +143,10 @@ impl<'a> Report<'a> {
             rewritten: rewritten(input),
             freed_bytes: total(freed.chain([emptied.weight.bytes])),
             spared: input.garbage.too_young,
+            unlisted_referrers: UnlistedReferrers {
+                referrers: input.garbage.unlisted_referrers,
+                weight: input.garbage.of_unlisted_referrers,
+            },
             errors: errors(input),
             warnings: warnings(input),
             to_trash: input.trash.to_trash,

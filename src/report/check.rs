@@ -10,6 +10,7 @@ use super::units::size;
 use crate::inspect::check::{Findings, word};
 use crate::inspect::completeness::{Completeness, Holdings};
 use crate::inspect::listing::name;
+use crate::layout::Weight;
 use crate::snapshot::View;
 use crate::snapshot::graph::NodeId;
 use crate::value::digest::Digest;
@@ -42,8 +43,12 @@ pub(crate) struct CheckReport {
     /// Unreferenced blobs.
     orphans: u64,
     orphan_bytes: u64,
-    /// Those of them that are damaged.
+    /// Unreferenced blobs that are damaged.
     damaged_orphans: Vec<Digest>,
+    /// Referrers that no entry leads to, of what one leads to.
+    unlisted_referrers: u64,
+    /// They, and what they need.
+    of_unlisted_referrers: Weight,
     /// Files of unfinished work of other tools.
     temporary_files: Vec<String>,
     /// Other files that are no part of a layout.
@@ -133,6 +138,8 @@ impl CheckReport {
                 .collect(),
             orphans: findings.unreferenced,
             orphan_bytes: findings.unreferenced_bytes,
+            unlisted_referrers: findings.unlisted_referrers,
+            of_unlisted_referrers: findings.of_unlisted_referrers,
             damaged_orphans: findings.damaged_unreferenced,
             odd_entries: findings.odd_entries,
             temporary_files: findings.temporary,
@@ -194,6 +201,19 @@ impl CheckReport {
                 false => ", unless what is damaged leads there",
             };
             line(format!("{unreferenced} ({bytes}){end}"));
+        }
+        if self.unlisted_referrers > 0 {
+            let Weight { blobs: n, bytes } = self.of_unlisted_referrers;
+            let referrers = count(
+                self.unlisted_referrers,
+                "referrer that no entry leads to",
+                "referrers that no entry leads to",
+            );
+            let blobs = count(n, "blob", "blobs");
+            line(format!(
+                "{referrers} ({}, {blobs}); prune keeps what is about images",
+                size(bytes)
+            ));
         }
         for digest in &self.damaged_orphans {
             line(format!("unreferenced and damaged: {digest}"));

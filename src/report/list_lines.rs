@@ -137,6 +137,9 @@ pub(crate) struct TreeLine {
     /// More belongs to it that is not shown: it is shown elsewhere in this tree, or too deep.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub(crate) elided: bool,
+    /// No entry of index.json leads to it.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) unlisted: bool,
 }
 
 /// The lines of a list, in their order, as often as they are asked for. Each may be made when it is
@@ -175,6 +178,7 @@ impl TreeLine {
             names: branch.names.clone(),
             children: TreeLine::of_branches(listing, &branch.below),
             elided: branch.elided,
+            unlisted: branch.unlisted,
         };
         branches.iter().map(line).collect()
     }

@@ -333,6 +333,18 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
             "{image} is sparse now: its index still lists what was removed, and tools that copy \
              all platforms will miss it"
         ),
+        Note::ReferrersStay { referrers } => format!(
+            "{} to what was removed, and {} with it: rmi --referrers removes both, and prune --filter \
+             orphan=true what is left",
+            match &referrers[..] {
+                [one] => format!("{one} refers"),
+                several => format!("{} refer", listed(several, MOST_NAMES)),
+            },
+            match referrers.len() {
+                1 => "stays",
+                _ => "stay",
+            }
+        ),
         Note::KeepsNothing { pattern, nearest } => keeps_nothing(pattern, nearest.as_deref()),
         Note::NamelessLeft { .. }
         | Note::NamelessNow { .. }
@@ -372,6 +384,17 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
              delete {} too.",
             unreferenced(n),
             size(bytes),
+            it_or_them(n)
+        ));
+    }
+    let kept = input.garbage.of_unlisted_referrers;
+    if kept.blobs > 0 {
+        let n = input.garbage.unlisted_referrers;
+        notes.push(format!(
+            "Kept {}, {} in {}, of what stays; --unlisted-referrers delete removes {} too.",
+            count(n, "unlisted referrer", "unlisted referrers"),
+            size(kept.bytes),
+            blobs(kept.blobs),
             it_or_them(n)
         ));
     }

@@ -58,6 +58,9 @@ fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool
         if !branch.names.is_empty() {
             text.push_str(&format!(" = {}", visible(&branch.names.join(", "))));
         }
+        if branch.unlisted {
+            text.push_str(" (unlisted)");
+        }
         if branch.elided {
             text.push_str(" …");
         }
@@ -89,6 +92,7 @@ mod tests {
             names: names.iter().map(|name| (*name).to_owned()).collect(),
             children: Vec::new(),
             elided: false,
+            unlisted: false,
         };
         let lines = [
             ImageLine {

@@ -38,8 +38,9 @@ pub(crate) struct WhyReport {
 pub(crate) struct Way {
     /// The name of the entry, or its digest.
     pub(crate) entry: String,
-    /// `named`, `dangling`, `unnamed`, `child`, `referrer`; `odd` for an entry without a valid
-    /// digest that names others; or `manifest.json`.
+    /// `named`, `dangling`, `unnamed`, `child`, `referrer`; `unlisted referrer` for one that no entry
+    /// leads to; `odd` for an entry without a valid digest that names others; `subject` for what
+    /// index.json itself is about; or `manifest.json`.
     pub(crate) kind: &'static str,
     /// What the entry belongs to, if it lives and dies with another image.
     #[serde(skip_serializing_if = "Option::is_none")]

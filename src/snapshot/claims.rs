@@ -65,6 +65,21 @@ impl Settled {
         self.0.get(id.index()) != Some(&Settlement::Goes)
     }
 
+    /// Whether a record stays, and nothing claims it.
+    pub fn stands_alone(&self, id: RecordId) -> bool {
+        self.0.get(id.index()) == Some(&Settlement::StandsAlone)
+    }
+
+    /// Whether what a record leads to is walked for its own sake: it stays, and not merely as a part of
+    /// something that is walked without what that lost.
+    pub(super) fn is_walked(&self, id: RecordId, record: &Record) -> bool {
+        match self.0.get(id.index()) {
+            Some(Settlement::Goes | Settlement::Part) => false,
+            Some(Settlement::StandsAlone | Settlement::Referrer) => true,
+            None => record.kind != RecordKind::Child,
+        }
+    }
+
     fn is_claimed(&self, id: RecordId) -> bool {
         let settlement = self.0.get(id.index());
         matches!(settlement, Some(Settlement::Part | Settlement::Referrer))
@@ -105,6 +120,7 @@ impl<'a> Claims<'a> {
         let whole = |id| Start::Image(self.records.record(id).target);
         let none = RemovedParts::new();
         let mut walk = Walk::new(self, &|_| true, &whole, &none);
+        walk.keep_index_subjects();
         for (id, record) in self.records.iter() {
             if !may_be_claimed(record, self.graph) {
                 walk.keep(id, Follow::Subjects);
@@ -130,11 +146,12 @@ impl<'a> Claims<'a> {
     }
 
     /// Which records stay when, of those that stand alone, only those that `left` admits do: they,
-    /// and what they claim at any depth. `start` says where the image of a record begins, `removed_parts`
+    /// and what they claim at any depth; and `held`, whatever they belong to. `start` says where the image of a record begins, `removed_parts`
     /// what images lost.
     pub fn settle(
         &self,
         left: &dyn Fn(RecordId) -> bool,
+        held: &[RecordId],
         start: &dyn Fn(RecordId) -> Start<'a>,
         removed_parts: &RemovedParts,
     ) -> Settled {
@@ -148,6 +165,7 @@ impl<'a> Claims<'a> {
             return Settled(self.records.iter().map(settled).collect());
         }
         let mut walk = Walk::new(self, left, start, removed_parts);
+        walk.keep_index_subjects();
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
         for (follow, claimable) in [(Follow::Subjects, false), (Follow::Needed, true)] {
@@ -156,6 +174,9 @@ impl<'a> Claims<'a> {
                     walk.keep(id, follow);
                 }
             }
+        }
+        for id in held {
+            walk.keep(*id, Follow::Needed);
         }
         walk.settled
     }
@@ -187,7 +208,19 @@ impl<'a, 'b> Walk<'a, 'b> {
 
     /// Keeps a record that stands alone and, through what its image holds, those that it claims.
     fn keep(&mut self, id: RecordId, follow: Follow) {
-        let mut todo = vec![(id, Settlement::StandsAlone)];
+        self.keep_all(vec![(id, Settlement::StandsAlone)], follow);
+    }
+
+    /// Keeps those that what index.json itself is about claims: it stays without any entry.
+    fn keep_index_subjects(&mut self) {
+        for node in self.claims.graph.index_subjects() {
+            let mut claimed = Vec::new();
+            self.walk_from(Start::Image(*node), Follow::Subjects, &mut claimed);
+            self.keep_all(claimed, Follow::Subjects);
+        }
+    }
+
+    fn keep_all(&mut self, mut todo: Vec<(RecordId, Settlement)>, follow: Follow) {
         while let Some((id, settlement)) = todo.pop() {
             if self.settled.stays(id) {
                 continue;
@@ -197,18 +230,27 @@ impl<'a, 'b> Walk<'a, 'b> {
             if settlement == Settlement::Part {
                 continue;
             }
-            let (Claims { waiting, graph, .. }, left) = (self.claims, self.left);
-            let start = (self.start)(id);
-            self.reachability
-                .walk(graph, start, follow, &mut |node, arrival| {
-                    let claims = waiting.get(&node).into_iter().flatten();
-                    todo.extend(claims.copied().filter(|(id, claim)| {
-                        // An image is no part of itself: another entry of the same digest does not
-                        // claim it.
-                        (*claim == Settlement::Referrer || arrival == Arrival::Needed) && left(*id)
-                    }));
-                });
+            self.walk_from((self.start)(id), follow, &mut todo);
         }
+    }
+
+    /// Adds to `claimed` the records that wait for what is reached from a start for the first time.
+    fn walk_from(
+        &mut self,
+        start: Start<'a>,
+        follow: Follow,
+        claimed: &mut Vec<(RecordId, Settlement)>,
+    ) {
+        let (Claims { waiting, graph, .. }, left) = (self.claims, self.left);
+        self.reachability
+            .walk(graph, start, follow, &mut |node, arrival| {
+                let claims = waiting.get(&node).into_iter().flatten();
+                claimed.extend(claims.copied().filter(|(id, claim)| {
+                    // An image is no part of itself: another entry of the same digest does not
+                    // claim it.
+                    (*claim == Settlement::Referrer || arrival == Arrival::Needed) && left(*id)
+                }));
+            });
     }
 }
 
@@ -373,7 +415,7 @@ mod tests {
         let whole = |id| Start::Image(records.record(id).target);
         let none = RemovedParts::new();
         let kept = |gone: &[usize]| {
-            let settled = claims.settle(&|id| !gone.contains(&id.index()), &whole, &none);
+            let settled = claims.settle(&|id| !gone.contains(&id.index()), &[], &whole, &none);
             records
                 .iter()
                 .map(|(id, _)| settled.stays(id))

@@ -17,6 +17,7 @@ use std::sync::Arc;
 use indexmap::IndexSet;
 
 use crate::oci::descriptor::{Class, Role};
+use crate::oci::index::Entry;
 use crate::oci::manifest::EdgeNote;
 use crate::value::digest::Digest;
 
@@ -152,6 +153,12 @@ pub struct Graph {
     pub(super) damage: Vec<Damage>,
     /// When documents were made, as their own annotations say; few do.
     pub(super) created: HashMap<NodeId, jiff::Timestamp, foldhash::fast::RandomState>,
+    /// Blobs that a descriptor embeds; few are. They stand for files that are missing.
+    pub(super) embedded: HashMap<NodeId, Arc<[u8]>>,
+    /// What index.json itself is about: it stays with all below it, and no entry leads there.
+    pub(super) index_subjects: Vec<NodeId>,
+    /// Whether any document has a subject.
+    pub(super) has_subjects: bool,
 }
 
 impl Graph {
@@ -276,6 +283,51 @@ impl Graph {
     pub fn subject(&self, id: NodeId) -> Option<NodeId> {
         let mut links = self.links(id);
         Some(links.find(|link| link.role == Role::Subject)?.to)
+    }
+
+    /// The bytes of a blob that a descriptor embeds: they stand for its file where that is missing.
+    pub fn embedded(&self, id: NodeId) -> Option<&[u8]> {
+        self.embedded.get(&id).map(|bytes| &**bytes)
+    }
+
+    /// What index.json itself says that it is about: it stays with all below it.
+    pub fn index_subjects(&self) -> &[NodeId] {
+        &self.index_subjects
+    }
+
+    /// Takes note of what index.json itself is about, which was walked over like entries.
+    pub(super) fn set_index_subjects(&mut self, subjects: &[Entry]) {
+        let digests = subjects
+            .iter()
+            .flat_map(|subject| subject.digest.iter().chain(&subject.more_digests));
+        self.index_subjects = digests.filter_map(|digest| self.find(digest)).collect();
+    }
+
+    /// Whether any document refers to another without needing it.
+    pub fn has_subjects(&self) -> bool {
+        self.has_subjects
+    }
+
+    /// What all that an index lists refers to: it is a list of referrers then, and no image. One that
+    /// is missing says nothing, unless the index says a platform of it.
+    pub fn common_subject(&self, index: NodeId) -> Option<NodeId> {
+        if !self.is_present_document(index) || self.kind(index) != NodeKind::Index {
+            return None;
+        }
+        let mut common = None;
+        for link in self.links(index).filter(Link::is_needed) {
+            let is_platform = link.note.is_some_and(|note| note.platform.is_some());
+            match self.subject(link.to) {
+                _ if link.role != Role::Manifest => return None,
+                None if self.is_present_document(link.to) || is_platform => return None,
+                None => {}
+                Some(subject) if common.is_none_or(|known| known == subject) => {
+                    common = Some(subject);
+                }
+                Some(_) => return None,
+            }
+        }
+        common
     }
 
     /// Documents of which an index says what they attest, and what that is.

@@ -1,14 +1,15 @@
 //! Holders: which blobs are held when some records are left, and by whom.
 //!
 //! Planning asks this before a platform is taken away, and marking before anything is deleted. The
-//! roots are the records that are left, the digests that odd entries name besides, what layouts that
-//! share the blobs lead to, and the images of `manifest.json`.
+//! roots are the records that are left, the digests that odd entries name besides, what index.json
+//! itself is about, what layouts that share the blobs lead to, and the images of `manifest.json`.
 
 use std::collections::BTreeSet;
 
+use super::claims::Settled;
 use super::graph::{Follow, NodeId};
 use super::reachability::{Reachability, Start};
-use super::records::{RecordId, RecordKind};
+use super::records::RecordId;
 use super::removed_parts::RemovedParts;
 use super::view::View;
 
@@ -30,14 +31,17 @@ enum Holder {
 impl Holders {
     /// Finds out who holds what when everything stays, apart from what images lost before.
     pub fn of_all(view: &View, removed_parts: &RemovedParts) -> Holders {
-        Holders::of(view, &|_| true, &|id| view.start(id), removed_parts)
+        let (all, none) = (Settled::default(), BTreeSet::new());
+        Holders::of(view, &all, &none, &|id| view.start(id), removed_parts)
     }
 
-    /// Finds out who holds what of the records that stay. `start` says where the image of a record
-    /// begins, `removed_parts` what images lost.
+    /// Finds out who holds what of the records that stay. `names_gone` are the full names that no
+    /// record has any more, `start` says where the image of a record begins, `removed_parts` what
+    /// images lost.
     pub fn of<'s>(
         view: &View,
-        stays: &dyn Fn(RecordId) -> bool,
+        settled: &Settled,
+        names_gone: &BTreeSet<String>,
         start: &dyn Fn(RecordId) -> Start<'s>,
         removed_parts: &RemovedParts,
     ) -> Holders {
@@ -46,7 +50,7 @@ impl Holders {
         let mut reachability = Reachability::without(graph, removed_parts);
         for (id, record) in view.records.iter() {
             // Parts of other images are held by those, without what they lost.
-            if record.kind != RecordKind::Child && stays(id) {
+            if settled.is_walked(id, record) {
                 reachability.walk(graph, start(id), Follow::Subjects, &mut |node, _| {
                     of_node[node.index()].get_or_insert(Holder::Record(id));
                 });
@@ -56,10 +60,14 @@ impl Holders {
         let mut whole = Reachability::new(graph);
         let entries = view.index.entries().iter().enumerate();
         let odd = entries
-            .filter(|(position, _)| view.records.of_entry(*position).is_none_or(stays))
+            .filter(|(position, _)| {
+                let record = view.records.of_entry(*position);
+                record.is_none_or(|id| settled.stays(id))
+            })
             .flat_map(|(_, entry)| &entry.more_digests)
             .filter_map(|digest| graph.find(digest));
-        for node in odd.chain(view.sharer_roots.iter().copied()) {
+        let roots = view.sharer_roots.iter().chain(graph.index_subjects());
+        for node in odd.chain(roots.copied()) {
             whole.walk(
                 graph,
                 Start::Image(node),
@@ -73,17 +81,25 @@ impl Holders {
             of_node,
             lost_archive_images: BTreeSet::new(),
         };
-        holders.hold_archive(view);
+        holders.hold_archive(view, names_gone);
         holders
     }
 
-    /// An image of `manifest.json` goes with the last entry that led to its config. One that no entry
-    /// ever led to is an image that only `docker load` knows, and stays.
-    fn hold_archive(&mut self, view: &View) {
+    /// An image of `manifest.json` goes with the last entry that led to its config, if no name of its
+    /// own is left. One that no entry ever led to is an image that only `docker load` knows, and
+    /// stays.
+    fn hold_archive(&mut self, view: &View, names_gone: &BTreeSet<String>) {
         let graph = &view.graph;
         for (number, item) in view.archive.items().iter().enumerate() {
             let config = item.config.as_ref().and_then(|digest| graph.find(digest));
-            if config.is_some_and(|config| graph.has_parent(config) && !self.contains(config)) {
+            let has_name = !item
+                .names
+                .iter()
+                .flatten()
+                .all(|name| names_gone.contains(name))
+                || item.names.contains(&None);
+            let is_lost = |config| graph.has_parent(config) && !self.contains(config);
+            if !has_name && config.is_some_and(is_lost) {
                 self.lost_archive_images.insert(number);
             }
         }

@@ -8,6 +8,7 @@ use foldhash::fast::RandomState;
 
 use super::graph::Graph;
 use super::names::{is_of_tag_schema, named_subject};
+use super::unlisted::{MAX_UNLISTED_BYTES, UnlistedDocuments, UnlistedReferrers};
 use super::view::{View, records_of};
 use super::walk::MAX_DOCUMENT_BYTES;
 use crate::layout::{BlobError, Locked, Shared, Trash};
@@ -95,8 +96,10 @@ impl Snapshot<Whole> {
             }
             Ok(false)
         };
-        let roots = index.entries().iter().chain(&others);
-        let graph = Graph::walk(roots, &read, progress);
+        let entries = index.entries().iter().chain(index.subjects());
+        let roots = entries.chain(&others);
+        let mut graph = Graph::walk(roots, &read, progress);
+        graph.set_index_subjects(index.subjects());
         let archive = DockerArchive::load(layout)?;
         let sharer_roots = others
             .iter()
@@ -107,6 +110,41 @@ impl Snapshot<Whole> {
             sharer_roots,
             ..View::new(index, graph, archive)
         }))
+    }
+
+    /// Finds referrers of what it holds that no entry leads to among unreferenced blobs: stored ones
+    /// that are not in the graph.
+    pub fn unlisted_referrers<M>(
+        &self,
+        layout: &Locked<M>,
+        unreferenced: &[Digest],
+    ) -> UnlistedReferrers {
+        let read = |digest: &Digest, bytes: &mut Vec<u8>| {
+            layout.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)
+        };
+        let documents = UnlistedDocuments::read(unreferenced, &read);
+        let is_there = |digest: &Digest| self.graph.find(digest).is_some();
+        documents.referrers(self, &[], &is_there, &read)
+    }
+
+    /// Takes unlisted referrers into the graph, to show them. What is damaged of what they need is their
+    /// own affair.
+    pub fn show_unlisted<M>(&mut self, layout: &Locked<M>, unreferenced: &[Digest]) {
+        let found = self.unlisted_referrers(layout, unreferenced);
+        let mut referrers: Vec<&Digest> = found.referrers.iter().collect();
+        referrers.sort();
+        let entries: Vec<Entry> = referrers.iter().map(|digest| entry_of(digest)).collect();
+        let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
+            layout.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)
+        };
+        let graph = &mut self.view.graph;
+        let damaged = graph.damage.len();
+        graph.extend(&entries, &read, &|_| true, &mut |_| ());
+        graph.damage.truncate(damaged);
+        let nodes = referrers
+            .into_iter()
+            .filter_map(|digest| graph.find(digest));
+        self.view.unlisted = nodes.collect();
     }
 }
 
@@ -126,7 +164,8 @@ impl Snapshot<Kinds> {
     ) -> anyhow::Result<Snapshot<Kinds>> {
         let index = Index::load(layout)?;
         let entries = index.entries();
-        let is_asked = |entry: &&Entry| entry.name().is_none_or(is_of_tag_schema);
+        let is_asked =
+            |entry: &&Entry| entry.is_belonging || entry.name().is_none_or(is_of_tag_schema);
         let is_manifest = |entry: &Entry| {
             let media_type = entry.media_type.as_deref();
             media_type.is_some_and(|text| IMAGE_MANIFESTS.contains(&text))
@@ -137,9 +176,12 @@ impl Snapshot<Kinds> {
         let subjects: HashSet<Digest> = asked
             .filter_map(|entry| about(entry).or_else(|| named_subject(entry)))
             .collect();
+        let belongings = entries.iter().filter(|entry| entry.is_belonging);
+        let names: HashSet<&str> = belongings.filter_map(Entry::name).collect();
         let is_subject = |entry: &Entry| {
             let digest = entry.digest.as_ref();
             digest.is_some_and(|digest| subjects.contains(digest))
+                || entry.name().is_some_and(|name| names.contains(name))
         };
         if !entries.iter().any(|entry| is_asked(&entry)) {
             let archive = DockerArchive::default();
@@ -159,12 +201,15 @@ impl Snapshot<Kinds> {
         };
         // An image for one platform has no part that could stand in index.json.
         let is_read = |entry: &&Entry| is_asked(entry) || !is_manifest(entry) || is_subject(entry);
-        let few = entries.iter().filter(is_read);
+        let few = entries.iter().filter(is_read).chain(index.subjects());
         let mut graph = Graph::walk_some(few, &read, &is_part, progress);
+        graph.set_index_subjects(index.subjects());
         let mut records = records_of(entries, &graph);
         // What waits in vain for something that leads to it may find it below a manifest with a name.
         if records.has_orphans(&graph) {
-            graph = Graph::walk_some(entries, &read, &is_part, progress);
+            let all = entries.iter().chain(index.subjects());
+            graph = Graph::walk_some(all, &read, &is_part, progress);
+            graph.set_index_subjects(index.subjects());
             records = records_of(entries, &graph);
         }
         Ok(Snapshot::of(View {
@@ -208,7 +253,9 @@ impl Snapshot<Names> {
     /// As [`Snapshot::read`].
     pub fn read_names<M>(layout: &Locked<M>) -> anyhow::Result<Snapshot<Names>> {
         let index = Index::load(layout)?;
-        let graph = Graph::walk(index.entries(), &|_, _, _| Ok(false), &mut |_| ());
+        let entries = index.entries().iter().chain(index.subjects());
+        let mut graph = Graph::walk(entries, &|_, _, _| Ok(false), &mut |_| ());
+        graph.set_index_subjects(index.subjects());
         let archive = DockerArchive::load(layout)?;
         Ok(Snapshot::of(View::new(index, graph, archive)))
     }

@@ -11,6 +11,7 @@
 //! * `view`: all of this in one value
 //! * `holders`: which blobs are held when some records are left, and by whom
 //! * `damage`: what cannot be trusted, and whether that forbids deleting
+//! * `orphans`: referrers whose subject is gone; `unlisted`: referrers that no entry leads to
 //! * `platform_manifests`: the manifests that an image offers, by platform
 //! * `load`: the view, read at one moment; the type says how much was read
 //! * `trashed`: the same of what lies in the trash
@@ -21,11 +22,13 @@ pub mod graph;
 pub mod holders;
 pub(crate) mod load;
 pub mod names;
+pub mod orphans;
 pub mod platform_manifests;
 pub mod reachability;
 pub mod records;
 pub mod removed_parts;
 pub mod trashed;
+pub mod unlisted;
 mod view;
 pub mod walk;
 
@@ -34,10 +37,12 @@ pub use graph::{Follow, Graph, Link, NodeId, NodeKind};
 pub use holders::Holders;
 pub use load::{Kinds, Names, Snapshot, Trashed, Whole};
 pub use names::{Name, meaning};
+pub use orphans::{orphans, orphans_of};
 pub use platform_manifests::{ConfigOf, PlatformManifest};
 pub use reachability::{Reachability, Start};
 pub use records::{Record, RecordId, RecordKind, Records};
 pub use removed_parts::{Parts, RemovedParts};
 pub use trashed::TrashedRemoval;
+pub use unlisted::{MAX_UNLISTED_BYTES, UnlistedDocuments, UnlistedReferrers};
 pub use view::View;
 pub use walk::MAX_DOCUMENT_BYTES;

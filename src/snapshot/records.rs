@@ -10,7 +10,8 @@
 //! * **child**: it has no name, and a document that another entry leads to lists it. oras and zot
 //!   list the manifests of an index so.
 //! * **referrer**: it has no name, or one of the tag schemas of signatures, and its subject belongs
-//!   to another entry.
+//!   to another entry. In stores that give an image and its signatures one name, it has the
+//!   image's name and says of itself that it is a signature.
 //!
 //! Which records belong to others is found out in [`super::claims`].
 
@@ -114,9 +115,11 @@ pub struct Record {
     pub target: NodeId,
     /// Its entries, by position in index.json.
     pub entries: Positions,
-    /// Whether its dangling name stands in the file, in each of its entries: somebody untagged it on
-    /// purpose.
+    /// Whether its dangling name stands in the file: somebody untagged it on purpose. An entry
+    /// without any name beside it is another record, for it may be a part of an image.
     pub explicit: bool,
+    /// Whether it belongs to the image whose name stands in its entry: it has none of its own.
+    pub is_belonging: bool,
     /// What it is.
     pub kind: RecordKind,
     /// The image it was built from, if Docker's classic builder said so.
@@ -168,6 +171,8 @@ pub struct Records {
     /// In the order of their images, those of one image in name order.
     by_target: Vec<RecordId>,
     with_parent: Vec<RecordId>,
+    /// What belongs to images by their names, by image.
+    belongings: HashMap<NodeId, Vec<RecordId>>,
     /// In the order of their IDs; made when somebody asks for the first time.
     by_id: OnceLock<Vec<RecordId>>,
     /// For each entry the record it belongs to; [`NO_RECORD`] for entries without a usable digest.
@@ -228,6 +233,12 @@ impl Records {
                 made.join(id, position, entry, graph);
             }
         }
+        for (number, record) in made.records.iter().enumerate() {
+            if let Some(image) = record.subject.filter(|_| record.is_belonging) {
+                let belongings = made.belongings.entry(image).or_default();
+                belongings.push(RecordId::new(number));
+            }
+        }
         made
     }
 
@@ -237,7 +248,12 @@ impl Records {
         let mut sorted: Vec<RecordId> = (0..all.len()).map(RecordId::new).collect();
         let identity = |id: RecordId| {
             let record = &all[id.index()];
-            (record.target, record.key())
+            (
+                record.target,
+                record.key(),
+                record.explicit,
+                record.is_belonging,
+            )
         };
         // Those that are one stand together in this order.
         sorted.sort_by(|a, b| identity(*a).cmp(&identity(*b)));
@@ -282,10 +298,7 @@ impl Records {
             let meant = reference.with_default_tag().to_string();
             self.by_meaning.entry(meant).or_default().push(id);
         }
-        // An entry without any name beside an untagged one may be a part of another image still.
-        let explicit = record.is_dangling() && entry.name().is_some();
-        record.explicit = explicit && (record.explicit || is_first);
-        if !explicit && record.subject.is_none() {
+        if !record.explicit && record.subject.is_none() {
             record.subject = subject_of(&record.name, entry, record.target, graph);
         }
         if !is_first {
@@ -340,6 +353,9 @@ impl Records {
         let found = self.by_text.find(entries.len(), &name, text);
         let mut ids: Vec<RecordId> = Vec::new();
         for id in found.into_iter().filter_map(|at| self.of_entry(at)) {
+            if self.record(id).is_belonging {
+                continue;
+            }
             if ids.last() != Some(&id) && !ids.contains(&id) {
                 ids.push(id);
             }
@@ -382,6 +398,11 @@ impl Records {
         &self.with_parent
     }
 
+    /// The images to which something belongs by their names, and what that is.
+    pub fn belongings(&self) -> &HashMap<NodeId, Vec<RecordId>> {
+        &self.belongings
+    }
+
     /// Whether a record stands alone that something could claim.
     pub fn has_orphans(&self, graph: &Graph) -> bool {
         let mut records = self.records.iter();
@@ -399,6 +420,7 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
         let next = numbered.next_if(|node| graph.digest(*node) == digest);
         next.or_else(|| graph.find(digest))
     };
+    let images = images_of_belongings(entries);
     let mut text = String::new();
     let usable = entries.iter().filter(|entry| entry.digest.is_some());
     let mut records: Vec<Record> = Vec::with_capacity(usable.count().min(graph.len()));
@@ -408,13 +430,23 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
         };
         of_entry[position] = RecordId::new(records.len());
         let name = name_of(entry, digest);
+        let explicit = name == Name::Dangling && entry.name().is_some();
+        let owner = images.get(&position).copied();
+        let name = match owner {
+            Some(_) => Name::Dangling,
+            None => name,
+        };
         let dangling_key = match (&name, entry.name()) {
-            (Name::Dangling, Some(written)) => written.into(),
-            (Name::Dangling, None) => {
+            (Name::Dangling, Some(written)) if explicit => written.into(),
+            (Name::Dangling, _) => {
                 text.clear();
                 text.push_str(DANGLING_PREFIX);
                 // Writing to a String cannot fail.
                 let _ = write!(text, "{digest}");
+                if owner.is_some() {
+                    // It goes with this name of its image, and not with another one.
+                    let _ = write!(text, " {}", entry.name().unwrap_or_default());
+                }
                 text.as_str().into()
             }
             _ => Box::default(),
@@ -424,13 +456,53 @@ fn one_for_each(entries: &[Entry], graph: &Graph) -> (Vec<Record>, Vec<RecordId>
             dangling_key,
             target,
             entries: Positions::One(position),
-            explicit: false,
+            explicit,
+            is_belonging: owner.is_some(),
             kind: RecordKind::Named,
             parent: None,
-            subject: None,
+            subject: owner.and_then(|position| graph.find(entries[position].digest.as_ref()?)),
         });
     }
     (records, of_entry)
+}
+
+/// For each entry that says that it belongs to the image of its name, by position, the entry of that
+/// image. One whose name no image has, or several have, is not among them: it stands alone.
+fn images_of_belongings(entries: &[Entry]) -> HashMap<usize, usize> {
+    let mut belongings = entries.iter().enumerate();
+    let Some(first) = belongings.find(|(_, entry)| entry.is_belonging) else {
+        return HashMap::new();
+    };
+    let belongings = std::iter::once(first).chain(belongings.filter(|(_, e)| e.is_belonging));
+    let mut of_name: HashMap<&str, Vec<usize>> = HashMap::new();
+    for (position, entry) in belongings {
+        if let Some(name) = entry.name().filter(|_| entry.digest.is_some()) {
+            of_name.entry(name).or_default().push(position);
+        }
+    }
+    let mut image_of: HashMap<&str, Option<usize>> = HashMap::new();
+    for (position, entry) in entries.iter().enumerate() {
+        let is_image = !entry.is_belonging && entry.digest.is_some();
+        if let Some(name) = entry
+            .name()
+            .filter(|name| is_image && of_name.contains_key(name))
+        {
+            let known = image_of.entry(name).or_insert(Some(position));
+            if known.is_some_and(|known| entries[known].digest != entry.digest) {
+                *known = None;
+            }
+        }
+    }
+    let found = of_name.into_iter().flat_map(|(name, belongings)| {
+        let image = image_of.get(name).copied().flatten();
+        belongings
+            .into_iter()
+            .filter_map(move |at| Some((at, image?)))
+    });
+    // What two entries say of one blob in different ways is no image's signature.
+    found
+        .filter(|(at, image)| entries[*at].digest != entries[*image].digest)
+        .collect()
 }
 
 /// What a record refers to, if it has no name that a person chose.
@@ -439,7 +511,8 @@ fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Opti
         Name::Dangling if entry.name().is_some() => None,
         Name::Dangling => graph
             .subject(target)
-            .or_else(|| graph.find(entry.subject.as_ref()?)),
+            .or_else(|| graph.find(entry.subject.as_ref()?))
+            .or_else(|| graph.common_subject(target)),
         _ => graph.find(&schema_subject(name)?),
     }
 }
@@ -491,22 +564,25 @@ mod tests {
             .map(|(_, record)| (record.key(), &*record.entries))
             .collect();
         let dangling = format!("{DANGLING_PREFIX}{a}");
-        let expected: [(&str, &[usize]); 4] = [
+        let expected: [(&str, &[usize]); 5] = [
             ("2", &[0, 4, 8]),
             ("1", &[1, 6]),
             ("1", &[2]),
-            (&dangling, &[5, 7]),
+            (&dangling, &[5]),
+            (&dangling, &[7]),
         ];
         assert_eq!(found, expected);
         let of_entry = |position| records.of_entry(position).map(RecordId::index);
         let of_entries: Vec<_> = (0..=entries.len()).map(of_entry).collect();
-        let expected = [0, 1, 2, 9, 0, 3, 1, 3, 0, 9].map(|n| Some(n).filter(|n| *n < 9));
+        let expected = [0, 1, 2, 9, 0, 3, 1, 4, 0, 9].map(|n| Some(n).filter(|n| *n < 9));
         assert_eq!(of_entries, expected);
         let node = |digest| graph.find(digest).unwrap();
-        assert_eq!(records.of_target(node(&a)), [2, 0, 3].map(RecordId));
+        assert_eq!(records.of_target(node(&a)), [2, 0, 3, 4].map(RecordId));
         assert_eq!(records.of_target(node(&b)), [RecordId(1)]);
         assert_eq!(records.with_parent(), [RecordId(0), RecordId(1)]);
-        assert!(!records.record(RecordId(3)).explicit);
+        // FR39: an untagged entry is another record than one that never had a name.
+        let is_explicit = |number| records.record(RecordId(number)).explicit;
+        assert!(!is_explicit(3) && is_explicit(4));
     }
 
     #[test]

@@ -32,6 +32,8 @@ pub struct View {
     /// Names that cannot be shown in their short form, and how they are shown; found out when
     /// somebody asks for the first time.
     pub(super) spellings: OnceLock<HashMap<RecordId, Box<str>, RandomState>>,
+    /// Referrers that no entry leads to, if they are shown.
+    pub unlisted: Vec<NodeId>,
 }
 
 impl View {

@@ -5,6 +5,7 @@
 //! than one, and a graph with more paths than atoms costs what its nodes and edges cost.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 
 use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState, number};
 use crate::json::read::InvalidJson;
@@ -44,6 +45,8 @@ struct ToRead {
     digest: Digest,
     class: Class,
     size: Option<u64>,
+    /// The blob itself, for the case that its file is missing.
+    embedded: Option<Arc<[u8]>>,
 }
 
 /// A blob that is there, and what its bytes are.
@@ -61,7 +64,11 @@ impl ToRead {
         bytes: &mut Vec<u8>,
     ) -> Result<Option<BlobRead>, BlobError> {
         if !read(&self.digest, self.size, bytes)? {
-            return Ok(None);
+            let Some(embedded) = &self.embedded else {
+                return Ok(None);
+            };
+            bytes.clear();
+            bytes.extend_from_slice(embedded);
         }
         let mut document = manifest::parse(bytes);
         if let Ok(document) = &mut document {
@@ -93,6 +100,19 @@ impl Graph {
         progress: &mut dyn FnMut(u64),
     ) -> Graph {
         let mut graph = Graph::default();
+        graph.extend(entries, read, is_asked, progress);
+        graph
+    }
+
+    /// Reads everything that further entries lead to, as far as it was not read before.
+    pub fn extend<'e>(
+        &mut self,
+        entries: impl IntoIterator<Item = &'e Entry>,
+        read: &ReadBlob<'_>,
+        is_asked: &(dyn Fn(&Child) -> bool + Sync),
+        progress: &mut dyn FnMut(u64),
+    ) {
+        let graph = self;
         let mut queue = VecDeque::new();
         let entries = entries.into_iter();
         // Growing a set of a million digests means moving it again and again.
@@ -104,6 +124,10 @@ impl Graph {
             for digest in entry.digest.iter().chain(&entry.more_digests) {
                 let node = graph.intern(digest, entry.size);
                 graph.want(node, class, entry.size, &mut queue);
+            }
+            if let (Some(data), Some(digest)) = (&entry.data, &entry.digest) {
+                let node = graph.intern(digest, entry.size);
+                graph.embed(node, data, &mut queue);
             }
         }
         let workers = Workers::for_reading();
@@ -137,7 +161,6 @@ impl Graph {
             });
             before = batch.into_iter().zip(found).collect();
         }
-        graph
     }
 
     /// Notes that a node is read now, and says what is to be read, if anything.
@@ -153,7 +176,19 @@ impl Graph {
             digest: self.digests[id.index()].clone(),
             class,
             size,
+            embedded: self.embedded.get(&id).cloned(),
         })
+    }
+
+    /// Takes note of a blob that a descriptor embeds. If it was looked for in vain, it is found now.
+    fn embed(&mut self, id: NodeId, data: &Arc<[u8]>, queue: &mut Queue) {
+        self.embedded.entry(id).or_insert_with(|| data.clone());
+        let node = self.node_mut(id);
+        if node.state == ReadState::Missing {
+            node.state = ReadState::Unread;
+            node.served = Class::Leaf;
+            queue.push_back((id, None));
+        }
     }
 
     /// Puts into the graph what was found of a blob.
@@ -164,6 +199,12 @@ impl Graph {
         queue: &mut Queue,
     ) {
         let state = match found {
+            // A document that was taken in meanwhile may embed it.
+            Ok(None) if to_read.embedded.is_none() && self.embedded.contains_key(&to_read.node) => {
+                self.node_mut(to_read.node).served = Class::Leaf;
+                queue.push_back((to_read.node, to_read.size));
+                return;
+            }
             Ok(None) => Ok(ReadState::Missing),
             Ok(Some(found)) => match self.take_in_bytes(to_read, found, queue) {
                 Ok(()) => Ok(ReadState::Read),
@@ -238,7 +279,11 @@ impl Graph {
             }
             node.has_parent |= child.role != Role::Subject;
             node.may_be_left_out |= child.may_be_left_out;
+            self.has_subjects |= child.role == Role::Subject;
             self.want(to, child.class, child.size, queue);
+            if let Some(data) = &child.data {
+                self.embed(to, data, queue);
+            }
             if let Some(note) = child.note {
                 self.notes.push((number(self.edges.len()), note));
             }

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::contents::{blobs, digest, id, index, names, targets};
+use crate::support::contents::{blobs, digest, id, index, members, names, targets};
 use crate::support::layout::{self, CREATED, Layout};
 use crate::support::names::{DANGLING, NAME, REF};
 use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, objects};
@@ -271,36 +271,52 @@ fn written_by_hauler() -> (Place, Layout, [Value; 3]) {
     (place, layout, [image, signature, attestation])
 }
 
+/// FR51
 #[test]
-fn of_rows_that_differ_by_kind_alone_the_name_is_ambiguous_and_the_digest_is_not() {
-    let (place, layout, [image, signature, attestation]) = written_by_hauler();
-    for (command, given) in [
-        ("rmi", "rancher/app:v1"),
-        ("rmi", "index.docker.io/rancher/app:v1"),
-        ("untag", "rancher/app:v1"),
-    ] {
-        let refused = place.refuses(&layout.dir, &[command, given], 1);
-        assert_mentions(&refused, "ambiguous");
-        for target in [&image, &signature, &attestation] {
-            assert_mentions(&refused, id(target));
-        }
+fn of_rows_that_differ_by_kind_alone_the_name_is_that_of_the_image() {
+    for given in ["rancher/app:v1", "index.docker.io/rancher/app:v1"] {
+        let (place, layout, [image, signature, attestation]) = written_by_hauler();
+        let done = place.dry_and_real(&layout.dir, &["rmi", digest(&attestation)], 0);
+        assert_eq!(done.said(false).deleted, [digest(&attestation)]);
+        assert_eq!(targets(&layout.dir), [digest(&image), digest(&signature)]);
+        let done = place.dry_and_real(&layout.dir, &["rmi", given], 0);
+        assert_eq!(
+            done.said(false).untagged,
+            ["index.docker.io/rancher/app:v1"]
+        );
+        assert!(targets(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
     }
-    let done = place.dry_and_real(&layout.dir, &["rmi", digest(&attestation)], 0);
-    assert_eq!(done.said(false).deleted, [digest(&attestation)]);
-    assert_eq!(targets(&layout.dir), [digest(&image), digest(&signature)]);
 }
 
+/// FR51: what belongs to the image loses the name with it, so that nothing is left that has it.
 #[test]
-fn of_rows_that_differ_by_kind_alone_ls_shows_each_and_prune_takes_none() {
+fn untag_of_rows_that_differ_by_kind_alone_leaves_no_row_with_the_name() {
+    let (place, layout, images) = written_by_hauler();
+    let before = blobs(&layout.dir);
+    place.dry_and_real(&layout.dir, &["untag", "rancher/app:v1"], 0);
+    assert_eq!(blobs(&layout.dir), before);
+    assert!(
+        names(&layout.dir)
+            .iter()
+            .all(|name| name.starts_with(DANGLING))
+    );
+    assert_eq!(targets(&layout.dir), images.each_ref().map(digest));
+    place.refuses(&layout.dir, &["rmi", "rancher/app:v1"], 1);
+    place.dry_and_real(&layout.dir, &PRUNE, 0);
+    assert!(targets(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
+}
+
+/// FR51
+#[test]
+fn of_rows_that_differ_by_kind_alone_ls_shows_the_image_and_prune_takes_none() {
     let (place, layout, _) = written_by_hauler();
     let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
-    assert_eq!(lines.len(), 3);
-    assert!(
-        lines
-            .iter()
-            .all(|line| line["name"] == "index.docker.io/rancher/app:v1"),
-        "{lines:?}"
+    assert_eq!(
+        members(&json!(lines), "name"),
+        ["index.docker.io/rancher/app:v1"]
     );
+    let all = objects(&place.succeeds(&layout.dir, &["ls", "-a", "--format", "json"]));
+    assert_eq!(all.len(), 3, "{all:?}");
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
     assert!(done.said(false).is_nothing(), "{done}");
     place.dry_and_real(&layout.dir, &PRUNE_ALL, 0);
@@ -460,11 +476,9 @@ fn removing_an_image_of_a_zot_repository_takes_the_rows_of_its_parts() {
 #[test]
 fn a_part_of_a_zot_image_is_no_image_however_it_is_asked_for() {
     let mut zot = Zot::new();
-    let [child, _] = &zot.children;
-    let dangling = format!("{DANGLING}{}", digest(child));
-    zot.layout.tagged(child, &dangling).finish();
-    let with_digest = format!("other@{}", digest(child));
-    for asked in [&dangling, digest(child), id(child)] {
+    let child = zot.children[0].clone();
+    let with_digest = format!("other@{}", digest(&child));
+    for asked in [digest(&child), id(&child)] {
         for platform in [&[][..], &["--platform", "linux/amd64"]] {
             let args = [&["rmi", asked], platform].concat();
             let refused = zot.place.refuses(&zot.layout.dir, &args, 1);
@@ -473,6 +487,14 @@ fn a_part_of_a_zot_image_is_no_image_however_it_is_asked_for() {
     }
     zot.place
         .refuses(&zot.layout.dir, &["rmi", &with_digest], 1);
+    // FR39: a row that untag left is an image of its own; the part stays.
+    let rows = targets(&zot.layout.dir);
+    let dangling = format!("{DANGLING}{}", digest(&child));
+    zot.layout.tagged(&child, &dangling).finish();
+    zot.place
+        .dry_and_real(&zot.layout.dir, &["rmi", &dangling], 0);
+    assert_eq!(targets(&zot.layout.dir), rows);
+    assert!(blobs(&zot.layout.dir).contains(digest(&child)));
 }
 
 #[test]

@@ -209,6 +209,8 @@ const FLOORS: [(&str, &[&str]); 2] = [
             "view",
             "holders",
             "damage",
+            "orphans",
+            "unlisted",
             "platform_manifests",
             "load",
             "trashed",

@@ -17,7 +17,7 @@ const OLD_WORDS: [&str; 17] = [
     "nothing else needs",
     "nothing leads to it",
     "nothing needs",
-    "orphan",
+    "orphan blob",
     "are spared",
     "not spared",
     "spares",
