@@ -52,11 +52,13 @@ impl<'a, M> Listing<'a, M> {
             damaged: HashSet::new(),
         };
         let present = &mut listing.present;
+        let layout = listing.metadata.layout();
         listing.metadata.read_configs(wanted, || {
             for node in stored.into_iter().filter_map(|digest| graph.find(&digest)) {
                 present[node.index()] = true;
             }
-            listing.sizes = sizes(snapshot, present);
+            let look_at = |digest: &Digest| layout.stat_blob(digest).ok().flatten();
+            listing.sizes = sizes(snapshot, present, &look_at);
             if let damage @ [_, ..] = graph.damage() {
                 let nodes = damage.iter().map(|damage| damage.node);
                 listing.damaged = graph.above(nodes, Follow::Needed);

@@ -258,6 +258,11 @@ impl<'a, M> ImageMetadata<'a, M> {
         configs.known.get(&node)?.clone()
     }
 
+    /// The layout that is asked about.
+    pub(super) fn layout(&self) -> &'a Locked<M> {
+        self.layout
+    }
+
     fn record(&self, id: RecordId) -> &'a Record {
         self.snapshot.records.record(id)
     }

@@ -4,7 +4,10 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
+use crate::layout::{BlobStat, FileId};
 use crate::snapshot::{NodeId, View};
+use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 /// Bytes of one image.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,8 +41,11 @@ type Owner = u32;
 const NOBODY: Owner = 0;
 const SEVERAL: Owner = u32::MAX;
 
+/// Looks at a blob's file.
+pub(crate) type LookAt<'a> = dyn Fn(&Digest) -> Option<BlobStat> + Sync + 'a;
+
 /// Finds out the sizes of all images. `present` says for each node whether the layout has it.
-pub(crate) fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
+pub(crate) fn sizes(snapshot: &View, present: &[bool], look_at: &LookAt<'_>) -> Sizes {
     let graph = &snapshot.graph;
     let mut numbers = vec![NOBODY; graph.len()];
     // The first is nobody's.
@@ -53,12 +59,28 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool]) -> Sizes {
     }
     let mut images = vec![ImageSizes::default(); roots.len()];
     let owners = owners(snapshot, &numbers);
-    for node in graph.ids() {
+    let is_own = |node: &NodeId| {
         let owner = owners[node.index()];
-        if owner != NOBODY && owner != SEVERAL && present[node.index()] {
-            let unique = &mut images[owner as usize].unique;
-            *unique = unique.saturating_add(graph.size(node));
+        owner != NOBODY && owner != SEVERAL && present[node.index()]
+    };
+    let own: Vec<NodeId> = graph.ids().filter(is_own).collect();
+    let stats = Workers::for_reading().map(&own, &|node, _| look_at(graph.digest(*node)), || ());
+    // By image and file, how many names of it the image has.
+    let mut linked: HashMap<(Owner, FileId), u64, RandomState> = HashMap::default();
+    for (node, stat) in own.iter().zip(stats) {
+        let (owner, Some(stat)) = (owners[node.index()], stat) else {
+            continue;
+        };
+        if stat.links > 1 {
+            // The bytes leave the disk with the last name.
+            let names = linked.entry((owner, stat.file)).or_default();
+            *names += 1;
+            if *names < stat.links {
+                continue;
+            }
         }
+        let unique = &mut images[owner as usize].unique;
+        *unique = unique.saturating_add(stat.size);
     }
     // The number of the image in whose walk a node was seen last: clearing a set for each image
     // would cost the size of the graph each time.
@@ -116,10 +138,39 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
             stack.extend(followers.map(|follower| (*follower, now)));
         }
     }
-    for node in snapshot.archive_blobs.iter().flatten() {
-        // An image that manifest.json lists too goes with its names in both.
-        if owners[node.index()] == NOBODY {
-            owners[node.index()] = SEVERAL;
+    // What index.json itself, odd entries and other layouts lead to stays, with what is about it.
+    let entries = snapshot.index.entries().iter();
+    let odd = entries.flat_map(|entry| &entry.more_digests);
+    let odd = odd.filter_map(|digest| graph.find(digest));
+    let roots = graph.index_subjects().iter().chain(&snapshot.sharer_roots);
+    stack.extend(odd.chain(roots.copied()).map(|node| (node, SEVERAL)));
+    while let Some((node, _)) = stack.pop() {
+        if std::mem::replace(&mut owners[node.index()], SEVERAL) == SEVERAL {
+            continue;
+        }
+        stack.extend(graph.links(node).map(|link| (link.to, SEVERAL)));
+        let followers = followers.get(&node).into_iter().flatten();
+        stack.extend(followers.map(|follower| (*follower, SEVERAL)));
+    }
+    for (item, blobs) in snapshot.archive.items().iter().zip(&snapshot.archive_blobs) {
+        let config = item.config.as_ref().and_then(|digest| graph.find(digest));
+        let owner = config.map_or(NOBODY, |config| owners[config.index()]);
+        // An image that manifest.json lists too goes with its names in both, if it has no others there.
+        let goes = owner != NOBODY && owner != SEVERAL && {
+            let is_its = |name: &Option<String>| {
+                let records = name.as_ref().map(|name| snapshot.records.of_key(name));
+                records.is_some_and(|ids| {
+                    let targets = ids.iter().map(|id| snapshot.records.record(*id).target);
+                    !ids.is_empty() && targets.into_iter().all(|target| numbers[target.index()] == owner)
+                })
+            };
+            item.names.iter().all(is_its)
+        };
+        for node in blobs {
+            let known = &mut owners[node.index()];
+            if !goes || *known != owner {
+                *known = SEVERAL;
+            }
         }
     }
     owners
@@ -149,7 +200,18 @@ mod tests {
         let graph = store.graph(index.entries());
         let snapshot = whole(index, graph);
         // Layers have no size in their descriptors here, so only documents count.
-        let sizes = sizes(&snapshot, &vec![true; snapshot.graph.len()]);
+        let stat = |digest: &Digest| {
+            let bytes = store.0.get(digest)?;
+            let is_document = snapshot.graph.is_present_document(snapshot.graph.find(digest)?);
+            Some(BlobStat {
+                size: if is_document { bytes.len() as u64 } else { 0 },
+                links: 1,
+                file: FileId { device: 0, inode: 0 },
+                changed: jiff::Timestamp::UNIX_EPOCH,
+                modified: jiff::Timestamp::UNIX_EPOCH,
+            })
+        };
+        let sizes = sizes(&snapshot, &vec![true; snapshot.graph.len()], &stat);
         let bytes = |digest| store.0[digest].len() as u64;
         let of = |digest| sizes.of(snapshot.graph.find(digest).unwrap());
         assert_eq!(of(&one).size, bytes(&one));

@@ -247,6 +247,12 @@ fn names_in(rows: &[String]) -> Vec<String> {
     names
 }
 
+/// How many rows lead to a digest.
+fn rows_of(ground: &Ground, digest: &str) -> usize {
+    let rows = ground.rows();
+    rows.iter().filter(|row| digests_in(row).contains(digest)).count()
+}
+
 /// The digests that a report in JSON says it deletes.
 fn deleted(report: &Finished) -> BTreeSet<String> {
     let report = object(report);
@@ -389,6 +395,27 @@ proptest! {
         let ids: BTreeSet<&str> = unsorted.out.lines().collect();
         prop_assert_eq!(ids.len(), unsorted.out.lines().count());
         prop_assert_eq!(ids, each_once.into_iter().collect());
+    }
+
+    /// FR48
+    #[test]
+    fn what_is_unique_is_what_rmi_frees(
+        documents in documents(), rows in rows(),
+    ) {
+        let ground = build(&documents, &rows, 1);
+        let images = objects(&ground.run("ls --format json"));
+        for image in &images {
+            let digest = digest(image);
+            let same = images.iter().filter(|other| other["digest"] == image["digest"]).count();
+            let named = rows_of(&ground, digest);
+            // Of several names only the last frees anything.
+            if same > 1 || named > 1 {
+                continue;
+            }
+            let done = ground.run(&format!("rmi -n {digest} --format json"));
+            prop_assert_eq!(done.code(), Some(0), "{:?}", done);
+            prop_assert_eq!(&object(&done)["freed_bytes"], &image["unique"], "{} {:?}", image, done);
+        }
     }
 
     #[test]
