@@ -161,7 +161,10 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
                 let records = name.as_ref().map(|name| snapshot.records.of_key(name));
                 records.is_some_and(|ids| {
                     let targets = ids.iter().map(|id| snapshot.records.record(*id).target);
-                    !ids.is_empty() && targets.into_iter().all(|target| numbers[target.index()] == owner)
+                    !ids.is_empty()
+                        && targets
+                            .into_iter()
+                            .all(|target| numbers[target.index()] == owner)
                 })
             };
             item.names.iter().all(is_its)
@@ -202,11 +205,16 @@ mod tests {
         // Layers have no size in their descriptors here, so only documents count.
         let stat = |digest: &Digest| {
             let bytes = store.0.get(digest)?;
-            let is_document = snapshot.graph.is_present_document(snapshot.graph.find(digest)?);
+            let is_document = snapshot
+                .graph
+                .is_present_document(snapshot.graph.find(digest)?);
             Some(BlobStat {
                 size: if is_document { bytes.len() as u64 } else { 0 },
                 links: 1,
-                file: FileId { device: 0, inode: 0 },
+                file: FileId {
+                    device: 0,
+                    inode: 0,
+                },
                 changed: jiff::Timestamp::UNIX_EPOCH,
                 modified: jiff::Timestamp::UNIX_EPOCH,
             })

@@ -250,7 +250,9 @@ fn names_in(rows: &[String]) -> Vec<String> {
 /// How many rows lead to a digest.
 fn rows_of(ground: &Ground, digest: &str) -> usize {
     let rows = ground.rows();
-    rows.iter().filter(|row| digests_in(row).contains(digest)).count()
+    rows.iter()
+        .filter(|row| digests_in(row).contains(digest))
+        .count()
 }
 
 /// The digests that a report in JSON says it deletes.

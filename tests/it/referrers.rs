@@ -37,7 +37,13 @@ impl Signed {
         let signature = layout.referrer(&image, "signature");
         let of_signature = layout.referrer(&signature, "signature of the signature");
         layout.tagged(&image, "v1").finish();
-        Signed { place, layout, image, signature, of_signature }
+        Signed {
+            place,
+            layout,
+            image,
+            signature,
+            of_signature,
+        }
     }
 
     fn has(&self, document: &Value) -> bool {
@@ -73,16 +79,24 @@ fn an_unlisted_signature_goes_after_its_image() {
         let mut signed = Signed::new();
         let other = signed.layout.image("other");
         signed.layout.tagged(&other, "v2").finish();
-        let args = [&["rmi", "v1"][..], if to_trash { &["--trash"] } else { &[] }].concat();
+        let args = [
+            &["rmi", "v1"][..],
+            if to_trash { &["--trash"] } else { &[] },
+        ]
+        .concat();
         signed.place.dry_and_real(&signed.layout.dir, &args, 0);
         assert!(signed.has(&signed.signature) && signed.has(&signed.of_signature));
-        signed.place.dry_and_real(&signed.layout.dir, &["prune", "--force"], 0);
+        signed
+            .place
+            .dry_and_real(&signed.layout.dir, &["prune", "--force"], 0);
         assert!(signed.has(&signed.signature));
         signed.place.dry_and_real(&signed.layout.dir, &PRUNE, 0);
         assert_eq!(signed.has(&signed.signature), to_trash);
         assert_eq!(signed.has(&signed.of_signature), to_trash);
         if to_trash {
-            signed.place.succeeds(&signed.layout.dir, &["restore", "v1"]);
+            signed
+                .place
+                .succeeds(&signed.layout.dir, &["restore", "v1"]);
             assert!(signed.has(&signed.image));
         }
     }
@@ -127,14 +141,17 @@ fn ls_and_why_and_check_see_what_no_row_leads_to() {
     let signed = Signed::new();
     let dir = &signed.layout.dir;
     let tree = signed.place.succeeds(dir, &["ls", "--tree"]);
-    assert_mentions(&tree, "referrer (unlisted)");
+    assert!(tree.out.contains("referrer (unlisted)"), "{tree}");
     for document in [&signed.signature, &signed.of_signature] {
-        assert_mentions(&tree, id(document));
+        assert!(tree.out.contains(id(document)), "{tree}");
         let why = signed.place.succeeds(dir, &["why", digest(document)]);
-        assert_mentions(&why, "unlisted referrer of v1");
+        assert!(why.out.contains("unlisted referrer of v1"), "{why}");
     }
     let check = object(&signed.place.succeeds(dir, &["check", "--format", "json"]));
-    assert_eq!((&check["orphans"], &check["unlisted_referrers"]), (&json!(0), &json!(2)));
+    assert_eq!(
+        (&check["orphans"], &check["unlisted_referrers"]),
+        (&json!(0), &json!(2))
+    );
     assert_eq!(check["of_unlisted_referrers"]["blobs"], 5);
 }
 
@@ -146,7 +163,11 @@ fn an_unlisted_signature_of_an_image_of_a_sharer_stays() {
     let second = signed.place.layout("second").finish().dir.clone();
     fs::remove_dir_all(second.join("blobs")).expect("an own directory");
     std::os::unix::fs::symlink("../layout/blobs", second.join("blobs")).expect("an own directory");
-    let args = [&PRUNE_ALL[..], &["--also-root", dir.to_str().expect("UTF-8")]].concat();
+    let args = [
+        &PRUNE_ALL[..],
+        &["--also-root", dir.to_str().expect("UTF-8")],
+    ]
+    .concat();
     signed.place.dry_and_real(&second, &args, 0);
     assert!(signed.has(&signed.signature) && signed.has(&signed.of_signature));
 }
@@ -157,11 +178,15 @@ fn an_older_list_of_referrers_holds_nothing() {
     let mut signed = Signed::new();
     let (old, new) = (
         signed.layout.index(&[&plain(&signed.signature)]),
-        signed.layout.index(&[&plain(&signed.of_signature), &plain(&signed.signature)]),
+        signed
+            .layout
+            .index(&[&plain(&signed.of_signature), &plain(&signed.signature)]),
     );
     signed.layout.unnamed(&old).finish();
     let kinds = |signed: &Signed| {
-        let lines = signed.place.succeeds(&signed.layout.dir, &["ls", "-a", "--format", "json"]);
+        let lines = signed
+            .place
+            .succeeds(&signed.layout.dir, &["ls", "-a", "--format", "json"]);
         members(&json!(objects(&lines)), "kind").join(" ")
     };
     assert_eq!(kinds(&signed), "referrer named");
@@ -171,7 +196,9 @@ fn an_older_list_of_referrers_holds_nothing() {
     // One that lists something else as well is an image.
     signed.layout.unnamed(&new).finish();
     assert!(kinds(&signed).contains("dangling"));
-    signed.place.dry_and_real(&signed.layout.dir, &["rmi", "v1"], 0);
+    signed
+        .place
+        .dry_and_real(&signed.layout.dir, &["rmi", "v1"], 0);
     assert!(!signed.has(&old) && !signed.has(&signed.image) || signed.has(&new));
 }
 
@@ -190,12 +217,22 @@ fn referrers_with_names_are_said_to_stay_taken_along_or_found_later() {
             .finish();
         let dir = signed.layout.dir.clone();
         let orphans = |value: &str| {
-            let args = ["ls", "--filter", &format!("orphan={value}"), "--format", "json"];
+            let args = [
+                "ls",
+                "--filter",
+                &format!("orphan={value}"),
+                "--format",
+                "json",
+            ];
             let lines = objects(&signed.place.succeeds(&dir, &args));
             members(&json!(lines), "name").join(" ")
         };
         assert_eq!(orphans("true"), "");
-        let args = [&["rmi", "v1"][..], if take { &["--referrers"] } else { &[] }].concat();
+        let args = [
+            &["rmi", "v1"][..],
+            if take { &["--referrers"] } else { &[] },
+        ]
+        .concat();
         let done = signed.place.dry_and_real(&dir, &args, 0);
         if take {
             assert_eq!(done.said(false).untagged, ["v1", "sig", "sig-of-sig"]);
@@ -204,9 +241,16 @@ fn referrers_with_names_are_said_to_stay_taken_along_or_found_later() {
             continue;
         }
         assert_mentions(&done, "--referrers");
-        assert_mentions(&done, "sig, sig-of-sig");
+        assert_mentions(&done, "sig and sig-of-sig refer");
         assert_eq!(orphans("false"), "other");
-        let args = ["prune", "--force", "--grace", "0s", "--filter", "orphan=true"];
+        let args = [
+            "prune",
+            "--force",
+            "--grace",
+            "0s",
+            "--filter",
+            "orphan=true",
+        ];
         signed.place.dry_and_real(&dir, &args, 0);
         assert_eq!(names(&dir), ["other"]);
         assert!(!signed.has(&signature) && !signed.has(&signed.image));
@@ -224,8 +268,10 @@ fn the_subject_of_index_json_stays_with_all_below_it() {
     let all = blobs(&signed.layout.dir);
     signed.place.dry_and_real(&signed.layout.dir, &PRUNE, 0);
     assert_eq!(blobs(&signed.layout.dir), all);
-    let why = signed.place.succeeds(&signed.layout.dir, &["why", digest(&other)]);
-    assert_mentions(&why, "index.json itself");
+    let why = signed
+        .place
+        .succeeds(&signed.layout.dir, &["why", digest(&other)]);
+    assert!(why.out.contains("index.json itself"), "{why}");
     signed.place.dry_and_real(&signed.layout.dir, &PRUNE_ALL, 0);
     assert!(signed.has(&other) && !signed.has(&signed.image));
 }
@@ -262,7 +308,11 @@ fn base64(bytes: &[u8]) -> String {
         let word = at(0) << 16 | at(1) << 8 | at(2);
         for place in 0..4_usize {
             let digit = DIGITS[(word >> (18 - 6 * place) & 63) as usize];
-            text.push(if place > group.len() { '=' } else { char::from(digit) });
+            text.push(if place > group.len() {
+                '='
+            } else {
+                char::from(digit)
+            });
         }
     }
     text
@@ -275,7 +325,10 @@ fn what_untag_left_is_dangling_beside_a_row_without_a_name() {
     let mut layout = place.layout("unnamed");
     let image = layout.image("image");
     let dangling = format!("{DANGLING}{}", digest(&image));
-    layout.unnamed(&image).row(&image, json!({NAME: dangling})).finish();
+    layout
+        .unnamed(&image)
+        .row(&image, json!({NAME: dangling}))
+        .finish();
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
     assert_eq!(done.said(false).untagged, [digest(&image)]);
     assert!(done.said(false).deleted.is_empty(), "{done}");
@@ -340,7 +393,11 @@ fn a_name_that_only_manifest_json_has_stays() {
 fn hard_links_to_other_layouts_are_not_unique() {
     let signed = Signed::new();
     let unique = || {
-        let lines = objects(&signed.place.succeeds(&signed.layout.dir, &["ls", "--format", "json"]));
+        let lines = objects(
+            &signed
+                .place
+                .succeeds(&signed.layout.dir, &["ls", "--format", "json"]),
+        );
         lines[0]["unique"].as_u64().expect("a size")
     };
     let before = unique();
@@ -349,7 +406,9 @@ fn hard_links_to_other_layouts_are_not_unique() {
     let bytes = fs::metadata(&path).expect("a blob").len();
     fs::hard_link(path, signed.place.path("elsewhere")).expect("an own directory");
     assert_eq!(unique(), before - bytes);
-    let done = signed.place.succeeds(&signed.layout.dir, &["rmi", "v1", "--format", "json"]);
+    let done = signed
+        .place
+        .succeeds(&signed.layout.dir, &["rmi", "v1", "--format", "json"]);
     assert_eq!(object(&done)["freed_bytes"], before - bytes);
 }
 
@@ -359,7 +418,10 @@ fn prune_repairs_a_store_of_artifacts() {
     let place = Place::new();
     let mut layout = place.layout("artifacts");
     let (old, new) = (layout.image("old"), layout.image("new"));
-    layout.unnamed(&old).tagged(&new, "quay.io/acme/model:1").finish();
+    layout
+        .unnamed(&old)
+        .tagged(&new, "quay.io/acme/model:1")
+        .finish();
     fs::write(layout.dir.join("index.lock"), "").expect("an own directory");
     let done = place.dry_and_real(&layout.dir, &PRUNE, 0);
     assert_eq!(done.said(false).deleted, [digest(&old)]);
