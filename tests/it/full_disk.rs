@@ -163,6 +163,8 @@ fn garbage_that_somebody_needs_by_now_is_not_deleted_first() {
         all: false,
         spare_after: Timestamp::MAX,
         confirmed: None,
+        delete_unlisted_referrers: false,
+        is_trashed: &|_| false,
     };
     let mut links = HardLinks::default();
     let mut garbage =
