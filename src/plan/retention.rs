@@ -5,7 +5,7 @@
 //! name at least. Each image that stays so is reported with the reason.
 
 use std::borrow::Cow;
-use std::cell::LazyCell;
+use std::cell::{Cell, LazyCell};
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -177,11 +177,17 @@ impl Draft<'_> {
         }
     }
 
-    /// The name that is most like a text, whole or in its tag; of equal ones the first.
+    /// The name that is most like a text, whole or in a part of it; of equal ones the first.
     fn nearest_name(&self, text: &str) -> Option<String> {
+        // A name that is so much longer or shorter cannot be nearer, and most are not compared.
+        let least = Cell::new(usize::MAX);
         let distance = |name: &str| match name.len() {
             // To compare long texts takes long, and nobody has mistyped one.
-            ..=MAX_COMPARED_BYTES => strsim::levenshtein(text, name),
+            ..=MAX_COMPARED_BYTES if name.len().abs_diff(text.len()) < least.get() => {
+                let distance = strsim::levenshtein(text, name);
+                least.set(least.get().min(distance));
+                distance
+            }
             _ => usize::MAX,
         };
         if text.len() > MAX_COMPARED_BYTES {
@@ -190,10 +196,13 @@ impl Draft<'_> {
         let records = self.records().iter();
         let independent = records.filter(|(_, record)| !record.kind.is_dependent());
         let nearest = independent.min_by_key(|(id, record)| {
-            let of_tag = tag_of(record).map_or(usize::MAX, |tag| distance(&tag));
-            distance(&self.shown(*id))
-                .min(distance(record.key()))
-                .min(of_tag)
+            let (shown, tag) = (self.shown(*id), tag_of(record));
+            let last_part = shown.rsplit('/').next().unwrap_or_default();
+            let repository = tag.as_deref().and_then(|tag| shown.strip_suffix(tag));
+            let repository = repository.map_or(shown.as_str(), |text| text.trim_end_matches(':'));
+            let distances = [&shown, record.key(), last_part, repository].map(distance);
+            let of_tag = tag.map_or(usize::MAX, |tag| distance(&tag));
+            distances.into_iter().fold(of_tag, usize::min)
         });
         nearest.map(|(id, _)| self.shown(id))
     }
@@ -499,6 +508,16 @@ mod tests {
                 "docker.io/library/web:1=A a.io/x:2=B",
                 "wep:1",
                 Some("web:1"),
+            ),
+            (
+                "a.io/we:1=A a.io/b/app:1.0=B",
+                "app:v1.0",
+                Some("a.io/b/app:1.0"),
+            ),
+            (
+                "a.io/b/app:1=A a.io/b/web:1.0=B",
+                "a.io/b/wed",
+                Some("a.io/b/web:1.0"),
             ),
             ("", "web", None),
         ] {
