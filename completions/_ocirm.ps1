@@ -66,7 +66,9 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             break
         }
         'ocirm;rmi' {
-            [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list')
+            [CompletionResult]::new('--platform', '--platform', [CompletionResultType]::ParameterName, 'Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list')
+            [CompletionResult]::new('--keep-platform', '--keep-platform', [CompletionResultType]::ParameterName, 'Keep only this platform, and remove all others; repeatable, or a list')
+            [CompletionResult]::new('--manifest', '--manifest', [CompletionResultType]::ParameterName, 'Remove only what the image''s index lists under this digest, or under the only one that begins so, and what belongs to it; repeatable')
             [CompletionResult]::new('--containers', '--containers', [CompletionResultType]::ParameterName, 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input')
             [CompletionResult]::new('--also-root', '--also-root', [CompletionResultType]::ParameterName, 'Another layout that shares this one''s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
@@ -78,7 +80,8 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--ignore', '--ignore', [CompletionResultType]::ParameterName, 'A missing image is no failure')
             [CompletionResult]::new('--referrers', '--referrers', [CompletionResultType]::ParameterName, 'Remove signatures and the like that have a name of their own, too, when nothing else leads to what they are about any more')
             [CompletionResult]::new('--no-prune', '--no-prune', [CompletionResultType]::ParameterName, 'Keep dangling images that the removed one was built from')
-            [CompletionResult]::new('--rewrite-index', '--rewrite-index', [CompletionResultType]::ParameterName, 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one')
+            [CompletionResult]::new('--attestations', '--attestations', [CompletionResultType]::ParameterName, 'Remove only the attestation manifests of the image')
+            [CompletionResult]::new('--rewrite-index', '--rewrite-index', [CompletionResultType]::ParameterName, 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one')
             [CompletionResult]::new('--trash', '--trash', [CompletionResultType]::ParameterName, 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would be removed, and change nothing')

@@ -452,13 +452,21 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-platform)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --manifest)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -61,7 +61,9 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ocirm;rmi'= {
-            cand --platform 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list'
+            cand --platform 'Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list'
+            cand --keep-platform 'Keep only this platform, and remove all others; repeatable, or a list'
+            cand --manifest 'Remove only what the image''s index lists under this digest, or under the only one that begins so, and what belongs to it; repeatable'
             cand --containers 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
             cand --also-root 'Another layout that shares this one''s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --format 'How to print the result'
@@ -73,7 +75,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --ignore 'A missing image is no failure'
             cand --referrers 'Remove signatures and the like that have a name of their own, too, when nothing else leads to what they are about any more'
             cand --no-prune 'Keep dangling images that the removed one was built from'
-            cand --rewrite-index 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
+            cand --attestations 'Remove only the attestation manifests of the image'
+            cand --rewrite-index 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one'
             cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'

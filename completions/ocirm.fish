@@ -60,7 +60,9 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not s
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l keep-platform -d 'Keep only this platform, and remove all others; repeatable, or a list' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l manifest -d 'Remove only what the image\'s index lists under this digest, or under the only one that begins so, and what belongs to it; repeatable' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -74,7 +76,8 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s f -l force -d 'Remov
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore -d 'A missing image is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l referrers -d 'Remove signatures and the like that have a name of their own, too, when nothing else leads to what they are about any more'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With --platform: make a new index without it for this name, so that every tool sees a complete image; other names keep the old one'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l attestations -d 'Remove only the attestation manifests of the image'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'

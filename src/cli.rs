@@ -6,7 +6,7 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
 /// Removes images from OCI image layout directories with Docker's rules, and never loses data
 ///
@@ -280,6 +280,7 @@ pub enum Sort {
 
 /// The arguments of `ocirm rmi`.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("parts").multiple(true))]
 pub struct RmiArgs {
     /// The images
     #[arg(value_name = "REF", required = true)]
@@ -297,12 +298,28 @@ pub struct RmiArgs {
     /// Keep dangling images that the removed one was built from
     #[arg(long)]
     pub no_prune: bool,
-    /// Remove only this platform: os, arch, os/arch or os/arch/variant; repeatable, or a list
-    #[arg(long = "platform", value_name = "PLATFORM")]
+    /// Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch;
+    /// repeatable, or a list
+    #[arg(long = "platform", value_name = "PLATFORM", group = "parts")]
     pub platforms: Vec<String>,
-    /// With --platform: make a new index without it for this name, so that every tool sees a
-    /// complete image; other names keep the old one
-    #[arg(long, requires = "platforms")]
+    /// Keep only this platform, and remove all others; repeatable, or a list
+    #[arg(
+        long = "keep-platform",
+        value_name = "PLATFORM",
+        group = "parts",
+        conflicts_with = "platforms"
+    )]
+    pub keep_platforms: Vec<String>,
+    /// Remove only what the image's index lists under this digest, or under the only one that begins
+    /// so, and what belongs to it; repeatable
+    #[arg(long = "manifest", value_name = "DIGEST", group = "parts")]
+    pub manifests: Vec<String>,
+    /// Remove only the attestation manifests of the image
+    #[arg(long, group = "parts")]
+    pub attestations: bool,
+    /// With one of the options above: make a new index without what goes for this name, so that every
+    /// tool sees a complete image; other names keep the old one
+    #[arg(long, requires = "parts")]
     pub rewrite_index: bool,
     /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
     /// prune finds it older than --trash-keep

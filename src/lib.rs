@@ -20,7 +20,7 @@
 //! 5. `oci`: what each document of the specification says
 //! 6. [`snapshot`]: what a layout holds at one moment
 //! 7. `inspect`: what `ls`, `why` and `check` want to know of it
-//! 8. `containers`: which images containers use
+//! 8. `containers`: which images containers use; `filter`: which images pass a filter or a pattern
 //! 9. [`plan`]: the decision. Values in, a plan out
 //! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
@@ -106,6 +106,9 @@ mod inspect;
 
 #[doc(hidden)]
 pub mod containers;
+
+#[doc(hidden)]
+pub mod filter;
 
 pub mod plan;
 

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
-use ocirm::plan::filter::{FilterUse, Filters, Pattern};
+use ocirm::filter::{FilterUse, Filters, Pattern};
 use ocirm::value::time::{parse_duration, parse_until};
 
 /// Reads the lines as filters, each by itself and all together.

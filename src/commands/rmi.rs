@@ -14,17 +14,20 @@ use crate::error::Error;
 use crate::gc::{self, Garbage, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, Shared, Trash};
-use crate::plan::{Draft, RmiOptions};
+use crate::plan::{Draft, PartSelection, RmiOptions};
 use crate::report::change_input::ChangingCommand;
 use crate::snapshot::MAX_DOCUMENT_BYTES;
+use crate::value::digest::DigestPrefix;
 use crate::value::platform::{self, Platform};
+use crate::words::quoted;
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
-    let mut platforms = Vec::new();
-    for text in &args.platforms {
-        let parsed = platform::parse_list(text, &Platform::host());
-        platforms.extend(parsed.map_err(|e| Error::usage(format!("--platform: {e}")))?);
-    }
+    let parts = PartSelection {
+        platforms: parsed("--platform", &args.platforms)?,
+        keep_platforms: parsed("--keep-platform", &args.keep_platforms)?,
+        manifests: prefixes(&args.manifests)?,
+        attestations: args.attestations,
+    };
     let containers = container_files::containers(&args.containers)?;
     let (path, references) = target_layout(session, args.references)?;
     let command = Rmi {
@@ -38,7 +41,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         options: RmiOptions {
             force: args.force,
             keep_parents: args.no_prune,
-            platforms,
+            parts,
             rewrite_index: args.rewrite_index,
         },
     };
@@ -51,6 +54,26 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         found_sharers: None,
     };
     run.run_and_print(session, &path, &command)
+}
+
+/// The platforms that an option lists.
+fn parsed(option: &str, texts: &[String]) -> Result<Vec<Platform>, Error> {
+    let mut platforms = Vec::new();
+    for text in texts {
+        let parsed = platform::parse_list(text, &Platform::host());
+        platforms.extend(parsed.map_err(|e| Error::usage(format!("{option}: {e}")))?);
+    }
+    Ok(platforms)
+}
+
+fn prefixes(texts: &[String]) -> Result<Vec<DigestPrefix>, Error> {
+    let parsed = texts.iter().map(|text| {
+        DigestPrefix::parse(text).ok_or_else(|| {
+            Error::usage(format!("--manifest: {} is no digest", quoted(text)))
+                .hint("give a digest as `ocirm ls --tree` shows it, or the beginning of one")
+        })
+    });
+    parsed.collect()
 }
 
 struct Rmi {
@@ -74,9 +97,7 @@ impl Decide for Rmi {
         let config_of = |manifest| metadata.config_of(manifest);
         let uses = Uses::new(&snapshot, &self.containers);
         let mut draft = Draft::with_uses(&snapshot, &uses);
-        for reference in &self.references {
-            draft.rmi(reference, &self.options, &config_of);
-        }
+        draft.rmi_all(&self.references, &self.options, &config_of);
         draft.follow_named_referrers(self.referrers);
         let mut plan = draft.finish_with(&mut |digest| {
             layout

@@ -583,7 +583,7 @@ mod tests {
             .filter_map(|blob| Some((blob.node?, blob.rank)))
             .collect();
         assert!(garbage.blobs.is_sorted_by_key(|blob| blob.rank));
-        let mut pairs: Vec<(NodeId, NodeId)> = graph.attested().collect();
+        let mut pairs: Vec<(NodeId, NodeId)> = graph.abouts().collect();
         assert_eq!(pairs.len(), 1);
         for node in graph.ids() {
             pairs.extend(graph.links(node).map(|link| (node, link.to)));

@@ -26,7 +26,7 @@ pub(super) fn ranks(graph: &Graph, documents: &[Option<NodeId>]) -> Vec<Deletion
     }
     let number_of = |node: NodeId| Some(numbers[node.index()]).filter(|n| *n != NOBODY);
     let mut about: Vec<(u32, u32)> = graph
-        .attested()
+        .abouts()
         .filter_map(|(about, attested)| Some((number_of(about)?, number_of(attested)?)))
         .collect();
     about.sort_unstable();

@@ -8,7 +8,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use indexmap::IndexSet;
+use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::completeness::{Completeness, Holdings};
@@ -19,7 +19,7 @@ use crate::snapshot::{
     Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind, Parts, PlatformManifest, Record, RecordId, View,
 };
 use crate::value::digest::Digest;
-use crate::value::platform::Platform;
+use crate::value::platform::{Platform, told_apart};
 use crate::workers::Workers;
 
 /// By image, and the platform that its entry declares.
@@ -171,25 +171,55 @@ pub(crate) struct PlatformManifests {
     pub(super) platforms: OnceCell<Rc<Platforms>>,
 }
 
-/// The platforms that an image lists, and those of them that are missing.
+/// The platforms that an image lists: what stands beside them and is about them is none.
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Platforms {
-    pub(crate) all: Rc<[String]>,
+    /// Those that are there, with version and features.
+    pub(crate) present: Rc<[String]>,
+    /// Those that are not, likewise.
     pub(crate) missing: Rc<[String]>,
+    /// All of them in the order of the image, as people are shown them.
+    pub(crate) shown: Rc<[ShownPlatform]>,
+}
+
+/// A platform in a list for people.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ShownPlatform {
+    /// With version and features if another one of the image looks the same without.
+    pub(crate) text: String,
+    /// The layout has it; if several manifests are for it, all of them.
+    pub(crate) is_present: bool,
 }
 
 impl Platforms {
     pub(super) fn of(manifests: &[PlatformManifest]) -> Platforms {
-        let list = |is_listed: fn(&PlatformManifest) -> bool| {
-            let listed = manifests.iter().filter(|manifest| is_listed(manifest));
-            let platforms = listed.filter_map(|manifest| manifest.platform.as_ref());
-            let said = platforms.filter(|p| !p.is_unknown() && **p != Platform::default());
-            let each_once: IndexSet<String> = said.map(Platform::to_string).collect();
-            each_once.into_iter().collect()
+        let platforms = manifests.iter().filter(|of| !of.is_attestation);
+        let platforms = platforms.filter_map(|of| Some((of.platform.as_ref()?, of.is_present)));
+        let said = platforms.filter(|(p, _)| !p.is_unknown() && **p != Platform::default());
+        let mut all: IndexMap<String, (&Platform, bool, bool)> = IndexMap::new();
+        for (platform, is_present) in said {
+            let known = all.entry(platform.full());
+            let (_, any, every) = known.or_insert((platform, false, true));
+            *any |= is_present;
+            *every &= is_present;
+        }
+        let texts = told_apart(all.values().map(|(platform, ..)| *platform));
+        let shown = texts.into_iter().zip(all.values());
+        let list = |is_listed: fn(bool, bool) -> bool| {
+            let listed = all
+                .iter()
+                .filter(|(_, (_, any, every))| is_listed(*any, *every));
+            listed.map(|(full, _)| full.clone()).collect()
         };
         Platforms {
-            all: list(|_| true),
-            missing: list(|manifest| !manifest.is_present),
+            present: list(|any, _| any),
+            missing: list(|_, every| !every),
+            shown: shown
+                .map(|(text, (.., every))| ShownPlatform {
+                    text,
+                    is_present: *every,
+                })
+                .collect(),
         }
     }
 }

@@ -4,11 +4,13 @@
 //! layers. Configs and layers of an image proper are left out: every image has them, and they say
 //! nothing that the platform does not.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use crate::oci::descriptor::Role;
+use crate::oci::manifest::EdgeNote;
 use crate::snapshot::platform_manifests::config_node;
 use crate::snapshot::{ConfigOf, Graph, NodeId, NodeKind, RecordKind, View};
+use crate::value::platform::{Platform, told_apart};
 
 /// One blob below an image.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +20,10 @@ pub(crate) struct Branch {
     /// `layer`, `config` or `blob`.
     pub(crate) role: &'static str,
     /// What it runs on, if it is a platform.
-    pub(crate) platform: Option<String>,
+    pub(crate) platform: Option<Platform>,
+    /// The same as people are shown it: with version and features, if another platform of the image
+    /// looks the same without.
+    pub(crate) shown_platform: Option<String>,
     /// Names of the layout that lead to it.
     pub(crate) names: Vec<String>,
     /// What belongs to it.
@@ -44,7 +49,7 @@ pub(crate) struct Trees<'a> {
     snapshot: &'a View,
     config_of: &'a ConfigOf<'a>,
     referrers: HashMap<NodeId, Vec<NodeId>>,
-    listed_attestations: HashSet<NodeId>,
+    listed_belongings: HashSet<NodeId>,
     unlisted: HashSet<NodeId>,
 }
 
@@ -67,17 +72,17 @@ impl<'a> Trees<'a> {
                 referrers.entry(subject).or_default().push(referrer);
             }
         }
-        let listed_attestations = graph
+        let listed_belongings = graph
             .ids()
             .flat_map(|node| graph.links(node))
-            .filter(|link| link.note.is_some_and(|note| note.attests.is_some()))
+            .filter(|link| link.note.is_some_and(|note| note.about().is_some()))
             .map(|link| link.to)
             .collect();
         Trees {
             snapshot,
             config_of,
             referrers,
-            listed_attestations,
+            listed_belongings,
             unlisted: snapshot.unlisted.iter().copied().collect(),
         }
     }
@@ -87,42 +92,47 @@ impl<'a> Trees<'a> {
     pub(crate) fn of(&self, image: NodeId) -> Vec<Branch> {
         let mut shown = Shown::default();
         shown.nodes.insert(image);
-        self.below(image, &mut shown)
+        let mut branches = self.below(image, &mut shown);
+        show_platforms(&mut branches);
+        branches
     }
 
     fn below(&self, node: NodeId, shown: &mut Shown) -> Vec<Branch> {
         let graph = &self.snapshot.graph;
         let mut branches = Vec::new();
-        let attestations_of = attestations(graph, node);
-        let attestations: HashSet<NodeId> = attestations_of.values().flatten().copied().collect();
+        let mut about = belongings(graph, node);
+        let belonging = about.values().flatten().map(|(node, _)| *node);
+        let belonging: HashSet<NodeId> = belonging.collect();
         let is_image = config_node(graph, node)
             .is_some_and(|config| graph.kind(config) == NodeKind::ImageConfig);
         let mut seen = HashSet::new();
         for link in graph.links(node) {
             let is_shown = link.is_needed()
                 && (link.role == Role::Manifest || (!is_image && graph.is_present_document(node)))
-                && !attestations.contains(&link.to)
+                && !belonging.contains(&link.to)
                 && seen.insert(link.to);
             if !is_shown {
                 continue;
             }
             let declared = link.note.and_then(|note| note.platform.clone());
-            let mut branch = self.branch(link.to, declared.map(|p| p.to_string()), shown);
-            for attestation in attestations_of.get(&link.to).into_iter().flatten() {
-                let role = "attestation";
-                let below = self.branch(*attestation, None, shown);
-                branch.below.push(Branch { role, ..below });
-            }
+            let mut branch = self.branch(link.to, declared, shown);
+            self.add_belongings(&mut branch, &mut about, shown);
             if link.note.is_some_and(|note| note.attestation) {
                 branch.role = "attestation";
                 branch.platform = None;
             }
             branches.push(branch);
         }
+        // Those that are about each other, in a circle.
+        let circle = about.into_values().flatten();
+        for (belonging, role) in circle.collect::<BTreeSet<_>>() {
+            let branch = self.branch(belonging, None, shown);
+            branches.push(Branch { role, ..branch });
+        }
         for referrer in self.referrers.get(&node).into_iter().flatten() {
             // An attestation that says what it is about in both ways is shown once, by the index.
-            let is_listed = self.listed_attestations.contains(referrer);
-            if seen.insert(*referrer) && !attestations.contains(referrer) && !is_listed {
+            let is_listed = self.listed_belongings.contains(referrer);
+            if seen.insert(*referrer) && !belonging.contains(referrer) && !is_listed {
                 branches.push(Branch {
                     role: "referrer",
                     platform: None,
@@ -133,12 +143,30 @@ impl<'a> Trees<'a> {
         branches
     }
 
-    fn branch(&self, node: NodeId, declared: Option<String>, shown: &mut Shown) -> Branch {
+    /// Puts below a branch what the index lists beside it and is about it, at any depth.
+    fn add_belongings(&self, branch: &mut Branch, about: &mut Belongings, shown: &mut Shown) {
+        for (node, role) in about.remove(&branch.node).unwrap_or_default() {
+            let known = branch.below.iter_mut().find(|below| below.node == node);
+            let is_known = known.is_some();
+            let mut new = self.branch(node, None, shown);
+            let belonging = match known {
+                Some(known) => known,
+                None => &mut new,
+            };
+            self.add_belongings(belonging, about, shown);
+            (belonging.role, belonging.platform) = (role, None);
+            if !is_known {
+                branch.below.push(new);
+            }
+        }
+    }
+
+    fn branch(&self, node: NodeId, declared: Option<Platform>, shown: &mut Shown) -> Branch {
         let graph = &self.snapshot.graph;
         let kind = graph.kind(node);
         let platform = declared.or_else(|| {
             let config = (self.config_of)(node)?;
-            (!config.platform.is_unknown()).then(|| config.platform.to_string())
+            (!config.platform.is_unknown()).then(|| Platform::clone(&config.platform))
         });
         let role = match kind {
             NodeKind::Index => "index",
@@ -164,6 +192,7 @@ impl<'a> Trees<'a> {
             node,
             role,
             platform,
+            shown_platform: None,
             names,
             below,
             elided,
@@ -172,14 +201,46 @@ impl<'a> Trees<'a> {
     }
 }
 
-/// By what they are about, the attestations of an index that lists both: they stand below that.
-fn attestations(graph: &Graph, index: NodeId) -> HashMap<NodeId, Vec<NodeId>> {
+/// By what they are about, what an index lists beside that: it stands below it. Each with its role.
+type Belongings = HashMap<NodeId, Vec<(NodeId, &'static str)>>;
+
+/// Shows version and features of the platforms of a tree that would look the same without.
+fn show_platforms(branches: &mut [Branch]) {
+    fn each(branches: &mut [Branch], visit: &mut dyn FnMut(&mut Branch)) {
+        for branch in branches {
+            visit(branch);
+            each(&mut branch.below, visit);
+        }
+    }
+    let mut platforms = Vec::new();
+    each(branches, &mut |branch| {
+        platforms.extend(branch.platform.clone());
+    });
+    let mut shown = told_apart(platforms.iter()).into_iter();
+    each(branches, &mut |branch| {
+        branch.shown_platform = branch.platform.as_ref().and_then(|_| shown.next());
+    });
+}
+
+fn belongings(graph: &Graph, index: NodeId) -> Belongings {
     let listed: HashSet<NodeId> = graph.links(index).map(|link| link.to).collect();
-    let mut found: HashMap<NodeId, Vec<NodeId>> = HashMap::new();
-    for link in graph.links(index) {
-        let subject = graph.attested_by(&link);
-        if let Some(subject) = subject.filter(|to| listed.contains(to) && *to != link.to) {
-            found.entry(subject).or_default().push(link.to);
+    let mut seen = HashSet::new();
+    let mut found = Belongings::new();
+    for link in graph
+        .links(index)
+        .filter(|link| link.role == Role::Manifest)
+    {
+        let is_attestation = link.note.is_some_and(EdgeNote::is_attestation);
+        let role = match is_attestation || graph.is_attestation(link.to) {
+            true => "attestation",
+            false => "referrer",
+        };
+        let about = graph.about_by(&link).or_else(|| graph.about(link.to));
+        let about = about.filter(|about| listed.contains(about) && *about != link.to);
+        if let Some(about) = about
+            && seen.insert(link.to)
+        {
+            found.entry(about).or_default().push((link.to, role));
         }
     }
     found

@@ -271,7 +271,19 @@ impl Index {
                 let digest = self.entries[position].digest.as_ref()?;
                 Some(dangling_text(text, digest))
             }
-            EntryEdit::Retarget(digest, size) => Some(retargeted(text, digest, *size)),
+            EntryEdit::Retarget(digest, size) => {
+                let entry = &self.entries[position];
+                let new = retargeted(text, digest, *size);
+                // A name that says which image is dangling has to say it of the new one.
+                let named = entry
+                    .name()
+                    .and_then(|name| name.strip_prefix(DANGLING_PREFIX));
+                let old = entry.digest.as_ref().map(Digest::to_string);
+                Some(match named.is_some() && named == old.as_deref() {
+                    true => dangling_text(&new, digest),
+                    false => new,
+                })
+            }
         }
     }
 

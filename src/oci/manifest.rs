@@ -58,9 +58,34 @@ pub struct EdgeNote {
     pub platform: Option<Platform>,
     /// The digest that BuildKit's attestation manifests say they are about.
     pub attests: Option<Digest>,
-    /// BuildKit's mark on attestation manifests.
+    /// The digest of the image whose layers a SOCI index speaks of.
+    pub indexes: Option<Digest>,
+    /// BuildKit's mark on attestation manifests, or its artifact type.
     pub attestation: bool,
 }
+
+impl EdgeNote {
+    /// What it says that the manifest is about.
+    pub fn about(&self) -> Option<&Digest> {
+        self.attests.as_ref().or(self.indexes.as_ref())
+    }
+
+    /// Whether it says that the manifest is about another one, even if not about which.
+    pub fn is_about_another(&self) -> bool {
+        self.attestation || self.about().is_some()
+    }
+
+    /// Whether it says that the manifest is an attestation.
+    pub fn is_attestation(&self) -> bool {
+        self.attestation || self.attests.is_some()
+    }
+}
+
+/// The artifact type of BuildKit's attestation manifests.
+const ATTESTATION: &str = "application/vnd.docker.attestation.manifest.v1+json";
+
+/// The annotation by which a SOCI index, or its descriptor, says what it is about.
+const SOCI_IMAGE: &[u8] = b"com.amazon.soci.image-manifest-digest";
 
 /// What a document holds, as far as the graph of blobs is concerned.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +100,10 @@ pub struct Document {
     pub is_odd: bool,
     /// When it was made, as its own annotation says.
     pub created: Option<jiff::Timestamp>,
+    /// What its own annotation says that it is about; only SOCI indexes have one.
+    pub about: Option<Digest>,
+    /// Its own artifact type is that of attestations.
+    pub is_attestation: bool,
 }
 
 /// Parses a document.
@@ -88,6 +117,8 @@ pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
         has_references: false,
         is_odd: false,
         created: None,
+        about: None,
+        is_attestation: false,
     };
     let mut json = Json::careful(bytes);
     json.object(|json, key| document.member(json, key))
@@ -102,10 +133,14 @@ const USUAL_CHILDREN: usize = 12;
 impl Document {
     fn member<'a>(&mut self, json: &mut Json<'a>, key: Text<'a>) -> Result<(), Unexpected> {
         let Some((_, role)) = MEMBERS.iter().find(|(name, _)| key.is_member(name)) else {
-            return match key.is_member("annotations") {
-                true => self.annotations(json),
-                false => json.skip(),
-            };
+            if key.is_member("annotations") {
+                return self.annotations(json);
+            }
+            if key.is_member("artifactType") {
+                self.is_attestation = json.unicode()?.as_deref() == Some(ATTESTATION);
+                return Ok(());
+            }
+            return json.skip();
         };
         let before = self.children.len();
         let listed = descriptors(json, *role, &mut self.children)?;
@@ -123,10 +158,13 @@ impl Document {
             return json.skip();
         }
         json.object(|json, name| {
-            if *name.bytes() != *CREATED_ANNOTATION.as_bytes() {
-                return json.skip();
+            if *name.bytes() == *CREATED_ANNOTATION.as_bytes() {
+                self.created = json.unicode()?.and_then(|text| text.parse().ok());
+            } else if *name.bytes() == *SOCI_IMAGE {
+                self.about = json.digest()?;
+            } else {
+                json.skip()?;
             }
-            self.created = json.unicode()?.and_then(|text| text.parse().ok());
             Ok(())
         })
     }
@@ -187,6 +225,7 @@ fn descriptor(
     let mut size = None;
     let mut note = EdgeNote::default();
     let mut data: Option<&[u8]> = None;
+    let (mut is_marked, mut has_type) = (false, false);
     json.object(|json, key| {
         if key.is_member("mediaType") {
             media_type.see(json.unicode()?, role);
@@ -201,8 +240,10 @@ fn descriptor(
         } else if key.is_member("platform") {
             note.platform = Some(read_platform(json)?);
         } else if key.is_member("annotations") {
-            (note.attests, note.attestation) = (None, false);
-            attestation(json, &mut note)?;
+            (note.attests, note.indexes) = (None, None);
+            is_marked = annotations(json, &mut note)?;
+        } else if key.is_member("artifactType") {
+            has_type = json.unicode()?.as_deref() == Some(ATTESTATION);
         } else if key.is_member("data") {
             data = Some(json.raw()?);
         } else {
@@ -214,6 +255,7 @@ fn descriptor(
         Some((class, text)) => (*class, Some(&**text)),
         None => (classify(None, role), None),
     };
+    note.attestation = is_marked || has_type;
     let note = (note != EdgeNote::default()).then(|| Arc::new(note));
     for digest in digest.into_iter().chain(more_digests) {
         let data = data.and_then(|data| embedded(data, &digest, size));
@@ -232,22 +274,27 @@ fn descriptor(
     Ok(())
 }
 
-/// Reads BuildKit's two annotations on attestation manifests.
-fn attestation(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<(), Unexpected> {
+/// Reads the annotations by which a descriptor says what its manifest is about; the answer says whether
+/// BuildKit's mark on attestation manifests is among them.
+fn annotations(json: &mut Json<'_>, note: &mut EdgeNote) -> Result<bool, Unexpected> {
+    let mut is_marked = false;
     if json.kind()? != ValueKind::Object {
         // A text as well: nobody reads it.
-        return json.other();
+        json.other()?;
+        return Ok(is_marked);
     }
     json.object(|json, key| {
         match &*key.bytes() {
             b"vnd.docker.reference.digest" => note.attests = json.digest()?,
             b"vnd.docker.reference.type" => {
-                note.attestation = json.unicode()?.as_deref() == Some("attestation-manifest");
+                is_marked = json.unicode()?.as_deref() == Some("attestation-manifest");
             }
+            name if name == SOCI_IMAGE => note.indexes = json.digest()?,
             _ => json.skip()?,
         }
         Ok(())
-    })
+    })?;
+    Ok(is_marked)
 }
 
 #[cfg(test)]

@@ -3,16 +3,18 @@
 //! Every command works on one. When all arguments are handled, [`Draft::finish`] lets the children and
 //! referrers follow what they belong to, and makes the plan.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cell::OnceCell;
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context as _;
 
 use super::plan::{Action, KeptImage, Note, Plan};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
+use crate::oci::descriptor::Role;
 use crate::oci::index::{DANGLING_PREFIX, EntryEdit};
 use crate::snapshot::{
-    Claims, Follow, Graph, Holders, Name, NodeId, Record, RecordId, RecordKind, Records,
+    Claims, Follow, Graph, Holders, Name, NodeId, Parts, Record, RecordId, RecordKind, Records,
     RemovedParts, Settled, View,
 };
 use crate::value::digest::Digest;
@@ -26,24 +28,37 @@ pub(super) enum Standing {
     Gone,
 }
 
-/// A platform that an image loses.
-pub(super) struct RemovedPlatform {
+/// A part that an image loses.
+pub(super) struct RemovedPart {
     pub(super) image: NodeId,
-    pub(super) platform: String,
-    /// Its manifest, and then the attestations of that, in the order of the index.
+    /// What it is called in a sentence: `platform linux/arm64`.
+    pub(super) what: String,
+    /// Its manifest, and then what belongs to that, in the order of the index.
     pub(super) parts: Vec<NodeId>,
     /// Where its lines stand among the actions.
     pub(super) action: usize,
 }
+
+/// Of how many parts that stay all holders are said; of others, one.
+const MOST_EXPLAINED: usize = 16;
 
 /// The records of a layout, as the arguments so far left them.
 pub struct Draft<'a> {
     pub(super) view: &'a View,
     pub(super) uses: &'a Uses<'a>,
     pub(super) standings: Vec<Standing>,
-    pub(super) removed_platforms: Vec<RemovedPlatform>,
+    pub(super) removed: Vec<RemovedPart>,
     /// Children and referrers that stay whatever becomes of what they belong to, and why.
     pub(super) held: Vec<(RecordId, String)>,
+    /// Names that some argument of the command means.
+    pub(super) given_names: HashSet<RecordId>,
+    /// Images that lost parts already, and names that got a new index.
+    pub(super) parted_images: HashSet<NodeId>,
+    pub(super) parted_names: HashSet<RecordId>,
+    /// What leads to what, for messages; made when one asks for the first time.
+    pub(super) parents: OnceCell<HashMap<NodeId, Vec<(NodeId, Role)>>>,
+    /// Everything that index.json leads to, in the order of the encoded digests; likewise.
+    pub(super) by_digest: OnceCell<Vec<(String, NodeId)>>,
     /// What is known of the plan by now.
     pub(super) plan: Plan,
 }
@@ -61,8 +76,13 @@ impl<'a> Draft<'a> {
             view,
             uses,
             standings: vec![Standing::Present; view.records.iter().len()],
-            removed_platforms: Vec::new(),
+            removed: Vec::new(),
             held: Vec::new(),
+            given_names: HashSet::new(),
+            parted_images: HashSet::new(),
+            parted_names: HashSet::new(),
+            parents: OnceCell::new(),
+            by_digest: OnceCell::new(),
             plan: Plan::default(),
         }
     }
@@ -198,7 +218,7 @@ impl<'a> Draft<'a> {
     /// What images lost so far.
     pub(super) fn removed_parts(&self) -> RemovedParts {
         let mut removed_parts = RemovedParts::new();
-        for removed in &self.removed_platforms {
+        for removed in &self.removed {
             let parts = removed_parts.entry(removed.image).or_default();
             parts.extend(&removed.parts);
         }
@@ -247,18 +267,23 @@ impl<'a> Draft<'a> {
         loop {
             let removed_parts = self.removed_parts();
             let start = |id| self.plan.start(self.view, id);
-            let is_left = |id| self.is_present(id);
+            let parts_gone = self.parts_gone(&removed_parts);
+            let is_left = |id: RecordId| {
+                let is_part =
+                    || self.is_mere_dependent(id) && parts_gone.contains(&self.record(id).target);
+                self.is_present(id) && (parts_gone.is_empty() || !is_part())
+            };
             let settled = claims.settle(&is_left, &held, &start, &removed_parts);
-            if self.removed_platforms.is_empty() {
+            if self.removed.is_empty() {
                 return (settled, removed_parts);
             }
             // Whether a name of `manifest.json` goes with these is not known yet: none does.
             let names_gone = BTreeSet::new();
             let holders = Holders::of(self.view, &settled, &names_gone, &start, &removed_parts);
-            let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed_platforms)
+            let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed)
                 .into_iter()
                 .partition(|removed| holders.contains(removed.parts[0]));
-            self.removed_platforms = gone;
+            self.removed = gone;
             if needed.is_empty() {
                 return (settled, removed_parts);
             }
@@ -266,16 +291,35 @@ impl<'a> Draft<'a> {
             let mut known: BTreeMap<NodeId, Vec<String>> = BTreeMap::new();
             for removed in needed {
                 let manifest = removed.parts[0];
-                let holders = known
-                    .entry(manifest)
-                    .or_insert_with(|| self.needed_by(manifest, &settled, &removed_parts));
-                self.plan.notes.push(Note::PlatformKept {
-                    platform: removed.platform,
+                // Finding all of them takes a look at the whole layout.
+                let is_many = known.len() >= MOST_EXPLAINED && !known.contains_key(&manifest);
+                let first = holders.record(manifest).filter(|_| is_many);
+                let holders = known.entry(manifest).or_insert_with(|| match first {
+                    Some(first) => vec![self.shown(first)],
+                    None => self.needed_by(manifest, &settled, &removed_parts),
+                });
+                self.plan.notes.push(Note::PartKept {
+                    what: removed.what,
                     manifest,
                     holders: holders.clone(),
                 });
             }
         }
+    }
+
+    /// What the parts are that no image has any more once it lost them, or gets a new index: an entry of
+    /// index.json that merely lists one of them goes with it.
+    fn parts_gone(&self, removed_parts: &RemovedParts) -> Parts {
+        let mut gone: Parts = removed_parts.values().flatten().copied().collect();
+        for rewrite in &self.plan.rewrites {
+            // Another name keeps the old index, with all that it lists.
+            let of_image = self.records().of_target(rewrite.image).iter();
+            let mut left = of_image.filter(|id| self.is_present(**id));
+            if left.all(|id| self.plan.rewrites.iter().any(|other| other.record == *id)) {
+                gone.extend(&rewrite.removed);
+            }
+        }
+        gone
     }
 
     /// Finds out what happens to entries of index.json, and which full names nothing carries any more.
@@ -326,7 +370,16 @@ impl<'a> Draft<'a> {
         });
         let names: BTreeSet<String> = holders.map(|(id, _)| self.shown(id)).collect();
         match names.is_empty() {
-            true => vec!["another layout".to_owned()],
+            true => {
+                let mut roots = self.view.sharer_roots.iter();
+                let is_shared = roots.any(|root| above.contains(root));
+                let holder = match is_shared {
+                    true => "another layout",
+                    false if !self.view.archive.items().is_empty() => "manifest.json",
+                    false => "another entry of index.json",
+                };
+                vec![holder.to_owned()]
+            }
             false => names.into_iter().collect(),
         }
     }
@@ -334,7 +387,7 @@ impl<'a> Draft<'a> {
     /// Puts the lines of removed platforms where their arguments stood.
     fn report_platforms(&mut self) {
         let mut images = BTreeSet::new();
-        for removed in self.removed_platforms.iter().rev() {
+        for removed in self.removed.iter().rev() {
             let lines = removed.parts.iter().copied().map(Action::Deleted);
             let place = removed.action..removed.action;
             self.plan.actions.splice(place, lines);

@@ -4,13 +4,17 @@
 //! as Docker does it; the beginning of an ID; the bare tag of exactly one entry. A name and an ID
 //! that mean different images are ambiguous, and so is a name that different images carry.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use super::draft::Draft;
 use super::plan::{Note, Refusal, RefusalClass};
-use crate::snapshot::{NodeId, RecordId};
+use crate::oci::descriptor::Role;
+use crate::snapshot::{Follow, NodeId, RecordId};
 use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
+
+/// Candidates that a message about several lists.
+const MOST_CANDIDATES: usize = 8;
 
 /// What was found: one image.
 #[derive(Clone, Debug)]
@@ -81,6 +85,9 @@ impl Draft<'_> {
                 let target = self.graph().find(&digest);
                 let set = target.map_or_else(Vec::new, |target| self.set_of(target));
                 self.found_by_id(set).ok_or_else(|| {
+                    if let Some(part) = target.and_then(|target| self.part_refusal(target)) {
+                        return part;
+                    }
                     let missing = no_such_image(&digest.to_string());
                     match digest.algorithm_name() {
                         "sha256" => missing,
@@ -122,7 +129,8 @@ impl Draft<'_> {
         } else if let Some(target) = reference.digest().and_then(|d| self.graph().find(d)) {
             let set = self.set_of(target);
             if set.is_empty() {
-                return Err(no_such_image(&reference.familiar()));
+                let part = self.part_refusal(target);
+                return Err(part.unwrap_or_else(|| no_such_image(&reference.familiar())));
             }
             return Ok(Found {
                 target,
@@ -131,7 +139,105 @@ impl Draft<'_> {
             });
         }
         let by_tag = self.look_up_tag(argument);
-        by_tag.unwrap_or_else(|| Err(no_such_image(&reference.familiar())))
+        by_tag.unwrap_or_else(|| {
+            let part =
+                id_prefix(argument).and_then(|prefix| self.part_with_prefix(argument, prefix));
+            Err(part.unwrap_or_else(|| no_such_image(&reference.familiar())))
+        })
+    }
+
+    /// Why what `prefix` begins is not removed: it is a part of an image, and none itself. `None`: there
+    /// is no such part.
+    fn part_with_prefix(&self, argument: &str, prefix: &str) -> Option<Refusal> {
+        let graph = self.graph();
+        let sorted = self.by_digest.get_or_init(|| {
+            let sha256 = graph.ids().map(|node| (graph.digest(node), node));
+            let sha256 = sha256.filter(|(digest, _)| digest.algorithm_name() == "sha256");
+            let mut all: Vec<_> = sha256
+                .map(|(digest, node)| (digest.encoded(), node))
+                .collect();
+            all.sort_unstable();
+            all
+        });
+        let from = sorted.partition_point(|(hex, _)| hex.as_str() < prefix);
+        let begun = sorted[from..]
+            .iter()
+            .take_while(|(hex, _)| hex.starts_with(prefix));
+        let parts: Vec<NodeId> = begun.map(|(_, node)| *node).collect();
+        match *parts {
+            [only] => self.part_refusal(only),
+            _ => {
+                let parts = parts
+                    .into_iter()
+                    .filter(|part| self.part_refusal(*part).is_some());
+                let parts = parts.map(|part| graph.digest(part).to_string());
+                let parts: Vec<String> = parts.take(MOST_CANDIDATES).collect();
+                (!parts.is_empty()).then(|| {
+                    Refusal::new(
+                        RefusalClass::Ambiguous,
+                        format!(
+                            "{}: it could be {}, which are parts of images",
+                            quoted(argument),
+                            listed(&parts, MOST_CANDIDATES)
+                        ),
+                    )
+                    .hint("give more digits; rmi IMAGE --manifest DIGEST removes a part")
+                })
+            }
+        }
+    }
+
+    /// Why a blob is not removed: some image leads to it. `None`: none does. `--force` changes nothing.
+    pub(super) fn part_refusal(&self, part: NodeId) -> Option<Refusal> {
+        let graph = self.graph();
+        let parents = self.parents.get_or_init(|| graph.parents(Follow::Needed));
+        let mut above = HashSet::from([part]);
+        let mut todo = vec![part];
+        while let Some(node) = todo.pop() {
+            let leading = parents.get(&node).into_iter().flatten();
+            todo.extend(
+                leading
+                    .map(|(from, _)| *from)
+                    .filter(|from| above.insert(*from)),
+            );
+        }
+        above.remove(&part);
+        let mut images = Vec::new();
+        let (mut own, mut belonging) = (BTreeSet::new(), BTreeSet::new());
+        for node in above {
+            for id in self.set_of(node) {
+                let names = match self.record(id).kind.is_dependent() {
+                    true => &mut belonging,
+                    false => &mut own,
+                };
+                names.insert(self.shown(id));
+            }
+        }
+        // A part of a signature is a part of what nobody else speaks for.
+        images.extend(if own.is_empty() { belonging } else { own });
+        let image: &String = images.first()?;
+        let leading = || parents.get(&part).into_iter().flatten();
+        let is_child = leading().any(|(_, role)| *role == Role::Manifest);
+        let role = leading().map(|(_, role)| match role {
+            Role::Config => "the config",
+            Role::Layer => "a layer",
+            _ => "a part",
+        });
+        let what = match is_child {
+            true => "part",
+            false => role.min().unwrap_or("a part"),
+        };
+        let short = graph.digest(part).short();
+        let refusal = Refusal::conflict(format!(
+            "conflict: unable to delete {short} (cannot be forced) - it is {what} of {}",
+            listed(&images, 8)
+        ));
+        Some(match is_child {
+            true => refusal.hint(format!(
+                "remove that image, or only this part of it: ocirm rmi {image} --manifest {short}"
+            )),
+            false => refusal.hint("it goes with the last image that leads to it"),
+        })
     }
 
     /// The bare tag of exactly one entry whose full name is another.
@@ -147,6 +253,11 @@ impl Draft<'_> {
             [only] => Some(self.one_image(argument, &[*only], Some(*only))),
             several => Some(Err(self.ambiguous(argument, several))),
         }
+    }
+
+    /// Whether a name stands in the file with exactly this text.
+    pub(super) fn has_text(&self, text: &str) -> bool {
+        !self.with_text(text).is_empty()
     }
 
     /// The records whose name stands in the file with exactly this text.
@@ -202,6 +313,21 @@ impl Draft<'_> {
             set,
             by: FoundBy::Name { record, is_id },
         })
+    }
+
+    /// What a record stands for that was found by its name.
+    pub(super) fn found_record(&self, record: RecordId) -> Found {
+        let target = self.record(record).target;
+        let mut set = self.set_of(target);
+        if !set.contains(&record) {
+            set.push(record);
+        }
+        let is_id = false;
+        Found {
+            target,
+            set,
+            by: FoundBy::Name { record, is_id },
+        }
     }
 
     /// The image of some records, if there are any.

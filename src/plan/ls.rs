@@ -4,9 +4,9 @@
 use jiff::Timestamp;
 
 use super::draft::Draft;
-use super::filter::{Filters, Pattern};
 use super::prune::passes;
 use crate::error::{Error, ErrorKind};
+use crate::filter::{Filters, Pattern};
 use crate::inspect::listing::name;
 use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;

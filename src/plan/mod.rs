@@ -2,21 +2,22 @@
 //!
 //! * `plan`: what a command does, as a value
 //! * `draft`: the records, as the arguments so far left them
-//! * `lookup`: which image a person means; `names_together`: which of its names go together
-//! * `rmi`, `rmi_platform`, `untag`, `prune`: what each command removes; `ls`: what it lists
+//! * `lookup`: which image a person means; `names_together`: which of its names go together;
+//!   `patterns`: which names a pattern means
+//! * `rmi`, `rmi_parts`, `untag`, `prune`: what each command removes; `ls`: what it lists
 //! * `rewrite_index`: an index without some of its manifests
-//! * `retention`: what `--keep` and `--keep-last` do; `filter`: what `--filter` accepts
+//! * `retention`: what `--keep` and `--keep-last` do
 //! * `metadata`: what decisions ask about images beside their names
 //! * `restore`: what comes back from the trash
 //!
 //! The same plan is shown by a dry run and carried out by a real one.
 
 mod draft;
-pub mod filter;
 pub mod lookup;
 pub(crate) mod ls;
 pub(crate) mod metadata;
 pub mod names_together;
+mod patterns;
 #[expect(
     clippy::module_inception,
     reason = "the value that the folder is about has a file of its own"
@@ -27,12 +28,12 @@ pub mod restore;
 pub mod retention;
 pub mod rewrite_index;
 pub mod rmi;
-mod rmi_platform;
+mod rmi_parts;
 pub mod untag;
 
+pub use crate::filter::{FilterUse, Filters, Pattern};
 pub use draft::Draft;
-pub use filter::{FilterUse, Filters, Pattern};
 pub use plan::{Action, KeptImage, Note, Plan, Refusal, RefusalClass, Rewrite};
 pub use prune::PruneOptions;
 pub use retention::Retention;
-pub use rmi::RmiOptions;
+pub use rmi::{PartSelection, RmiOptions};

@@ -139,10 +139,10 @@ pub enum Note {
         /// The digest of the image.
         found: String,
     },
-    /// This platform was asked for and stays, because another image needs it.
-    PlatformKept {
-        /// The platform.
-        platform: String,
+    /// This part was asked for and stays, because another image needs it.
+    PartKept {
+        /// What it is called in a sentence: `platform linux/arm64`.
+        what: String,
         /// Its manifest.
         manifest: NodeId,
         /// Images that need it.

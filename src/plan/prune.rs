@@ -8,10 +8,10 @@ use std::collections::HashSet;
 use jiff::Timestamp;
 
 use super::draft::Draft;
-use super::filter::Filters;
 use super::metadata::Metadata;
 use super::plan::{Action, Note, Refusal};
 use super::retention::Retention;
+use crate::filter::Filters;
 use crate::inspect::completeness::Completeness;
 use crate::snapshot::unlisted::subjects_with_a_list;
 use crate::snapshot::{NodeKind, Record, RecordId, RecordKind, orphans};

@@ -12,10 +12,10 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::Timestamp;
 
 use super::draft::Draft;
-use super::filter::Pattern;
 use super::metadata::Metadata;
 use super::plan::{KeptImage, Note};
 use crate::containers::in_use::Use;
+use crate::filter::Pattern;
 use crate::inspect::completeness::Completeness;
 use crate::inspect::metadata::Created;
 use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
@@ -324,9 +324,9 @@ mod tests {
     use std::collections::BTreeSet;
 
     use super::*;
+    use crate::filter::Filters;
     use crate::inspect::metadata::CreatedFrom;
     use crate::plan::draft::tests::snapshot;
-    use crate::plan::filter::Filters;
     use crate::plan::prune::PruneOptions;
 
     /// Images of which nothing is known but when they were made, by record, in seconds; negative

@@ -12,10 +12,8 @@ use super::plan::{Action, Note, Refusal};
 use crate::containers::in_use::{Use, User};
 use crate::oci::index::DANGLING_PREFIX;
 use crate::snapshot::platform_manifests::platform_manifests;
-use crate::snapshot::{
-    ConfigOf, Follow, Name, NodeId, Parts, RecordId, RecordKind, orphans, orphans_of,
-};
-use crate::value::digest::Digest;
+use crate::snapshot::{ConfigOf, Name, NodeId, Parts, RecordId, RecordKind, orphans, orphans_of};
+use crate::value::digest::{Digest, DigestPrefix};
 use crate::value::platform::Platform;
 use crate::words::listed;
 
@@ -26,48 +24,126 @@ pub struct RmiOptions {
     pub force: bool,
     /// Leave dangling parents where they are.
     pub keep_parents: bool,
-    /// Remove only these platforms.
-    pub platforms: Vec<Platform>,
+    /// Remove only these parts.
+    pub parts: PartSelection,
     /// Do so by a new index for the given name, and leave the old one to its other names.
     pub rewrite_index: bool,
 }
 
+/// Which parts of an image are to be removed. All that is selected in any way goes.
+#[derive(Clone, Debug, Default)]
+pub struct PartSelection {
+    /// These platforms.
+    pub platforms: Vec<Platform>,
+    /// Every platform that is none of these, if there are any.
+    pub keep_platforms: Vec<Platform>,
+    /// What the index lists under these digests.
+    pub manifests: Vec<DigestPrefix>,
+    /// All attestation manifests.
+    pub attestations: bool,
+}
+
+impl PartSelection {
+    /// Whether it is no parts but the image that is to be removed.
+    pub fn is_empty(&self) -> bool {
+        self.platforms.is_empty()
+            && self.keep_platforms.is_empty()
+            && self.manifests.is_empty()
+            && !self.attestations
+    }
+}
+
 impl Draft<'_> {
-    /// Removes one image, or what of it the options say. `config_of` is asked about platforms that
-    /// no index declares.
-    pub fn rmi(&mut self, argument: &str, options: &RmiOptions, config_of: &ConfigOf<'_>) {
-        let done = self.try_rmi(argument, options, config_of);
-        self.plan.refusals.extend(done.err());
+    /// Removes what all of some arguments mean, one after the other. `config_of` is asked about platforms
+    /// that no index declares.
+    pub fn rmi_all(
+        &mut self,
+        arguments: &[String],
+        options: &RmiOptions,
+        config_of: &ConfigOf<'_>,
+    ) {
+        if !options.parts.is_empty() {
+            self.note_given_names(arguments);
+        }
+        for argument in arguments {
+            self.rmi(argument, options, config_of);
+        }
     }
 
-    fn try_rmi(
+    /// Removes one image, or all that a pattern matches, or what of it the options say.
+    pub fn rmi(&mut self, argument: &str, options: &RmiOptions, config_of: &ConfigOf<'_>) {
+        let matched = match self.matched(argument) {
+            Ok(Some(matched)) => matched,
+            Ok(None) => {
+                let found = self.look_up(argument);
+                let done =
+                    found.and_then(|found| self.rmi_found(&found, false, options, config_of));
+                self.plan.refusals.extend(done.err());
+                return;
+            }
+            Err(refusal) => {
+                self.plan.refusals.push(refusal);
+                return;
+            }
+        };
+        if !options.parts.is_empty() {
+            self.given_names.extend(&matched);
+        }
+        for record in matched {
+            // It may have gone together with another one.
+            if !self.is_present(record) || self.is_dangling(record) {
+                continue;
+            }
+            let found = self.found_record(record);
+            let done = self.rmi_found(&found, true, options, config_of);
+            self.plan.refusals.extend(done.err());
+        }
+    }
+
+    /// Which names the arguments mean: none of them speaks against removing parts of an image that has
+    /// several.
+    fn note_given_names(&mut self, arguments: &[String]) {
+        let notes = self.plan.notes.len();
+        for argument in arguments {
+            if let Ok(Some(matched)) = self.matched(argument) {
+                self.given_names.extend(matched);
+            } else if let Ok(found) = self.look_up(argument) {
+                let same = self.going_together(&found);
+                self.given_names.extend(same);
+            }
+        }
+        // They are said when it is their turn.
+        self.plan.notes.truncate(notes);
+    }
+
+    fn rmi_found(
         &mut self,
-        argument: &str,
+        found: &Found,
+        is_matched: bool,
         options: &RmiOptions,
         config_of: &ConfigOf<'_>,
     ) -> Result<(), Refusal> {
-        let found = self.look_up(argument)?;
-        let same = self.going_together(&found);
+        let same = self.going_together(found);
         if let FoundBy::Digest(asked) = &found.by
             && same.is_empty()
         {
             return Err(no_such_image(&asked.familiar()));
         }
         // However it was found: the text of a dangling name may be that of a part of another image.
-        if !options.force && self.is_mere_dependent(found.set[0]) {
-            self.refuse_part_of_another(found.set[0])?;
+        let record = self.record(found.set[0]);
+        if self.is_mere_dependent(found.set[0])
+            && record.kind == RecordKind::Child
+            && let Some(refusal) = self.part_refusal(record.target)
+        {
+            return Err(refusal);
         }
-        if !options.platforms.is_empty() {
-            let going = self.manifests_of(&found, &options.platforms, config_of);
-            self.refuse_users_of_parts(&found, &going, options.force, config_of)?;
-            let mut others = found.set.clone();
-            others.retain(|id| !same.contains(id) && !self.is_dangling(*id));
-            return self.rmi_platforms(&found, &others, options, config_of);
+        if !options.parts.is_empty() {
+            return self.rmi_parts(found, &same, is_matched, options, config_of);
         }
         let is_whole = same.len() == found.set.len();
         // Naming an image by its own ID is asking for the image, whatever it is called.
         if found.is_by_id() {
-            return self.rmi_image(&found, is_whole, options);
+            return self.rmi_image(found, is_whole, options);
         }
         if !is_whole {
             self.untag_all(&same);
@@ -76,7 +152,7 @@ impl Draft<'_> {
         match found.record() {
             // A dangling image has no name to take away: there is only the image.
             Some(record) if !self.is_dangling(record) && !self.uses.of(found.target).is_empty() => {
-                self.refuse_user(&found, options.force)?;
+                self.refuse_user(found, options.force)?;
                 // The image stays for the container.
                 self.plan.actions.push(Action::Untagged(self.shown(record)));
                 match found.set.len() {
@@ -85,7 +161,7 @@ impl Draft<'_> {
                 }
                 Ok(())
             }
-            _ => self.rmi_image(&found, is_whole, options),
+            _ => self.rmi_image(found, is_whole, options),
         }
     }
 
@@ -182,23 +258,6 @@ impl Draft<'_> {
     fn declared_platform(&self, found: &Found) -> Option<&Platform> {
         let mut set = found.set.iter();
         set.find_map(|id| self.view.declared_platform(*id))
-    }
-
-    /// The manifests of an image that some platforms mean.
-    fn manifests_of(
-        &self,
-        found: &Found,
-        platforms: &[Platform],
-        config_of: &ConfigOf<'_>,
-    ) -> Parts {
-        let declared = self.declared_platform(found);
-        let none = Parts::new();
-        let listed = platform_manifests(self.graph(), found.target, declared, &none, config_of);
-        let is_asked = |platform: &Platform| platforms.iter().any(|asked| asked.matches(platform));
-        let asked = listed
-            .into_iter()
-            .filter(|listed| listed.platform.as_ref().is_some_and(is_asked));
-        asked.map(|listed| listed.manifest).collect()
     }
 
     fn used(&self, found: &Found, user: &User<'_>) -> Refusal {
@@ -365,29 +424,5 @@ impl Draft<'_> {
             "its names are {}; remove them by name, or use --force for all",
             listed(&names, 8)
         ))
-    }
-
-    fn refuse_part_of_another(&self, id: RecordId) -> Result<(), Refusal> {
-        let record = self.record(id);
-        if record.kind != RecordKind::Child {
-            return Ok(());
-        }
-        let above = self.graph().above([record.target], Follow::Needed);
-        let owners = self.records().iter().filter(|(id, owner)| {
-            self.is_present(*id)
-                && !owner.kind.is_dependent()
-                && owner.target != record.target
-                && above.contains(&owner.target)
-        });
-        let owners: Vec<String> = owners.map(|(id, _)| self.shown(id)).collect();
-        if owners.is_empty() {
-            return Ok(());
-        }
-        Err(Refusal::conflict(format!(
-            "conflict: unable to delete {} (must be forced) - it is part of {}",
-            self.graph().digest(record.target).short(),
-            listed(&owners, 8)
-        ))
-        .hint("remove that image, or one platform of it with --platform"))
     }
 }

@@ -1,23 +1,45 @@
 //! `untag`: taking names away and nothing else.
 //!
-//! It takes exactly the names that are given, deletes no blob and looks at no other name. When the
+//! It takes exactly the names that are given or that a pattern matches, deletes no blob and looks at no other name. When the
 //! last name of an image goes, the image stays as a dangling one, and `prune` removes it.
 
 use super::draft::Draft;
 use super::lookup::{FoundBy, no_such_image};
-use super::plan::{Action, Refusal};
+use super::plan::{Action, Refusal, RefusalClass};
 use crate::snapshot::RecordId;
+use crate::value::reference::{Argument, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
 
+/// Whether a text is a digest, or the beginning of one.
+fn is_id(text: &str) -> bool {
+    id_prefix(text).is_some() || matches!(parse_argument(text), Ok(Argument::Digest(_)))
+}
+
 impl Draft<'_> {
-    /// Takes one name away.
+    /// Takes one name away, or all that a pattern matches.
     pub fn untag(&mut self, argument: &str) {
         let done = self.try_untag(argument);
         self.plan.refusals.extend(done.err());
     }
 
     fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
-        let found = self.look_up(argument)?;
+        if let Some(matched) = self.matched(argument)? {
+            for id in matched {
+                // One that an earlier argument took away is none any more.
+                if self.is_present(id) && !self.is_dangling(id) {
+                    self.untag_record(id);
+                }
+            }
+            return Ok(());
+        }
+        let found = self.look_up(argument).map_err(|refusal| {
+            match refusal.class == RefusalClass::NotFound && is_id(argument) {
+                true => refusal.hint(
+                    "untag takes names away; a part of an image has none, and rmi --manifest removes it",
+                ),
+                false => refusal,
+            }
+        })?;
         let Some(id) = found.record() else {
             return Err(match found.by {
                 // There is no such name.
@@ -33,13 +55,18 @@ impl Draft<'_> {
             ))
             .hint("rmi removes the image, prune removes all that are dangling"));
         }
+        self.untag_record(id);
+        Ok(())
+    }
+
+    fn untag_record(&mut self, id: RecordId) {
         self.plan.actions.push(Action::Untagged(self.shown(id)));
         self.dangle_belongings(id);
-        match self.set_of(found.target).iter().any(|other| *other != id) {
+        let target = self.record(id).target;
+        match self.set_of(target).iter().any(|other| *other != id) {
             true => self.remove(id),
             false => self.dangle(id),
         }
-        Ok(())
     }
 
     fn names_hint(&self, set: &[RecordId]) -> String {

@@ -39,8 +39,8 @@ impl<'a> Line<'a> {
 }
 
 /// The lines, in the order of the actions. A document is said to be deleted if it goes, and never
-/// twice; one that the layout did not have goes with its name. Of several names that lead to a
-/// document, it goes with the last.
+/// twice; one that the layout did not have is not deleted. Of several names that lead to a document, it
+/// goes with the last.
 pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Line<'a>> {
     let graph = &input.snapshot.graph;
     let nodes_of = |blobs: &mut dyn Iterator<Item = &GarbageBlob>| {
@@ -51,7 +51,6 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
         }
         found
     };
-    let was_to_go = nodes_of(&mut input.garbage.blobs.iter());
     let gone = nodes_of(&mut deleted.iter());
     let stays = |node: NodeId| input.live.is_none_or(|live| live.contains(node));
     let mut said = vec![false; graph.len()];
@@ -65,10 +64,7 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
         match action {
             Action::Untagged(name) => lines.push(Line::Untagged(name)),
             Action::Deleted(node) => {
-                let was_missing = !was_to_go[node.index()]
-                    && !stays(*node)
-                    && input.garbage.maybe_shared.is_empty();
-                if (gone[node.index()] || was_missing) && is_first(&mut said, *node) {
+                if gone[node.index()] && is_first(&mut said, *node) {
                     lines.push(Line::Deleted(graph.digest(*node)));
                 }
             }

@@ -1,7 +1,7 @@
 //! The table of `ls`: which columns there are, and what stands in them.
 
 use std::borrow::{Borrow as _, Cow};
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::io::{self, Write};
 use std::rc::Rc;
 
@@ -13,6 +13,7 @@ use super::escape::visible;
 use super::list_lines::{ImageLine, Lines, id, shown_name};
 use super::table::Rows;
 use super::units::{age, size};
+use crate::inspect::metadata::ShownPlatform;
 
 #[derive(Clone, Copy)]
 enum Column {
@@ -85,23 +86,24 @@ pub(super) fn table<L: Lines>(
 /// How lists of platforms are shown, by where they are: images share the lists. They are held, so
 /// that no other comes to be in the same place.
 #[derive(Default)]
-struct PlatformTexts(HashMap<*const [String], Held, RandomState>);
+struct PlatformTexts(HashMap<*const [ShownPlatform], Held, RandomState>);
 
-type Held = (Rc<[String]>, String);
+type Held = (Rc<[ShownPlatform]>, String);
 
 impl PlatformTexts {
     /// The platforms of an image, missing ones in parentheses, and what is wrong with it.
     fn of(&mut self, line: &ImageLine) -> String {
-        let known = self.0.entry(Rc::as_ptr(&line.platforms));
+        let known = self.0.entry(Rc::as_ptr(&line.shown_platforms));
         let (_, text) = known.or_insert_with(|| {
-            let missing: HashSet<&String> = line.missing_platforms.iter().collect();
-            let all = line.platforms.iter();
-            let all = all.map(|text| match missing.contains(text) {
-                true => format!("({})", visible(text)),
-                false => visible(text).into_owned(),
+            let all = line.shown_platforms.iter().map(|platform| {
+                let text = visible(&platform.text);
+                match platform.is_present {
+                    true => text.into_owned(),
+                    false => format!("({text})"),
+                }
             });
             let text = all.collect::<Vec<_>>().join(", ");
-            (line.platforms.clone(), text)
+            (line.shown_platforms.clone(), text)
         });
         let mark = match (line.damaged, line.missing_blobs) {
             (true, _) => "(damaged)",
@@ -124,8 +126,14 @@ mod tests {
     fn a_line_fills_its_columns() {
         let line = |number: u64, name: &str, platforms: &[&str]| ImageLine {
             name: Some(name.to_owned()),
-            platforms: platforms.iter().map(|text| (*text).to_owned()).collect(),
-            missing_platforms: platforms.iter().take(1).map(|t| (*t).to_owned()).collect(),
+            shown_platforms: platforms
+                .iter()
+                .enumerate()
+                .map(|(place, text)| ShownPlatform {
+                    text: (*text).to_owned(),
+                    is_present: place > 0,
+                })
+                .collect(),
             containers: Some(1),
             is_created_stated: number != 3,
             size: number * 12_345,

@@ -67,7 +67,9 @@ const FIELDS: [(Field, Value); 14] = [
     field("UniqueSize", "UNIQUE SIZE", |line, _| size(line.unique)),
     field("Name", "IMAGE", |line, _| shown_name(line).into()),
     field("Platforms", "PLATFORMS", |line, _| {
-        visible(&line.platforms.join(",")).into()
+        let shown = line.shown_platforms.iter();
+        let texts: Vec<&str> = shown.map(|platform| &*platform.text).collect();
+        visible(&texts.join(",")).into()
     }),
     field("Kind", "KIND", |line, _| line.kind.to_owned()),
     field("Layout", "LAYOUT", |line, _| {

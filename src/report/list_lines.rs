@@ -8,10 +8,11 @@ use serde::Serialize;
 
 use super::escape::visible;
 use crate::inspect::listing::{ListedRecord, Listing, name};
-use crate::inspect::metadata::CreatedFrom;
+use crate::inspect::metadata::{CreatedFrom, ShownPlatform};
 use crate::inspect::tree::Branch;
 use crate::snapshot::names::{Name, meaning};
 use crate::value::digest::Digest;
+use crate::value::platform::Platform;
 
 /// One line of the list: one name of one image.
 #[derive(Clone, Debug, Serialize)]
@@ -34,9 +35,12 @@ pub(crate) struct ImageLine {
     /// The media type that index.json says.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media_type: Option<String>,
-    /// Those that the image lists.
+    /// Those that the image lists and the layout has, with version and features.
     pub(crate) platforms: Rc<[String]>,
-    /// Those of them that the layout does not have.
+    /// All of them, as people are shown them.
+    #[serde(skip)]
+    pub(crate) shown_platforms: Rc<[ShownPlatform]>,
+    /// Those that it lists and the layout does not have.
     pub(crate) missing_platforms: Rc<[String]>,
     /// When it was made, as far as anybody says; else when its file was last modified.
     pub(crate) created: Timestamp,
@@ -82,7 +86,8 @@ impl ImageLine {
             repository,
             tag,
             media_type,
-            platforms: listed.platforms.all.clone(),
+            platforms: listed.platforms.present.clone(),
+            shown_platforms: listed.platforms.shown.clone(),
             missing_platforms: listed.platforms.missing.clone(),
             created: listed.created.time,
             created_from: listed.created.from.word(),
@@ -106,6 +111,7 @@ impl ImageLine {
             kind,
             media_type: None,
             platforms: Rc::default(),
+            shown_platforms: Rc::default(),
             missing_platforms: Rc::default(),
             created: Timestamp::UNIX_EPOCH,
             created_from: CreatedFrom::Entry.word(),
@@ -125,8 +131,12 @@ impl ImageLine {
 pub(crate) struct TreeLine {
     /// `platform`, `attestation`, `index`, `manifest`, `referrer`, `layer`, `config` or `blob`.
     pub(crate) role: &'static str,
+    /// With version and features.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) platform: Option<String>,
+    /// The same, as people are shown it.
+    #[serde(skip)]
+    pub(crate) shown_platform: Option<String>,
     pub(crate) digest: Digest,
     pub(crate) present: bool,
     /// Bytes of it and of what it needs that are here.
@@ -171,7 +181,8 @@ impl TreeLine {
     pub(crate) fn of_branches<M>(listing: &Listing<'_, M>, branches: &[Branch]) -> Vec<TreeLine> {
         let line = |branch: &Branch| TreeLine {
             role: branch.role,
-            platform: branch.platform.clone(),
+            platform: branch.platform.as_ref().map(Platform::full),
+            shown_platform: branch.shown_platform.clone(),
             digest: listing.snapshot.graph.digest(branch.node).clone(),
             present: listing.is_present(branch.node),
             size: listing.present_bytes(branch.node),

@@ -316,12 +316,12 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
         Note::DigestIgnored { argument, found } => {
             format!("`{argument}` names an image whose digest is {found}; the name counted")
         }
-        Note::PlatformKept {
-            platform,
+        Note::PartKept {
+            what,
             manifest,
             holders,
         } => format!(
-            "platform {platform} is kept ({}), referenced by {}",
+            "{what} is kept ({}), referenced by {}",
             graph.digest(*manifest),
             listed(holders, MOST_NAMES)
         ),

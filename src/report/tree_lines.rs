@@ -50,7 +50,7 @@ fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool
             false => ("├─ ", "│  "),
         };
         let mut text = format!("{indent}{bar}");
-        match (&branch.platform, branch.role) {
+        match (&branch.shown_platform, branch.role) {
             (Some(platform), "platform") => text.push_str(&visible(platform)),
             (Some(platform), role) => text.push_str(&format!("{role} {}", visible(platform))),
             (None, role) => text.push_str(role),
@@ -85,6 +85,7 @@ mod tests {
         let digest = Algorithm::Sha256.hash(b"");
         let branch = |role, names: &[&str]| TreeLine {
             role,
+            shown_platform: None,
             platform: None,
             digest: digest.clone(),
             present: role != "layer",

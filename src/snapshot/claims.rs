@@ -11,7 +11,7 @@ use super::graph::{Follow, Graph, NodeId};
 use super::names::Name;
 use super::reachability::{Arrival, Reachability, Start};
 use super::records::{Record, RecordId, RecordKind, Records, may_be_claimed, may_be_part};
-use super::removed_parts::RemovedParts;
+use super::removed_parts::{Parts, RemovedParts, all_parts};
 
 /// Finds out what each record is to a user.
 pub(super) fn assign_kinds(records: &mut Records, graph: &Graph) {
@@ -119,7 +119,8 @@ impl<'a> Claims<'a> {
     fn classify(&self) -> Settled {
         let whole = |id| Start::Image(self.records.record(id).target);
         let none = RemovedParts::new();
-        let mut walk = Walk::new(self, &|_| true, &whole, &none);
+        let lost = Parts::new();
+        let mut walk = Walk::new(self, &|_| true, &whole, &none, &lost);
         walk.keep_index_subjects();
         for (id, record) in self.records.iter() {
             if !may_be_claimed(record, self.graph) {
@@ -164,7 +165,8 @@ impl<'a> Claims<'a> {
             };
             return Settled(self.records.iter().map(settled).collect());
         }
-        let mut walk = Walk::new(self, left, start, removed_parts);
+        let lost = all_parts(removed_parts);
+        let mut walk = Walk::new(self, left, start, removed_parts, &lost);
         walk.keep_index_subjects();
         // An orphan that refers to something does not thereby hold it, or two of them would hold
         // each other's.
@@ -187,6 +189,8 @@ struct Walk<'a, 'b> {
     left: &'b dyn Fn(RecordId) -> bool,
     start: &'b dyn Fn(RecordId) -> Start<'a>,
     reachability: Reachability<'b>,
+    /// For walks from referrers, if any image lost anything.
+    of_referrers: Option<Reachability<'b>>,
     settled: Settled,
 }
 
@@ -196,8 +200,11 @@ impl<'a, 'b> Walk<'a, 'b> {
         left: &'b dyn Fn(RecordId) -> bool,
         start: &'b dyn Fn(RecordId) -> Start<'a>,
         removed_parts: &'b RemovedParts,
+        lost: &'b Parts,
     ) -> Self {
+        let is_any = !lost.is_empty();
         Walk {
+            of_referrers: is_any.then(|| Reachability::passing_over(claims.graph, lost)),
             claims,
             left,
             start,
@@ -215,7 +222,7 @@ impl<'a, 'b> Walk<'a, 'b> {
     fn keep_index_subjects(&mut self) {
         for node in self.claims.graph.index_subjects() {
             let mut claimed = Vec::new();
-            self.walk_from(Start::Image(*node), Follow::Subjects, &mut claimed);
+            self.walk_from(Start::Image(*node), Follow::Subjects, false, &mut claimed);
             self.keep_all(claimed, Follow::Subjects);
         }
     }
@@ -230,7 +237,8 @@ impl<'a, 'b> Walk<'a, 'b> {
             if settlement == Settlement::Part {
                 continue;
             }
-            self.walk_from((self.start)(id), follow, &mut todo);
+            let is_referrer = settlement == Settlement::Referrer;
+            self.walk_from((self.start)(id), follow, is_referrer, &mut todo);
         }
     }
 
@@ -239,18 +247,19 @@ impl<'a, 'b> Walk<'a, 'b> {
         &mut self,
         start: Start<'a>,
         follow: Follow,
+        is_referrer: bool,
         claimed: &mut Vec<(RecordId, Settlement)>,
     ) {
         let (Claims { waiting, graph, .. }, left) = (self.claims, self.left);
-        self.reachability
-            .walk(graph, start, follow, &mut |node, arrival| {
-                let claims = waiting.get(&node).into_iter().flatten();
-                claimed.extend(claims.copied().filter(|(id, claim)| {
-                    // An image is no part of itself: another entry of the same digest does not
-                    // claim it.
-                    (*claim == Settlement::Referrer || arrival == Arrival::Needed) && left(*id)
-                }));
-            });
+        let of_referrers = self.of_referrers.as_mut().filter(|_| is_referrer);
+        let reachability = of_referrers.unwrap_or(&mut self.reachability);
+        reachability.walk(graph, start, follow, &mut |node, arrival| {
+            let claims = waiting.get(&node).into_iter().flatten();
+            claimed.extend(claims.copied().filter(|(id, claim)| {
+                // An image is no part of itself: another entry of the same digest does not claim it.
+                (*claim == Settlement::Referrer || arrival == Arrival::Needed) && left(*id)
+            }));
+        });
     }
 }
 

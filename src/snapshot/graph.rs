@@ -159,6 +159,10 @@ pub struct Graph {
     pub(super) index_subjects: Vec<NodeId>,
     /// Whether any document has a subject.
     pub(super) has_subjects: bool,
+    /// What documents say that they are about, in an annotation of their own; few do.
+    pub(super) abouts: HashMap<NodeId, Digest, foldhash::fast::RandomState>,
+    /// Documents whose own artifact type is that of attestations.
+    pub(super) attestations: HashSet<NodeId, foldhash::fast::RandomState>,
 }
 
 impl Graph {
@@ -274,9 +278,10 @@ impl Graph {
         })
     }
 
-    /// What an index says that something it lists attests.
-    pub fn attested_by(&self, link: &Link<'_>) -> Option<NodeId> {
-        self.find(link.note?.attests.as_ref()?)
+    /// What an index says that something it lists is about: what it attests, or the image of a SOCI
+    /// index.
+    pub fn about_by(&self, link: &Link<'_>) -> Option<NodeId> {
+        self.find(link.note?.about()?)
     }
 
     /// What a document refers to without needing it.
@@ -330,12 +335,26 @@ impl Graph {
         common
     }
 
-    /// Documents of which an index says what they attest, and what that is.
-    pub fn attested(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
-        self.notes.iter().filter_map(|(edge, note)| {
-            let attested = self.find(note.attests.as_ref()?)?;
-            Some((self.edges[*edge as usize].to, attested))
-        })
+    /// What a document says itself that it is about: its subject, or what its annotation names.
+    pub fn about(&self, id: NodeId) -> Option<NodeId> {
+        self.subject(id)
+            .or_else(|| self.find(self.abouts.get(&id)?))
+    }
+
+    /// Whether a document says itself that it is an attestation.
+    pub fn is_attestation(&self, id: NodeId) -> bool {
+        self.attestations.contains(&id)
+    }
+
+    /// Documents of which an index, or an annotation of their own, says what they are about, and what
+    /// that is.
+    pub fn abouts(&self) -> impl Iterator<Item = (NodeId, NodeId)> {
+        let listed = self.notes.iter().filter_map(|(edge, note)| {
+            let about = self.find(note.about()?)?;
+            Some((self.edges[*edge as usize].to, about))
+        });
+        let own = self.abouts.iter();
+        listed.chain(own.filter_map(|(node, about)| Some((*node, self.find(about)?))))
     }
 
     /// Whether it should have been read and could not be, because it is missing or damaged.

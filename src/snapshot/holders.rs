@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::claims::Settled;
 use super::graph::{Follow, NodeId};
 use super::reachability::{Reachability, Start};
-use super::records::RecordId;
-use super::removed_parts::RemovedParts;
+use super::records::{RecordId, RecordKind};
+use super::removed_parts::{RemovedParts, all_parts};
 use super::view::View;
 
 /// See the module.
@@ -48,9 +48,16 @@ impl Holders {
         let graph = &view.graph;
         let mut of_node = vec![None; graph.len()];
         let mut reachability = Reachability::without(graph, removed_parts);
+        let lost = all_parts(removed_parts);
+        let mut of_referrers = Reachability::passing_over(graph, &lost);
         for (id, record) in view.records.iter() {
             // Parts of other images are held by those, without what they lost.
             if settled.is_walked(id, record) {
+                let is_referrer = record.kind == RecordKind::Referrer && !lost.is_empty();
+                let reachability = match is_referrer {
+                    true => &mut of_referrers,
+                    false => &mut reachability,
+                };
                 reachability.walk(graph, start(id), Follow::Subjects, &mut |node, _| {
                     of_node[node.index()].get_or_insert(Holder::Record(id));
                 });

@@ -70,6 +70,11 @@ pub(super) fn schema_subject(name: &Name) -> Option<Digest> {
         .digest_of_file_name(hex)
 }
 
+/// Whether a name is one that the tag schemas make for referrers, and not a person's choice.
+pub fn is_referrer_tag(name: &Name) -> bool {
+    schema_subject(name).is_some()
+}
+
 /// The digest that an entry's name says it is about, if it is one of those names.
 pub fn named_subject(entry: &Entry) -> Option<Digest> {
     schema_subject(&name_of(entry, entry.digest.as_ref()?))

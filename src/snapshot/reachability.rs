@@ -33,6 +33,8 @@ pub enum Arrival {
 #[derive(Clone, Debug)]
 pub struct Reachability<'c> {
     removed_parts: Option<&'c RemovedParts>,
+    /// Passed over by every walk.
+    passed_over: Option<&'c Parts>,
     /// For each node the ways in which it was reached, a bit each, and which edges were followed
     /// from here by walks that left nothing out: see [`followed`].
     nodes: Vec<u8>,
@@ -74,6 +76,7 @@ impl<'c> Reachability<'c> {
     pub fn new(graph: &Graph) -> Reachability<'c> {
         Reachability {
             removed_parts: None,
+            passed_over: None,
             nodes: vec![0; graph.len()],
             walked_without: HashSet::new(),
             room: Room::default(),
@@ -86,6 +89,15 @@ impl<'c> Reachability<'c> {
     pub fn without(graph: &Graph, removed_parts: &'c RemovedParts) -> Reachability<'c> {
         Reachability {
             removed_parts: (!removed_parts.is_empty()).then_some(removed_parts),
+            ..Reachability::new(graph)
+        }
+    }
+
+    /// Nothing is reached yet, and wherever a walk starts it passes over `parts`: what referrers lead to
+    /// keeps no part of the image that they are about.
+    pub fn passing_over(graph: &Graph, parts: &'c Parts) -> Reachability<'c> {
+        Reachability {
+            passed_over: (!parts.is_empty()).then_some(parts),
             ..Reachability::new(graph)
         }
     }
@@ -134,7 +146,7 @@ impl<'c> Reachability<'c> {
     }
 
     fn removed_of(&self, image: NodeId) -> Option<&'c Parts> {
-        self.removed_parts?.get(&image)
+        self.passed_over.or_else(|| self.removed_parts?.get(&image))
     }
 
     fn arrive(&mut self, node: NodeId, how: Arrival, each: &mut dyn FnMut(NodeId, Arrival)) {
@@ -174,7 +186,11 @@ impl<'c> Reachability<'c> {
                         self.arrive(link.to, Arrival::Needed, each);
                         room.stack.push(link.to);
                     }
-                } else if follow == Follow::Subjects {
+                } else if follow == Follow::Subjects
+                    && self
+                        .passed_over
+                        .is_none_or(|parts| !parts.contains(&link.to))
+                {
                     self.arrive(link.to, Arrival::Referred, each);
                     match self.removed_of(link.to) {
                         None => room.stack.push(link.to),

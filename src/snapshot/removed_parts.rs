@@ -15,6 +15,11 @@ pub type Parts = HashSet<NodeId>;
 /// What images lost, by image.
 pub type RemovedParts = HashMap<NodeId, Parts>;
 
+/// What any image lost. A referrer keeps none of it: it is no other image.
+pub fn all_parts(removed_parts: &RemovedParts) -> Parts {
+    removed_parts.values().flatten().copied().collect()
+}
+
 /// What images lost, by what some records say, as far as it did not come again: what lies in a later
 /// removal than the one that took it from its image was there again until then.
 pub fn removed_parts<'r>(

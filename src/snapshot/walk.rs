@@ -265,6 +265,12 @@ impl Graph {
             self.created.insert(from, created);
         }
         let start = self.edges.len();
+        if let Some(about) = document.about {
+            self.abouts.insert(from, about);
+        }
+        if document.is_attestation {
+            self.attestations.insert(from);
+        }
         for child in document.children {
             let to = self.place(child.digest, child.size);
             let node = self.node_mut(to);

@@ -184,6 +184,51 @@ impl Algorithm {
 #[error("`{}` is not a valid digest", .0.escape_debug())]
 pub struct InvalidDigest(String);
 
+/// The beginning of a digest, or all of it, as somebody types it to mean one of a few blobs: with or
+/// without its algorithm.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DigestPrefix {
+    algorithm: Option<String>,
+    encoded: String,
+}
+
+impl DigestPrefix {
+    /// Reads one. `None`: it is neither hex digits nor an algorithm and what may follow it.
+    pub fn parse(text: &str) -> Option<DigestPrefix> {
+        let (algorithm, encoded) = match text.split_once(':') {
+            Some((algorithm, encoded)) => (Some(algorithm), encoded),
+            None => (None, text),
+        };
+        let is_encoded = |c: char| c.is_ascii_alphanumeric() || "=_-".contains(c);
+        let is_hex = |c: char| c.is_ascii_digit() || ('a'..='f').contains(&c);
+        let is_valid = match algorithm {
+            Some("") => false,
+            Some(_) => encoded.chars().all(is_encoded),
+            None => encoded.chars().all(is_hex),
+        };
+        (is_valid && !encoded.is_empty()).then(|| DigestPrefix {
+            algorithm: algorithm.map(str::to_owned),
+            encoded: encoded.to_owned(),
+        })
+    }
+
+    /// Whether a digest begins so.
+    pub fn begins(&self, digest: &Digest) -> bool {
+        let algorithm = self.algorithm.as_deref();
+        algorithm.is_none_or(|algorithm| algorithm == digest.algorithm_name())
+            && digest.encoded().starts_with(&self.encoded)
+    }
+}
+
+impl fmt::Display for DigestPrefix {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.algorithm {
+            Some(algorithm) => write!(f, "{algorithm}:{}", self.encoded),
+            None => f.write_str(&self.encoded),
+        }
+    }
+}
+
 impl Digest {
     /// The digest that a text is, if it is one of SHA-256; of others it says nothing.
     pub(crate) fn of_sha256_text(text: &[u8]) -> Option<Digest> {

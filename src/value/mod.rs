@@ -3,11 +3,12 @@
 //!
 //! * `digest`: the name of a blob
 //! * `reference`: the name of an image
-//! * `platform`: what an image runs on
+//! * `platform`: what an image runs on; `platform_selection`: which of some a given one selects
 //! * `time`: durations, and values of `until`
 
 pub mod digest;
 pub mod platform;
+pub(crate) mod platform_selection;
 pub mod reference;
 pub mod time;
 

@@ -6,6 +6,7 @@
 //! compared before [`Platform::normalized`]. Which manifests of an image are looked at, and what
 //! becomes of the one that matches, is not decided here.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use oci_spec::image::{Arch, Os};
@@ -15,6 +16,10 @@ use super::consists_of;
 /// What a specification may look like, for error messages.
 const ACCEPTED: &str = "expected OS, ARCH, OS/ARCH or OS/ARCH/VARIANT, where OS may be followed \
                         by (VERSION+FEATURE), as in linux/arm64 or windows(10.0.20348)/amd64";
+
+/// What a version or a feature must be.
+const OPTIONS: &str = "version and features are not empty, do not begin or end with a blank, and \
+                       have none of the characters ( ) + / , *";
 
 /// The Windows builds with long-term support whose containers later builds can run, oldest first.
 const WINDOWS_LONG_TERM_BUILDS: [u16; 2] = [20348, 26100];
@@ -44,6 +49,17 @@ pub struct InvalidPlatform {
 }
 
 impl Platform {
+    /// Nothing is said of it.
+    pub const fn none() -> Platform {
+        Platform {
+            os: String::new(),
+            architecture: String::new(),
+            variant: None,
+            os_version: None,
+            os_features: Vec::new(),
+        }
+    }
+
     /// The platform that this program was built for: what a specification of one word takes its
     /// other half from.
     ///
@@ -162,12 +178,12 @@ impl Platform {
         }
     }
 
-    /// Whether an image for `candidate` is what was asked for by `self`.
+    /// Whether an image for `candidate` runs where `self` says, for choosing one to show.
     ///
     /// This is Docker's strict matching: operating system, architecture and variant must be equal
     /// once both sides are normalised, and the processor's ability to run older variants as well
-    /// is of no account. Who removes a platform means that one. The features that the candidate
-    /// needs must all be among those asked for.
+    /// is of no account. The features that the candidate needs must all be among those asked for.
+    /// Nothing is deleted by it; see [`Platform::is_same`].
     ///
     /// A version counts for Windows alone, and only if both sides have one: the build asked for
     /// must be able to run the candidate's.
@@ -194,6 +210,50 @@ impl Platform {
         asked.zip(offered).is_none_or(|(asked, offered)| {
             WindowsVersion::parse(offered).is_some_and(|offered| asked.runs(offered))
         })
+    }
+
+    /// Whether both are one platform: every part is equal, once both are normalised, the version and
+    /// the set of features included. An operating system that is not given is not this machine's.
+    pub fn is_same(&self, other: &Platform) -> bool {
+        self.is_same_but_options(other)
+            && self.version() == other.version()
+            && self.features() == other.features()
+    }
+
+    /// [`Platform::is_same`], but for what stands in parentheses.
+    pub(crate) fn is_same_but_options(&self, other: &Platform) -> bool {
+        let machine = |platform: &Platform| {
+            let variant = platform.variant.as_deref();
+            let (architecture, variant) = normalized_architecture(&platform.architecture, variant);
+            (normalized_os(&platform.os), architecture, variant)
+        };
+        machine(self) == machine(other)
+    }
+
+    /// The version of the operating system, if it is given.
+    pub(crate) fn version(&self) -> Option<&str> {
+        self.os_version.as_deref().filter(|text| !text.is_empty())
+    }
+
+    /// The features, sorted, each once.
+    pub(crate) fn features(&self) -> Vec<&str> {
+        let mut features: Vec<&str> = self.os_features.iter().map(String::as_str).collect();
+        features.sort_unstable();
+        features.dedup();
+        features
+    }
+
+    /// With version and features behind the operating system, as it can be typed:
+    /// `windows(10.0.20348.3091+win32k)/amd64`.
+    pub fn full(&self) -> String {
+        let plain = self.to_string();
+        let options = [self.version().unwrap_or_default()];
+        let options = options.into_iter().chain(self.features());
+        let options = options.collect::<Vec<_>>().join("+");
+        match plain.split_once('/') {
+            Some((os, rest)) if !options.is_empty() => format!("{os}({options})/{rest}"),
+            _ => plain,
+        }
     }
 
     /// Whether it says nothing: neither operating system nor architecture, or `unknown/unknown`,
@@ -231,8 +291,31 @@ pub fn parse_list(text: &str, host: &Platform) -> Result<Vec<Platform>, InvalidP
     .collect()
 }
 
+/// How each of some platforms is shown where they stand together: without version and features, unless
+/// another one looks the same then.
+pub fn told_apart<'p>(platforms: impl Iterator<Item = &'p Platform> + Clone) -> Vec<String> {
+    let mut full_of: HashMap<String, Option<String>> = HashMap::new();
+    for platform in platforms.clone() {
+        let full = platform.full();
+        let known = full_of.entry(platform.to_string());
+        let known = known.or_insert_with(|| Some(full.clone()));
+        if known.as_ref().is_some_and(|known| *known != full) {
+            // Several that differ look like this.
+            *known = None;
+        }
+    }
+    let shown = platforms.map(|platform| {
+        let plain = platform.to_string();
+        match full_of.get(&plain) {
+            Some(None) => platform.full(),
+            _ => plain,
+        }
+    });
+    shown.collect()
+}
+
 /// Operating system, architecture and variant as they are stored, with `unknown` for one of the
-/// first two that is empty. Version and features are not shown.
+/// first two that is empty. Version and features are not shown; see [`Platform::full`].
 impl fmt::Display for Platform {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let [os, architecture] = [&self.os, &self.architecture].map(|text| match text.as_str() {
@@ -297,9 +380,8 @@ fn parse_os(text: &str) -> Result<Platform, &'static str> {
     let mut options = options.split('+');
     let version = options.next().unwrap_or_default();
     let os_features: Vec<String> = options.map(str::to_owned).collect();
-    let is_part = |text: &str| consists_of(text, is_part_byte);
-    if !(version.is_empty() || is_part(version)) || !os_features.iter().all(|f| is_part(f)) {
-        return Err("version and features consist of letters, digits, `_`, `.` and `-`");
+    if !(version.is_empty() || is_option(version)) || !os_features.iter().all(|f| is_option(f)) {
+        return Err(OPTIONS);
     }
     Ok(Platform {
         os: normalized_os(name),
@@ -316,6 +398,13 @@ fn is_known_os(text: &str) -> bool {
 
 fn is_known_architecture(text: &str) -> bool {
     !matches!(Arch::from(text), Arch::Other(_))
+}
+
+/// Whether a text can stand as a version or a feature: anything that is printed, so that what is shown
+/// can be typed again, but for what divides a specification.
+fn is_option(text: &str) -> bool {
+    let is_divider = |c: char| c.is_control() || "()+/,*".contains(c);
+    !text.is_empty() && text.trim() == text && !text.contains(is_divider)
 }
 
 fn is_os_byte(byte: u8) -> bool {
@@ -514,7 +603,10 @@ mod tests {
             "linux(+)/amd64",
             "linux(1+)/amd64",
             "linux(1++a)/amd64",
-            "linux(1 2)/amd64",
+            "linux( 1)/amd64",
+            "linux(1 )/amd64",
+            "linux(1+ a)/amd64",
+            "linux(1\n2)/amd64",
             "windows(10,0)/amd64",
             "linux/amd64(1)",
             "l\u{ef}nux/amd64",
@@ -719,6 +811,59 @@ mod tests {
                 "{asked} {features:?}"
             );
         }
+    }
+
+    /// FR1: no host is asked what it could run.
+    #[test]
+    fn one_platform_is_one_in_every_part() {
+        for (one, other, same) in [
+            ("linux/amd64", "linux/x86_64", true),
+            ("linux/arm64", "linux/arm64/v8", true),
+            ("linux/arm", "linux/arm/v7", true),
+            ("linux/arm/v6", "linux/arm/v7", false),
+            ("linux/amd64", "linux(5.1)/amd64", false),
+            ("linux(+a+b)/amd64", "linux(+b+a+b)/amd64", true),
+            ("linux(+a+b)/amd64", "linux(+a)/amd64", false),
+            ("linux(+a)/amd64", "linux(+a+b)/amd64", false),
+            (
+                "windows(10.0.20348.1)/amd64",
+                "windows(10.0.20348.2)/amd64",
+                false,
+            ),
+            ("windows/amd64", "windows(+win32k)/amd64", false),
+        ] {
+            assert_eq!(parse(one).is_same(&parse(other)), same, "{one} {other}");
+        }
+        assert!(!parse("linux/amd64").is_same(&stored("", "amd64", "")));
+    }
+
+    /// FR4 and FR6: what is shown can be typed, blanks included, and shows no more than it takes to
+    /// tell two apart.
+    #[test]
+    fn the_full_text_can_be_typed_again() {
+        for text in [
+            "linux/arm64",
+            "linux/arm/v6",
+            "windows(10.0.20348.3091)/amd64",
+            "windows(10.0.20348.3091+win32k)/amd64",
+            "linux(+erofs+gpu)/amd64",
+            "darwin(macOS 14)/arm64",
+            "darwin(macOS 13.1: the b\u{e9}ta)/arm64",
+        ] {
+            assert_eq!(parse(text).full(), text);
+        }
+        let shown = |texts: &[&str]| {
+            let all: Vec<Platform> = texts.iter().map(|text| parse(text)).collect();
+            told_apart(all.iter())
+        };
+        assert_eq!(
+            shown(&["windows(1)/amd64", "linux(+a)/arm64", "windows(2)/amd64"]),
+            ["windows(1)/amd64", "linux/arm64", "windows(2)/amd64"]
+        );
+        assert_eq!(
+            shown(&["windows(1)/amd64", "windows(1)/amd64"]),
+            ["windows/amd64", "windows/amd64"]
+        );
     }
 
     #[test]

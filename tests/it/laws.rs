@@ -12,6 +12,7 @@ use std::time::Duration;
 use ocirm::gc::mark;
 use ocirm::layout::{LockOptions, Locked, Shared, Trash};
 use ocirm::oci::config::ImageConfig;
+use ocirm::plan::PartSelection;
 use ocirm::plan::rmi::RmiOptions;
 use ocirm::plan::{Draft, Plan};
 use ocirm::snapshot::graph::NodeId;
@@ -523,7 +524,7 @@ proptest! {
         let config = Rc::new(config);
         for (name, of_platform) in names {
             let platforms = if of_platform { vec![platform.clone()] } else { Vec::new() };
-            let options = RmiOptions { force: true, platforms, ..RmiOptions::default() };
+            let options = RmiOptions { force: true, parts: PartSelection { platforms, ..PartSelection::default() }, ..RmiOptions::default() };
             draft.rmi(&format!("n{name}"), &options, &|_| Some(config.clone()));
         }
         let plan = draft.finish();

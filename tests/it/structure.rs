@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 16] = [
+const STAGES: [&str; 17] = [
     "error",
     "words",
     "value",
@@ -15,6 +15,7 @@ const STAGES: [&str; 16] = [
     "snapshot",
     "inspect",
     "containers",
+    "filter",
     "plan",
     "gc",
     "commit",
