@@ -1,18 +1,19 @@
-//! Deleting: index.json first, then the blobs that it led to.
+//! Deleting: index.json first, then the blobs.
 //!
-//! 0. What the old index.json does not lead to, and the new one neither, is unlinked before anything
-//!    else: a new index.json takes room, and on a full disk this makes some. Should somebody have
-//!    changed index.json meanwhile, this stops at once, and everything is decided again.
 //! 1. The new index.json takes the old one's place, synced, and only if the old one still is what
-//!    the plan was made from. Nothing that the old one led to is unlinked before that is durable:
-//!    whatever happens later leaves garbage, never a name without its image.
-//! 2. Then the rest of the garbage is unlinked in batches, each document before what it leads to; where a disk
+//!    the plan was made from. Nothing is unlinked before that is durable: whatever happens later
+//!    leaves garbage, never a name without its image.
+//! 2. Then the garbage is unlinked in batches, each document before what it leads to; where a disk
 //!    is waited for, several threads share a batch. Between batches one system call tells whether
 //!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
 //!    the list.
 //! 3. At the end index.json is read once more. A program that read it before step 1 and wrote it
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
 //!    programs take none; it is found and said.
+//!
+//! On a full disk step 1 fails for want of room. Then the garbage that the old index.json does not lead
+//! to goes first, unless somebody changed that, and step 1 is tried once more: before it or after, no
+//! name leads to such blobs.
 //!
 //! A failed unlink is counted, and the rest goes on. Whoever wants it to stop is heard between two
 //! files.
@@ -40,6 +41,7 @@ use crate::oci::trash_record::TrashRecord;
 use crate::plan::Plan;
 use crate::snapshot::{Snapshot, View, Whole};
 use crate::value::digest::Digest;
+use crate::words::count;
 use crate::workers::Workers;
 
 /// How many blobs are unlinked between two looks at index.json.
@@ -162,19 +164,37 @@ pub struct Outcome {
     pub not_emptied: Vec<String>,
 }
 
-/// A file that could not be written because the disk is full, and what makes room.
-fn full_disk(error: anyhow::Error, needed: u64) -> anyhow::Error {
-    let is_full = error.chain().any(|cause| {
+/// Whether something could not be written because the disk is full.
+fn is_full(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
         let errno = cause.downcast_ref::<Errno>().copied();
         let errno = errno.or_else(|| Errno::from_io_error(cause.downcast_ref()?));
         matches!(errno, Some(Errno::NOSPC | Errno::DQUOT))
-    });
-    if !is_full {
-        return error;
+    })
+}
+
+/// The failure on a full disk, with what makes room; and of any failure, what went to make some.
+fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage) -> anyhow::Error {
+    let gone = garbage
+        .blobs
+        .iter()
+        .filter(|blob| blob.fate == BlobFate::Gone);
+    let gone = match gone.count() {
+        0 => String::new(),
+        n => format!(
+            "{} deleted to make room; ",
+            count(n, "unreferenced blob was", "unreferenced blobs were")
+        ),
+    };
+    if !is_full(&error) {
+        return match gone.is_empty() {
+            true => error,
+            false => error.context(gone + "then"),
+        };
     }
     let message = format!("{error:#}");
     let hint = format!(
-        "nothing that anything leads to was changed; this takes {needed} bytes of free space: `ocirm prune \
+        "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `ocirm prune \
          --force --grace 0s` deletes unreferenced blobs without needing any, or remove another file"
     );
     Error::new(ErrorKind::Failed, message).hint(hint).into()
@@ -216,11 +236,11 @@ pub fn delete(
         needed: None,
         stays: None,
     };
-    if new.is_some() || !change.root_edits.is_empty() {
-        sweep.make_room(garbage, watch);
+    let mut written = sweep.replace_index(new, options);
+    if written.as_ref().is_err_and(is_full) && sweep.make_room(garbage, watch) {
+        written = sweep.replace_index(new, options);
     }
-    let written = sweep.replace_index(new, options);
-    if written.map_err(|error| full_disk(error, change.bytes_to_write()))? {
+    if written.map_err(|error| full_disk(error, change.bytes_to_write(), garbage))? {
         return Ok(Attempt::IndexChanged(layout));
     }
     let mut outcome = Outcome::default();
@@ -335,18 +355,15 @@ impl Sweep<'_> {
         Ok(())
     }
 
-    /// Unlinks what the old index.json does not lead to. What cannot be decided or done now is left to
-    /// [`Sweep::run`], and so is saying so.
-    fn make_room(&mut self, garbage: &mut Garbage, watch: &Watch<'_>) {
+    /// Unlinks what neither the old index.json nor the new one leads to. The value tells whether that
+    /// made any room. What cannot be decided or done now is left to [`Sweep::run`], and so is saying so.
+    fn make_room(&mut self, garbage: &mut Garbage, watch: &Watch<'_>) -> bool {
         let is_stray = |blob: &GarbageBlob| {
             let is_away = blob.destination == Destination::Away;
             blob.node.is_none() && is_away && blob.fate == BlobFate::Stays
         };
         let numbers = 0..garbage.blobs.len();
         let stray: Vec<usize> = numbers.filter(|n| is_stray(&garbage.blobs[*n])).collect();
-        if stray.is_empty() {
-            return;
-        }
         let stamp = self.layout.index_stamp();
         let is_same = self.layout.read_index().is_ok_and(|now| now == self.index);
         for batch in stray.chunks(BATCH) {
@@ -361,6 +378,8 @@ impl Sweep<'_> {
         }
         // From now on another index.json is the one to compare with.
         (self.stamps, self.needed) = (None, None);
+        let is_gone = |number: &usize| garbage.blobs[*number].fate == BlobFate::Gone;
+        stray.iter().any(is_gone)
     }
 
     fn run(&mut self, garbage: &mut Garbage, outcome: &mut Outcome, watch: &mut Watch<'_>) {

@@ -16,8 +16,12 @@ use crate::words::{count, listed, shell_word};
 /// How many names a message lists.
 const MOST_NAMES: usize = 8;
 
-/// How many names stand in a command that removes them all.
-const MOST_IN_COMMAND: usize = 32;
+/// How many names stand in a command that removes them all. A filter would not do: an image of which one
+/// platform is damaged is not broken.
+const MOST_IN_COMMAND: usize = 100;
+
+/// What removes any number of images that are damaged.
+const REMOVE_ALL: &str = r"ocirm ls --format json | jq -r 'select(.damaged) | .name // .digest' | xargs -d '\n' ocirm rmi";
 
 impl View {
     /// Refuses to delete while something that stays leads to a document that cannot be trusted.
@@ -58,7 +62,7 @@ impl View {
                 let words: Vec<String> = names.iter().map(|name| shell_word(name)).collect();
                 format!("ocirm rmi {}", words.join(" "))
             }
-            false => "ocirm prune --filter broken=true".to_owned(),
+            false => REMOVE_ALL.to_owned(),
         };
         let them = if names.len() == 1 { "it" } else { "them" };
         Err(

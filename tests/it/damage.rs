@@ -275,3 +275,41 @@ fn what_was_given_up_is_a_warning_of_the_report() {
     let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
     assert_eq!(lines.len(), 1);
 }
+
+/// FR21: a message does not grow without end; however many images are damaged, one command removes them.
+#[test]
+fn the_command_for_very_many_damaged_images_is_short() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let good = layout.image("good");
+    layout.tagged(&good, "good");
+    for number in 0..120 {
+        let bad = layout.image(&format!("bad {number}"));
+        layout.tagged(&bad, &format!("bad-{number}"));
+        truncate(&layout, &bad);
+    }
+    let half = layout.image_for("linux/arm64", "half", &["half"]);
+    let around = layout.index(&[&half, &good]);
+    layout.tagged(&around, "two words").finish();
+    truncate(&layout, &half);
+    let refused = place.refuses(&layout.dir, &["rmi", "good"], 12);
+    assert_mentions(&refused, "121 images damaged: bad-0, bad-1,");
+    let command = refused.err.split('`').nth(1).expect("a command");
+    assert!(command.len() < 200, "{command}");
+    let shell = command.replace(
+        "ocirm ",
+        &format!(
+            "{} --layout {} ",
+            env!("CARGO_BIN_EXE_ocirm"),
+            arg(&layout.dir)
+        ),
+    );
+    let run = |text: &str| std::process::Command::new("sh").args(["-c", text]).output();
+    if !run("command -v jq").is_ok_and(|found| found.status.success()) {
+        println!("skipped: there is no jq");
+        return;
+    }
+    let done = run(&shell).expect("a shell");
+    assert!(done.status.success(), "{done:?}");
+    assert_eq!(names(&layout.dir), ["good"]);
+}
