@@ -21,7 +21,8 @@ const MOST_NAMES: usize = 8;
 const MOST_IN_COMMAND: usize = 100;
 
 /// What removes any number of images that are damaged.
-const REMOVE_ALL: &str = r"ocirm ls --format json | jq -r 'select(.damaged) | .name // .digest' | xargs -d '\n' ocirm rmi";
+const REMOVE_ALL: &str =
+    r"ocirm ls --format json | jq -r 'select(.damaged) | .name // .digest | @sh' | xargs ocirm rmi";
 
 impl View {
     /// Refuses to delete while something that stays leads to a document that cannot be trusted.
