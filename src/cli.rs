@@ -92,22 +92,26 @@ pub enum Command {
     /// index.json is the newer.
     ///
     /// With `--format json` every line is an object with the members name, repository, tag, digest,
-    /// kind (named, dangling, unnamed, child, referrer), media_type, platforms, missing_platforms,
+    /// kind (named, dangling, unnamed, child, referrer), media_type, platforms (those that are here, with
+    /// version and features), missing_platforms,
     /// created, created_from (entry, manifest, config, file, index.json), size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
     /// Sizes are bytes.
     Ls(LsArgs),
-    /// Remove images, or platforms of them
+    /// Remove images, or parts of them
     ///
-    /// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, or at least four digits
-    /// of an ID. The rules are Docker's: removing one of several names only takes that name away;
+    /// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, at least four digits
+    /// of an ID, or a pattern for names (`acme/app:1.*`; `**` crosses slashes). The rules are Docker's: removing one of several names only takes that name away;
     /// with the last name the image goes, with its platforms, its signatures, and every blob that
     /// nothing else leads to. By ID, an image with several names is a conflict.
     ///
-    /// `--platform` removes one platform of an image and leaves its index, digest and names as they
-    /// are; the image is sparse then. What another image leads to is kept.
+    /// `--platform`, `--keep-platform`, `--manifest` and `--attestations` remove parts of an image and
+    /// leave its index, digest and names as they are; the image is sparse then. They may be combined.
+    /// With a part goes what belongs to it: attestations, SOCI indexes, referrers. What another image
+    /// leads to is kept. A platform selects what equals it; without a version, or with a shortened one,
+    /// the only version that is there.
     ///
-    /// With `--rewrite-index` the given name gets a new index without the platform, its attestations
-    /// and its referrers instead, which other tools see as complete; other names keep the old one.
+    /// With `--rewrite-index` the given name gets a new index without these parts instead, which other
+    /// tools see as complete; other names keep the old one.
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
@@ -117,7 +121,8 @@ pub enum Command {
     Rmi(RmiArgs),
     /// Take names away and keep the images
     ///
-    /// Takes exactly the names that are given, and deletes nothing. When the last name of an image
+    /// Takes exactly the names that are given, or that a pattern such as `acme/app:1.*` matches, and
+    /// deletes nothing. When the last name of an image
     /// goes, the image stays as a dangling one, which `prune` removes.
     ///
     /// With `--format json` one object is printed; see `ocirm rmi`.
@@ -282,7 +287,7 @@ pub enum Sort {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("parts").multiple(true))]
 pub struct RmiArgs {
-    /// The images
+    /// The images, or patterns for their names
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<String>,
     /// Remove all names of an image given by ID; a missing image is no failure
@@ -344,7 +349,7 @@ pub struct RmiArgs {
 /// The arguments of `ocirm untag`.
 #[derive(Args, Debug)]
 pub struct UntagArgs {
-    /// The names
+    /// The names, or patterns for them
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<String>,
     /// A missing name is no failure
