@@ -32,7 +32,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print version')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
-            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or platforms of them')
+            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or parts of them')
             [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and unreferenced blobs')
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Bring back what --trash removed')
@@ -179,7 +179,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;help' {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
-            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or platforms of them')
+            [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or parts of them')
             [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and unreferenced blobs')
             [CompletionResult]::new('restore', 'restore', [CompletionResultType]::ParameterValue, 'Bring back what --trash removed')

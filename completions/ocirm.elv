@@ -29,7 +29,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand -V 'Print version'
             cand --version 'Print version'
             cand ls 'List images'
-            cand rmi 'Remove images, or platforms of them'
+            cand rmi 'Remove images, or parts of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and unreferenced blobs'
             cand restore 'Bring back what --trash removed'
@@ -168,7 +168,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;help'= {
             cand ls 'List images'
-            cand rmi 'Remove images, or platforms of them'
+            cand rmi 'Remove images, or parts of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and unreferenced blobs'
             cand restore 'Bring back what --trash removed'

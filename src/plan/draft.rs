@@ -52,6 +52,8 @@ pub struct Draft<'a> {
     pub(super) held: Vec<(RecordId, String)>,
     /// Names that some argument of the command means.
     pub(super) given_names: HashSet<RecordId>,
+    /// The images that the arguments mean, where parts are to be removed.
+    pub(super) given_images: HashMap<String, NodeId>,
     /// Images that lost parts already, and names that got a new index.
     pub(super) parted_images: HashSet<NodeId>,
     pub(super) parted_names: HashSet<RecordId>,
@@ -79,6 +81,7 @@ impl<'a> Draft<'a> {
             removed: Vec::new(),
             held: Vec::new(),
             given_names: HashSet::new(),
+            given_images: HashMap::new(),
             parted_images: HashSet::new(),
             parted_names: HashSet::new(),
             parents: OnceCell::new(),

@@ -75,9 +75,12 @@ impl Draft<'_> {
         let matched = match self.matched(argument) {
             Ok(Some(matched)) => matched,
             Ok(None) => {
-                let found = self.look_up(argument);
-                let done =
-                    found.and_then(|found| self.rmi_found(&found, false, options, config_of));
+                let done = match self.look_up(argument) {
+                    Ok(found) => self.rmi_found(&found, false, options, config_of),
+                    // The image went, since it was nothing but the parts, and this name went with it.
+                    Err(_) if self.went_whole(argument) => Ok(()),
+                    Err(refusal) => Err(refusal),
+                };
                 self.plan.refusals.extend(done.err());
                 return;
             }
@@ -110,10 +113,19 @@ impl Draft<'_> {
             } else if let Ok(found) = self.look_up(argument) {
                 let same = self.going_together(&found);
                 self.given_names.extend(same);
+                self.given_images.insert(argument.clone(), found.target);
             }
         }
         // They are said when it is their turn.
         self.plan.notes.truncate(notes);
+    }
+
+    /// Whether an argument meant an image that this command removed, for another argument.
+    fn went_whole(&self, argument: &str) -> bool {
+        let image = self.given_images.get(argument);
+        image.is_some_and(|image| {
+            self.parted_images.contains(image) && self.set_of(*image).is_empty()
+        })
     }
 
     fn rmi_found(

@@ -83,7 +83,11 @@ impl Draft<'_> {
         if going.is_empty() {
             return Ok(());
         }
-        self.refuse_users_of_parts(found, &going, options.force, config_of)?;
+        // No container needs what is merely about a platform.
+        let mut platforms = image.manifests.iter().filter(|of| !of.is_attestation);
+        if platforms.any(|of| going.contains(&of.manifest)) {
+            self.refuse_users_of_parts(found, &going, options.force, config_of)?;
+        }
         if self.leaves_nothing(&image, &going) {
             return self.remove_whole(&image, rewritten);
         }

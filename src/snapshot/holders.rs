@@ -49,15 +49,13 @@ impl Holders {
         let mut of_node = vec![None; graph.len()];
         let mut reachability = Reachability::without(graph, removed_parts);
         let lost = all_parts(removed_parts);
-        let mut of_referrers = Reachability::passing_over(graph, &lost);
+        let mut of_referrers = (!lost.is_empty()).then(|| Reachability::passing_over(graph, &lost));
         for (id, record) in view.records.iter() {
             // Parts of other images are held by those, without what they lost.
             if settled.is_walked(id, record) {
-                let is_referrer = record.kind == RecordKind::Referrer && !lost.is_empty();
-                let reachability = match is_referrer {
-                    true => &mut of_referrers,
-                    false => &mut reachability,
-                };
+                let is_referrer = record.kind == RecordKind::Referrer;
+                let of_referrers = of_referrers.as_mut().filter(|_| is_referrer);
+                let reachability = of_referrers.unwrap_or(&mut reachability);
                 reachability.walk(graph, start(id), Follow::Subjects, &mut |node, _| {
                     of_node[node.index()].get_or_insert(Holder::Record(id));
                 });
