@@ -156,7 +156,6 @@ impl Draft<'_> {
                 }
                 selected => selected.places(),
             };
-            let places = self.with_unfinished(platform, places, image);
             if places.is_empty() {
                 refusals.push(self.no_such_platform(platform, image));
             }
@@ -206,34 +205,6 @@ impl Draft<'_> {
             }
         });
         listed.collect()
-    }
-
-    /// What was selected, and manifests of the same platform that are gone while what belongs to them is
-    /// there: a run was interrupted.
-    fn with_unfinished(
-        &self,
-        platform: &Platform,
-        mut places: Vec<usize>,
-        image: &PartedImage<'_>,
-    ) -> Vec<usize> {
-        let mut listed = self.listed_platforms(image);
-        let is_left = |node: &NodeId| self.graph().is_present_document(*node);
-        for (listed, of) in listed.iter_mut().zip(&image.manifests) {
-            let is_gone = !listed.counts && !of.is_attestation;
-            listed.counts = is_gone && image.belongings.of(of.manifest).iter().any(is_left);
-        }
-        match places.first().map(|place| listed[*place].platform) {
-            None => match select(platform, &listed) {
-                Selected::Several(_) if !image.options.force => Vec::new(),
-                unfinished => unfinished.places(),
-            },
-            Some(selected) => {
-                let unfinished = listed.iter().enumerate().filter(|(_, of)| of.counts);
-                let same = unfinished.filter(|(_, of)| of.platform.is_same(selected));
-                places.extend(same.map(|(place, _)| place));
-                places
-            }
-        }
     }
 
     /// Of the platforms those that `--keep-platform` does not name.
@@ -294,18 +265,10 @@ impl Draft<'_> {
                     .hint("`ocirm ls --tree` shows the digests"),
             ),
             [only] if self.counts(only, image) => Ok(only),
-            [only] => {
-                let belongings = image.belongings.of(only).into_iter();
-                let mut left = belongings.filter(|node| graph.is_present_document(*node));
-                match left.next() {
-                    // An interrupted run is finished.
-                    Some(_) => Ok(only),
-                    None => Err(Refusal::not_found(format!(
-                        "{what}: its index lists it, and the layout does not have it"
-                    ))
-                    .hint("--rewrite-index takes it out of the index")),
-                }
-            }
+            [_] => Err(Refusal::not_found(format!(
+                "{what}: its index lists it, and the layout does not have it"
+            ))
+            .hint("--rewrite-index takes it out of the index")),
             _ => {
                 let all = found.iter().map(|node| graph.digest(*node).to_string());
                 let all: Vec<String> = all.collect();
