@@ -79,7 +79,7 @@ impl Live {
 /// Exit status 12 when something that stays leads to a document that cannot be trusted: whatever that
 /// one needs would look like garbage.
 pub fn mark(snapshot: &Snapshot<Whole>, plan: &Plan) -> Result<Live, Error> {
-    let start = |id| plan.start(snapshot, id);
+    let start = plan.starts(snapshot);
     let holders = Holders::of(
         snapshot,
         &plan.settled,

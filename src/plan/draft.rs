@@ -269,7 +269,7 @@ impl<'a> Draft<'a> {
         let held: Vec<RecordId> = self.held.iter().map(|(id, _)| *id).collect();
         loop {
             let removed_parts = self.removed_parts();
-            let start = |id| self.plan.start(self.view, id);
+            let start = self.plan.starts(self.view);
             let parts_gone = self.parts_gone(&removed_parts);
             let is_left = |id: RecordId| {
                 let is_part =
@@ -283,6 +283,7 @@ impl<'a> Draft<'a> {
             // Whether a name of `manifest.json` goes with these is not known yet: none does.
             let names_gone = BTreeSet::new();
             let holders = Holders::of(self.view, &settled, &names_gone, &start, &removed_parts);
+            drop(start);
             let (needed, gone): (Vec<_>, Vec<_>) = std::mem::take(&mut self.removed)
                 .into_iter()
                 .partition(|removed| holders.contains(removed.parts[0]));
@@ -314,11 +315,16 @@ impl<'a> Draft<'a> {
     /// index.json that merely lists one of them goes with it.
     fn parts_gone(&self, removed_parts: &RemovedParts) -> Parts {
         let mut gone: Parts = removed_parts.values().flatten().copied().collect();
+        let rewritten = self.plan.rewrites.iter().map(|rewrite| rewrite.record);
+        let rewritten: HashSet<RecordId> = rewritten.collect();
+        let mut keeps_old: HashMap<NodeId, bool> = HashMap::new();
         for rewrite in &self.plan.rewrites {
             // Another name keeps the old index, with all that it lists.
-            let of_image = self.records().of_target(rewrite.image).iter();
-            let mut left = of_image.filter(|id| self.is_present(**id));
-            if left.all(|id| self.plan.rewrites.iter().any(|other| other.record == *id)) {
+            let keeps_old = keeps_old.entry(rewrite.image).or_insert_with(|| {
+                let mut of_image = self.records().of_target(rewrite.image).iter();
+                of_image.any(|id| self.is_present(*id) && !rewritten.contains(id))
+            });
+            if !*keeps_old {
                 gone.extend(&rewrite.removed);
             }
         }

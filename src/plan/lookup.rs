@@ -10,7 +10,8 @@ use super::draft::Draft;
 use super::plan::{Note, Refusal, RefusalClass};
 use crate::oci::descriptor::Role;
 use crate::snapshot::{Follow, NodeId, RecordId};
-use crate::value::reference::{Argument, Reference, id_prefix, parse_argument};
+use crate::value::digest::DigestPrefix;
+use crate::value::reference::{Argument, Reference, parse_argument};
 use crate::words::{listed, quoted};
 
 /// Candidates that a message about several lists.
@@ -109,8 +110,8 @@ impl Draft<'_> {
     fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Refusal> {
         let reference = reference.with_default_tag();
         let named = self.named_as_before(self.records().of_key(&reference.to_string()));
-        if let Some(prefix) = id_prefix(argument) {
-            let by_prefix = self.with_id_prefix(prefix);
+        if let Some(prefix) = DigestPrefix::of_id(argument) {
+            let by_prefix = self.with_id_prefix(&prefix);
             let mut hits = named.clone();
             hits.extend(by_prefix.iter().filter(|id| !named.contains(id)));
             if !hits.is_empty() {
@@ -140,30 +141,30 @@ impl Draft<'_> {
         }
         let by_tag = self.look_up_tag(argument);
         by_tag.unwrap_or_else(|| {
-            let part =
-                id_prefix(argument).and_then(|prefix| self.part_with_prefix(argument, prefix));
+            let prefix = DigestPrefix::of_id(argument);
+            let part = prefix.and_then(|prefix| self.part_with_prefix(argument, &prefix));
             Err(part.unwrap_or_else(|| no_such_image(&reference.familiar())))
         })
     }
 
     /// Why what `prefix` begins is not removed: it is a part of an image, and none itself. `None`: there
     /// is no such part.
-    fn part_with_prefix(&self, argument: &str, prefix: &str) -> Option<Refusal> {
+    fn part_with_prefix(&self, argument: &str, prefix: &DigestPrefix) -> Option<Refusal> {
         let graph = self.graph();
         let sorted = self.by_digest.get_or_init(|| {
-            let sha256 = graph.ids().map(|node| (graph.digest(node), node));
-            let sha256 = sha256.filter(|(digest, _)| digest.algorithm_name() == "sha256");
-            let mut all: Vec<_> = sha256
-                .map(|(digest, node)| (digest.encoded(), node))
+            let all = graph.ids();
+            let mut all: Vec<_> = all
+                .map(|node| (graph.digest(node).encoded(), node))
                 .collect();
             all.sort_unstable();
             all
         });
-        let from = sorted.partition_point(|(hex, _)| hex.as_str() < prefix);
-        let begun = sorted[from..]
-            .iter()
-            .take_while(|(hex, _)| hex.starts_with(prefix));
-        let parts: Vec<NodeId> = begun.map(|(_, node)| *node).collect();
+        let from = sorted.partition_point(|(hex, _)| hex.as_str() < prefix.encoded());
+        let begun = sorted[from..].iter();
+        let begun = begun.take_while(|(hex, _)| hex.starts_with(prefix.encoded()));
+        let parts = begun.map(|(_, node)| *node);
+        let parts = parts.filter(|node| prefix.begins(graph.digest(*node)));
+        let parts: Vec<NodeId> = parts.collect();
         match *parts {
             [only] => self.part_refusal(only),
             _ => {
@@ -274,8 +275,8 @@ impl Draft<'_> {
         ids
     }
 
-    /// The records whose image has a sha256 ID that begins so.
-    fn with_id_prefix(&self, prefix: &str) -> Vec<RecordId> {
+    /// The records whose image's ID begins so.
+    fn with_id_prefix(&self, prefix: &DigestPrefix) -> Vec<RecordId> {
         let ids = self.records().with_id_prefix(self.graph(), prefix);
         let present = ids.iter().filter(|id| self.is_present(**id));
         present.copied().collect()
@@ -305,9 +306,7 @@ impl Draft<'_> {
         }
         let id = self.graph().digest(target);
         let is_id = id.to_string() == argument
-            || id_prefix(argument).is_some_and(|hex| {
-                id.algorithm_name() == "sha256" && id.encoded().starts_with(hex)
-            });
+            || DigestPrefix::of_id(argument).is_some_and(|prefix| prefix.begins(id));
         Ok(Found {
             target,
             set,

@@ -1,11 +1,13 @@
 //! The plan as a value: what a command does to a layout, and says about it. Complete when it is made.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::rewrite_index::NewBlob;
 use crate::error::{Error, ErrorKind};
 use crate::oci::index::EntryEdit;
-use crate::snapshot::{NodeId, Parts, Record, RecordId, RemovedParts, Settled, Start, View};
+use crate::snapshot::{
+    NodeId, Parts, Record, RecordId, RemainingParts, RemovedParts, Settled, Start, View,
+};
 
 /// What a command does to a layout, and says about it.
 #[derive(Clone, Debug, Default)]
@@ -40,7 +42,7 @@ pub struct Rewrite {
     /// What the new index lacks.
     pub removed: Parts,
     /// What it keeps of the old one.
-    pub parts: Vec<NodeId>,
+    pub parts: RemainingParts,
     /// The blobs of the new index, those of nested ones first and its own last.
     pub blobs: Vec<NewBlob>,
 }
@@ -260,10 +262,13 @@ impl Plan {
         self.rewrites.iter().flat_map(|rewrite| &rewrite.blobs)
     }
 
-    /// Where a record's image begins under this plan.
-    pub fn start(&self, view: &View, id: RecordId) -> Start<'_> {
-        match self.rewrites.iter().find(|rewrite| rewrite.record == id) {
-            Some(rewrite) => Start::Parts(&rewrite.parts),
+    /// Says where the image of a record begins under this plan.
+    pub fn starts<'p>(&'p self, view: &'p View) -> impl Fn(RecordId) -> Start<'p> {
+        let rewritten = self.rewrites.iter();
+        let rewritten = rewritten.map(|rewrite| (rewrite.record, &rewrite.parts));
+        let rewritten: HashMap<RecordId, &RemainingParts> = rewritten.collect();
+        move |id| match rewritten.get(&id) {
+            Some(parts) => Start::Parts(parts),
             None => view.start(id),
         }
     }

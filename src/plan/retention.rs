@@ -19,6 +19,10 @@ use crate::filter::Pattern;
 use crate::inspect::completeness::Completeness;
 use crate::inspect::metadata::Created;
 use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
+use crate::value::digest::DigestPrefix;
+
+/// How many digits of a digest `ls` prints at least.
+const SHOWN_DIGITS: usize = 12;
 
 /// The longest name, in bytes, that is compared with a pattern that matches nothing.
 const MAX_COMPARED_BYTES: usize = 300;
@@ -149,15 +153,23 @@ impl Draft<'_> {
             return None;
         }
         let mut patterns = retention.keep.iter();
-        let (text, _) = patterns.find(|(_, pattern)| self.is_matched(record, pattern))?;
+        let (text, _) = patterns.find(|pattern| self.is_matched(record, pattern))?;
         Some(format!("--keep {text}"))
     }
 
-    /// Whether a pattern matches a name, the tag alone, or the digest.
-    fn is_matched(&self, record: &Record, pattern: &Pattern) -> bool {
+    /// Whether a pattern matches a name, the tag alone, or the digest, which may be as short as `ls`
+    /// prints it.
+    fn is_matched(&self, record: &Record, (text, pattern): &(String, Pattern)) -> bool {
+        let digest = self.graph().digest(record.target);
+        let is_id = || {
+            let prefix = DigestPrefix::of_id(text)
+                .filter(|prefix| prefix.encoded().len() >= SHOWN_DIGITS && prefix.begins(digest));
+            prefix.is_some()
+        };
         pattern.matches(&record.name, record.key())
             || tag_of(record).is_some_and(|tag| pattern.matches_text(&tag))
-            || pattern.matches_text(&self.graph().digest(record.target).to_string())
+            || pattern.matches_text(&digest.to_string())
+            || is_id()
     }
 
     /// Notes which patterns keep nothing, for a wrong letter in one of them may cost images.
@@ -167,7 +179,7 @@ impl Draft<'_> {
             if unmatched.is_empty() {
                 return;
             }
-            unmatched.retain(|(_, pattern)| !self.is_matched(record, pattern));
+            unmatched.retain(|pattern| !self.is_matched(record, pattern));
         }
         for (text, _) in unmatched {
             self.plan.notes.push(Note::KeepsNothing {

@@ -12,7 +12,7 @@ use crate::json::edit;
 use crate::json::edit::PartFate;
 use crate::json::read::is_member;
 use crate::oci::descriptor::retargeted;
-use crate::snapshot::{Graph, NodeId, Parts};
+use crate::snapshot::{Graph, NodeId, Parts, RemainingParts};
 use crate::value::digest::{Algorithm, Digest};
 
 /// A blob that does not exist yet.
@@ -48,15 +48,16 @@ pub fn affected(graph: &Graph, image: NodeId, removed: &Parts) -> Vec<NodeId> {
     affected.collect()
 }
 
-/// What an image needs once it is rewritten, apart from the new indexes.
-pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Parts) -> Vec<NodeId> {
+/// What an image needs and refers to once it is rewritten, apart from the new indexes.
+pub fn remaining_parts(graph: &Graph, image: NodeId, removed: &Parts) -> RemainingParts {
     let affected = affected(graph, image, removed);
-    let mut parts = Vec::new();
-    for node in &affected {
-        for link in graph.links(*node) {
-            if link.is_needed() && !removed.contains(&link.to) && !affected.contains(&link.to) {
-                parts.push(link.to);
-            }
+    let new: HashSet<NodeId> = affected.iter().copied().collect();
+    let mut parts = RemainingParts::default();
+    for link in affected.iter().flat_map(|node| graph.links(*node)) {
+        if !link.is_needed() {
+            parts.subjects.push(link.to);
+        } else if !removed.contains(&link.to) && !new.contains(&link.to) {
+            parts.needed.push(link.to);
         }
     }
     parts
@@ -174,6 +175,7 @@ mod tests {
                 .replace(&inner.to_string(), &new[0].digest.to_string())
                 .replace(&inner_text.len().to_string(), &inner_new.len().to_string())
         );
-        assert_eq!(remaining_parts(&graph, node(&outer), &removed), [node(&a)]);
+        let remaining = remaining_parts(&graph, node(&outer), &removed);
+        assert_eq!(remaining.needed, [node(&a)]);
     }
 }

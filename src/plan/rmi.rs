@@ -335,7 +335,7 @@ impl Draft<'_> {
             return;
         }
         let now = {
-            let start = |id| self.plan.start(self.view, id);
+            let start = self.plan.starts(self.view);
             let removed_parts = self.removed_parts();
             orphans_of(self.view, &|id| self.is_present(id), &start, &removed_parts)
         };

@@ -72,11 +72,13 @@ impl Draft<'_> {
         if image.selected.is_empty() {
             return Ok(());
         }
-        let others = self.others_that_lose(found, same);
         let rewritten = match options.rewrite_index {
             true => Some(self.record_to_rewrite(found)?),
-            false if others.is_empty() || options.force => None,
-            false => return Err(self.others_would_lose(found.target, &others)),
+            false if options.force => None,
+            false => match self.others_that_lose(found, same) {
+                others if others.is_empty() => None,
+                others => return Err(self.others_would_lose(found.target, &others)),
+            },
         };
         let parts = self.parts_of(&mut image, rewritten.is_some());
         let going: Parts = parts.iter().flat_map(|part| &part.parts).copied().collect();
@@ -85,10 +87,14 @@ impl Draft<'_> {
         }
         // No container needs what is merely about a platform.
         let mut platforms = image.manifests.iter().filter(|of| !of.is_attestation);
-        if platforms.any(|of| going.contains(&of.manifest)) {
+        let is_lost = rewritten.is_none() || found.set.len() == 1;
+        if is_lost && platforms.any(|of| going.contains(&of.manifest)) {
             self.refuse_users_of_parts(found, &going, options.force, config_of)?;
         }
         if self.leaves_nothing(&image, &going) {
+            if !options.parts.keep_platforms.is_empty() {
+                return Err(self.nothing_kept(&image));
+            }
             return self.remove_whole(&image, rewritten);
         }
         match rewritten {
@@ -201,7 +207,7 @@ impl Draft<'_> {
             let platform = platform.filter(|of| !manifest.is_attestation || of.is_unknown());
             ListedPlatform {
                 platform: platform.unwrap_or(NOBODY),
-                counts: manifest.is_present || image.options.rewrite_index,
+                counts: platform.is_some() && (manifest.is_present || image.options.rewrite_index),
             }
         });
         listed.collect()
@@ -232,11 +238,7 @@ impl Draft<'_> {
         }
         let stays = |place: &usize| image.manifests[*place].is_present;
         if !kept.iter().any(stays) {
-            return Err(Refusal::conflict(format!(
-                "conflict: nothing that is there would be left of {}",
-                self.shown(image.found.set[0])
-            ))
-            .hint(present(&image.manifests)));
+            return Err(self.nothing_kept(image));
         }
         let is_going = |place: &usize| {
             let manifest = &image.manifests[*place];
@@ -245,6 +247,14 @@ impl Draft<'_> {
             is_said && !manifest.is_attestation && listed[*place].counts && !kept.contains(place)
         };
         Ok((0..listed.len()).filter(is_going).collect())
+    }
+
+    fn nothing_kept(&self, image: &PartedImage<'_>) -> Refusal {
+        Refusal::conflict(format!(
+            "conflict: nothing that is there would be left of {}",
+            self.shown(image.found.set[0])
+        ))
+        .hint(present(&image.manifests))
     }
 
     /// What the index lists under the only digest that begins so.

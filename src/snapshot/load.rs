@@ -76,7 +76,8 @@ impl Snapshot<Whole> {
         let index = Index::load(layout)?;
         let mut others: Vec<Entry> = Vec::new();
         for other in sharers {
-            others.extend_from_slice(Index::load(other)?.entries());
+            let index = Index::load(other)?;
+            others.extend(index.entries().iter().chain(index.subjects()).cloned());
             let archive = DockerArchive::load(other)?;
             let blobs = archive.items().iter().flat_map(Item::blobs);
             others.extend(blobs.map(|digest| Entry {

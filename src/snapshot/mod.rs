@@ -39,7 +39,7 @@ pub use load::{Kinds, Names, Snapshot, Trashed, Whole};
 pub use names::{Name, is_referrer_tag, meaning};
 pub use orphans::{orphans, orphans_of};
 pub use platform_manifests::{Belongings, ConfigOf, PlatformManifest};
-pub use reachability::{Reachability, Start};
+pub use reachability::{Reachability, RemainingParts, Start};
 pub use records::{Record, RecordId, RecordKind, Records};
 pub use removed_parts::{Parts, RemovedParts};
 pub use trashed::TrashedRemoval;

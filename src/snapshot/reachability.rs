@@ -9,13 +9,22 @@ use std::collections::HashSet;
 use super::graph::{Follow, Graph, NodeId};
 use super::removed_parts::{Parts, RemovedParts};
 
+/// What an image that is going to be another one keeps of the old one, apart from its indexes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RemainingParts {
+    /// What the new indexes list.
+    pub needed: Vec<NodeId>,
+    /// What the new indexes refer to.
+    pub subjects: Vec<NodeId>,
+}
+
 /// Where a walk starts.
 #[derive(Clone, Copy, Debug)]
 pub enum Start<'a> {
     /// At an image.
     Image(NodeId),
     /// At what is left of an image that is going to be another one.
-    Parts(&'a [NodeId]),
+    Parts(&'a RemainingParts),
 }
 
 /// How a node was reached.
@@ -127,9 +136,14 @@ impl<'c> Reachability<'c> {
                 room.todo.push((image, self.removed_of(image)));
             }
             Start::Parts(parts) => {
-                for part in parts {
+                for part in &parts.needed {
                     self.arrive(*part, Arrival::Needed, each);
                     room.todo.push((*part, None));
+                }
+                let is_followed = follow == Follow::Subjects;
+                for subject in parts.subjects.iter().filter(|_| is_followed) {
+                    self.arrive(*subject, Arrival::Referred, each);
+                    room.todo.push((*subject, self.removed_of(*subject)));
                 }
             }
         }

@@ -24,7 +24,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use super::graph::{Graph, NodeId};
 use super::names::{Name, meaning, name_of, schema_subject};
 use crate::oci::index::{DANGLING_PREFIX, Entry};
-use crate::value::digest::Digest;
+use crate::value::digest::{Digest, DigestPrefix};
 
 /// Identifies a record of a [`Records`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -363,19 +363,22 @@ impl Records {
         ids
     }
 
-    /// The records whose image has a sha256 ID that begins with these hex digits.
-    pub fn with_id_prefix(&self, graph: &Graph, prefix: &str) -> &[RecordId] {
-        let hex = |id: &RecordId| graph.digest(self.record(*id).target).encoded();
+    /// The records whose image's ID begins so.
+    pub fn with_id_prefix(&self, graph: &Graph, prefix: &DigestPrefix) -> Vec<RecordId> {
+        let digest = |id: &RecordId| graph.digest(self.record(*id).target);
         let sorted = self.by_id.get_or_init(|| {
-            let digest = |id: &RecordId| graph.digest(self.record(*id).target);
-            let is_sha256 = |id: &RecordId| digest(id).algorithm_name() == "sha256";
-            let mut ids: Vec<_> = self.iter().map(|(id, _)| id).filter(is_sha256).collect();
-            ids.sort_by(|a, b| digest(a).cmp(digest(b)));
+            let mut ids: Vec<_> = self.iter().map(|(id, _)| id).collect();
+            ids.sort_by_cached_key(|id| digest(id).encoded());
             ids
         });
-        let from = sorted.partition_point(|id| hex(id).as_str() < prefix);
-        let rest = &sorted[from..];
-        &rest[..rest.partition_point(|id| hex(id).starts_with(prefix))]
+        let hex = |id: &RecordId| digest(id).encoded();
+        let from = sorted.partition_point(|id| hex(id).as_str() < prefix.encoded());
+        let begun = sorted[from..].iter();
+        let begun = begun.take_while(|id| hex(id).starts_with(prefix.encoded()));
+        begun
+            .copied()
+            .filter(|id| prefix.begins(digest(id)))
+            .collect()
     }
 
     /// The entries that carry this text as the reference name of the specification, and have a

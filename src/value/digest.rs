@@ -212,6 +212,26 @@ impl DigestPrefix {
         })
     }
 
+    /// What the part behind the colon begins with.
+    pub fn encoded(&self) -> &str {
+        &self.encoded
+    }
+
+    /// Reads the abbreviation of an image's ID: at least four hex digits in lower case, with or without
+    /// an algorithm before them, as far as that is one whose blobs can be verified. Such a text is a
+    /// possible name as well.
+    pub fn of_id(text: &str) -> Option<DigestPrefix> {
+        const FEWEST_DIGITS: usize = 4;
+        let (algorithm, hex) = match text.split_once(':') {
+            Some((algorithm, hex)) => (Some(algorithm), hex),
+            None => (None, text),
+        };
+        let is_known = algorithm.is_none_or(|name| Algorithm::of_name(name).is_some());
+        let is_hex = |b: u8| b.is_ascii_digit() || (b'a'..=b'f').contains(&b);
+        let is_prefix = is_known && hex.len() >= FEWEST_DIGITS && hex.bytes().all(is_hex);
+        is_prefix.then(|| DigestPrefix::parse(text)).flatten()
+    }
+
     /// Whether a digest begins so.
     pub fn begins(&self, digest: &Digest) -> bool {
         let algorithm = self.algorithm.as_deref();

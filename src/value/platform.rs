@@ -222,10 +222,19 @@ impl Platform {
 
     /// [`Platform::is_same`], but for what stands in parentheses.
     pub(crate) fn is_same_but_options(&self, other: &Platform) -> bool {
+        // What is not said is shown as unknown, and what is shown can be typed.
+        let said = |text: String| match text.is_empty() {
+            true => "unknown".to_owned(),
+            false => text,
+        };
         let machine = |platform: &Platform| {
             let variant = platform.variant.as_deref();
             let (architecture, variant) = normalized_architecture(&platform.architecture, variant);
-            (normalized_os(&platform.os), architecture, variant)
+            (
+                said(normalized_os(&platform.os)),
+                said(architecture),
+                variant,
+            )
         };
         machine(self) == machine(other)
     }
