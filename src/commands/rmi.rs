@@ -99,9 +99,11 @@ impl Decide for Rmi {
         let mut draft = Draft::with_uses(&snapshot, &uses);
         draft.rmi_all(&self.references, &self.options, &config_of);
         draft.follow_named_referrers(self.referrers);
+        let embedded = |digest: &_| snapshot.graph.embedded(snapshot.graph.find(digest)?);
         let mut plan = draft.finish_with(&mut |digest| {
             layout
                 .read_blob(digest, None, MAX_DOCUMENT_BYTES)?
+                .or_else(|| embedded(digest).map(<[u8]>::to_vec))
                 .with_context(|| format!("the index {digest} is gone"))
         })?;
         plan.note_nameless(&snapshot, &snapshot);

@@ -88,7 +88,7 @@ impl Findings {
                     self.present_bytes = self.present_bytes.saturating_add(graph.size(node));
                 }
                 // What a descriptor embeds is not missed.
-                Ok(Presence::Missing) if graph.embedded(node).is_some() => {}
+                Ok(Presence::Missing) if graph.embedded(node).is_some() || graph.is_gone(node) => {}
                 Ok(Presence::Missing) => self.missing.push(node),
                 Err(error) => self.damaged.push((node, error.to_string())),
             }

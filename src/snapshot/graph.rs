@@ -155,6 +155,10 @@ pub struct Graph {
     pub(super) created: HashMap<NodeId, jiff::Timestamp, foldhash::fast::RandomState>,
     /// Blobs that a descriptor embeds; few are. They stand for files that are missing.
     pub(super) embedded: HashMap<NodeId, Arc<[u8]>>,
+    /// Those of them that were read because there is no file.
+    pub(super) without_file: Vec<NodeId>,
+    /// What nothing leads to any more, because those that did are gone with it.
+    pub(super) gone: HashSet<NodeId, foldhash::fast::RandomState>,
     /// What index.json itself is about: it stays with all below it, and no entry leads there.
     pub(super) index_subjects: Vec<NodeId>,
     /// Whether any document has a subject.
@@ -168,7 +172,9 @@ pub struct Graph {
 impl Graph {
     /// The node of a digest that may be new, for blobs that something beside index.json needs.
     pub fn intern(&mut self, digest: &Digest, size: Option<u64>) -> NodeId {
-        self.place(digest.clone(), size)
+        let node = self.place(digest.clone(), size);
+        self.gone.remove(&node);
+        node
     }
 
     pub(super) fn place(&mut self, digest: Digest, size: Option<u64>) -> NodeId {
@@ -293,6 +299,11 @@ impl Graph {
     /// The bytes of a blob that a descriptor embeds: they stand for its file where that is missing.
     pub fn embedded(&self, id: NodeId) -> Option<&[u8]> {
         self.embedded.get(&id).map(|bytes| &**bytes)
+    }
+
+    /// Whether it is not there and not missed either: what needed it is gone, too.
+    pub fn is_gone(&self, id: NodeId) -> bool {
+        self.gone.contains(&id)
     }
 
     /// What index.json itself says that it is about: it stays with all below it.

@@ -11,7 +11,7 @@ use super::names::{is_of_tag_schema, named_subject};
 use super::unlisted::{MAX_UNLISTED_BYTES, UnlistedDocuments, UnlistedReferrers};
 use super::view::{View, records_of};
 use super::walk::MAX_DOCUMENT_BYTES;
-use crate::layout::{BlobError, Locked, Shared, Trash};
+use crate::layout::{BlobError, Locked, Presence, Shared, Trash};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::docker_archive::{DockerArchive, Item};
 use crate::oci::index::{Entry, Index};
@@ -99,8 +99,14 @@ impl Snapshot<Whole> {
         };
         let entries = index.entries().iter().chain(index.subjects());
         let roots = entries.chain(&others);
-        let mut graph = Graph::walk(roots, &read, progress);
+        let mut graph = Graph::walk(roots.clone(), &read, progress);
         graph.set_index_subjects(index.subjects());
+        let roots = roots.flat_map(|root| root.digest.iter().chain(&root.more_digests));
+        graph.drop_embedded(roots, &|digest| {
+            trash.contains(digest)
+                || may_be_stored(layout, digest)
+                || sharers.iter().any(|other| may_be_stored(other, digest))
+        });
         let archive = DockerArchive::load(layout)?;
         let sharer_roots = others
             .iter()
@@ -282,6 +288,11 @@ fn entry_of(digest: &Digest) -> Entry {
         digest: Some(digest.clone()),
         ..Entry::default()
     }
+}
+
+/// Whether the layout has the file of a blob, or may have it.
+fn may_be_stored<M>(layout: &Locked<M>, digest: &Digest) -> bool {
+    !matches!(layout.measure_blob(digest, None), Ok(Presence::Missing))
 }
 
 fn read<M>(

@@ -2,7 +2,7 @@
 //! touches the disk.
 //!
 //! * `graph`: all blobs that index.json leads to, and what leads to what
-//! * `walk`: the documents, read and put into it
+//! * `walk`: the documents, read and put into it; `embedded`: those that have no file of their own
 //! * `removed_parts`: what images lost of what their indexes list
 //! * `reachability`: which blobs some starting points lead to
 //! * `names`: what the name annotations of an entry mean
@@ -18,6 +18,7 @@
 
 pub mod claims;
 mod damage;
+mod embedded;
 pub mod graph;
 pub mod holders;
 pub(crate) mod load;

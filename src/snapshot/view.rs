@@ -59,9 +59,9 @@ impl View {
         Start::Image(self.records.record(id).target)
     }
 
-    /// The name of a record as it is shown: as Docker shows it, but in the spelling of the file where
-    /// the short one would select another image. A dangling record has none; its image's digest is
-    /// shown.
+    /// The name of a record as it is shown: as Docker shows it, but in the spelling of the file, or in
+    /// full, where the short one would select another image. A dangling record has none; its image's
+    /// digest is shown.
     pub fn shown(&self, id: RecordId) -> String {
         match self.spelling(id) {
             Some(text) => text.to_owned(),
@@ -69,7 +69,7 @@ impl View {
         }
     }
 
-    /// The spelling of a name in the file, if it has to be shown so.
+    /// The spelling of a name in the file, or in full, if it has to be shown so.
     pub fn spelling(&self, id: RecordId) -> Option<&str> {
         let spellings = self.spellings.get_or_init(|| self.find_spellings());
         Some(spellings.get(&id)?)
@@ -82,7 +82,10 @@ impl View {
         let mut spellings = HashMap::default();
         // What is not the long form may be somebody's short one. Nearly all layouts have either.
         let (mut has_short, mut has_long) = (false, false);
+        let (mut has_raw, mut has_reference) = (false, false);
         for (_, record) in self.records.iter() {
+            has_raw |= matches!(record.name, Name::Raw(_));
+            has_reference |= matches!(record.name, Name::Reference(_));
             match (&record.name, entries[record.entries[0]].name()) {
                 (Name::Reference(reference), Some(text)) if reference.long() == text => {
                     has_long |= reference.has_short_form();
@@ -98,7 +101,8 @@ impl View {
                 break;
             }
         }
-        if !has_short || !has_long {
+        // Any other text may be called as a short form is that stands in the file.
+        if !(has_short && has_long || has_raw && has_reference) {
             return spellings;
         }
         // `None`: several images are called so.
@@ -116,12 +120,16 @@ impl View {
             let Name::Reference(reference) = &record.name else {
                 continue;
             };
-            let text = entries[record.entries[0]].name();
-            let found = by_text.get(reference.familiar().as_str());
-            if found.is_some_and(|target| *target != Some(record.target))
-                && let Some(text) = text
+            let is_other = |text: &str| {
+                let found = by_text.get(text);
+                found.is_some_and(|target| *target != Some(record.target))
+            };
+            if let Some(text) = entries[record.entries[0]].name()
+                && is_other(&reference.familiar())
             {
-                spellings.insert(id, text.into());
+                let mut spelled = [text, reference.long()].into_iter();
+                let own = spelled.find(|text| !is_other(text));
+                spellings.insert(id, own.unwrap_or(text).into());
             }
         }
         spellings

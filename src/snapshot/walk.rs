@@ -54,6 +54,8 @@ struct BlobRead {
     size: u64,
     document: Result<manifest::Document, InvalidJson>,
     looks_like_one: bool,
+    /// There is no file: these are the bytes that a descriptor embeds.
+    is_embedded: bool,
 }
 
 impl ToRead {
@@ -63,7 +65,8 @@ impl ToRead {
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
     ) -> Result<Option<BlobRead>, BlobError> {
-        if !read(&self.digest, self.size, bytes)? {
+        let is_embedded = !read(&self.digest, self.size, bytes)?;
+        if is_embedded {
             let Some(embedded) = &self.embedded else {
                 return Ok(None);
             };
@@ -78,6 +81,7 @@ impl ToRead {
             size: bytes.len() as u64,
             document,
             looks_like_one: looks_like_document(bytes),
+            is_embedded,
         }))
     }
 }
@@ -238,6 +242,9 @@ impl Graph {
         queue: &mut Queue,
     ) -> Result<(), String> {
         let must_be_one = to_read.class == Class::Document;
+        if found.is_embedded {
+            self.without_file.push(to_read.node);
+        }
         match found.document {
             Ok(document) if must_be_one && document.is_odd => {
                 Err("it is no manifest: what should be descriptors is something else".to_owned())

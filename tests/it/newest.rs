@@ -500,6 +500,32 @@ fn an_entry_that_stands_twice_is_not_ambiguous() {
     }
 }
 
+/// FR45: no two images are shown in the same words where others select one of them.
+#[test]
+fn of_two_names_with_one_text_the_one_that_has_a_longer_one_is_shown_in_full() {
+    let place = Place::new();
+    for (number, first) in [0, 1].into_iter().enumerate() {
+        let mut layout = place.layout(&number.to_string());
+        let images = ["one", "two"].map(|title| layout.image(title));
+        let rows = [json!({NAME: "web:1"}), json!({REF: "web:1"})];
+        for which in [first, 1 - first] {
+            layout.row(&images[which], rows[which].clone());
+        }
+        layout.finish();
+        let lines = listed(&place, &layout, &["--sort", "none"]);
+        let shown = ["web:1", "docker.io/library/web:1"];
+        let expected = [shown[first], shown[1 - first]];
+        assert_eq!(members(&json!(lines), "name"), expected);
+        place.refuses(&layout.dir, &["rmi", "web:1"], 1);
+        let done = place.dry_and_real(&layout.dir, &["rmi", shown[1]], 0);
+        assert_eq!(done.said(false).deleted, [digest(&images[1])], "{done}");
+        assert_eq!(done.said(false).untagged, [shown[1]], "{done}");
+        // The short form is the other's again.
+        let done = place.dry_and_real(&layout.dir, &["rmi", "web:1"], 0);
+        assert_eq!(done.said(false).deleted, [digest(&images[0])], "{done}");
+    }
+}
+
 /// FR45: what is printed selects what it stands for.
 #[test]
 fn names_that_differ_in_spelling_alone_are_shown_so_that_they_can_be_typed() {

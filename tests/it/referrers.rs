@@ -299,6 +299,36 @@ fn an_embedded_manifest_stands_for_the_file() {
     }
 }
 
+/// FR15: an index without a file is rewritten from the bytes that another one embeds.
+#[test]
+fn an_embedded_index_is_rewritten_like_any_other() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = |platform: &str| {
+        let layers = vec![layout.layer(platform)];
+        layout.image_of(platform, json!({}), layers)
+    };
+    let [a, b, c] = ["linux/amd64", "linux/arm64", "linux/s390x"].map(image);
+    let mut inner = layout.index(&[&a, &b]);
+    let path = blob_path(&layout.dir, digest(&inner));
+    inner["data"] = base64(&fs::read(&path).expect("a blob")).into();
+    fs::remove_file(path).expect("an own directory");
+    let outer = layout.index(&[&inner, &c]);
+    layout.tagged(&outer, "v1").finish();
+    let rewrite = ["rmi", "v1", "--platform", "linux/arm64", "--rewrite-index"];
+    place.dry_and_real(&layout.dir, &rewrite, 0);
+    let written = fs::read(layout.dir.join("index.json")).expect("a file");
+    let written: Value = serde_json::from_slice(&written).expect("JSON");
+    let new = layout.read(&written["manifests"][0]);
+    assert!(new["manifests"][0].get("data").is_none(), "{new}");
+    assert_eq!(digest(&new["manifests"][1]), digest(&c));
+    let inner = layout.read(&new["manifests"][0]);
+    assert_eq!(members(&inner["manifests"], "digest"), [digest(&a)]);
+    let left = blobs(&layout.dir);
+    assert!(!left.contains(digest(&b)) && !left.contains(digest(&outer)));
+    place.succeeds(&layout.dir, &["check"]);
+}
+
 /// RFC 4648.
 fn base64(bytes: &[u8]) -> String {
     const DIGITS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";

@@ -202,6 +202,7 @@ const FLOORS: [(&str, &[&str]); 2] = [
         &[
             "graph",
             "walk",
+            "embedded",
             "removed_parts",
             "reachability",
             "names",
