@@ -4,7 +4,7 @@
 //! made from, and every image that is mounted into it. Either is known by a digest, which is the
 //! image's, one of its manifests' or one of its configs' (classic Docker and podman call that the
 //! image's ID); if none of the digests is in the layout, by the name that was given. There is one
-//! answer to "who uses this image", [`Uses::of`], and every command asks it.
+//! answer to "who uses this image", `Uses::of`, and every command asks it.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
