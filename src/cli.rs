@@ -86,8 +86,8 @@ pub enum Command {
     /// image of which any blob is missing is marked `(incomplete)`. Layouts may be sparse.
     ///
     /// CREATED is what the annotation `org.opencontainers.image.created` of the entry in index.json
-    /// says, else that of the index or manifest, else the config. 1970-01-01, 1980-01-01, year 1 and
-    /// the future count as nothing said. Where nothing is said it is when the manifest's file was last
+    /// says, else that of the index or manifest, else the config. The days 0001-01-01,
+    /// 1970-01-01 and 1980-01-01 (UTC) and what is more than a day in the future count as nothing said. Where nothing is said it is when the manifest's file was last
     /// modified, with `(file)` behind it. Of images of one moment the one that stands later in
     /// index.json is the newer.
     ///
@@ -96,6 +96,10 @@ pub enum Command {
     /// version and features), missing_platforms,
     /// created, created_from (entry, manifest, config, file, index.json), size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
     /// Sizes are bytes.
+    ///
+    /// A template of `--format` has the fields ID, Repository, Tag, Digest, CreatedSince, CreatedAt,
+    /// CreatedFrom, Size, Containers, SharedSize, UniqueSize, Name, Platforms, Kind and Layout. CreatedSince
+    /// and CreatedAt have no `(file)` behind them; CreatedFrom says what created_from of the JSON does.
     Ls(LsArgs),
     /// Remove images, or parts of them
     ///
@@ -146,7 +150,8 @@ pub enum Command {
     /// referrers goes when a newer one has the tag.
     ///
     /// Filters: `broken=true` (images of which no platform could be used, because a manifest, a config
-    /// or a layer of each is missing or damaged; named ones too, even without `--all`), `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
+    /// or a layer of each is missing or damaged, or that list no platform; named ones too, even without
+    /// `--all`, and with `dangling=false` no dangling ones), `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
     /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
     /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`,
     /// `orphan=true|false`. All must hold. `orphan=true` takes signatures and the like whose image is
@@ -188,15 +193,20 @@ pub enum Command {
     Why(WhyArgs),
     /// Check whether a layout is sound
     ///
-    /// Every entry is followed; manifests are compared with their digests, other blobs with their
-    /// sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
+    /// Every entry is followed; manifests and configs of images are compared with their digests, other
+    /// blobs with their sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
     /// damage, for layouts may be sparse. Of each image it is said whether it is complete, sparse (one
     /// platform at least could be used) or broken; with `--complete` anything but complete is a failure.
     /// Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
     ///
-    /// With `--format json` one object for each layout is printed; its member images says of each image
-    /// name, digest and state.
+    /// With `--format json` one object for each layout is printed, with the members layout, sound (nothing
+    /// is damaged), entries (how many index.json has), odd_entries (positions of those without a valid
+    /// digest), images (name, digest, state: complete, sparse or broken; of what belongs to an image only
+    /// what is not complete), present and present_bytes (referenced blobs that are here), missing and damaged
+    /// (digest, kind, needed_by, reason), orphans and orphan_bytes (unreferenced blobs),
+    /// damaged_orphans, unlisted_referrers, of_unlisted_referrers (blobs, bytes), temporary_files (of
+    /// unfinished work of other tools) and other_files.
     Check(CheckArgs),
 }
 

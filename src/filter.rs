@@ -143,8 +143,10 @@ impl Filters {
         filters.orphan =
             one_truth("orphan", &orphan).map_err(|error| error.hint("orphan is true or false"))?;
         if let FilterUse::Prune { all } = for_use {
-            let is_of_all = filters.takes_all() && dangling.is_empty();
-            dangling.push((!all && !is_of_all).to_string());
+            // What asks for named images, too, is narrowed by nothing but what is said.
+            if all || !filters.takes_all() {
+                dangling.push((!all).to_string());
+            }
         }
         filters.dangling = one_truth("dangling", &dangling).map_err(|error| {
             error.hint("dangling is true or false; prune sets it to true, and with --all to false")
@@ -321,6 +323,17 @@ mod tests {
             parse(&[" Dangling = true ", ""], prune).unwrap().dangling,
             Some(true)
         );
+        // FR22, Q2: who asks for named images too may narrow that either way.
+        for (texts, for_use, dangling) in [
+            (&["broken=true"][..], prune, None),
+            (&["broken=true", "dangling=false"], prune, Some(false)),
+            (&["orphan=true", "dangling=true"], prune, Some(true)),
+            (&["broken=false"], prune, Some(true)),
+            (&["broken=true", "dangling=false"], all, Some(false)),
+        ] {
+            let parsed = parse(texts, for_use).unwrap();
+            assert_eq!(parsed.dangling, dangling, "{texts:?}");
+        }
         assert!(parse(&["before=x", "since=y"], FilterUse::Ls).is_ok());
     }
 

@@ -67,6 +67,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         },
         delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
         confirmed: None,
+        is_warned: false,
         hard_links: HardLinks::default(),
     };
     if !args.force && !args.dry_run {
@@ -135,6 +136,8 @@ struct Prune {
     trash: TrashOptions,
     delete_unlisted_referrers: bool,
     confirmed: Option<Confirmed>,
+    /// What the patterns of `--keep` miss was said before the question.
+    is_warned: bool,
     /// The names of files that went in layouts before this one.
     hard_links: HardLinks,
 }
@@ -183,7 +186,9 @@ impl Prune {
                 }
             }
         }
-        unmatched.say(console);
+        if !self.is_warned {
+            unmatched.say(console);
+        }
         match run.format {
             OutputFormat::Text => to_stdout(&reclaimed(freed))?,
             OutputFormat::Json => console.say(reclaimed(freed).trim_end()),
@@ -239,6 +244,8 @@ impl Prune {
             return Ok(Some(confirmed));
         }
         unmatched.say(console);
+        // The JSON object has its warnings whatever was said before.
+        self.is_warned = run.format == OutputFormat::Text;
         console.say(&format!(
             "This deletes {} and frees {}.",
             count(blobs, "blob", "blobs"),
@@ -294,6 +301,10 @@ impl Decide for Prune {
             draft.prune(&options, &ImageMetadata::new(layout, &snapshot, self.now));
             let mut plan = draft.finish();
             plan.note_nameless(&snapshot, &snapshot);
+            if self.is_warned {
+                plan.notes
+                    .retain(|note| !matches!(note, Note::KeepsNothing { .. }));
+            }
             (gc::mark(&snapshot, &plan), plan)
         };
         let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, listed, decide);

@@ -72,21 +72,31 @@ fn explain(layout: &Locked<Shared>, snapshot: &View, text: &str) -> anyhow::Resu
     Ok(WhyReport::new(snapshot, digest, node, stat, present))
 }
 
+/// The digits that a digest has at least whose algorithm is not known.
+const SHORTEST_DIGEST: usize = 32;
+
 /// The blob that a text means: any by its digest, an image by what `rmi` finds it by, too.
 fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Error> {
     let graph = &snapshot.graph;
-    let digest = match parse_argument(text) {
-        Ok(Argument::Digest(digest)) => Some(digest),
-        _ => text.parse::<Digest>().ok(),
-    };
-    if let Some(digest) = digest {
+    if let Ok(Argument::Digest(digest)) = parse_argument(text) {
         let node = graph.find(&digest);
         return Ok((digest, node));
     }
-    let found = Draft::new(snapshot).look_up(text).map_err(|mut refusal| {
-        let usage = || "why takes a name or the full digest of any blob".to_owned();
-        refusal.hint.get_or_insert_with(usage);
-        refusal
-    })?;
-    Ok((graph.digest(found.target).clone(), Some(found.target)))
+    let mut refusal = match Draft::new(snapshot).look_up(text) {
+        Ok(found) => return Ok((graph.digest(found.target).clone(), Some(found.target))),
+        Err(refusal) => refusal,
+    };
+    // A tag may be all digits, so a name of that shape is a digest only of an algorithm that nobody
+    // registered, where the layout knows it or it has the length of one.
+    if let Ok(digest) = text.parse::<Digest>()
+        && digest.algorithm().is_none()
+    {
+        let node = graph.find(&digest);
+        if node.is_some() || digest.encoded().len() >= SHORTEST_DIGEST {
+            return Ok((digest, node));
+        }
+    }
+    let usage = || "why takes a name or the full digest of any blob".to_owned();
+    refusal.hint.get_or_insert_with(usage);
+    Err(refusal.into())
 }

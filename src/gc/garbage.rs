@@ -149,8 +149,17 @@ impl Garbage {
         });
     }
 
-    fn spare(&mut self, stat: &BlobStat) {
-        self.too_young += Weight::of_one(stat.size);
+    /// Leaves a blob for its age, or as what a referrer needs that stays at any age.
+    fn spare(&mut self, digest: &Digest, stat: &BlobStat, referrers: &UnlistedReferrers) {
+        match referrers.needed.contains(digest) {
+            true => self.keep_unlisted(digest, stat, referrers),
+            false => self.too_young += Weight::of_one(stat.size),
+        }
+    }
+
+    fn keep_unlisted(&mut self, digest: &Digest, stat: &BlobStat, referrers: &UnlistedReferrers) {
+        self.of_unlisted_referrers += Weight::of_one(stat.size);
+        self.unlisted_referrers += u64::from(referrers.is_referrer(digest));
     }
 
     /// Puts the blobs into the order of deletion, that of their ranks.
@@ -234,17 +243,26 @@ pub fn prune(
     let mut needed: HashSet<Digest> = HashSet::new();
     let mut young: HashSet<Digest> = HashSet::new();
     let mut stray = listed.stray?;
-    stray.retain(|(digest, stat)| {
-        let is_old = stat.changed <= options.spare_after;
-        if !is_old {
-            garbage.spare(stat);
-            young.insert(digest.clone());
-            if stat.size <= MAX_DOCUMENT_BYTES {
-                need_below(stored, digest, &mut needed);
-            }
+    let is_young = |(_, stat): &mut (Digest, BlobStat)| stat.changed > options.spare_after;
+    let young_stray: Vec<_> = stray.extract_if(.., is_young).collect();
+    for (digest, stat) in &young_stray {
+        young.insert(digest.clone());
+        if stat.size <= MAX_DOCUMENT_BYTES {
+            need_below(stored, digest, &mut needed);
         }
-        is_old
-    });
+    }
+    // These stay whatever their age is.
+    let mut young_referrers = UnlistedReferrers::default();
+    if !options.delete_unlisted_referrers && !young_stray.is_empty() {
+        let is_live = |digest: &Digest| {
+            let node = snapshot.graph.find(digest);
+            node.is_some_and(|node| live.contains(node))
+        };
+        young_referrers = unlisted_referrers(snapshot, live, &[], &young_stray, stored, &is_live);
+    }
+    for (digest, stat) in &young_stray {
+        garbage.spare(digest, stat, &young_referrers);
+    }
     let mut lost = listed.known;
     lost.retain(|node| !live.contains(*node));
     let mut unlisted = UnlistedReferrers::default();
@@ -265,10 +283,9 @@ pub fn prune(
     };
     let mut take = |blob: Candidate| {
         if needed.contains(&blob.digest) {
-            garbage.spare(&blob.stat);
+            garbage.spare(&blob.digest, &blob.stat, &young_referrers);
         } else if unlisted.needed.contains(&blob.digest) {
-            garbage.of_unlisted_referrers += Weight::of_one(blob.stat.size);
-            garbage.unlisted_referrers += u64::from(unlisted.is_referrer(&blob.digest));
+            garbage.keep_unlisted(&blob.digest, &blob.stat, &unlisted);
         } else if is_agreed(&blob.digest) {
             links.count(&blob.digest, &blob.stat);
             garbage.add(stored, blob);

@@ -3,11 +3,12 @@
 //! Missing blobs are listed and are no damage, because layouts may be sparse. Damage is a blob that
 //! is there and is not what its descriptor promises.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use crate::layout::{BlobError, Locked, Presence, Weight};
 use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 /// What was found.
 #[derive(Debug, Default)]
@@ -38,7 +39,7 @@ pub(crate) struct Findings {
 }
 
 /// Checks a layout. With `digests` every blob is read and its digest compared; without, documents
-/// are, and of other blobs the size. `progress` is told how many blobs are done, and of how many.
+/// and configs of images are, and of other blobs the size. `progress` is told how many blobs are done, and of how many.
 ///
 /// # Errors
 /// A directory that cannot be listed.
@@ -72,15 +73,24 @@ impl Findings {
         let known = graph.damage().iter();
         self.damaged = known.map(|d| (d.node, d.reason.clone())).collect();
         let known: HashSet<NodeId> = self.damaged.iter().map(|(node, _)| *node).collect();
+        // An image is said to be complete, so what of it is small is read.
+        let is_config = |node: &NodeId| graph.kind(*node) == NodeKind::ImageConfig;
+        let configs: Vec<NodeId> = graph.ids().filter(is_config).collect();
+        let verify = |node: &NodeId, _: &mut Vec<u8>| {
+            layout.verify_blob(graph.digest(*node), graph.declared_size(*node))
+        };
+        let verified = Workers::for_reading().map(&configs, &verify, || ());
+        let mut verified: HashMap<_, _> = configs.iter().zip(verified).collect();
         for (done, node) in (0..).zip(graph.ids()) {
             progress(done, graph.len() as u64);
             if known.contains(&node) {
                 continue;
             }
             let (digest, size) = (graph.digest(node), graph.declared_size(node));
-            let result = match digests {
-                true => layout.verify_blob(digest, size),
-                false => layout.measure_blob(digest, size),
+            let result = match (verified.remove(&node), digests) {
+                (Some(result), _) => result,
+                (None, true) => layout.verify_blob(digest, size),
+                (None, false) => layout.measure_blob(digest, size),
             };
             match result {
                 Ok(Presence::Whole) => {

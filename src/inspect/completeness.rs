@@ -4,11 +4,13 @@
 //! wants those that can be run, and who cleans up wants to find those that cannot.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use crate::layout::Locked;
+use crate::layout::{BlobError, Locked};
+use crate::oci::descriptor::Role;
+use crate::oci::manifest::EdgeNote;
 use crate::snapshot::platform_manifests::platform_manifests;
 use crate::snapshot::reachability::Descent;
 use crate::snapshot::{Graph, NodeId, NodeKind, Parts};
@@ -72,14 +74,22 @@ impl<'a> Holdings<'a> {
     }
 
     /// Looks at the files of all blobs: documents were read, of others the size must be what their
-    /// descriptors say.
-    pub(crate) fn measure<M>(layout: &Locked<M>, graph: &'a Graph) -> Holdings<'a> {
+    /// descriptors say. Of `unread_configs`, which were wanted and could not be read, the content must
+    /// not contradict the digest either.
+    pub(crate) fn measure<M>(
+        layout: &Locked<M>,
+        graph: &'a Graph,
+        unread_configs: &HashSet<NodeId, RandomState>,
+    ) -> Holdings<'a> {
         let nodes: Vec<NodeId> = graph.ids().collect();
         let look = |node: &NodeId, _: &mut Vec<u8>| {
             if graph.is_present_document(*node) || graph.is_unread_document(*node) {
                 return graph.is_present_document(*node);
             }
-            layout.has_blob(graph.digest(*node), graph.declared_size(*node))
+            let digest = graph.digest(*node);
+            layout.has_blob(digest, graph.declared_size(*node))
+                && !(unread_configs.contains(node)
+                    && matches!(layout.verify_blob(digest, None), Err(BlobError::Digest(_))))
         };
         let whole = Workers::for_reading().map(&nodes, &look, || ());
         Holdings::new(graph, whole)
@@ -98,25 +108,47 @@ impl<'a> Holdings<'a> {
 
     fn find_out(&self, image: NodeId, room: &mut Room) -> Completeness {
         let graph = self.graph;
-        if self.is_whole_below(image, room) {
-            return Completeness::Complete;
-        }
-        if !graph.is_present_document(image) || graph.kind(image) != NodeKind::Index {
-            return Completeness::Broken;
-        }
-        let listed = platform_manifests(graph, image, None, &Parts::default(), &|_| None);
-        let mut platforms = listed.iter().filter(|of| !of.is_attestation).peekable();
-        let is_usable = match platforms.peek() {
-            Some(_) => platforms.any(|of| self.is_whole_below(of.manifest, room)),
-            // It is no image: a cache of layers, or a list of signatures.
-            None => graph
-                .links(image)
-                .any(|link| link.is_needed() && self.is_whole_below(link.to, room)),
+        let is_whole = self.is_whole_below(image, room);
+        let is_index = graph.is_present_document(image) && graph.kind(image) == NodeKind::Index;
+        let is_usable = match is_index {
+            true => self.has_usable_part(image, room),
+            false => is_whole,
         };
-        match is_usable {
-            true => Completeness::Sparse,
-            false => Completeness::Broken,
+        match (is_usable, is_whole) {
+            (true, true) => Completeness::Complete,
+            (true, false) => Completeness::Sparse,
+            (false, _) => Completeness::Broken,
         }
+    }
+
+    /// Whether an index lists anything that can be used with what is there. What only says something
+    /// about images, as attestations do, is no use without one.
+    fn has_usable_part(&self, index: NodeId, room: &mut Room) -> bool {
+        let graph = self.graph;
+        let listed = platform_manifests(graph, index, None, &Parts::default(), &|_| None);
+        let mut platforms = listed.iter().filter(|of| !of.is_attestation).peekable();
+        if platforms.peek().is_some() {
+            return platforms.any(|of| self.is_whole_below(of.manifest, room));
+        }
+        // A list of referrers is of use to what they are about, and a cache is one of layers.
+        let is_list = graph.common_subject(index).is_some();
+        let (mut open, mut seen) = (vec![index], HashSet::from([index]));
+        while let Some(index) = open.pop() {
+            for link in graph.links(index).filter(|link| link.is_needed()) {
+                let is_about = link.note.is_some_and(EdgeNote::is_about_another)
+                    || graph.about(link.to).is_some();
+                if graph.is_present_document(link.to) && graph.kind(link.to) == NodeKind::Index {
+                    if seen.insert(link.to) {
+                        open.push(link.to);
+                    }
+                } else if (is_list || link.role != Role::Manifest || !is_about)
+                    && self.is_whole_below(link.to, room)
+                {
+                    return true;
+                }
+            }
+        }
+        false
     }
 
     /// Whether nothing that a document needs is missing.
@@ -161,6 +193,15 @@ mod tests {
         let index = store.index(&[&a, &b, &about]);
         let around = store.index(&[&index]);
         let empty = store.index(&[]);
+        let around_nothing = store.index(&[&empty]);
+        let only_about = store.put(format!(
+            r#"{{"manifests":[{{"digest":"{about}","platform":{{"os":"unknown","architecture":"unknown"}},
+                "annotations":{{"vnd.docker.reference.type":"attestation-manifest","vnd.docker.reference.digest":"{a}"}}}}]}}"#
+        ));
+        let cached = store.put("a layer".to_owned());
+        let cache = store.put(format!(
+            r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.layer.v1.tar+gzip","digest":"{cached}"}}]}}"#
+        ));
         let layer = |text: &str| Algorithm::Sha256.hash(text.as_bytes());
         let config = |text: &str| layer(&format!("{{\"config of\":[{text:?}]}}"));
         let (in_a, in_b, in_about) = (layer("a"), layer("b"), layer("about a"));
@@ -182,7 +223,11 @@ mod tests {
             (&around, vec![&in_b], Sparse),
             (&around, vec![&a, &b], Broken),
             (&around, vec![&index], Broken),
-            (&empty, vec![], Complete),
+            (&empty, vec![], Broken),
+            (&around_nothing, vec![], Broken),
+            (&only_about, vec![], Broken),
+            (&cache, vec![], Complete),
+            (&cache, vec![&cached], Broken),
         ] {
             assert_eq!(
                 completeness(&store, image, &missing),

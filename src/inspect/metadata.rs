@@ -433,7 +433,16 @@ impl<'a, M> ImageMetadata<'a, M> {
 
     /// How much of an image the layout holds.
     pub(crate) fn completeness(&self, id: RecordId) -> Completeness {
-        let measure = || Holdings::measure(self.layout, &self.snapshot.graph);
+        // Who asks this asks for labels or dates as well, so that configs are read once for both.
+        let measure = || {
+            self.read_configs(Wanted::Labels, || ());
+            let configs = self.configs.borrow();
+            let unread = configs.known.iter().filter(|(node, config)| {
+                config.is_none() && self.snapshot.graph.kind(**node) == NodeKind::ImageConfig
+            });
+            let unread = unread.map(|(node, _)| *node).collect();
+            Holdings::measure(self.layout, &self.snapshot.graph, &unread)
+        };
         self.holdings
             .get_or_init(measure)
             .of(self.record(id).target)

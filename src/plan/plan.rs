@@ -196,8 +196,8 @@ pub enum Note {
     },
     /// `prune` leaves entries without a name that are younger than the grace period.
     YoungLeft {
-        /// How many.
-        images: usize,
+        /// The images that they lead to.
+        images: HashSet<NodeId>,
     },
 }
 
@@ -209,7 +209,8 @@ impl Plan {
 
     /// Notes it when the last name of the layout goes and images without a name are left: they were
     /// dangling before, and are not any more. `view` is what was decided on; `kinds` tells images from
-    /// what belongs to them, and may be another one of the same index.json.
+    /// what belongs to them, and may be another one of the same index.json. What stays because it is
+    /// young was said already.
     pub(crate) fn note_nameless(&mut self, view: &View, kinds: &View) {
         if !self.takes_last_name(view) {
             return;
@@ -220,7 +221,12 @@ impl Plan {
                 && !record.kind.is_dependent()
                 && !self.edits.contains_key(&record.entries[0])
         });
-        let images: HashSet<NodeId> = nameless.map(|(_, record)| record.target).collect();
+        let mut images: HashSet<NodeId> = nameless.map(|(_, record)| record.target).collect();
+        for note in &self.notes {
+            if let Note::YoungLeft { images: young } = note {
+                images.retain(|image| !young.contains(image));
+            }
+        }
         if !images.is_empty() {
             let images = images.len();
             self.notes.push(Note::NamelessNow { images });

@@ -34,9 +34,10 @@ pub struct PruneOptions<'a> {
 impl Draft<'_> {
     /// Removes what the options say.
     pub(crate) fn prune(&mut self, options: &PruneOptions<'_>, metadata: &dyn Metadata) {
-        // `dangling=true` narrows what other filters ask for.
+        // `dangling=` narrows what other filters ask for.
         let filters = options.filters;
-        let takes_all = options.all || filters.takes_all() && filters.dangling == Some(false);
+        let takes_all = options.all || filters.takes_all() && filters.dangling != Some(true);
+        let takes_dangling = options.all || filters.dangling != Some(false);
         let mut passed: Vec<RecordId> = Vec::new();
         let mut nameless = 0;
         let asked = options.filters.orphan;
@@ -46,13 +47,13 @@ impl Draft<'_> {
                 continue;
             }
             match record.kind {
-                RecordKind::Dangling => {}
+                RecordKind::Dangling if takes_dangling => {}
                 RecordKind::Named | RecordKind::Unnamed if takes_all => {}
                 RecordKind::Unnamed => {
                     nameless += 1;
                     continue;
                 }
-                RecordKind::Named | RecordKind::Child | RecordKind::Referrer => continue,
+                _ => continue,
             }
             if passes(id, record, filters, metadata) {
                 passed.push(id);
@@ -66,11 +67,11 @@ impl Draft<'_> {
         let doubtful: Vec<RecordId> = passed.iter().copied().filter(may_be_a_push).collect();
         metadata.expect_arrivals(&doubtful);
         let mut candidates: Vec<(&str, RecordId)> = Vec::with_capacity(passed.len());
-        let mut young = 0;
+        let mut young = HashSet::new();
         for id in passed {
             let record = self.record(id);
             if may_be_a_push(&id) && metadata.arrived(id) > options.spare_after {
-                young += 1;
+                young.insert(id);
                 continue;
             }
             candidates.push((record.key(), id));
@@ -78,7 +79,7 @@ impl Draft<'_> {
         candidates.sort();
         self.note_unmatched(options.retention);
         let going = self.retain(candidates, options.retention, metadata);
-        if let Err(refusal) = self.refuse_to_empty(&going, options.retention) {
+        if let Err(refusal) = self.refuse_to_empty(&going, &young, options.retention) {
             self.plan.refusals.push(refusal);
             return;
         }
@@ -99,16 +100,19 @@ impl Draft<'_> {
             let note = Note::NamelessLeft { images: nameless };
             self.plan.notes.push(note);
         }
-        if young > 0 {
-            self.plan.notes.push(Note::YoungLeft { images: young });
+        if !young.is_empty() {
+            let images = young.iter().map(|id| self.record(*id).target).collect();
+            self.plan.notes.push(Note::YoungLeft { images });
         }
     }
 
     /// Who asks to keep something and would be left with nothing has asked for something else
-    /// than what he meant.
+    /// than what he meant. What is spared for its age alone stays by chance, and an attestation is
+    /// no image: neither is what was meant.
     fn refuse_to_empty(
         &self,
         going: &[(&str, RecordId)],
+        young: &HashSet<RecordId>,
         retention: &Retention,
     ) -> Result<(), Refusal> {
         if retention.allow_empty || retention.is_empty() || going.is_empty() {
@@ -120,8 +124,16 @@ impl Draft<'_> {
         }
         let going: HashSet<RecordId> = going.iter().map(|(_, id)| *id).collect();
         let mut images = self.records().iter();
-        let stays =
-            |(id, record): (RecordId, &Record)| !record.kind.is_dependent() && !going.contains(&id);
+        let graph = self.graph();
+        let is_image = |record: &Record| {
+            !record.kind.is_dependent()
+                && !graph.is_attestation(record.target)
+                && (graph.kind(record.target).is_document()
+                    || graph.is_unread_document(record.target))
+        };
+        let stays = |(id, record): (RecordId, &Record)| {
+            is_image(record) && !going.contains(&id) && !young.contains(&id)
+        };
         if images.any(stays) {
             return Ok(());
         }

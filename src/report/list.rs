@@ -44,7 +44,7 @@ struct Style {
 }
 
 /// The placeholders of templates, with their headers as Docker has them.
-const FIELDS: [(Field, Value); 14] = [
+const FIELDS: [(Field, Value); 15] = [
     field("ID", "IMAGE ID", |line, style| id(line, style.full)),
     field("Repository", "REPOSITORY", |line, _| text(&line.repository)),
     field("Tag", "TAG", |line, _| text(&line.tag)),
@@ -55,6 +55,9 @@ const FIELDS: [(Field, Value); 14] = [
     field("CreatedAt", "CREATED AT", |line, _| {
         let created = line.created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC");
         created.to_string()
+    }),
+    field("CreatedFrom", "CREATED FROM", |line, _| {
+        line.created_from.to_owned()
     }),
     field("Size", "SIZE", |line, _| size(line.size)),
     field("Containers", "CONTAINERS", |line, _| {

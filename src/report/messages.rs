@@ -86,6 +86,10 @@ fn it_or_them(number: u64) -> &'static str {
     if number == 1 { "it" } else { "them" }
 }
 
+fn it_is_or_they_are(number: usize) -> &'static str {
+    if number == 1 { "it is" } else { "they are" }
+}
+
 /// Something that was not done.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportedError {
@@ -415,10 +419,7 @@ fn not_as_expected(note: &Note) -> Option<String> {
             "Left {} without a name: no image of this layout has one any more, so {} not dangling; \
              `ocirm prune --all` or `ocirm rmi DIGEST` removes {}.",
             count(*n, "image", "images"),
-            match n {
-                1 => "it is",
-                _ => "they are",
-            },
+            it_is_or_they_are(*n),
             it_or_them(*n as u64)
         ),
         Note::EquallyOld { repository, images } => format!(
@@ -434,14 +435,16 @@ fn left_image(note: &Note, grace: &str) -> Option<String> {
     let images = |number| count(number, "image", "images");
     Some(match note {
         Note::NamelessLeft { images: n } => format!(
-            "Left {} without a name: no image of this layout has one, so they are not dangling; \
-             prune --all removes them.",
-            images(*n)
-        ),
-        Note::YoungLeft { images: n } => format!(
-            "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
+            "Left {} without a name: no image of this layout has one, so {} not dangling; \
+             prune --all removes {}.",
             images(*n),
+            it_is_or_they_are(*n),
             it_or_them(*n as u64)
+        ),
+        Note::YoungLeft { images: young } => format!(
+            "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
+            images(young.len()),
+            it_or_them(young.len() as u64)
         ),
         _ => return None,
     })

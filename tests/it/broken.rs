@@ -281,3 +281,108 @@ fn an_incomplete_signature_is_found_too() {
     assert_eq!(members(images, "digest"), [digest(&image), digest(&torn)]);
     assert_eq!(members(images, "state"), ["complete", "broken"]);
 }
+
+/// Writes other bytes of the same length over a blob.
+fn garble(layout: &Layout, digest: &str) {
+    let path = blob_path(&layout.dir, digest);
+    let length = fs::read(&path).unwrap().len();
+    fs::write(&path, vec![b'#'; length]).unwrap();
+}
+
+/// FR18, FR22: a config is small and is read, so its length alone does not count.
+#[test]
+fn a_config_with_other_content_of_the_same_length_makes_an_image_broken() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let [old, new] = [2022, 2023].map(|year| {
+        let (title, date) = (format!("app {year}"), format!("{year}-01-01T00:00:00Z"));
+        let image = layout.image_from("linux/amd64", &title, &[&title], &date);
+        layout.dated(&image, &format!("docker.io/library/app:{year}"), &date);
+        image
+    });
+    layout.finish();
+    garble(&layout, &layout.config_of(&new));
+    let ls = ["ls", "--format", "json", "--filter", "broken=true"];
+    let lines = objects(&place.succeeds(&layout.dir, &ls));
+    assert_eq!(members(&json!(lines), "tag"), ["2023"]);
+    for args in [&["check"][..], &["check", "--complete"]] {
+        let checked = place.refuses(&layout.dir, args, 12);
+        assert!(checked.out.contains("broken: app:2023"), "{checked}");
+    }
+    let args = [&PRUNE_ALL[..], &["--keep-last", "1"]].concat();
+    place.dry_and_real(&layout.dir, &args, 0);
+    assert_eq!(names(&layout.dir), ["docker.io/library/app:2022"]);
+    assert!(blob_path(&layout.dir, digest(&old)).exists());
+    place.succeeds(&layout.dir, &["check", "--complete"]);
+}
+
+/// FR22: what lists no platform cannot be used; a cache and a list of signatures can.
+#[test]
+fn an_index_without_a_platform_is_broken() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("app");
+    let about = layout.attestation(&image, "about app");
+    let nothing = layout.index(&[]);
+    let only_about = layout.index(&[&about]);
+    let around = layout.index(&[&nothing]);
+    let cache = layout.index(&[&layout.layer("cached")]);
+    let (one, other) = (
+        layout.referrer(&image, "one"),
+        layout.referrer(&image, "other"),
+    );
+    let list = layout.index(&[&one, &other]);
+    layout
+        .tagged(&image, "app")
+        .tagged(&nothing, "nothing")
+        .tagged(&only_about, "only-about")
+        .tagged(&around, "around")
+        .tagged(&cache, "cache")
+        .tagged(&list, "list")
+        .finish();
+    let ls = [
+        "ls",
+        "--all",
+        "--sort",
+        "none",
+        "--format",
+        "json",
+        "--filter",
+        "broken=true",
+    ];
+    let lines = objects(&place.succeeds(&layout.dir, &ls));
+    assert_eq!(
+        members(&json!(lines), "name"),
+        ["nothing", "only-about", "around"]
+    );
+    let args = [&PRUNE[..], &["--filter", "broken=true"]].concat();
+    place.dry_and_real(&layout.dir, &args, 0);
+    assert_eq!(names(&layout.dir), ["app", "cache", "list"]);
+    place.succeeds(&layout.dir, &["check", "--complete"]);
+}
+
+/// FR22, Q2: named and unnamed images, but no dangling one.
+#[test]
+fn the_filter_for_broken_images_can_leave_dangling_ones() {
+    for (dangling, left) in [("true", [0, 1, 3]), ("false", [0, 2, 3])] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let images = ["whole", "named", "dangling", "whole too"].map(|title| layout.image(title));
+        layout
+            .tagged(&images[0], "whole")
+            .tagged(&images[1], "named")
+            .unnamed(&images[2])
+            .unnamed(&images[3])
+            .finish();
+        for image in &images[1..3] {
+            lose(&layout, &layer(&layout, image));
+        }
+        let narrowed = format!("dangling={dangling}");
+        let filters = ["--filter", "broken=true", "--filter", &narrowed];
+        place.dry_and_real(&layout.dir, &[&PRUNE[..], &filters].concat(), 0);
+        let lines = ["ls", "--sort", "none", "--format", "json"];
+        let lines = objects(&place.succeeds(&layout.dir, &lines));
+        let expected = left.map(|at| digest(&images[at]));
+        assert_eq!(members(&json!(lines), "digest"), expected, "{dangling}");
+    }
+}

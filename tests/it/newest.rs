@@ -9,7 +9,10 @@ use serde_json::{Value, json};
 use crate::support::contents::{blob_path, digest, id, members, names};
 use crate::support::layout::{CREATED, Layout};
 use crate::support::names::{NAME, REF};
-use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, object, objects};
+use crate::support::place::{
+    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, object, objects,
+};
+use crate::support::terminal::run_on_terminal;
 
 /// Seconds since 1970 of a day in 2023, and of another.
 const MONDAY: u64 = 1_700_000_000;
@@ -407,19 +410,6 @@ fn a_pattern_for_one_of_several_layouts_is_no_mistake() {
     assert_eq!(names(&all.join("two")), ["3.0"]);
 }
 
-/// FR24: a layout without names that a count of images protects is no empty one.
-#[test]
-fn what_is_left_for_any_reason_is_left() {
-    let place = Place::new();
-    let mut layout = place.layout("layout");
-    let (named, young) = (layout.image("named"), layout.image("young"));
-    layout.tagged(&named, "v1").unnamed(&young).finish();
-    let args = ["prune", "--all", "--force", "--keep", "nope"];
-    let done = place.dry_and_real(&layout.dir, &args, 0);
-    assert_mentions(&done, "--keep nope matches nothing");
-    assert_eq!(names(&layout.dir), ["-"]);
-}
-
 /// FR24.
 #[test]
 fn how_many_images_go_is_said_before_they_are_gone() {
@@ -590,5 +580,50 @@ fn names_that_differ_in_spelling_alone_are_shown_so_that_they_can_be_typed() {
             );
             assert_eq!(done.said(false).untagged, [shown[which]], "{rows:?}");
         }
+    }
+}
+
+/// FR24: what is left over for its age alone is nothing that was to be kept.
+#[test]
+fn a_young_leftover_does_not_stand_for_what_was_to_be_kept() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let (a, b) = (layout.image("a"), layout.image("b"));
+    layout.tagged(&a, "x").unnamed(&b).finish();
+    let args = ["prune", "--all", "--force", "--keep", "typo:1"];
+    let refused = place.refuses(&layout.dir, &args, 1);
+    assert_mentions(&refused, "--allow-empty");
+    assert_eq!(names(&layout.dir).len(), 2);
+    // It is said once what becomes of it.
+    let allowed = [&args[..], &["--allow-empty"]].concat();
+    let done = place.dry_and_real(&layout.dir, &allowed, 0);
+    assert_mentions(&done, "Left 1 image without a name, younger than");
+    assert_eq!(done.err.matches("without a name").count(), 1, "{done}");
+    assert_eq!(names(&layout.dir), ["-"]);
+}
+
+/// FR24: what was said before the question is not said again.
+#[test]
+fn a_pattern_that_keeps_nothing_is_said_once_on_a_terminal() {
+    for several in [false, true] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let (a, b) = (layout.image("a"), layout.image("b"));
+        layout.tagged(&a, "a").tagged(&b, "b").finish();
+        let home = place.home();
+        let dir = layout.dir.to_str().unwrap().to_owned();
+        let mut args = vec!["--layout", &dir, "prune", "--all", "--grace", "0s"];
+        args.extend(["--keep", "a", "--keep", "typo"]);
+        let parent = layout.dir.parent().unwrap().to_owned();
+        if several {
+            args.splice(..2, []);
+            args.extend(["--recursive", parent.to_str().unwrap()]);
+        }
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        let finished = run_on_terminal(&args, &home, "y\n");
+        assert_status(&finished, 0);
+        assert_eq!(finished.asked, Some(true), "{finished}");
+        let said = finished.err.matches("typo matches nothing").count();
+        assert_eq!(said, 1, "{finished}");
     }
 }

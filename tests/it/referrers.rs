@@ -463,3 +463,23 @@ fn object_of(layout: &Layout) -> Value {
     let text = fs::read(layout.dir.join("index.json")).expect("an index");
     serde_json::from_slice(&text).expect("JSON")
 }
+
+/// FR46: a young referrer of what stays is none of what `--grace 0s` would delete.
+#[test]
+fn a_young_unlisted_referrer_is_not_said_to_wait_for_its_age() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("app");
+    layout.tagged(&image, "app").finish();
+    layout.referrer(&image, "signature");
+    layout.blob("text/plain", "half a push\n");
+    let args = ["prune", "--force", "--format", "json"];
+    let report = object(&place.succeeds(&layout.dir, &args));
+    assert_eq!(report["spared"]["blobs"], 1, "{report}");
+    assert_eq!(report["unlisted_referrers"]["referrers"], 1, "{report}");
+    assert_eq!(report["unlisted_referrers"]["blobs"], 3, "{report}");
+    let args = ["prune", "--force", "--grace", "0s", "--format", "json"];
+    let report = object(&place.succeeds(&layout.dir, &args));
+    assert_eq!(report["unlisted_referrers"]["blobs"], 3, "{report}");
+    assert_eq!(members(&report["deleted"], "digest").len(), 1, "{report}");
+}

@@ -119,3 +119,19 @@ fn looking_changes_nothing() {
         assert_no_traces(&before, &place.tree(), &finished);
     }
 }
+
+/// A tag of digits does not make a name a digest.
+#[test]
+fn why_finds_names_whose_tag_is_all_digits() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("web");
+    layout.named(&image, "docker.io/library/web:1").finish();
+    let digest = image["digest"].as_str().unwrap();
+    for name in ["web:1", "docker.io/library/web:1", digest] {
+        let why = place.succeeds(&layout.dir, &["why", name]);
+        assert!(why.out.starts_with(digest), "{why}");
+    }
+    let refused = place.refuses(&layout.dir, &["why", "web:2"], 1);
+    assert!(refused.err.contains("No such image: web:2"), "{refused}");
+}
