@@ -135,13 +135,15 @@ impl<'a> Holdings<'a> {
         let (mut open, mut seen) = (vec![index], HashSet::from([index]));
         while let Some(index) = open.pop() {
             for link in graph.links(index).filter(|link| link.is_needed()) {
+                // What stands beside platforms has one, if only an unknown one.
+                let is_listed = is_list && link.note.is_none_or(|note| note.platform.is_none());
                 let is_about = link.note.is_some_and(EdgeNote::is_about_another)
                     || graph.about(link.to).is_some();
                 if graph.is_present_document(link.to) && graph.kind(link.to) == NodeKind::Index {
                     if seen.insert(link.to) {
                         open.push(link.to);
                     }
-                } else if (is_list || link.role != Role::Manifest || !is_about)
+                } else if (is_listed || link.role != Role::Manifest || !is_about)
                     && self.is_whole_below(link.to, room)
                 {
                     return true;
