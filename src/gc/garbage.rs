@@ -256,7 +256,7 @@ pub fn prune(
     if !options.delete_unlisted_referrers && !young_stray.is_empty() {
         let is_live = |digest: &Digest| {
             let node = snapshot.graph.find(digest);
-            node.is_some_and(|node| live.contains(node))
+            node.is_some_and(|node| live.contains(node)) || (options.is_trashed)(digest)
         };
         young_referrers = unlisted_referrers(snapshot, live, &[], &young_stray, stored, &is_live);
     }

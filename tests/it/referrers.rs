@@ -464,7 +464,7 @@ fn object_of(layout: &Layout) -> Value {
     serde_json::from_slice(&text).expect("JSON")
 }
 
-/// FR46: a young referrer of what stays is none of what `--grace 0s` would delete.
+/// FR12: a young referrer of what stays is none of what `--grace 0s` would delete.
 #[test]
 fn a_young_unlisted_referrer_is_not_said_to_wait_for_its_age() {
     let place = Place::new();
