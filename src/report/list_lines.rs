@@ -77,7 +77,7 @@ impl ImageLine {
         let sizes = listing.sizes.of(record.target);
         let (mut repository, mut tag, mut media_type) = (None, None, None);
         if has_parts {
-            (repository, tag) = parts(&record.name, snapshot.spelling(listed.id).is_some());
+            (repository, tag) = parts(&record.name, snapshot.spelling(listed.id));
             let entry = &snapshot.index.entries()[record.entries[0]];
             media_type = entry.media_type.as_deref().map(str::to_owned);
         }
@@ -196,19 +196,22 @@ impl TreeLine {
 }
 
 /// The repository and the tag that a name says. `in_full`: the short form would mean another image.
-fn parts(name: &Name, in_full: bool) -> (Option<String>, Option<String>) {
-    let reference = match name {
-        Name::Reference(reference) => Some(Cow::Borrowed(reference)),
-        Name::Raw(text) => meaning(text).map(Cow::Owned),
+fn parts(name: &Name, spelling: Option<&str>) -> (Option<String>, Option<String>) {
+    let (reference, text) = match name {
+        Name::Reference(reference) => (Some(Cow::Borrowed(reference)), spelling),
+        Name::Raw(text) => (meaning(text).map(Cow::Owned), Some(&**text)),
         Name::Tag(tag) => return (None, Some(tag.clone())),
-        Name::Dangling => None,
+        Name::Dangling => (None, None),
     };
     reference.map_or((None, None), |reference| {
         let tag = reference.tag().map(str::to_owned);
-        let repository = match in_full {
-            true => reference.repository(),
-            false => reference.familiar_repository(),
-        };
+        // Put together again they are the name as it is shown.
+        let spelled = text.filter(|_| reference.digest().is_none()).map(|text| {
+            let before = tag.as_deref().and_then(|tag| text.strip_suffix(tag));
+            let before = before.and_then(|text| text.strip_suffix(':'));
+            before.unwrap_or(text).to_owned()
+        });
+        let repository = spelled.unwrap_or_else(|| reference.familiar_repository());
         (Some(repository), tag)
     })
 }

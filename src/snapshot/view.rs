@@ -13,6 +13,7 @@ use super::records::{RecordId, Records};
 use crate::oci::docker_archive::DockerArchive;
 use crate::oci::index::{Entry, Index};
 use crate::value::platform::Platform;
+use crate::value::reference::Reference;
 
 /// See the module.
 #[derive(Debug, Default)]
@@ -75,64 +76,80 @@ impl View {
         Some(spellings.get(&id)?)
     }
 
-    /// A short form selects another image only if that one is called so in the file, for a text that
-    /// stands there is found first.
+    /// Of each name that cannot be shown in its short form a text that selects its image, if there is
+    /// one: what stands in the file, else the long form.
     fn find_spellings(&self) -> HashMap<RecordId, Box<str>, RandomState> {
-        let entries = self.index.entries();
         let mut spellings = HashMap::default();
-        // What is not the long form may be somebody's short one. Nearly all layouts have either.
-        let (mut has_short, mut has_long) = (false, false);
-        let (mut has_raw, mut has_reference) = (false, false);
-        for (_, record) in self.records.iter() {
-            has_raw |= matches!(record.name, Name::Raw(_));
-            has_reference |= matches!(record.name, Name::Reference(_));
-            match (&record.name, entries[record.entries[0]].name()) {
-                (Name::Reference(reference), Some(text)) if reference.long() == text => {
-                    has_long |= reference.has_short_form();
-                }
-                (Name::Reference(reference), Some(text)) => {
-                    has_short = true;
-                    has_long |= reference.familiar() != text;
-                }
-                (Name::Dangling, _) => {}
-                _ => has_short = true,
-            }
-            if has_short && has_long {
-                break;
-            }
-        }
-        // Any other text may be called as a short form is that stands in the file.
-        if !(has_short && has_long || has_raw && has_reference) {
+        if !self.may_have_spellings() {
             return spellings;
         }
+        let entries = self.index.entries();
         // `None`: several images are called so.
         let mut by_text: HashMap<&str, Option<NodeId>, RandomState> = HashMap::default();
+        let mut by_key: HashMap<&str, Option<NodeId>, RandomState> = HashMap::default();
         for (position, entry) in entries.iter().enumerate() {
             if let (Some(text), Some(id)) = (entry.name(), self.records.of_entry(position)) {
-                let target = self.records.record(id).target;
-                let known = by_text.entry(text).or_insert(Some(target));
-                if *known != Some(target) {
-                    *known = None;
+                let record = self.records.record(id);
+                for (all, text) in [(&mut by_text, text), (&mut by_key, record.key())] {
+                    let known = all.entry(text).or_insert(Some(record.target));
+                    if *known != Some(record.target) {
+                        *known = None;
+                    }
                 }
             }
         }
+        // As an argument is looked up: the text in the file counts before what it means.
+        let selects = |text: &str| -> Option<NodeId> {
+            by_text.get(text).copied().unwrap_or_else(|| {
+                let meant = Reference::parse(text).ok()?.with_default_tag();
+                by_key.get(&*meant.to_string()).copied().flatten()
+            })
+        };
         for (id, record) in self.records.iter() {
             let Name::Reference(reference) = &record.name else {
                 continue;
             };
-            let is_other = |text: &str| {
-                let found = by_text.get(text);
-                found.is_some_and(|target| *target != Some(record.target))
-            };
+            let own = Some(record.target);
             if let Some(text) = entries[record.entries[0]].name()
-                && is_other(&reference.familiar())
+                && selects(&reference.familiar()) != own
             {
                 let mut spelled = [text, reference.long()].into_iter();
-                let own = spelled.find(|text| !is_other(text));
-                spellings.insert(id, own.unwrap_or(text).into());
+                if let Some(text) = spelled.find(|text| selects(text) == own) {
+                    spellings.insert(id, text.into());
+                }
             }
         }
         spellings
+    }
+
+    /// Whether any short form may select another image than its own, or none: two spellings of names are
+    /// in use, or one that is neither the short nor the long form, or one that a tag would be added to.
+    /// In nearly all layouts that is not so, and there is nothing to compare.
+    fn may_have_spellings(&self) -> bool {
+        let entries = self.index.entries();
+        let (mut has_short, mut has_long) = (false, false);
+        let (mut has_raw, mut has_reference) = (false, false);
+        for (_, record) in self.records.iter() {
+            match (&record.name, entries[record.entries[0]].name()) {
+                (Name::Reference(reference), Some(text)) => {
+                    has_reference = true;
+                    let is_long = reference.long() == text;
+                    has_long |= is_long && reference.has_short_form();
+                    has_short |= !is_long;
+                    let is_odd = !is_long && reference.familiar() != text;
+                    if is_odd || reference.tag().is_none() && reference.digest().is_none() {
+                        return true;
+                    }
+                }
+                (Name::Raw(_), _) => (has_raw, has_short) = (true, true),
+                (Name::Tag(_), _) => has_short = true,
+                _ => {}
+            }
+            if has_short && has_long || has_raw && has_reference {
+                return true;
+            }
+        }
+        false
     }
 
     /// The platform that index.json says of an image, in the first entry of a record that says one.
