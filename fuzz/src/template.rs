@@ -5,13 +5,14 @@ use ocirm::report::list::template as parse;
 use ocirm::report::template::Template;
 
 /// The placeholders in the order of their values.
-const FIELDS: [&str; 14] = [
+const FIELDS: [&str; 15] = [
     "ID",
     "Repository",
     "Tag",
     "Digest",
     "CreatedSince",
     "CreatedAt",
+    "CreatedFrom",
     "Size",
     "Containers",
     "SharedSize",
