@@ -71,7 +71,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune restore why check help"
+            opts="-v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -100,7 +100,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__check)
-            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -266,7 +266,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -333,7 +333,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -419,7 +419,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,7 +452,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,7 +519,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,7 +552,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__why)
-            opts="-v -h --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-v -h --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

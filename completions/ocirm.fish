@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ocirm_global_optspecs
-    string join \n layout= lock-timeout= no-lock v/verbose color= h/help V/version
+    string join \n layout= lock-timeout= no-lock unsafe-mount v/verbose color= h/help V/version
 end
 
 function __fish_ocirm_needs_command
@@ -30,6 +30,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -l color -d 'When to use colou
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_needs_command" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_needs_command" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s V -l version -d 'Print version'
@@ -58,6 +59,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below e
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests to the table; JSON always has them, a template shows them with \'{{.Digest}}\', and --quiet prints IDs alone'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list' -r
@@ -81,6 +83,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'Wi
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -93,6 +96,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l ignore -d 'A missing name is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s n -l dry-run -d 'Show what would be done, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l filter -d 'Only images that pass; see above' -r
@@ -118,6 +122,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'S
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l allow-empty -d 'With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is to be kept'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -129,6 +134,7 @@ always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s n -l dry-run -d 'Show what would come back, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -139,6 +145,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l color -d 'When to us
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
@@ -152,6 +159,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l digests -d 'Read every blob and compare its digest'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l complete -d 'Exit with status 12 unless every image is complete'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why check help" -f -a "ls" -d 'List images'

@@ -50,6 +50,13 @@ pub struct Common {
     /// Take no lock at all; only when nothing else uses the layout
     #[arg(long, global = true)]
     pub no_lock: bool,
+    /// Change a layout also on a mounted bucket that may lose what was written
+    ///
+    /// rclone, s3fs, Mountpoint for S3, gcsfuse, blobfuse, davfs2 and the like can report a write as done
+    /// that never arrives, while the deletions that follow do. There layouts are read, and dry runs work;
+    /// everything that would change one is refused with exit status 12 without this option.
+    #[arg(long, global = true)]
+    pub unsafe_mount: bool,
     /// Say more: each blob, what was kept and why
     #[arg(short, long, global = true)]
     pub verbose: bool,

@@ -13,7 +13,7 @@ use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{BlobFate, Garbage, Live, TrashUse};
-use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, Shared};
+use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, Shared, UnsafeMount};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
@@ -32,6 +32,8 @@ pub(super) struct Decision {
     pub(super) trash: TrashUse,
     /// Names of files that go, in this layout and in those of the same run before it.
     pub(super) hard_links: HardLinks,
+    /// Why a real run would be refused where the layout lies.
+    pub(super) unsafe_mount: Option<UnsafeMount>,
 }
 
 impl Decision {
@@ -48,6 +50,7 @@ impl Decision {
             outcome,
             command,
             trash: &self.trash,
+            unsafe_mount: self.unsafe_mount.as_ref(),
         })
     }
 
@@ -126,6 +129,7 @@ impl Run<'_> {
             let (mut decision, layout) = self.decide(session, path, command)?;
             command.announce(session, &decision);
             decision.trash.reappeared = session.reappeared(&layout)?.1.len();
+            decision.unsafe_mount = session.unsafe_mount(&layout);
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
             }
@@ -150,6 +154,12 @@ impl Run<'_> {
     ) -> anyhow::Result<(Decision, Locked<Shared>)> {
         let sharers = self.open_sharers(session, path)?;
         let mut layout = session.open_shared(path)?;
+        if !self.dry_run
+            && let Some(unsafe_mount) = session.unsafe_mount(&layout)
+        {
+            // Nobody is asked about what is refused then.
+            return Err(unsafe_mount.refusal().into());
+        }
         if !self.sharers.is_empty() {
             layout.all_sharers_are_known();
         }

@@ -345,6 +345,7 @@ impl Decide for Prune {
             garbage,
             trash,
             hard_links,
+            ..Decision::default()
         })
     }
 }

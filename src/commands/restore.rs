@@ -9,6 +9,7 @@ use crate::commit::{self, Attempt, Restore, Restored};
 use crate::error::ErrorKind;
 use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
+use crate::report::messages::refused_here;
 use crate::report::restore::RestoreReport;
 use crate::snapshot::trashed::removals;
 use crate::snapshot::{Snapshot, Whole};
@@ -18,7 +19,10 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references)?;
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
-        let decision = Decision::new(session, &layout, &references)?;
+        let mut decision = Decision::new(session, &layout, &references)?;
+        let unsafe_mount = session.unsafe_mount(&layout);
+        let warnings = unsafe_mount.as_ref().map(refused_here);
+        decision.warnings.extend(warnings);
         if !decision.restoration.is_empty() {
             layout.refuse_odd_index()?;
         }

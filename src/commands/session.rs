@@ -8,7 +8,9 @@ use crate::cli::Common;
 use crate::commit::{RestoredBlobs, restore_blobs};
 use crate::error::Error;
 use crate::gc;
-use crate::layout::{Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash};
+use crate::layout::{
+    Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash, UnsafeMount,
+};
 use crate::report::console::{Console, shown};
 use crate::report::units::size;
 use crate::snapshot::{Snapshot, Whole};
@@ -27,6 +29,7 @@ pub(super) struct Session {
     pub(super) layouts: Vec<PathBuf>,
     lock_timeout: Duration,
     locking: bool,
+    allow_unsafe_mount: bool,
     pub(super) console: Console,
     ages: Ages,
     pub(super) interrupt: Interrupt,
@@ -41,6 +44,7 @@ impl Session {
             layouts: common.layouts.clone(),
             lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
             locking: !common.no_lock,
+            allow_unsafe_mount: common.unsafe_mount,
             console,
             ages: Ages::default(),
             interrupt: Interrupt::listen(console),
@@ -57,6 +61,7 @@ impl Session {
         };
         with(&LockOptions {
             enabled: self.locking,
+            allow_unsafe_mount: self.allow_unsafe_mount,
             timeout: self.lock_timeout,
             waiting: &waiting,
             stop: &|| self.interrupt.signal(),
@@ -140,9 +145,23 @@ impl Session {
                 "index.json leads to {} in the trash, which could not be brought back: {error:#}",
                 count(back.len(), "blob", "blobs")
             )));
+            let known = error
+                .chain()
+                .find_map(|cause| cause.downcast_ref::<Error>());
+            if let Some(hint) = known.and_then(Error::hint_text) {
+                self.console.hint(&shown(hint));
+            }
             self.interrupt.heed(self.console);
         }
         self.open_shared(path)
+    }
+
+    /// What speaks against changing a layout, although it can be read.
+    pub(super) fn unsafe_mount<M>(&self, layout: &Locked<M>) -> Option<UnsafeMount> {
+        match self.allow_unsafe_mount {
+            true => None,
+            false => layout.unsafe_mount(),
+        }
     }
 
     /// Opens a layout to change it. What index.json leads to and lies in the trash comes back first.

@@ -59,6 +59,8 @@ const PODMAN_LOCK: &str = "index.lock";
 pub struct LockOptions<'a> {
     /// `false` takes no lock at all.
     pub enabled: bool,
+    /// `true` changes a layout also on a mount that may lose what was written.
+    pub allow_unsafe_mount: bool,
     /// How long to wait for whoever holds a lock.
     pub timeout: Duration,
     /// Called once, when a wait gets long enough to be noticed, with what is waited for.
@@ -72,6 +74,7 @@ impl Default for LockOptions<'static> {
     fn default() -> Self {
         LockOptions {
             enabled: true,
+            allow_unsafe_mount: false,
             timeout: Duration::from_secs(10),
             waiting: &|_| (),
             stop: &|| None,
@@ -83,6 +86,7 @@ impl std::fmt::Debug for LockOptions<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("LockOptions")
             .field("enabled", &self.enabled)
+            .field("allow_unsafe_mount", &self.allow_unsafe_mount)
             .field("timeout", &self.timeout)
             .finish_non_exhaustive()
     }

@@ -20,6 +20,7 @@
 //! * `stat`: what the operating system says of a file
 //! * `blob_dirs`: the directories below `blobs`, and whose they are
 //! * `hard_links`: files with several names, over all layouts of a run
+//! * `mounts`: file systems that do not keep their word
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `discover`: finding layouts
 #![expect(
@@ -32,6 +33,7 @@ mod blobs;
 mod discover;
 mod hard_links;
 mod lock;
+mod mounts;
 mod replace;
 mod stat;
 mod trash;
@@ -55,6 +57,7 @@ pub(crate) use discover::discover;
 pub(crate) use hard_links::Ages;
 pub use hard_links::HardLinks;
 pub use lock::LockOptions;
+pub(crate) use mounts::UnsafeMount;
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub(crate) use stat::FileId;
@@ -237,8 +240,14 @@ impl Layout {
     /// where that file exists.
     ///
     /// # Errors
-    /// Exit status 11 when somebody else holds a lock for longer than the time-out.
+    /// Exit status 11 when somebody else holds a lock for longer than the time-out, 12 when the layout
+    /// lies on a mount that does not keep its word and that was not allowed.
     pub fn lock_exclusive(self, options: &LockOptions<'_>) -> anyhow::Result<Locked<Exclusive>> {
+        if !options.allow_unsafe_mount
+            && let Some(unsafe_mount) = self.unsafe_mount()
+        {
+            return Err(unsafe_mount.refusal().into());
+        }
         let lock = lock::LayoutLock::exclusive(&self, options)?;
         let locked = Locked::new(self, lock)?;
         if options.enabled {

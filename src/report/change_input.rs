@@ -4,6 +4,7 @@ use serde::{Serialize, Serializer};
 
 use crate::commit::Outcome;
 use crate::gc::{BlobFate, Garbage, GarbageBlob, Live, TrashUse};
+use crate::layout::UnsafeMount;
 use crate::plan::Plan;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
@@ -32,6 +33,8 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) outcome: Option<&'a Outcome>,
     pub(crate) command: ChangingCommand<'a>,
     pub(crate) trash: &'a TrashUse,
+    /// Why a real run would be refused.
+    pub(crate) unsafe_mount: Option<&'a UnsafeMount>,
 }
 
 /// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.

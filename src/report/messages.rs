@@ -12,7 +12,7 @@ use super::change_input::{ChangingCommand, ReportInput};
 use super::units::size;
 use crate::commit::Outcome;
 use crate::gc::MaybeShared;
-use crate::layout::Weight;
+use crate::layout::{UnsafeMount, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
@@ -279,10 +279,19 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
             blobs(input.trash.reappeared as u64)
         ));
     }
+    warnings.extend(input.unsafe_mount.map(refused_here));
     let notes = input.plan.notes.iter();
     warnings.extend(notes.filter_map(|note| warning(note, &input.snapshot.graph)));
     warnings.extend(damage_going(input));
     warnings
+}
+
+/// Said in a dry run.
+pub(crate) fn refused_here(unsafe_mount: &UnsafeMount) -> String {
+    format!(
+        "a real run would be refused without --unsafe-mount: {}",
+        unsafe_mount.describe()
+    )
 }
 
 /// Damaged documents that nothing that stays leads to: what they led to nobody can say any more.

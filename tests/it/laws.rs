@@ -465,8 +465,7 @@ fn opened(root: &Path) -> Locked<Shared> {
     let options = LockOptions {
         enabled: false,
         timeout: Duration::ZERO,
-        waiting: &|_| (),
-        stop: &|| None,
+        ..LockOptions::default()
     };
     let layout = ocirm::layout::Layout::open(root).unwrap();
     layout.lock_shared(&options).unwrap()

@@ -76,6 +76,8 @@ mod races;
 mod signals;
 /// Many threads unlink in the order in which one would.
 mod slow_disk;
+/// A mounted bucket is changed by nobody who does not know that it is one.
+mod unsafe_mounts;
 
 // What others see.
 
