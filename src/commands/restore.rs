@@ -172,8 +172,9 @@ fn carry_out(
             session.locking(|options| commit::restore(layout, &change, options, &stop))?;
         Ok(match attempt {
             Attempt::IndexChanged(layout) => Attempt::IndexChanged(layout),
-            Attempt::Done(Restored::Done(failures)) => {
+            Attempt::Done(Restored::Done { failures, not_kept }) => {
                 report.failed(failures);
+                report.warnings.extend(not_kept);
                 Attempt::Done(report)
             }
             Attempt::Done(Restored::Stopped { back, left }) => {

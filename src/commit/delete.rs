@@ -61,8 +61,8 @@ pub struct Change<'a> {
     sharers: &'a [Locked<Shared>],
     /// Manifests that images lose although their indexes go on listing them, by image.
     removed_parts: Vec<(Digest, Vec<Digest>)>,
-    /// The removal in the trash that takes what this change removes, and its record.
-    trash: Option<(RemovalId, Vec<u8>)>,
+    /// When what this change removes goes to the trash, and the record of that.
+    trash: Option<(Timestamp, Vec<u8>)>,
     /// Removals in the trash that are deleted for good.
     expired: &'a [(RemovalId, Weight)],
 }
@@ -100,7 +100,7 @@ impl<'a> Change<'a> {
             let (index, edits) = (&old.index, &plan.edits);
             let record =
                 TrashRecord::new(now, index, edits, &removed_parts, &root_edits, documents);
-            (RemovalId::new(now), record.bytes())
+            (now, record.bytes())
         });
         Change {
             old,
@@ -158,6 +158,8 @@ pub struct Outcome {
     pub written_back: Vec<String>,
     /// Why it could not be found out whether there are any.
     pub unchecked: Option<String>,
+    /// What files that were replaced could not keep beside their bytes, a sentence for each.
+    pub not_kept: Vec<String>,
     /// What was deleted from the trash.
     pub emptied: Emptied,
     /// What of it could not be, and why.
@@ -235,6 +237,7 @@ pub fn delete(
         stamps: None,
         needed: None,
         stays: None,
+        not_kept: Vec::new(),
     };
     let mut written = sweep.replace_index(new, options);
     if written.as_ref().is_err_and(is_full) && sweep.make_room(garbage, watch) {
@@ -243,9 +246,13 @@ pub fn delete(
     if written.map_err(|error| full_disk(error, change.bytes_to_write(), garbage))? {
         return Ok(Attempt::IndexChanged(layout));
     }
-    let mut outcome = Outcome::default();
+    let mut outcome = Outcome {
+        not_kept: std::mem::take(&mut sweep.not_kept),
+        ..Outcome::default()
+    };
     sweep.index = new.unwrap_or(old);
     sweep.run(garbage, &mut outcome, watch);
+    layout.remove_listed_temporaries();
     let stamp = layout.index_stamp();
     let is_ours = sweep.check(garbage, &mut outcome);
     for (id, weight) in change.expired {
@@ -267,7 +274,7 @@ pub fn delete(
 /// The removals in the trash that blobs are moved to.
 #[derive(Default)]
 struct Places {
-    own: Option<OpenRemoval>,
+    own: Option<(RemovalId, OpenRemoval)>,
     earlier: HashMap<RemovalId, OpenRemoval>,
 }
 
@@ -277,7 +284,7 @@ impl Places {
         let digest = &blob.digest;
         let removal = match (&blob.destination, &mut self.own) {
             (Destination::Away, _) => return layout.remove_blob(digest),
-            (Destination::ToTrash, Some(own)) => own,
+            (Destination::ToTrash, Some((_, own))) => own,
             (Destination::ToTrash, None) => return Err(io::Error::other("there is no trash")),
             (Destination::ToRemoval(id), _) => match self.earlier.entry(RemovalId::clone(id)) {
                 Entry::Occupied(open) => open.into_mut(),
@@ -305,6 +312,8 @@ struct Sweep<'a> {
     needed: Option<Needed>,
     /// The rank of a document that could not be unlinked: what comes later may be what it needs.
     stays: Option<DeletionRank>,
+    /// See [`Outcome::not_kept`].
+    not_kept: Vec<String>,
 }
 
 impl Sweep<'_> {
@@ -327,9 +336,9 @@ impl Sweep<'_> {
             Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == self.index),
         };
         if is_unchanged {
-            if let Some((id, _)) = &change.trash {
+            if let Some((id, _)) = self.places.own.take() {
                 // It says that something is gone which is not. A later prune tries again.
-                let _ = layout.empty_removal(id);
+                let _ = layout.empty_removal(&id);
             }
             if written.is_err() {
                 for digest in made {
@@ -338,19 +347,28 @@ impl Sweep<'_> {
                 }
             }
         }
-        Ok(written? == IndexWrite::ChangedMeanwhile)
+        Ok(match written? {
+            IndexWrite::Done { not_kept } => {
+                self.not_kept = not_kept;
+                false
+            }
+            IndexWrite::ChangedMeanwhile => true,
+        })
     }
 
     /// Writes the blobs of new indexes, and the record of what goes to the trash. `made` are the blobs
     /// that the layout did not have.
     fn prepare(&mut self, made: &mut Vec<Digest>) -> anyhow::Result<()> {
         for blob in self.change.plan.new_blobs() {
-            if self.layout.write_blob(&blob.digest, &blob.bytes)? {
+            let is_new = self
+                .layout
+                .write_blob(&blob.digest, &blob.bytes, &blob.replaces)?;
+            if is_new {
                 made.push(blob.digest.clone());
             }
         }
-        if let Some((id, record)) = &self.change.trash {
-            self.places.own = Some(self.layout.begin_removal(id, record)?);
+        if let Some((now, record)) = &self.change.trash {
+            self.places.own = Some(self.layout.begin_removal(*now, record)?);
         }
         Ok(())
     }

@@ -34,8 +34,13 @@ pub struct Restore<'a> {
 /// What became of it.
 #[derive(Debug)]
 pub enum Restored {
-    /// Done, apart from records that could not be written.
-    Done(Vec<String>),
+    /// Done.
+    Done {
+        /// Records that could not be written.
+        failures: Vec<String>,
+        /// What files that were replaced could not keep beside their bytes, a sentence for each.
+        not_kept: Vec<String>,
+    },
     /// Somebody wanted this to stop: so many blobs are back, so many are not, and index.json is as it
     /// was.
     Stopped {
@@ -105,9 +110,10 @@ pub fn restore(
     }
     let new = change.new_index.as_deref().map(str::as_bytes);
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
-    if written == IndexWrite::ChangedMeanwhile {
-        return Ok(Attempt::IndexChanged(layout));
-    }
+    let not_kept = match written {
+        IndexWrite::Done { not_kept } => not_kept,
+        IndexWrite::ChangedMeanwhile => return Ok(Attempt::IndexChanged(layout)),
+    };
     let mut failures = Vec::new();
     for (id, record) in change.records {
         let settle = || -> anyhow::Result<()> {
@@ -123,5 +129,5 @@ pub fn restore(
             failures.push(format!("{error:#}"));
         }
     }
-    Ok(Attempt::Done(Restored::Done(failures)))
+    Ok(Attempt::Done(Restored::Done { failures, not_kept }))
 }

@@ -6,7 +6,7 @@
 //! nothing in it is deleted.
 
 use std::ffi::{CStr, CString};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -20,6 +20,9 @@ use crate::value::digest::{Algorithm, Digest};
 pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
+
+/// What a directory is that something is mounted on.
+const MOUNT_POINT: &str = "a mount point";
 
 /// Why no blob of an algorithm's directory may be deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,6 +41,8 @@ struct AlgorithmDir {
     algorithm: Algorithm,
     dir: OwnedFd,
     refusal: Option<SharedReason>,
+    /// A file of the root cannot be renamed to a name in it.
+    is_distant: bool,
 }
 
 impl BlobDirs {
@@ -48,7 +53,7 @@ impl BlobDirs {
         };
         let mut known = Vec::new();
         let opened = open_dir(&layout.dir, c"blobs").map_err(|e| fail("blobs", e))?;
-        let Some((blobs, shared)) = opened else {
+        let Some((blobs, above_how)) = opened else {
             return Ok(BlobDirs { known, blobs: None });
         };
         let refuse = |what: &str, how: &str| {
@@ -56,7 +61,10 @@ impl BlobDirs {
                 "`{what}` is {how}, so other layouts may lead to what is in it"
             ))
         };
-        let above = shared.map(|how| refuse("blobs", how));
+        let above = above_how.map(|how| refuse("blobs", how));
+        let device = |dir: BorrowedFd<'_>| FileId::of_opened(dir).map(|file| file.device);
+        let root = device(layout.dir.as_fd())?;
+        let is_mounted = |how: Option<&str>| how == Some(MOUNT_POINT);
         for algorithm in Algorithm::ALL {
             let path = format!("blobs/{}", algorithm.name());
             let name = CString::new(algorithm.name())?;
@@ -64,8 +72,11 @@ impl BlobDirs {
                 let own = || shared.map(|how| refuse(&path, how));
                 known.push(AlgorithmDir {
                     algorithm,
-                    dir,
                     refusal: above.clone().or_else(own),
+                    is_distant: is_mounted(above_how)
+                        || is_mounted(shared)
+                        || device(dir.as_fd())? != root,
+                    dir,
                 });
             }
         }
@@ -96,6 +107,12 @@ impl BlobDirs {
     pub(super) fn own(&self) -> impl Iterator<Item = (Algorithm, &OwnedFd)> {
         let own = self.known.iter().filter(|known| known.refusal.is_none());
         own.map(|known| (known.algorithm, &known.dir))
+    }
+
+    /// Those to which no file of the root can be renamed.
+    pub(super) fn distant(&self) -> impl Iterator<Item = &OwnedFd> {
+        let distant = self.known.iter().filter(|known| known.is_distant);
+        distant.map(|known| &known.dir)
     }
 
     /// That in which the blob of a digest lies, if its algorithm is known.
@@ -133,7 +150,7 @@ pub(super) fn open_dir(
     match rustix::fs::openat(&parent, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
         Ok(dir) => {
             let mounted = is_mount_point(&parent, &dir);
-            Ok(Some((dir, mounted.then_some("a mount point"))))
+            Ok(Some((dir, mounted.then_some(MOUNT_POINT))))
         }
         Err(e @ (Errno::LOOP | Errno::NOTDIR)) => {
             let stat = rustix::fs::statat(&parent, name, AtFlags::SYMLINK_NOFOLLOW)?;

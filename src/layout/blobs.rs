@@ -3,6 +3,7 @@
 //! A name becomes a blob only if it is a valid digest of its directory's algorithm; all else in
 //! there (temporary files, directories, `<64 hex><digits>`) is invisible here, and so never touched.
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -13,6 +14,7 @@ use rustix::io::Errno;
 
 use super::blob_dirs::{SharedReason, each_file, open_dir};
 use super::stat::{BlobStat, describe, found};
+use super::temporary::is_temporary;
 use super::{Exclusive, Locked};
 use crate::error::Error;
 use crate::value::digest::{Algorithm, Digest};
@@ -156,11 +158,12 @@ pub(super) fn read_verified(
     Ok(true)
 }
 
-/// Calls `each` with the blobs in the directory of an algorithm.
+/// Calls `each` with the blobs in the directory of an algorithm, and `other` with all other names.
 pub(super) fn each_digest(
     dir: &OwnedFd,
     algorithm: Algorithm,
     each: &mut dyn FnMut(Digest),
+    other: &mut dyn FnMut(&[u8], FileType),
 ) -> Result<(), Errno> {
     each_file(dir, &mut |name, kind| {
         if matches!(
@@ -169,13 +172,15 @@ pub(super) fn each_digest(
         ) && let Some(digest) = algorithm.digest_of_file_name(name)
         {
             each(digest);
+        } else {
+            other(name, kind);
         }
     })
 }
 
 impl<M> Locked<M> {
     /// Opens a blob's file for reading, wherever it is.
-    fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
+    pub(super) fn open_blob(&self, digest: &Digest) -> Result<Option<(File, u64)>, BlobError> {
         let name = digest.file_name();
         if digest.algorithm().is_some() {
             let dir = self.blob_dirs.of(digest);
@@ -346,12 +351,21 @@ impl<M> Locked<M> {
     /// # Errors
     /// A directory that cannot be listed to its end, or what `each` returns.
     pub(crate) fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
+        let mut temporaries = Vec::new();
         for (algorithm, dir) in self.blob_dirs.all() {
             let fail = |e: Errno| {
                 let path = self.path().join("blobs").join(algorithm.name());
                 Error::layout(format!("cannot list `{}`: {e}", path.display()))
             };
-            each_digest(dir, algorithm, &mut each).map_err(fail)?;
+            let mut other = |name: &[u8], kind| {
+                if is_temporary(name, kind) {
+                    temporaries.extend(CString::new(name).map(|name| (algorithm, name)));
+                }
+            };
+            each_digest(dir, algorithm, &mut each, &mut other).map_err(fail)?;
+        }
+        if let Ok(mut seen) = self.temporaries.lock() {
+            *seen = temporaries;
         }
         Ok(())
     }

@@ -25,16 +25,20 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
+use std::os::fd::AsFd as _;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::Layout;
+use super::attributes::{access_of, give_at_most};
 use super::blob_dirs::DIRECTORY;
 use super::blobs::open_regular;
+use super::rename::rename_to_new;
 use super::stat::{found, is_name_of};
-use super::{Layout, TEMPORARY};
+use super::temporary::{Sight, Temporary};
 use crate::error::{Error, ErrorKind};
 
 /// How often a lock that somebody else holds is tried again.
@@ -119,6 +123,15 @@ pub(super) struct LayoutLock {
 }
 
 impl LayoutLock {
+    /// How sure it is that other runs lock where this one does: not where a file had to be locked,
+    /// by this run or by any before it.
+    pub(super) fn sight(layout: &Layout) -> Sight {
+        match rustix::fs::statat(&layout.dir, FALLBACK, AtFlags::SYMLINK_NOFOLLOW) {
+            Err(Errno::NOENT) => Sight::Clear,
+            _ => Sight::Dim,
+        }
+    }
+
     pub(super) fn shared(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
         Ok(LayoutLock {
             _layout: lock_directory(layout, options, Hold::Shared)?,
@@ -160,9 +173,8 @@ fn lock_fallback(
     shown: &str,
     why: &io::Error,
 ) -> anyhow::Result<Option<File>> {
-    let flags = LOCK_FILE | OFlags::CREATE;
-    let file = match rustix::fs::openat(&layout.dir, FALLBACK, flags, LOCK_FILE_MODE) {
-        Ok(fd) => File::from(fd),
+    let file = match open_or_make_fallback(layout) {
+        Ok(file) => file,
         // Nobody can change a layout on a read-only file system under us.
         Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => return Ok(None),
         Err(e) => {
@@ -173,6 +185,24 @@ fn lock_fallback(
     };
     wait(options, || flock(&file, hold), shown).map_err(|e| e.into_error(options, shown))?;
     Ok(Some(file))
+}
+
+/// The lock file of ours. One that keeps others out because an older version made it, or a run with
+/// another umask that was stopped in between, is opened for them.
+fn open_or_make_fallback(layout: &Layout) -> Result<File, Errno> {
+    loop {
+        if let Some(file) = open_lock_file(layout, FALLBACK)? {
+            let is_ours = rustix::fs::fstat(&file)?.st_uid == rustix::process::geteuid().as_raw();
+            if is_ours {
+                let _ = open_for_others(layout, &file);
+            }
+            return Ok(file);
+        }
+        match make_lock_file(layout, FALLBACK, "lock", b"") {
+            Err(Errno::EXIST) => {}
+            made => return made,
+        }
+    }
 }
 
 fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Option<File>> {
@@ -286,31 +316,41 @@ fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
     }))
 }
 
-/// Makes the lock file. Nobody reads it; a mark in it tells the next of us that a killed one left
-/// it, so it appears with the mark or not at all.
+/// Makes BuildKit's lock file. Nobody reads it; a mark in it tells the next of us that a killed one
+/// left it, so it appears with the mark or not at all.
 fn create(layout: &Layout) -> Result<File, Errno> {
+    make_lock_file(layout, INDEX_LOCK, "lock", MARK)
+}
+
+/// Makes a lock file, complete in one step. Whoever may write the directory may use it, whatever the
+/// umask of who was first: all of them have to lock the same file.
+///
+/// # Errors
+/// `EEXIST` when somebody else made it meanwhile, and what the operating system says.
+fn make_lock_file(layout: &Layout, name: &str, what: &str, text: &[u8]) -> Result<File, Errno> {
     let dir = &layout.dir;
-    let flags = LOCK_FILE | OFlags::CREATE | OFlags::EXCL;
-    let make = |name: &str| rustix::fs::openat(dir, name, flags, LOCK_FILE_MODE).map(File::from);
-    let name = format!("{TEMPORARY}{}-lock", std::process::id());
-    let mut file = make(&name)?;
-    let renamed = match file.write_all(MARK) {
-        Ok(()) => rustix::fs::renameat_with(dir, &name, dir, INDEX_LOCK, RenameFlags::NOREPLACE),
-        Err(e) => Err(Errno::from_io_error(&e).unwrap_or(Errno::IO)),
+    let mut temporary = Temporary::create(dir.as_fd(), what)?;
+    let fill = |mut file: &File| -> Result<File, Errno> {
+        let file_of = |e: io::Error| Errno::from_io_error(&e).unwrap_or(Errno::IO);
+        file.write_all(text).map_err(file_of)?;
+        open_for_others(layout, file)?;
+        file.try_clone().map_err(file_of)
     };
-    if renamed.is_err() {
-        let _ = rustix::fs::unlinkat(dir, &name, AtFlags::empty());
+    let file = fill(&temporary.file)?;
+    if rename_to_new(dir, &temporary.name, dir, name)? {
+        temporary.is_renamed = true;
+        return Ok(file);
     }
-    match renamed {
-        Ok(()) => Ok(file),
-        // Some file systems cannot be told not to replace.
-        Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-            let mut file = make(INDEX_LOCK)?;
-            let _ = file.write_all(MARK);
-            Ok(file)
-        }
-        Err(e) => Err(e),
-    }
+    // This file system cannot be told not to replace.
+    let flags = LOCK_FILE | OFlags::CREATE | OFlags::EXCL;
+    let file = File::from(rustix::fs::openat(dir, name, flags, LOCK_FILE_MODE)?);
+    let _ = fill(&file);
+    Ok(file)
+}
+
+/// Lets those use a lock file of ours who may write the directory.
+fn open_for_others(layout: &Layout, file: &File) -> Result<(), Errno> {
+    give_at_most(file, &access_of(&layout.dir)?.for_files())
 }
 
 /// Removes a lock file that a killed one of us left, if nobody holds it.

@@ -17,7 +17,8 @@
 //! This stage knows no JSON beyond the version in `oci-layout`: what the bytes mean is
 //! [`crate::oci`]'s business. The files below use each other in one direction:
 //!
-//! * `stat`: what the operating system says of a file
+//! * `stat`, `access`, `attributes`: what the operating system says of a file, and who may do what with it
+//! * `rename`, `temporary`: how files come to their names
 //! * `blob_dirs`: the directories below `blobs`, and whose they are
 //! * `hard_links`: files with several names, over all layouts of a run
 //! * `mounts`: file systems that do not keep their word
@@ -28,20 +29,26 @@
     reason = "the one stage that changes the disk"
 )]
 
+mod access;
+mod attributes;
 mod blob_dirs;
 mod blobs;
 mod discover;
 mod hard_links;
 mod lock;
 mod mounts;
+mod rename;
 mod replace;
 mod stat;
+mod temporary;
 mod trash;
 
+use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -49,6 +56,7 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::value::digest::Algorithm;
 
 pub use blob_dirs::SharedReason;
 pub use blobs::BlobError;
@@ -77,10 +85,6 @@ pub(crate) const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// The largest file beside index.json that is read, in bytes: `oci-layout` and what an unpacked
 /// `docker save` has.
 const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
-
-/// Names of our temporary files start so. Only a holder of the exclusive lock makes them, so the
-/// next holder knows that nobody uses those it finds.
-const TEMPORARY: &str = ".ocirm-tmp-";
 
 /// The directory of the trash in the layout's root.
 pub(crate) const TRASH: &str = ".ocirm-trash";
@@ -214,6 +218,8 @@ pub enum Exclusive {}
 pub struct Locked<M> {
     layout: Layout,
     blob_dirs: blob_dirs::BlobDirs,
+    /// Temporary files of ours that were seen when the blobs were listed.
+    temporaries: Mutex<Vec<(Algorithm, CString)>>,
     /// Held for what dropping it does.
     _lock: lock::LayoutLock,
     mode: PhantomData<fn() -> M>,
@@ -251,10 +257,39 @@ impl Layout {
         let lock = lock::LayoutLock::exclusive(&self, options)?;
         let locked = Locked::new(self, lock)?;
         if options.enabled {
-            replace::remove_stale_temporaries(&locked.layout)?;
+            locked.remove_stale_temporaries()?;
             lock::remove_stale_index_lock(&locked.layout);
         }
         Ok(locked)
+    }
+}
+
+impl Locked<Exclusive> {
+    /// Removes what runs left that were killed: in the root, and where blobs lie on another file system,
+    /// for then they are written in their own directories. Those of a run that is alive stay.
+    fn remove_stale_temporaries(&self) -> anyhow::Result<()> {
+        let context = || format!("cannot list `{}`", self.path().display());
+        let sight = lock::LayoutLock::sight(&self.layout);
+        temporary::remove_stale(&self.layout.dir, sight).with_context(context)?;
+        for dir in self.blob_dirs.distant() {
+            // Not being able to remove garbage is no reason not to do what was asked.
+            let _ = temporary::remove_stale(dir, sight);
+        }
+        Ok(())
+    }
+
+    /// Removes those that were seen when the blobs were listed.
+    pub(crate) fn remove_listed_temporaries(&self) {
+        let sight = lock::LayoutLock::sight(&self.layout);
+        let Ok(seen) = self.temporaries.lock() else {
+            return;
+        };
+        for (algorithm, name) in seen.iter() {
+            let dir = self.blob_dirs.all().find(|(known, _)| known == algorithm);
+            if let Some((_, dir)) = dir {
+                temporary::remove_if_stale(dir, name, sight);
+            }
+        }
     }
 }
 
@@ -264,6 +299,7 @@ impl<M> Locked<M> {
         Ok(Locked {
             layout,
             blob_dirs,
+            temporaries: Mutex::default(),
             _lock: lock,
             mode: PhantomData,
         })

@@ -1,36 +1,48 @@
-//! Replacing files of the layout's root, and cleaning up after a run that was killed meanwhile.
+//! Replacing files of the layout's root.
 //!
 //! There is one way in which a file is replaced here: a temporary file in the same directory, with
-//! the old file's mode and owner, written, synced, renamed over the old one, and the directory
-//! synced. Whoever reads sees the old bytes or the new ones, and after a crash too.
+//! the old file's owner, mode and attributes, written, synced, renamed over the old one, and the
+//! directory synced. Whoever reads sees the old bytes or the new ones, and after a crash too. Who could
+//! not read or write the old file cannot read or write the new one, or there is none.
 //!
 //! Programs that take no lock can write at any moment, between our comparing and our renaming, too.
 //! So the two files are exchanged instead, where the file system can do that: what comes out is
 //! compared once more, and goes back if somebody was faster.
 
-use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType, Gid, Mode, OFlags, RenameFlags, Stat, Uid};
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::blob_dirs::each_file;
-use super::blobs::Presence;
+use super::attributes::{Attributes, access_of, give_access};
+use super::blobs::{Presence, open_regular};
 use super::lock::IndexLock;
+use super::rename::exchange;
 use super::stat::{describe, is_name_of};
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, MAX_INDEX_BYTES, TEMPORARY};
-use crate::error::Error;
+use super::temporary::Temporary;
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, MAX_INDEX_BYTES};
+use crate::error::{Error, ErrorKind};
 use crate::value::digest::Digest;
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum IndexWrite {
     /// The new bytes are durable.
-    Done,
+    Done {
+        /// What files could not keep beside their bytes, a sentence for each.
+        not_kept: Vec<String>,
+    },
     /// Somebody changed index.json since it was read; nothing was written. Plan again.
     ChangedMeanwhile,
+}
+
+impl IndexWrite {
+    fn done() -> IndexWrite {
+        let not_kept = Vec::new();
+        IndexWrite::Done { not_kept }
+    }
 }
 
 /// A file of an unpacked `docker save` that must change together with index.json.
@@ -48,7 +60,7 @@ impl<M> Locked<M> {
     /// Refuses an index.json that is no regular file: what it leads to is not ours to replace, and
     /// what it says may be another layout's.
     pub(crate) fn refuse_odd_index(&self) -> anyhow::Result<()> {
-        replaceable(&self.layout, "index.json").map(drop)
+        replaceable(&self.layout, "index.json")
     }
 }
 
@@ -75,7 +87,7 @@ impl Locked<Exclusive> {
     ) -> anyhow::Result<IndexWrite> {
         if new.is_none() && beside.is_empty() {
             return Ok(match self.read_index()? == old {
-                true => IndexWrite::Done,
+                true => IndexWrite::done(),
                 false => IndexWrite::ChangedMeanwhile,
             });
         }
@@ -97,23 +109,31 @@ impl Locked<Exclusive> {
         if self.read_index()? != old || lock.as_ref().is_some_and(|lock| !lock.holds()) {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
-        for replacement in ready {
-            if replacement.replace()? == IndexWrite::ChangedMeanwhile {
+        let mut not_kept = Vec::new();
+        for mut replacement in ready {
+            not_kept.append(&mut replacement.not_kept);
+            if !replacement.replace()? {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
         }
         drop(lock);
         sync_directory(&self.layout.dir)
             .with_context(|| format!("cannot sync the directory `{}`", self.path().display()))?;
-        Ok(IndexWrite::Done)
+        Ok(IndexWrite::Done { not_kept })
     }
 
-    /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it. The
-    /// value tells whether it was written.
+    /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it. It is
+    /// as readable as `like`, the blob whose place it takes. The value tells whether it was written.
     ///
     /// # Errors
-    /// What the operating system says, and bytes that do not have this digest.
-    pub(crate) fn write_blob(&self, digest: &Digest, bytes: &[u8]) -> anyhow::Result<bool> {
+    /// What the operating system says, bytes that do not have this digest, and a file that somebody
+    /// could read or write who cannot read or write `like`.
+    pub(crate) fn write_blob(
+        &self,
+        digest: &Digest,
+        bytes: &[u8],
+        like: &Digest,
+    ) -> anyhow::Result<bool> {
         let context = || format!("cannot write the blob {digest}");
         anyhow::ensure!(
             digest.algorithm().is_some_and(|a| a.hash(bytes) == *digest),
@@ -128,23 +148,54 @@ impl Locked<Exclusive> {
             .blob_dirs
             .of(digest)
             .with_context(|| format!("the layout has no directory for the blob {digest}"))?;
-        let write_in = |place: BorrowedFd<'_>| -> io::Result<()> {
-            let mut temporary = Temporary::create(place, "blob", Mode::from_raw_mode(0o644))?;
+        let access = self.open_blob(like).map(|file| {
+            let file = file.map(|(file, _)| file);
+            file.map_or_else(
+                || access_of(&self.layout.dir).map(|dir| dir.for_files()),
+                access_of,
+            )
+        });
+        let access = access.with_context(context)?.with_context(context)?;
+        let write_in = |place: BorrowedFd<'_>| -> io::Result<bool> {
+            let mut temporary = Temporary::create(place, "blob")?;
             temporary.file.write_all(bytes)?;
+            if !give_access(&temporary.file, &access)? {
+                return Ok(false);
+            }
             temporary.file.sync_all()?;
-            Ok(temporary.rename(dir, &digest.encoded())?)
+            temporary.rename(dir, &digest.encoded())?;
+            Ok(true)
         };
         // In the root the next run finds what a killed one left, but `blobs` may be on another file
         // system.
-        write_in(self.layout.dir.as_fd())
+        let is_written = write_in(self.layout.dir.as_fd())
             .or_else(|e| match Errno::from_io_error(&e) {
                 Some(Errno::XDEV) => write_in(dir.as_fd()),
                 _ => Err(e),
             })
             .with_context(context)?;
+        if !is_written {
+            let what = format!("the blob {digest}, which takes the place of {like},");
+            return Err(too_open(&what, &[]));
+        }
         sync_directory(dir).with_context(context)?;
         Ok(true)
     }
+}
+
+/// A file that would be too open if it was written anew by whoever runs this.
+fn too_open(what: &str, not_kept: &[String]) -> anyhow::Error {
+    let which = match not_kept {
+        [] => "owner, group or access list".to_owned(),
+        some => some.join(", "),
+    };
+    let message = format!(
+        "{what} cannot keep its {which}, and without that somebody could read or write it who \
+         cannot now; nothing was changed"
+    );
+    Error::new(ErrorKind::Failed, message)
+        .hint("run as root, as the owner of the file, or as a member of its group")
+        .into()
 }
 
 /// Makes renames in a directory durable.
@@ -156,50 +207,16 @@ pub(super) fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
     })
 }
 
-/// A new file under a name of ours; dropped before it was renamed, it is removed.
-#[must_use = "a temporary file that is dropped changes nothing"]
-pub(super) struct Temporary<'a> {
-    dir: BorrowedFd<'a>,
-    pub(super) file: File,
-    name: String,
-    is_renamed: bool,
-}
-
-impl<'a> Temporary<'a> {
-    pub(super) fn create(dir: BorrowedFd<'a>, what: &str, mode: Mode) -> Result<Self, Errno> {
-        let name = format!("{TEMPORARY}{}-{what}", std::process::id());
-        let flags = OFlags::WRONLY | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
-        let file = rustix::fs::openat(dir, &name, flags | OFlags::NOFOLLOW, mode)?;
-        Ok(Temporary {
-            dir,
-            file: File::from(file),
-            name,
-            is_renamed: false,
-        })
-    }
-
-    pub(super) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
-        rustix::fs::renameat(self.dir, &self.name, dir, name)?;
-        self.is_renamed = true;
-        Ok(())
-    }
-}
-
-impl Drop for Temporary<'_> {
-    fn drop(&mut self) {
-        if !self.is_renamed {
-            // If this fails, the next run that changes the layout removes it.
-            let _ = rustix::fs::unlinkat(self.dir, &self.name, AtFlags::empty());
-        }
-    }
-}
-
 /// A file of the root, written anew and synced, that waits to take the old one's place.
 struct Replacement<'a> {
     layout: &'a Layout,
     temporary: Temporary<'a>,
     target: &'static str,
     old: &'a [u8],
+    /// What the old file has beside its bytes.
+    attributes: Attributes,
+    /// What of that the new one does not have, in sentences.
+    not_kept: Vec<String>,
 }
 
 impl<'a> Replacement<'a> {
@@ -211,73 +228,79 @@ impl<'a> Replacement<'a> {
     ) -> anyhow::Result<Self> {
         let path = layout.path().join(target);
         let context = || format!("cannot write beside `{}`", path.display());
-        let replaced = replaceable(layout, target)?;
-        let private = Mode::RUSR | Mode::WUSR;
-        let mut temporary =
-            Temporary::create(layout.dir.as_fd(), target, private).with_context(context)?;
+        let attributes = attributes_of(layout, target)?;
+        let mut temporary = Temporary::create(layout.dir.as_fd(), target).with_context(context)?;
         temporary.file.write_all(new).with_context(context)?;
         let file = &temporary.file;
-        // Owner before mode, because a change of owner takes mode bits away. Only root may give a
-        // file to somebody else, and a group that we are not in cannot be kept: the mode still is.
-        let (uid, gid) = (replaced.st_uid, replaced.st_gid);
-        let now = rustix::fs::fstat(file).with_context(context)?;
-        if (now.st_uid, now.st_gid) != (uid, gid) {
-            let (uid, gid) = (Uid::from_raw(uid), Gid::from_raw(gid));
-            if rustix::fs::fchown(file, Some(uid), Some(gid)).is_err() {
-                let _ = rustix::fs::fchown(file, None, Some(gid));
-            }
+        let given = attributes.give(file).with_context(context)?;
+        let shown = format!("`{}`", path.display());
+        if given.is_wider {
+            return Err(too_open(&shown, &given.not_kept));
         }
-        let mode = Mode::from_raw_mode(replaced.st_mode & 0o7777);
-        rustix::fs::fchmod(file, mode).with_context(context)?;
         file.sync_all().with_context(context)?;
+        let not_kept = match given.not_kept.is_empty() {
+            true => Vec::new(),
+            false => vec![format!(
+                "{shown} did not keep its {}",
+                given.not_kept.join(", ")
+            )],
+        };
         Ok(Replacement {
             layout,
             temporary,
             target,
             old,
+            attributes,
+            not_kept,
         })
     }
 
-    /// Takes the target's place, if that still has its old bytes.
-    fn replace(mut self) -> anyhow::Result<IndexWrite> {
+    /// Takes the target's place, if that still has its old bytes and all that it had beside them. The
+    /// value tells whether it did.
+    fn replace(mut self) -> anyhow::Result<bool> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
-        match self.exchange() {
-            Ok(()) => {}
+        if attributes_of(self.layout, self.target)? != self.attributes {
+            return Ok(false);
+        }
+        if !exchange(dir, &self.temporary.name, self.target).with_context(context)? {
             // Not every file system can do it.
-            Err(Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP) => {
-                let renamed = self.temporary.rename(dir, self.target);
-                return renamed.map(|()| IndexWrite::Done).with_context(context);
-            }
-            Err(e) => return Err(e).with_context(context),
+            let renamed = self.temporary.rename(dir, self.target);
+            return renamed.map(|()| true).with_context(context);
         }
         // What was written in place meanwhile came out by this name.
         let name = &self.temporary.name;
         let out = self.layout.read_root_file(name, MAX_INDEX_BYTES);
-        if out.is_ok_and(|bytes| bytes.as_deref() == Some(self.old)) {
-            return Ok(IndexWrite::Done);
+        if out.is_ok_and(|bytes| bytes.as_deref() == Some(self.old))
+            && attributes_of(self.layout, name).is_ok_and(|found| found == self.attributes)
+        {
+            return Ok(true);
         }
         if is_name_of(dir, self.target, &self.temporary.file) {
-            self.exchange().with_context(context)?;
+            exchange(dir, name, self.target).with_context(context)?;
         }
-        Ok(IndexWrite::ChangedMeanwhile)
-    }
-
-    fn exchange(&self) -> Result<(), Errno> {
-        let (dir, name) = (&self.layout.dir, &self.temporary.name);
-        rustix::fs::renameat_with(dir, name, dir, self.target, RenameFlags::EXCHANGE)
+        Ok(false)
     }
 }
 
+/// What a file of the root that is to be replaced has beside its bytes.
+fn attributes_of(layout: &Layout, name: &str) -> anyhow::Result<Attributes> {
+    replaceable(layout, name)?;
+    let context = || format!("cannot look at `{}`", layout.path().join(name).display());
+    let opened = open_regular(&layout.dir, name).with_context(context)?;
+    let (file, _) = opened.with_context(context)?;
+    Attributes::of(&file).with_context(context)
+}
+
 /// Looks at a file of the root that is to be replaced.
-fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
+fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<()> {
     let path = layout.path().join(target);
     let shown = path.display();
     let stat = rustix::fs::statat(&layout.dir, target, AtFlags::SYMLINK_NOFOLLOW)
         .with_context(|| format!("cannot look at `{shown}`"))?;
     match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(stat),
+        FileType::RegularFile => Ok(()),
         kind => Err(Error::layout(format!(
             "`{shown}` is {}, not a regular file, and cannot be replaced",
             describe(kind)
@@ -285,23 +308,4 @@ fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<Stat> {
         .hint("name the layout that the link leads to with --layout")
         .into()),
     }
-}
-
-/// Removes our own temporary files; nobody else's. The caller holds the exclusive lock.
-pub(super) fn remove_stale_temporaries(layout: &Layout) -> anyhow::Result<()> {
-    let context = || format!("cannot list `{}`", layout.path().display());
-    let mut stale = Vec::new();
-    each_file(&layout.dir, &mut |name, kind| {
-        if name.starts_with(TEMPORARY.as_bytes())
-            && matches!(kind, FileType::RegularFile | FileType::Unknown)
-        {
-            stale.push(name.to_owned());
-        }
-    })
-    .with_context(context)?;
-    for name in stale {
-        // Not being able to remove garbage is no reason not to do what was asked.
-        let _ = rustix::fs::unlinkat(&layout.dir, name, AtFlags::empty());
-    }
-    Ok(())
 }

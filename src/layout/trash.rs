@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! .ocirm-trash/
-//! └── 20261121T054542.123456789Z-4711/      one removal: when, and by which process
+//! └── 20261121T054542.123456789Z-5d0c…/     one removal: when, and what no other has
 //!     ├── removal.json                      its record: entries of index.json, and more
 //!     └── blobs/<algorithm>/<hex>           the blobs, moved here by one rename each
 //! ```
@@ -22,13 +22,15 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::fs::{AtFlags, Mode, OFlags, RenameFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blob_dirs::{DIRECTORY, each_file};
 use super::blobs::{each_digest, open_regular, read_verified};
-use super::replace::{Temporary, sync_directory};
+use super::rename::rename_unless_taken;
+use super::replace::sync_directory;
 use super::stat::{FileId, Weight, found};
+use super::temporary::{Temporary, random_digits};
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TRASH};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
@@ -42,14 +44,19 @@ const MAX_RECORD_BYTES: u64 = super::MAX_INDEX_BYTES;
 /// How the time of a removal is written.
 const TIME: &str = "%Y%m%dT%H%M%S.%9f";
 
-/// The name of a removal: the time, to the nanosecond, and the process.
+/// The name of a removal: the time, to the nanosecond, and random digits. Older versions put the number
+/// of the process there, which other containers can have as well.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RemovalId(String);
 
 impl RemovalId {
-    /// A removal of this process at this moment.
-    pub(crate) fn new(at: Timestamp) -> RemovalId {
-        RemovalId(format!("{}Z-{}", at.strftime(TIME), std::process::id()))
+    /// A removal at this moment, unlike any other.
+    ///
+    /// # Errors
+    /// A kernel that has no random numbers to give.
+    pub(crate) fn new(at: Timestamp) -> anyhow::Result<RemovalId> {
+        let digits = random_digits().context("cannot get a random number")?;
+        Ok(RemovalId(format!("{}Z-{digits}", at.strftime(TIME))))
     }
 
     pub(crate) fn as_str(&self) -> &str {
@@ -58,12 +65,13 @@ impl RemovalId {
 
     /// Reads a name that [`RemovalId::new`] made; `None` for any other.
     fn parse(name: &str) -> Option<(RemovalId, Timestamp)> {
-        let (time, process) = name.split_once("Z-")?;
+        let (time, digits) = name.split_once("Z-")?;
         let at = jiff::civil::DateTime::strptime(TIME, time).ok()?;
         let at = TimeZone::UTC.to_timestamp(at).ok()?;
-        let is_process = !process.is_empty() && process.bytes().all(|b| b.is_ascii_digit());
+        let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
+        let are_digits = (1..=32).contains(&digits.len()) && digits.bytes().all(is_digit);
         // jiff reads more than it writes.
-        let is_ours = is_process && at.strftime(TIME).to_string() == time;
+        let is_ours = are_digits && at.strftime(TIME).to_string() == time;
         is_ours.then(|| (RemovalId(name.to_owned()), at))
     }
 }
@@ -172,6 +180,21 @@ fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
     enter(&dir, name)?.ok_or(Errno::NOTDIR)
 }
 
+/// Makes the directory of a removal: one that was not there, whoever else makes some at this moment.
+fn make_removal(trash: &OwnedFd, now: Timestamp) -> anyhow::Result<(RemovalId, OwnedFd)> {
+    loop {
+        let id = RemovalId::new(now)?;
+        match rustix::fs::mkdirat(trash, id.as_str(), Mode::from_raw_mode(0o777)) {
+            Ok(()) => {
+                let dir = enter(trash, id.as_str())?.ok_or(Errno::NOTDIR)?;
+                return Ok((id, dir));
+            }
+            Err(Errno::EXIST) => {}
+            Err(e) => return Err(e.into()),
+        }
+    }
+}
+
 fn each_blob(
     removal: &OwnedFd,
     each: &mut dyn FnMut(&OwnedFd, Digest) -> Result<(), Errno>,
@@ -182,7 +205,12 @@ fn each_blob(
         };
         // A list that is whole before anything is taken out of the directory.
         let mut found = Vec::new();
-        each_digest(&dir, algorithm, &mut |digest| found.push(digest))?;
+        each_digest(
+            &dir,
+            algorithm,
+            &mut |digest| found.push(digest),
+            &mut |_, _| (),
+        )?;
         for digest in found {
             each(&dir, digest)?;
         }
@@ -353,24 +381,16 @@ impl OpenRemoval {
 }
 
 impl Locked<Exclusive> {
-    /// Makes a removal in the trash, with its record, both durable.
+    /// Makes a removal in the trash, that nobody made before, with its record, both durable. `now` is
+    /// when.
     ///
     /// # Errors
     /// What the operating system says; and a trash that is no directory of this layout.
     pub(crate) fn begin_removal(
         &self,
-        id: &RemovalId,
+        now: Timestamp,
         record: &[u8],
-    ) -> anyhow::Result<OpenRemoval> {
-        let begun = self.try_begin_removal(id, record);
-        if begun.is_err() {
-            // A trash that nothing could be put into is of no use to anybody.
-            remove_directories(&self.layout, id);
-        }
-        begun
-    }
-
-    fn try_begin_removal(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<OpenRemoval> {
+    ) -> anyhow::Result<(RemovalId, OpenRemoval)> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
         self.refuse_distant_blobs()?;
@@ -381,13 +401,27 @@ impl Locked<Exclusive> {
             ),
             e => anyhow::Error::new(e).context(context()),
         })?;
-        let dir = make(&trash, id.as_str()).with_context(context)?;
-        self.write_record(id, &dir, record)?;
-        for dir in [&trash, &dir] {
-            sync_directory(dir).with_context(context)?;
+        let made = make_removal(&trash, now).with_context(context);
+        let begun = made.and_then(|(id, dir)| {
+            let begin = || {
+                self.write_record(&id, &dir, record)?;
+                for dir in [&trash, &dir] {
+                    sync_directory(dir).with_context(context)?;
+                }
+                sync_directory(&self.layout.dir).with_context(context)
+            };
+            if let Err(error) = begin() {
+                let _ = rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty());
+                remove_directories(&self.layout, &id);
+                return Err(error);
+            }
+            Ok((id, OpenRemoval::new(dir)))
+        });
+        if begun.is_err() {
+            // A trash that nothing could be put into is of no use to anybody.
+            let _ = rustix::fs::unlinkat(&self.layout.dir, TRASH, AtFlags::REMOVEDIR);
         }
-        sync_directory(&self.layout.dir).with_context(context)?;
-        Ok(OpenRemoval::new(dir))
+        begun
     }
 
     /// A file cannot be moved to another file system.
@@ -432,7 +466,7 @@ impl Locked<Exclusive> {
         let write = || -> io::Result<()> {
             // It repeats what is in index.json, so nobody else shall read it.
             let private = Mode::RUSR | Mode::WUSR;
-            let mut temporary = Temporary::create(root.as_fd(), "removal", private)?;
+            let mut temporary = Temporary::create(root.as_fd(), "removal")?;
             let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
                 .map_or(private, |index| Mode::from_raw_mode(index.st_mode & 0o666));
             temporary.file.write_all(record)?;
@@ -477,17 +511,7 @@ impl Locked<Exclusive> {
                 &made
             }
         };
-        let moved = match rustix::fs::renameat_with(&from, name, to, name, RenameFlags::NOREPLACE) {
-            // Some file systems cannot be told not to replace.
-            Err(Errno::INVAL | Errno::NOSYS) => {
-                match rustix::fs::statat(to, name, AtFlags::SYMLINK_NOFOLLOW) {
-                    Ok(_) => Err(Errno::EXIST),
-                    Err(_) => rustix::fs::renameat(&from, name, to, name),
-                }
-            }
-            result => result,
-        };
-        match moved {
+        match rename_unless_taken(&from, name, to, name) {
             Ok(()) => Ok(RestoredBlob::Done),
             Err(Errno::EXIST) => Ok(RestoredBlob::WasThere),
             Err(Errno::NOENT) => Ok(RestoredBlob::Missing),
@@ -554,15 +578,17 @@ fn remove_directories(layout: &Layout, id: &RemovalId) {
 mod tests {
     use super::*;
 
+    /// FR34
     #[test]
-    fn a_removal_knows_its_moment() {
+    fn a_removal_knows_its_moment_and_has_a_name_of_its_own() {
         let at: Timestamp = "2026-11-21T05:45:42.000000789Z".parse().unwrap();
-        let id = RemovalId::new(at);
-        assert_eq!(
-            id.as_str(),
-            format!("20261121T054542.000000789Z-{}", std::process::id())
-        );
-        assert_eq!(RemovalId::parse(id.as_str()), Some((id, at)));
+        let id = RemovalId::new(at).unwrap();
+        assert!(id.as_str().starts_with("20261121T054542.000000789Z-"));
+        assert_eq!(RemovalId::parse(id.as_str()), Some((id.clone(), at)));
+        assert_ne!(RemovalId::new(at).unwrap(), id);
+        // What older versions made.
+        let older = "20261121T054542.000000789Z-4711";
+        assert_eq!(RemovalId::parse(older).unwrap().1, at);
     }
 
     #[test]
@@ -573,6 +599,8 @@ mod tests {
             "20261121T054542.1Z-1",
             "20261121T054542.000000789Z-",
             "20261121T054542.000000789Z-x",
+            "20261121T054542.000000789Z-A",
+            "20261121T054542.000000789Z-0123456789abcdef0123456789abcdef0",
             "20261321T054542.000000789Z-1",
             "../20261121T054542.000000789Z-1",
         ] {

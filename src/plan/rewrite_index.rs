@@ -20,6 +20,8 @@ use crate::value::digest::{Algorithm, Digest};
 pub struct NewBlob {
     /// Its digest, of the algorithm of the index that it replaces.
     pub digest: Digest,
+    /// The index that it replaces; it is as readable as that.
+    pub replaces: Digest,
     /// Its bytes.
     pub bytes: Vec<u8>,
 }
@@ -98,6 +100,7 @@ pub fn without(
         let bytes = edit_index(&old, &gone, &made).into_bytes();
         let blob = NewBlob {
             digest: algorithm.hash(&bytes),
+            replaces: digest.clone(),
             bytes,
         };
         made.insert(digest.to_string(), blob.clone());

@@ -283,6 +283,8 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     let notes = input.plan.notes.iter();
     warnings.extend(notes.filter_map(|note| warning(note, &input.snapshot.graph)));
     warnings.extend(damage_going(input));
+    let outcome = input.outcome.into_iter();
+    warnings.extend(outcome.flat_map(|outcome| outcome.not_kept.iter().cloned()));
     warnings
 }
 

@@ -21,7 +21,7 @@ pub(crate) struct RestoreReport {
     pub(super) bytes: u64,
     /// What was not done, and why.
     pub(crate) errors: Vec<ReportedError>,
-    pub(super) warnings: Vec<String>,
+    pub(crate) warnings: Vec<String>,
 }
 
 #[derive(Debug, Serialize)]

@@ -669,8 +669,9 @@ impl Moment {
 
 /// The new index.json is written beside the old one; nobody is locked out.
 const WRITTEN: Moment = Moment::after("fsync", 1);
-/// The lock of index.json is held; the first lock is that of the layout.
-const LOCKED: Moment = Moment::after("flock", 2);
+/// The lock of index.json is held. The locks before it are that of the layout and those of two temporary files: the
+/// new index.json, and what becomes the lock file.
+const LOCKED: Moment = Moment::after("flock", 4);
 /// index.json was read again under the lock and is to be replaced. Each time it is read twice, for
 /// the end is a reading, too.
 const COMPARED: Moment = Moment {

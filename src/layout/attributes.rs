@@ -1,0 +1,288 @@
+//! What a file has beside its bytes: owner, group, mode, POSIX access list and extended attributes. A file
+//! that takes another's place, or holds what another held, is given what that had.
+
+use std::collections::BTreeMap;
+use std::ffi::CString;
+use std::os::fd::AsFd;
+
+use rustix::buffer::spare_capacity;
+use rustix::fs::{Gid, Mode, Uid, XattrFlags};
+use rustix::io::Errno;
+
+use super::access::Access;
+
+/// The extended attribute that holds the access list.
+const ACL: &std::ffi::CStr = c"system.posix_acl_access";
+
+/// The largest value of an extended attribute, and the longest list of names, that Linux has.
+const LARGEST: usize = 64 << 10;
+
+/// What a file has beside its bytes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Attributes {
+    access: Access,
+    /// `None`: one that may not be read.
+    extended: BTreeMap<CString, Option<Vec<u8>>>,
+}
+
+/// What became of the wish to give a file the attributes of another one.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Given {
+    /// What the file does not have of them, in words.
+    pub(super) not_kept: Vec<String>,
+    /// With the mode of the other one somebody could do what was not allowed there.
+    pub(super) is_wider: bool,
+}
+
+impl Attributes {
+    pub(super) fn of(file: impl AsFd) -> Result<Attributes, Errno> {
+        Ok(Attributes {
+            access: access_of(&file)?,
+            extended: extended_of(&file)?,
+        })
+    }
+
+    /// Gives a new file of ours all this. Where somebody could then do what these attributes do not
+    /// allow, the file stays as private as it is, and the value says so.
+    ///
+    /// # Errors
+    /// What the operating system says of looking at the file or of changing its mode.
+    pub(super) fn give(&self, file: impl AsFd) -> Result<Given, Errno> {
+        let mut given = Given::default();
+        if !give_access(&file, &self.access)? {
+            given.is_wider = true;
+            given.not_kept = self.access_not_kept(&access_of(&file)?);
+            return Ok(given);
+        }
+        let present = extended_of(&file)?;
+        for (name, value) in &self.extended {
+            if let Some(value) = value
+                && present.get(name) != Some(&Some(value.clone()))
+            {
+                let _ = rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty());
+            }
+        }
+        // What the directory gives to new files.
+        for name in present.keys() {
+            if !self.extended.contains_key(name) {
+                let _ = rustix::fs::fremovexattr(&file, name);
+            }
+        }
+        let now = Attributes::of(&file)?;
+        given.not_kept = self.access_not_kept(&now.access);
+        let names = self.extended.keys().chain(now.extended.keys());
+        let mut names: Vec<_> = names
+            .filter(|name| self.extended.get(*name) != now.extended.get(*name))
+            .collect();
+        names.sort();
+        names.dedup();
+        // An access list of another kind says who may do what, and nobody here can read it.
+        given.is_wider = names.iter().any(|name| is_access_list(name));
+        given.not_kept.extend(
+            names
+                .iter()
+                .map(|name| format!("attribute `{}`", name.to_string_lossy().escape_debug())),
+        );
+        Ok(given)
+    }
+
+    fn access_not_kept(&self, now: &Access) -> Vec<String> {
+        let old = &self.access;
+        let mut not_kept = Vec::new();
+        if old.owner != now.owner {
+            not_kept.push(format!("owner (user {})", old.owner));
+        }
+        if old.group != now.group {
+            not_kept.push(format!("group ({})", old.group));
+        }
+        if old.acl != now.acl {
+            not_kept.push("access list (ACL)".to_owned());
+        } else if old.mode != now.mode {
+            not_kept.push(format!("mode ({:04o})", old.mode));
+        }
+        not_kept
+    }
+}
+
+/// Who may do what with an opened file.
+///
+/// # Errors
+/// What the operating system says; an access list that cannot be read is no absent one.
+pub(super) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
+    let stat = rustix::fs::fstat(&file)?;
+    Ok(Access {
+        owner: stat.st_uid,
+        group: stat.st_gid,
+        mode: stat.st_mode & 0o7777,
+        acl: value_of(&file, ACL)?,
+    })
+}
+
+/// Gives a file or directory of ours this access. `false`: owner, group or access list could not be
+/// given, somebody could do what this access does not allow, and so the mode was not given either.
+///
+/// # Errors
+/// As [`Attributes::give`].
+pub(super) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
+    let runner = rustix::process::geteuid().as_raw();
+    let mut now = access_of(&file)?;
+    // Owner before mode, because a change of owner takes mode bits away. Only root may give a file to
+    // somebody else, and only a member may give it to a group.
+    if (now.owner, now.group) != (access.owner, access.group) {
+        let (uid, gid) = (Uid::from_raw(access.owner), Gid::from_raw(access.group));
+        if rustix::fs::fchown(&file, Some(uid), Some(gid)).is_err() {
+            let _ = rustix::fs::fchown(&file, None, Some(gid));
+        }
+        now = access_of(&file)?;
+    }
+    // Whatever is next is looked at before it is done: there is no moment of too much.
+    let wanted = Access {
+        owner: now.owner,
+        group: now.group,
+        ..access.clone()
+    };
+    if wanted.is_wider_than(access, runner) {
+        return Ok(false);
+    }
+    if now.acl != access.acl {
+        // The access list before the mode, for a mode without it would let in other people. One that
+        // the directory gave has no effect as long as the mode is private.
+        let changed = match &access.acl {
+            Some(acl) => rustix::fs::fsetxattr(&file, ACL, acl, XattrFlags::empty()),
+            None => rustix::fs::fremovexattr(&file, ACL),
+        };
+        if changed.is_err() {
+            let _ = rustix::fs::fremovexattr(&file, ACL);
+        }
+        let acl = value_of(&file, ACL)?;
+        if (Access { acl, ..wanted }).is_wider_than(access, runner) {
+            return Ok(false);
+        }
+    }
+    let is_of_mode = rustix::fs::fstat(&file)?.st_mode & 0o7777 == access.mode;
+    if !is_of_mode {
+        rustix::fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
+    }
+    Ok(true)
+}
+
+/// [`give_access`] to what may have less: where that is needed, an access list names the owner and the
+/// group that could not be given; and where that cannot be had, everybody but the owner may only do
+/// what all might.
+///
+/// # Errors
+/// As [`Attributes::give`].
+pub(super) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno> {
+    let is_given = give_access(&file, access)?;
+    let now = access_of(&file)?;
+    let runner = rustix::process::geteuid().as_raw();
+    // Whoever might before should go on being able to.
+    if is_given && (access.acl.is_none() || !access.is_wider_than(&now, runner)) {
+        return Ok(());
+    }
+    if access.acl.is_some()
+        && let Some(named) = access.naming_owners(now.owner, now.group)
+        && !named.is_wider_than(access, runner)
+        && give_access(&file, &named)?
+        && access_of(&file)?.acl == named.acl
+    {
+        return Ok(());
+    }
+    if give_access(&file, access)? {
+        return Ok(());
+    }
+    let _ = rustix::fs::fremovexattr(&file, ACL);
+    let least = Access {
+        owner: now.owner,
+        group: now.group,
+        mode: access.narrow_mode(),
+        acl: value_of(&file, ACL)?,
+    };
+    let mode = match least.is_wider_than(access, runner) {
+        true => access.mode & 0o1700,
+        false => least.mode,
+    };
+    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+}
+
+/// Whether an attribute belongs to the file that its bytes are taken from, and not to its name: what
+/// the kernel derives from the bytes, and how a file system stores them.
+fn is_of_the_bytes(name: &[u8]) -> bool {
+    let is_foreign_system = name.starts_with(b"system.") && !name.ends_with(b"acl");
+    is_foreign_system
+        || name == ACL.to_bytes()
+        || [&b"security.ima"[..], b"security.evm"].contains(&name)
+        || [&b"trusted.overlay."[..], b"user.overlay."]
+            .iter()
+            .any(|layer| name.starts_with(layer))
+        || [&b"ceph."[..], b"lustre.", b"trusted.lov", b"trusted.lma"]
+            .iter()
+            .any(|place| name.starts_with(place))
+}
+
+/// An access list that is not POSIX: `system.nfs4_acl`, `system.cifs_acl` and others.
+fn is_access_list(name: &CString) -> bool {
+    let name = name.to_bytes();
+    name.starts_with(b"system.") && name.ends_with(b"acl")
+}
+
+fn extended_of(file: impl AsFd) -> Result<BTreeMap<CString, Option<Vec<u8>>>, Errno> {
+    let mut list = Vec::new();
+    if absent(rustix::fs::flistxattr_query(&file))?.unwrap_or(0) > 0 {
+        list.reserve(LARGEST);
+        absent(rustix::fs::flistxattr(&file, spare_capacity(&mut list)))?;
+    }
+    let names = list.split(|byte| *byte == 0);
+    let names = names.filter(|name| !name.is_empty() && !is_of_the_bytes(name));
+    let mut extended = BTreeMap::new();
+    for name in names.filter_map(|name| CString::new(name).ok()) {
+        match value_of(&file, &name) {
+            Ok(None) => {}
+            Ok(value) => drop(extended.insert(name, value)),
+            Err(_) => drop(extended.insert(name, None)),
+        }
+    }
+    Ok(extended)
+}
+
+fn value_of(file: impl AsFd, name: &std::ffi::CStr) -> Result<Option<Vec<u8>>, Errno> {
+    if absent(rustix::fs::fgetxattr_query(&file, name))?.is_none() {
+        return Ok(None);
+    }
+    let mut value = Vec::with_capacity(LARGEST);
+    let read = rustix::fs::fgetxattr(&file, name, spare_capacity(&mut value));
+    Ok(absent(read)?.map(|_| value))
+}
+
+/// `None`: the file does not have it, or the file system has nothing of the kind.
+fn absent<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        // On Linux ENOTSUP is the same number as EOPNOTSUPP.
+        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        Err(e) => Err(e),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FR28
+    #[test]
+    fn attributes_that_describe_the_bytes_are_not_kept() {
+        for (name, is_kept) in [
+            ("user.comment", true),
+            ("trusted.x", true),
+            ("security.selinux", true),
+            ("system.nfs4_acl", true),
+            ("btrfs.compression", true),
+            ("security.ima", false),
+            ("trusted.overlay.origin", false),
+            ("system.posix_acl_access", false),
+            ("system.ntfs_attrib", false),
+        ] {
+            assert_eq!(is_of_the_bytes(name.as_bytes()), !is_kept, "{name}");
+        }
+    }
+}

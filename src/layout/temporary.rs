@@ -1,0 +1,195 @@
+//! Temporary files: how they are called, who may remove them, and when.
+//!
+//! Their names are random, for process numbers repeat: in containers that share a volume each first
+//! process has the same one. As long as its maker lives it holds `flock` on the file, so a file that
+//! nobody holds was left by a run that was killed. Whoever has the layout to itself removes those.
+//!
+//! Where locks may not be seen by everybody (a network file system, on which the layout lock had to be
+//! taken on a file), or the file cannot be locked, only what is older than a day is taken for dead.
+
+use std::ffi::CString;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+
+use jiff::SignedDuration;
+use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
+use rustix::io::Errno;
+use rustix::rand::{GetRandomFlags, getrandom};
+
+use super::blob_dirs::each_file;
+use super::stat::{changed, is_name_of};
+
+/// How names of temporary files begin.
+pub(super) const TEMPORARY: &str = ".ocirm-tmp-";
+
+/// How old a temporary file is that nobody can be using, whoever cannot be asked.
+const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
+
+/// How often a name is made anew before the directory is given up.
+const ATTEMPTS: u32 = 16;
+
+/// Digits that nobody else has: 128 random bits in hex.
+///
+/// # Errors
+/// A kernel that has no random numbers to give.
+pub(super) fn random_digits() -> Result<String, Errno> {
+    let mut bytes = [0_u8; 16];
+    let filled = rustix::io::retry_on_intr(|| getrandom(&mut bytes[..], GetRandomFlags::empty()))?;
+    match filled == bytes.len() {
+        true => Ok(const_hex::encode(bytes)),
+        // So few bytes are given whole or not at all.
+        false => Err(Errno::IO),
+    }
+}
+
+/// A new file under a name of ours, held by us; dropped before it was renamed, it is removed.
+#[must_use = "a temporary file that is dropped changes nothing"]
+pub(super) struct Temporary<'a> {
+    dir: BorrowedFd<'a>,
+    pub(super) file: File,
+    pub(super) name: String,
+    pub(super) is_renamed: bool,
+}
+
+impl<'a> Temporary<'a> {
+    /// Makes one that its owner alone may read and write. `what` tells people what it is for.
+    pub(super) fn create(dir: BorrowedFd<'a>, what: &str) -> Result<Self, Errno> {
+        let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
+        let private = Mode::RUSR | Mode::WUSR;
+        for _ in 0..ATTEMPTS {
+            let name = format!("{TEMPORARY}{}-{what}", random_digits()?);
+            let file = match rustix::fs::openat(dir, &name, flags | OFlags::NOFOLLOW, private) {
+                Ok(file) => File::from(file),
+                Err(Errno::EXIST) => continue,
+                Err(e) => return Err(e),
+            };
+            let temporary = Temporary {
+                dir,
+                file,
+                name,
+                is_renamed: false,
+            };
+            // Between making and holding it somebody can have taken it for dead.
+            let held = try_hold(&temporary.file);
+            if held != Hold::Others && is_name_of(dir, &temporary.name, &temporary.file) {
+                return Ok(temporary);
+            }
+        }
+        Err(Errno::EXIST)
+    }
+
+    pub(super) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
+        rustix::fs::renameat(self.dir, &self.name, dir, name)?;
+        self.is_renamed = true;
+        Ok(())
+    }
+}
+
+impl Drop for Temporary<'_> {
+    fn drop(&mut self) {
+        if !self.is_renamed {
+            // If this fails, the next run that changes the layout removes it.
+            let _ = rustix::fs::unlinkat(self.dir, &self.name, AtFlags::empty());
+        }
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Hold {
+    Ours,
+    Others,
+    /// The file cannot be locked here.
+    Unknown,
+}
+
+fn try_hold(file: &File) -> Hold {
+    match rustix::fs::flock(file, FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Hold::Ours,
+        Err(Errno::WOULDBLOCK) => Hold::Others,
+        Err(_) => Hold::Unknown,
+    }
+}
+
+/// How sure it is that whoever is alive holds its temporary files where we see it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sight {
+    /// All processes that can be here lock in one way.
+    Clear,
+    /// Some may lock elsewhere.
+    Dim,
+}
+
+/// Whether a name is that of a temporary file of ours.
+pub(super) fn is_temporary(name: &[u8], kind: FileType) -> bool {
+    name.starts_with(TEMPORARY.as_bytes())
+        && matches!(kind, FileType::RegularFile | FileType::Unknown)
+}
+
+/// Removes the temporary files of a directory that runs left which were killed; nobody else's, and no
+/// file of a run that is alive.
+///
+/// # Errors
+/// A directory that cannot be listed.
+pub(super) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
+    let mut names = Vec::new();
+    each_file(&dir, &mut |name, kind| {
+        if is_temporary(name, kind) {
+            names.extend(CString::new(name));
+        }
+    })?;
+    for name in names {
+        remove_if_stale(&dir, &name, sight);
+    }
+    Ok(())
+}
+
+/// The same for one file. Not being able to remove garbage is no reason not to do what was asked.
+pub(super) fn remove_if_stale(dir: impl AsFd, name: &CString, sight: Sight) {
+    let Ok(stat) = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else {
+        return;
+    };
+    if FileType::from_raw_mode(stat.st_mode) != FileType::RegularFile {
+        return;
+    }
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+    let opened = rustix::fs::openat(&dir, name, flags, Mode::empty()).map(File::from);
+    let hold = opened.as_ref().map_or(Hold::Unknown, try_hold);
+    let is_dead = match (hold, sight) {
+        (Hold::Others, _) => false,
+        (Hold::Ours, Sight::Clear) => true,
+        (Hold::Ours, Sight::Dim) | (Hold::Unknown, _) => {
+            let age = jiff::Timestamp::now().duration_since(changed(&stat));
+            age >= ABANDONED
+        }
+    };
+    if is_dead {
+        let _ = rustix::fs::unlinkat(&dir, name, AtFlags::empty());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// FR34
+    #[test]
+    fn names_do_not_repeat_and_a_file_that_is_held_stays() {
+        let place = tempfile::tempdir().unwrap();
+        let dir = File::open(place.path()).unwrap();
+        let (one, other) = (
+            Temporary::create(dir.as_fd(), "x").unwrap(),
+            Temporary::create(dir.as_fd(), "x").unwrap(),
+        );
+        assert_ne!(one.name, other.name);
+        for left in [".ocirm-tmp-4711-index.json", ".ocirm-tmp-new"] {
+            std::fs::write(place.path().join(left), "x").unwrap();
+        }
+        std::fs::write(place.path().join("ocirm-tmp-1"), "x").unwrap();
+        remove_stale(&dir, Sight::Dim).unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 5);
+        remove_stale(&dir, Sight::Clear).unwrap();
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 3);
+        drop((one, other));
+        assert_eq!(std::fs::read_dir(place.path()).unwrap().count(), 1);
+    }
+}
