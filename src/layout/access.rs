@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, BTreeSet};
 const ALL: u32 = 0o7;
 
 /// What a mode has beside the permissions: set-user-ID, set-group-ID and the sticky bit.
-#[cfg_attr(not(test), expect(dead_code, reason = "the trash is next"))]
 const SPECIAL: u32 = 0o7000;
 
 /// Tags of the entries of an access list, as the kernel stores them.
@@ -218,8 +217,9 @@ impl Access {
             entry.may = masked(entry).unwrap_or(entry.may);
         }
         entries.retain(|entry| {
-            !matches!(entry.tag, tag::OWNING_GROUP | tag::GROUP)
-                && !(entry.tag == tag::USER && entry.id == self.owner)
+            let is_of_group = matches!(entry.tag, tag::OWNING_GROUP | tag::GROUP);
+            let is_of_owner = entry.tag == tag::USER && entry.id == self.owner;
+            !(is_of_group || is_of_owner)
         });
         if owner != self.owner {
             entries.retain(|entry| !(entry.tag == tag::USER && entry.id == owner));
