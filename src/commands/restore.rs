@@ -164,6 +164,7 @@ fn carry_out(
             root_edits: &decision.files,
             trash: &decision.trash,
             blobs: &decision.restoration.blobs,
+            stored: &decision.restoration.stored,
             records: &decision.restoration.records,
         };
         // From here to the report: between two attempts blobs are back that no entry leads to.
@@ -172,9 +173,16 @@ fn carry_out(
             session.locking(|options| commit::restore(layout, &change, options, &stop))?;
         Ok(match attempt {
             Attempt::IndexChanged(layout) => Attempt::IndexChanged(layout),
-            Attempt::Done(Restored::Done { failures, not_kept }) => {
+            Attempt::Done(Restored::Done {
+                failures,
+                not_kept,
+                left,
+            }) => {
                 report.failed(failures);
                 report.warnings.extend(not_kept);
+                if left > 0 {
+                    report.not_cleared(left);
+                }
                 Attempt::Done(report)
             }
             Attempt::Done(Restored::Stopped { back, left }) => {

@@ -18,8 +18,9 @@
 //! A failed unlink is counted, and the rest goes on. Whoever wants it to stop is heard between two
 //! files.
 //!
-//! With the trash, a record of all that goes is durable before step 1, and step 2 moves instead of
-//! unlinking. What step 3 finds to be needed again comes back at once. How things come back
+//! With the trash, a record of all that goes is durable before step 1, and in step 2 the blobs of a batch
+//! get names in the trash, which are durable before those in the layout are unlinked. At the end that
+//! is durable, too, for then it is said that they were moved. What step 3 finds to be needed again comes back at once. How things come back
 //! otherwise is in `restore`.
 
 use std::collections::hash_map::Entry;
@@ -33,14 +34,14 @@ use super::{Attempt, Watch};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, TrashUse};
 use crate::layout::{
-    Exclusive, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId, RestoredBlob,
-    RootEdit, Shared, Trash, Weight,
+    Exclusive, Given, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId,
+    RestoredBlob, RootEdit, Shared, Trash, Weight,
 };
 use crate::oci::index::Index;
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::Plan;
 use crate::snapshot::{Snapshot, View, Whole};
-use crate::value::digest::Digest;
+use crate::value::digest::{Algorithm, Digest};
 use crate::words::count;
 use crate::workers::Workers;
 
@@ -160,6 +161,8 @@ pub struct Outcome {
     pub unchecked: Option<String>,
     /// What files that were replaced could not keep beside their bytes, a sentence for each.
     pub not_kept: Vec<String>,
+    /// Why what was moved to the trash, or back, may be in its old place again after a power cut.
+    pub unsynced: Option<String>,
     /// What was deleted from the trash.
     pub emptied: Emptied,
     /// What of it could not be, and why.
@@ -233,6 +236,8 @@ pub fn delete(
         index: old,
         uses_trash: change.trash.is_some() || garbage.uses_trash(),
         places: Places::default(),
+        left: BTreeSet::new(),
+        unsynced: None,
         workers: Workers::for_unlinking(),
         stamps: None,
         needed: None,
@@ -253,6 +258,7 @@ pub fn delete(
     sweep.index = new.unwrap_or(old);
     sweep.run(garbage, &mut outcome, watch);
     layout.remove_listed_temporaries();
+    outcome.unsynced = sweep.end_moves();
     let stamp = layout.index_stamp();
     let is_ours = sweep.check(garbage, &mut outcome);
     for (id, weight) in change.expired {
@@ -279,21 +285,30 @@ struct Places {
 }
 
 impl Places {
-    /// Lets a blob go where it is to go. `false`: somebody was faster.
-    fn send(&mut self, layout: &Locked<Exclusive>, blob: &GarbageBlob) -> io::Result<bool> {
-        let digest = &blob.digest;
+    /// Gives a blob a name in the removal that it goes to, or takes that again.
+    fn of<T>(
+        &mut self,
+        layout: &Locked<Exclusive>,
+        blob: &GarbageBlob,
+        change: impl FnOnce(&mut OpenRemoval) -> io::Result<T>,
+    ) -> io::Result<T> {
         let removal = match (&blob.destination, &mut self.own) {
-            (Destination::Away, _) => return layout.remove_blob(digest),
             (Destination::ToTrash, Some((_, own))) => own,
-            (Destination::ToTrash, None) => return Err(io::Error::other("there is no trash")),
             (Destination::ToRemoval(id), _) => match self.earlier.entry(RemovalId::clone(id)) {
                 Entry::Occupied(open) => open.into_mut(),
                 Entry::Vacant(place) => {
                     place.insert(layout.open_removal(id).map_err(io::Error::other)?)
                 }
             },
+            _ => return Err(io::Error::other("there is no trash")),
         };
-        layout.trash_blob(removal, digest)
+        change(removal)
+    }
+
+    fn sync(&mut self) -> io::Result<()> {
+        let own = self.own.iter_mut().map(|(_, own)| own);
+        let mut all = own.chain(self.earlier.values_mut());
+        all.try_for_each(OpenRemoval::sync)
     }
 }
 
@@ -305,6 +320,10 @@ struct Sweep<'a> {
     index: &'a [u8],
     uses_trash: bool,
     places: Places,
+    /// Directories that blobs left for the trash.
+    left: BTreeSet<Algorithm>,
+    /// See [`Outcome::unsynced`].
+    unsynced: Option<String>,
     workers: Workers,
     /// Those of index.json of all layouts concerned, at the last look.
     stamps: Option<Vec<IndexStamp>>,
@@ -494,11 +513,73 @@ impl Sweep<'_> {
         if destinations.all(|destination| *destination == Destination::Away) {
             return self.workers.map(going, &unlink, || ());
         }
-        let send = |number: &usize| match (watch.stop)() {
-            true => Sent::Stopped,
-            false => Sent::Tried(self.places.send(layout, &blobs[*number])),
-        };
-        going.iter().map(send).collect()
+        self.move_to_trash(blobs, going, watch)
+    }
+
+    /// Lets blobs go, some or all of them to the trash: those get a second name, which is durable before
+    /// the first one goes.
+    fn move_to_trash(
+        &mut self,
+        blobs: &[GarbageBlob],
+        going: &[usize],
+        watch: &Watch<'_>,
+    ) -> Vec<Sent> {
+        let layout = self.layout;
+        let mut sent = Vec::with_capacity(going.len());
+        let mut two_names = Vec::new();
+        let mut was_renamed = false;
+        for number in going {
+            let blob = &blobs[*number];
+            if (watch.stop)() {
+                sent.push(Sent::Stopped);
+                continue;
+            }
+            if blob.destination == Destination::Away {
+                sent.push(Sent::Tried(layout.remove_blob(&blob.digest)));
+                continue;
+            }
+            let given = self.places.of(layout, blob, |removal| {
+                layout.name_in_trash(removal, &blob.digest)
+            });
+            if matches!(given, Ok(Given::Second)) {
+                two_names.push((sent.len(), blob));
+            }
+            was_renamed |= matches!(given, Ok(Given::Moved));
+            self.left.extend(blob.digest.algorithm());
+            sent.push(Sent::Tried(given.and_then(|given| match given {
+                Given::Second | Given::Moved => Ok(true),
+                Given::Missing => Ok(false),
+                Given::Taken => Err(io::Error::other("the trash has another file of that name")),
+            })));
+        }
+        let synced = self.places.sync();
+        if let Err(error) = &synced
+            && was_renamed
+        {
+            self.unsynced.get_or_insert(error.to_string());
+        }
+        for (at, blob) in two_names {
+            let gone = match &synced {
+                Ok(()) => layout.remove_blob(&blob.digest),
+                Err(error) => Err(io::Error::new(error.kind(), error.to_string())),
+            };
+            if gone.is_err() {
+                let forget = |removal: &mut OpenRemoval| {
+                    layout.forget_in_trash(removal, &blob.digest);
+                    Ok(())
+                };
+                let _ = self.places.of(layout, blob, forget);
+            }
+            sent[at] = Sent::Tried(gone);
+        }
+        sent
+    }
+
+    /// Makes durable that what was moved is no more where it was. The value says why it may not be.
+    fn end_moves(&mut self) -> Option<String> {
+        let synced = self.layout.sync_blobs_gone(std::mem::take(&mut self.left));
+        let unsynced = self.unsynced.take();
+        unsynced.or_else(|| synced.err().map(|error| error.to_string()))
     }
 
     /// Looks at index.json for the last time, and finds out what somebody's change of it means. The
@@ -539,6 +620,7 @@ impl Sweep<'_> {
             false => Trash::default(),
         };
         let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
+        let mut coming = self.layout.begin_return(&trash);
         let gone = |blob: &&mut GarbageBlob| blob.fate == BlobFate::Gone;
         for blob in garbage.blobs.iter_mut().filter(gone) {
             let node = snapshot.graph.find(&blob.digest);
@@ -551,7 +633,7 @@ impl Sweep<'_> {
             }
             let is_back = blob.destination != Destination::Away
                 && matches!(
-                    self.layout.restore_blob(&trash, &blob.digest),
+                    coming.bring(&blob.digest),
                     Ok(RestoredBlob::Done | RestoredBlob::WasThere)
                 );
             if is_back {
@@ -562,10 +644,10 @@ impl Sweep<'_> {
                 names.insert(snapshot.shown(id));
             }
         }
-        if !back.is_empty()
-            && let Err(error) = self.layout.sync_blobs()
-        {
-            outcome.unchecked = Some(format!("{error:#}"));
+        match coming.sync() {
+            // index.json leads to them already. What cannot be taken out of the trash is there twice.
+            Ok(()) => drop(coming.leave_trash(&|| false)),
+            Err(error) => outcome.unsynced = Some(format!("{error:#}")),
         }
         let named: HashSet<&String> = broken.iter().chain(&back).collect();
         outcome.written_back.retain(|name| !named.contains(name));

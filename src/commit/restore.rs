@@ -1,7 +1,8 @@
-//! Bringing back from the trash: blobs first, then index.json, then the records.
+//! Bringing back from the trash: blobs first, then index.json, then the trash is cleared.
 //!
 //! The order is the other way round than for deletion, for the same reason: an entry must not be in
-//! index.json before its blobs are in the layout, for good.
+//! index.json before its blobs are in the layout, for good. They leave the trash when it is, so that
+//! whatever happens before leaves the trash as it was. Between any two files somebody can stop it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -9,7 +10,7 @@ use anyhow::Context as _;
 
 use super::Attempt;
 use crate::layout::{
-    Exclusive, IndexWrite, LockOptions, Locked, RemovalId, RestoredBlob, RootEdit, Trash,
+    Exclusive, IndexWrite, LockOptions, Locked, RemovalId, RestoredBlob, Return, RootEdit, Trash,
 };
 use crate::oci::trash_record::TrashRecord;
 use crate::value::digest::Digest;
@@ -27,6 +28,8 @@ pub struct Restore<'a> {
     pub trash: &'a Trash,
     /// Blobs that come back.
     pub blobs: &'a BTreeSet<Digest>,
+    /// Blobs that the layout has and that what comes back needs.
+    pub stored: &'a BTreeSet<Digest>,
     /// What is left of records.
     pub records: &'a BTreeMap<RemovalId, TrashRecord>,
 }
@@ -34,49 +37,64 @@ pub struct Restore<'a> {
 /// What became of it.
 #[derive(Debug)]
 pub enum Restored {
-    /// Done.
+    /// All is back, in index.json too.
     Done {
-        /// Records that could not be written.
+        /// What could not be cleared away in the trash.
         failures: Vec<String>,
         /// What files that were replaced could not keep beside their bytes, a sentence for each.
         not_kept: Vec<String>,
+        /// How many files of the trash were left to be cleared away, because somebody wanted this to stop.
+        left: usize,
     },
     /// Somebody wanted this to stop: so many blobs are back, so many are not, and index.json is as it
     /// was.
     Stopped {
-        /// Blobs that are back in the layout.
+        /// Blobs that are back in the layout. The trash has them, too.
         back: usize,
-        /// Blobs that still lie in the trash.
+        /// Blobs that the trash alone has.
         left: usize,
     },
 }
 
-/// Moves blobs back into the layout, durably, until all are there or somebody wants this to stop. The
-/// value tells how many were tried, and how many came.
+/// Gives blobs names in the layout, durably, until all are there or somebody wants this to stop. The
+/// trash has them still.
+fn bring<'a, 'd>(
+    layout: &'a Locked<Exclusive>,
+    trash: &'a Trash,
+    blobs: impl IntoIterator<Item = &'d Digest>,
+    stop: &dyn Fn() -> bool,
+) -> anyhow::Result<(Return<'a>, RestoredBlobs)> {
+    let mut coming = layout.begin_return(trash);
+    let mut restored = RestoredBlobs::default();
+    for digest in blobs {
+        if stop() {
+            break;
+        }
+        let came = coming
+            .bring(digest)
+            .with_context(|| format!("cannot bring back the blob {digest}"))?;
+        restored.tried += 1;
+        restored.moved += usize::from(came == RestoredBlob::Done);
+    }
+    let synced = coming.sync();
+    synced.context("cannot sync the directories of the blobs")?;
+    Ok((coming, restored))
+}
+
+/// Moves blobs to which index.json leads already back into the layout, durably, until all are there or
+/// somebody wants this to stop. The value tells how many were tried, and how many came.
 ///
 /// # Errors
-/// One that could not be moved; those before it are back.
+/// One that could not be moved. Those before it are in the layout, and in the trash as well.
 pub fn restore_blobs<'d>(
     layout: &Locked<Exclusive>,
     trash: &Trash,
     blobs: impl IntoIterator<Item = &'d Digest>,
     stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<RestoredBlobs> {
-    let mut restored = RestoredBlobs::default();
-    for digest in blobs {
-        if stop() {
-            break;
-        }
-        let moved = layout
-            .restore_blob(trash, digest)
-            .with_context(|| format!("cannot bring back the blob {digest}"))?;
-        restored.tried += 1;
-        restored.moved += usize::from(moved == RestoredBlob::Done);
-    }
-    if restored.moved > 0 {
-        let synced = layout.sync_blobs();
-        synced.context("cannot sync the directories of the blobs")?;
-    }
+    let (coming, restored) = bring(layout, trash, blobs, stop)?;
+    // A name that is left in the trash takes no room, and goes with it.
+    coming.leave_trash(&|| false);
     Ok(restored)
 }
 
@@ -85,7 +103,7 @@ pub fn restore_blobs<'d>(
 pub struct RestoredBlobs {
     /// Those that are in the layout now, some because they were there before.
     pub tried: usize,
-    /// Those that left the trash.
+    /// Those that the layout did not have.
     pub moved: usize,
 }
 
@@ -101,7 +119,16 @@ pub fn restore(
     stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<Attempt<Restored>> {
     layout.refuse_odd_index()?;
-    let blobs = restore_blobs(&layout, change.trash, change.blobs, stop)?;
+    let (mut coming, blobs) = bring(&layout, change.trash, change.blobs, stop)?;
+    for digest in change.stored {
+        if stop() {
+            break;
+        }
+        let kept = coming.bring(digest);
+        kept.with_context(|| format!("cannot make the blob {digest} durable"))?;
+    }
+    let synced = coming.sync();
+    synced.context("cannot sync the directories of the blobs")?;
     if stop() {
         return Ok(Attempt::Done(Restored::Stopped {
             back: blobs.tried,
@@ -112,12 +139,19 @@ pub fn restore(
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     let not_kept = match written {
         IndexWrite::Done { not_kept } => not_kept,
-        IndexWrite::ChangedMeanwhile => return Ok(Attempt::IndexChanged(layout)),
+        IndexWrite::ChangedMeanwhile => {
+            drop(coming);
+            return Ok(Attempt::IndexChanged(layout));
+        }
     };
-    let mut failures = Vec::new();
+    let (mut left, mut failures) = coming.leave_trash(stop);
     for (id, record) in change.records {
+        if stop() {
+            left += 1;
+            continue;
+        }
         let settle = || -> anyhow::Result<()> {
-            let weights = layout.weigh_removals(std::slice::from_ref(id))?;
+            let weights = layout.weigh_removals(std::slice::from_ref(id), [])?;
             if record.is_empty() && weights.iter().all(|weight| weight.blobs == 0) {
                 layout.empty_removal(id)?;
             } else {
@@ -129,5 +163,9 @@ pub fn restore(
             failures.push(format!("{error:#}"));
         }
     }
-    Ok(Attempt::Done(Restored::Done { failures, not_kept }))
+    Ok(Attempt::Done(Restored::Done {
+        failures,
+        not_kept,
+        left,
+    }))
 }

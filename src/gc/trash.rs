@@ -5,7 +5,7 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 
-use super::garbage::Garbage;
+use super::garbage::{Destination, Garbage};
 use crate::layout::{Locked, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record::{self, TrashRecord};
 use crate::snapshot::removed_parts::removed_parts;
@@ -74,13 +74,15 @@ impl TrashUse {
             let mut blobs = trash.blobs_of(id).iter();
             !blobs.any(|digest| needed.contains_key(digest))
         });
-        let weights = layout.weigh_removals(&old)?;
-        let expired: Vec<(RemovalId, Weight)> = old.into_iter().zip(weights).collect();
         let stays = |digest: &Digest| {
             let place = trash.place(digest);
-            place.is_some_and(|id| !expired.iter().any(|(other, _)| other == id))
+            place.is_some_and(|id| !old.contains(id))
         };
         garbage.send_to_trash(options.to_trash, &needed, &stays);
+        let away = garbage.blobs.iter();
+        let away = away.filter(|blob| blob.destination == Destination::Away);
+        let weights = layout.weigh_removals(&old, away.map(|blob| &blob.digest))?;
+        let expired: Vec<(RemovalId, Weight)> = old.into_iter().zip(weights).collect();
         Ok(TrashUse {
             to_trash: options.to_trash,
             expired,

@@ -130,6 +130,16 @@ impl BlobDirs {
         self.known.iter().find(|known| known.algorithm == algorithm)
     }
 
+    /// `blobs` itself, which may have been made since this was opened.
+    pub(super) fn open_parent(&self, layout: &Layout) -> Result<Option<OwnedFd>, Errno> {
+        found(rustix::fs::openat(
+            &layout.dir,
+            c"blobs",
+            DIRECTORY,
+            Mode::empty(),
+        ))
+    }
+
     /// Opens that of an algorithm that nobody knows here: it is read and never listed.
     pub(super) fn open_foreign(&self, algorithm: &str) -> Result<Option<OwnedFd>, Errno> {
         let Some(blobs) = &self.blobs else {

@@ -340,7 +340,11 @@ impl<M> Locked<M> {
         let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
         let stat = found(stat)?.as_ref().and_then(BlobStat::from_stat);
         Ok(stat.map(|stat| BlobStat {
-            changed: self.layout.ages.first_seen(stat).changed,
+            changed: match self.is_in_trash_too(&stat) {
+                // The second name made it look young, and it went once at the age that it had.
+                true => stat.modified,
+                false => self.layout.ages.first_seen(stat).changed,
+            },
             ..stat
         }))
     }

@@ -22,6 +22,7 @@
 //! * `blob_dirs`: the directories below `blobs`, and whose they are
 //! * `hard_links`: files with several names, over all layouts of a run
 //! * `mounts`: file systems that do not keep their word
+//! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `discover`: finding layouts
 #![expect(
@@ -37,18 +38,21 @@ mod discover;
 mod hard_links;
 mod lock;
 mod mounts;
+mod moves;
 mod rename;
 mod replace;
+mod returns;
 mod stat;
 mod temporary;
 mod trash;
 
+use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
-use std::sync::Mutex;
+use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -66,11 +70,13 @@ pub(crate) use hard_links::Ages;
 pub use hard_links::HardLinks;
 pub use lock::LockOptions;
 pub(crate) use mounts::UnsafeMount;
+pub(crate) use moves::{Given, OpenRemoval};
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
+pub(crate) use returns::{RestoredBlob, Return};
 pub(crate) use stat::FileId;
 pub use stat::{BlobStat, Weight};
-pub(crate) use trash::{OpenRemoval, RecordFile, RestoredBlob};
+pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
 
 /// How long a file that does not parse is read again: other tools write in place.
@@ -220,6 +226,8 @@ pub struct Locked<M> {
     blob_dirs: blob_dirs::BlobDirs,
     /// Temporary files of ours that were seen when the blobs were listed.
     temporaries: Mutex<Vec<(Algorithm, CString)>>,
+    /// Files that have another name in the trash, once somebody asked.
+    trashed_files: OnceLock<HashSet<FileId>>,
     /// Held for what dropping it does.
     _lock: lock::LayoutLock,
     mode: PhantomData<fn() -> M>,
@@ -300,6 +308,7 @@ impl<M> Locked<M> {
             layout,
             blob_dirs,
             temporaries: Mutex::default(),
+            trashed_files: OnceLock::new(),
             _lock: lock,
             mode: PhantomData,
         })

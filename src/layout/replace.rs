@@ -141,7 +141,10 @@ impl Locked<Exclusive> {
         );
         let size = Some(bytes.len() as u64);
         if matches!(self.verify_blob(digest, size), Ok(Presence::Whole)) {
+            // Whoever wrote it may have done so a moment ago.
             self.sync_blob(digest).with_context(context)?;
+            let dir = self.blob_dirs.of(digest);
+            dir.map_or(Ok(()), sync_directory).with_context(context)?;
             return Ok(false);
         }
         let dir = self

@@ -4,17 +4,16 @@
 //! .ocirm-trash/
 //! └── 20261121T054542.123456789Z-5d0c…/     one removal: when, and what no other has
 //!     ├── removal.json                      its record: entries of index.json, and more
-//!     └── blobs/<algorithm>/<hex>           the blobs, moved here by one rename each
+//!     └── blobs/<algorithm>/<hex>           the blobs
 //! ```
 //!
 //! A record is durable before the change that it records, so whatever happens, the trash knows at
-//! least what is gone. What a record says is [`crate::oci::trash_record`]'s business.
+//! least what is gone. How blobs come here and go back is in `moves`. What a record says is [`crate::oci::trash_record`]'s business.
 //!
 //! No directory below is entered through a symbolic link, and nothing is removed but records and
 //! files whose names are valid digests; whatever else somebody puts there stays.
 
-use std::collections::HashMap;
-use std::collections::btree_map::{BTreeMap, Entry};
+use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
@@ -22,12 +21,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::fs::{AtFlags, Mode, OFlags};
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::blob_dirs::{DIRECTORY, each_file};
+use super::blob_dirs::each_file;
 use super::blobs::{each_digest, open_regular, read_verified};
-use super::rename::rename_unless_taken;
+use super::moves::{OpenRemoval, enter, enter_all, make, stat};
 use super::replace::sync_directory;
 use super::stat::{FileId, Weight, found};
 use super::temporary::{Temporary, random_digits};
@@ -143,43 +142,6 @@ impl Trash {
     }
 }
 
-/// What became of a blob that was to come back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum RestoredBlob {
-    /// It is in the layout again.
-    Done,
-    /// The layout has one already; the trash keeps its own.
-    WasThere,
-    /// The trash does not have it.
-    Missing,
-}
-
-fn enter(dir: impl AsFd, name: &str) -> Result<Option<OwnedFd>, Errno> {
-    match rustix::fs::openat(dir, name, DIRECTORY | OFlags::NOFOLLOW, Mode::empty()) {
-        Err(Errno::NOTDIR | Errno::LOOP) => Ok(None),
-        opened => found(opened),
-    }
-}
-
-fn enter_all(dir: impl AsFd, first: &str, below: &[&str]) -> Result<Option<OwnedFd>, Errno> {
-    let mut inner = enter(dir, first)?;
-    for name in below {
-        let Some(outer) = inner else {
-            return Ok(None);
-        };
-        inner = enter(outer, name)?;
-    }
-    Ok(inner)
-}
-
-fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
-    match rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o777)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => return Err(e),
-    }
-    enter(&dir, name)?.ok_or(Errno::NOTDIR)
-}
-
 /// Makes the directory of a removal: one that was not there, whoever else makes some at this moment.
 fn make_removal(trash: &OwnedFd, now: Timestamp) -> anyhow::Result<(RemovalId, OwnedFd)> {
     loop {
@@ -262,7 +224,11 @@ impl<M> Locked<M> {
         enter_all(&self.layout.dir, TRASH, &[id.as_str()])
     }
 
-    fn trashed_dir(&self, trash: &Trash, digest: &Digest) -> Result<Option<OwnedFd>, Errno> {
+    pub(super) fn trashed_dir(
+        &self,
+        trash: &Trash,
+        digest: &Digest,
+    ) -> Result<Option<OwnedFd>, Errno> {
         let Some(id) = trash.place(digest) else {
             return Ok(None);
         };
@@ -306,10 +272,41 @@ impl<M> Locked<M> {
             .map_or(0, |stat| stat.size)
     }
 
+    /// Whether a blob of the layout has a name in the trash as well: whoever moved it was killed.
+    pub(super) fn is_in_trash_too(&self, blob: &BlobStat) -> bool {
+        // Most files have one name, and then nobody has to look.
+        blob.links > 1 && {
+            let files = self.trashed_files.get_or_init(|| {
+                let trash = self.trash().unwrap_or_default();
+                let removals = trash.removals.iter();
+                let dirs = removals.filter_map(|removal| self.removal_dir(&removal.id).ok()?);
+                let mut files = HashSet::new();
+                for dir in dirs {
+                    // What cannot be listed is as if it were not there.
+                    let _ = each_blob(&dir, &mut |dir, digest| {
+                        files.extend(stat(dir, &digest).map(|stat| stat.file));
+                        Ok(())
+                    });
+                }
+                files
+            });
+            files.contains(&blob.file)
+        }
+    }
+
     /// How much each of several removals holds. Of a file with several names the bytes count with
-    /// the last of them; with names elsewhere they do not.
-    pub(crate) fn weigh_removals(&self, ids: &[RemovalId]) -> anyhow::Result<Vec<Weight>> {
+    /// the last of them; with names elsewhere they do not. `gone` are blobs of the layout that go, too.
+    pub(crate) fn weigh_removals<'d>(
+        &self,
+        ids: &[RemovalId],
+        gone: impl IntoIterator<Item = &'d Digest>,
+    ) -> anyhow::Result<Vec<Weight>> {
         let mut names: HashMap<FileId, u64> = HashMap::new();
+        for digest in gone.into_iter().filter(|_| !ids.is_empty()) {
+            if let Some(stat) = self.stat_blob(digest)?.filter(|stat| stat.links > 1) {
+                *names.entry(stat.file).or_default() += 1;
+            }
+        }
         let mut weights = Vec::new();
         for id in ids {
             let mut weight = Weight::default();
@@ -332,12 +329,6 @@ impl<M> Locked<M> {
     }
 }
 
-fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
-    let name = digest.file_name();
-    let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    BlobStat::from_stat(&stat)
-}
-
 fn read_record(removal: &OwnedFd) -> RecordFile {
     use std::io::Read as _;
     let read = |file: File| {
@@ -351,32 +342,6 @@ fn read_record(removal: &OwnedFd) -> RecordFile {
             read(file).map_or(RecordFile::Unreadable, RecordFile::Bytes)
         }
         _ => RecordFile::Unreadable,
-    }
-}
-
-/// A removal that blobs are being moved into.
-#[derive(Debug)]
-pub(crate) struct OpenRemoval {
-    dir: OwnedFd,
-    algorithms: BTreeMap<Algorithm, OwnedFd>,
-}
-
-impl OpenRemoval {
-    fn new(dir: OwnedFd) -> OpenRemoval {
-        OpenRemoval {
-            dir,
-            algorithms: BTreeMap::new(),
-        }
-    }
-
-    fn blobs_of(&mut self, algorithm: Algorithm) -> Result<&OwnedFd, Errno> {
-        match self.algorithms.entry(algorithm) {
-            Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(new) => {
-                let blobs = make(&self.dir, "blobs")?;
-                Ok(new.insert(make(&blobs, algorithm.name())?))
-            }
-        }
     }
 }
 
@@ -415,7 +380,7 @@ impl Locked<Exclusive> {
                 remove_directories(&self.layout, &id);
                 return Err(error);
             }
-            Ok((id, OpenRemoval::new(dir)))
+            Ok((id, OpenRemoval::new(dir, Vec::new())?))
         });
         if begun.is_err() {
             // A trash that nothing could be put into is of no use to anybody.
@@ -443,20 +408,22 @@ impl Locked<Exclusive> {
 
     /// Opens a removal that is there, to move more blobs into it.
     pub(crate) fn open_removal(&self, id: &RemovalId) -> anyhow::Result<OpenRemoval> {
-        let dir = self
-            .removal_dir(id)?
-            .with_context(|| format!("`{TRASH}/{}` is gone", id.as_str()))?;
-        Ok(OpenRemoval::new(dir))
+        let gone = || format!("`{TRASH}/{}` is gone", id.as_str());
+        let trash = enter(&self.layout.dir, TRASH)?.with_context(gone)?;
+        let dir = enter(&trash, id.as_str())?.with_context(gone)?;
+        // Whoever made it may have been killed before its name was durable.
+        let root = self.layout.dir.try_clone()?;
+        Ok(OpenRemoval::new(dir, vec![trash, root.into()])?)
     }
 
-    /// Replaces the record of a removal that is there.
+    /// Replaces the record of a removal that is there, by one that says less. After a power cut the old
+    /// one may be there again: what it says beyond that is in the layout.
     ///
     /// # Errors
     /// What the operating system says; the old record is whole then.
     pub(crate) fn replace_record(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<()> {
         let removal = self.open_removal(id)?;
-        self.write_record(id, &removal.dir, record)?;
-        Ok(sync_directory(&removal.dir)?)
+        self.write_record(id, removal.dir(), record)
     }
 
     /// The temporary file lies in the root, where the next run finds it if this one is killed.
@@ -477,62 +444,6 @@ impl Locked<Exclusive> {
         write().with_context(context)
     }
 
-    /// Moves a blob into the trash. `false`: somebody was faster.
-    ///
-    /// # Errors
-    /// As [`Locked::remove_blob`]; the blob is where it was.
-    pub(crate) fn trash_blob(
-        &self,
-        removal: &mut OpenRemoval,
-        digest: &Digest,
-    ) -> io::Result<bool> {
-        let (algorithm, from) = self.own_directory(digest)?;
-        let into = removal.blobs_of(algorithm)?;
-        let name = digest.file_name();
-        let name = name.as_ref();
-        Ok(found(rustix::fs::renameat(from, name, into, name))?.is_some())
-    }
-
-    /// Moves a blob back to where it was. [`Locked::sync_blobs`] makes it durable.
-    ///
-    /// # Errors
-    /// What the operating system says; the blob is in the trash then.
-    pub(crate) fn restore_blob(&self, trash: &Trash, digest: &Digest) -> io::Result<RestoredBlob> {
-        let Some(from) = self.trashed_dir(trash, digest)? else {
-            return Ok(RestoredBlob::Missing);
-        };
-        let name = digest.file_name();
-        let name = name.as_ref();
-        let made;
-        let to = match self.blob_dirs.of(digest) {
-            Some(dir) => dir,
-            None => {
-                made = make(make(&self.layout.dir, "blobs")?, digest.algorithm_name())?;
-                &made
-            }
-        };
-        match rename_unless_taken(&from, name, to, name) {
-            Ok(()) => Ok(RestoredBlob::Done),
-            Err(Errno::EXIST) => Ok(RestoredBlob::WasThere),
-            Err(Errno::NOENT) => Ok(RestoredBlob::Missing),
-            Err(e) => Err(e.into()),
-        }
-    }
-
-    /// Makes what was moved into the blob directories durable.
-    pub(crate) fn sync_blobs(&self) -> anyhow::Result<()> {
-        for (_, dir) in self.blob_dirs.all() {
-            sync_directory(dir)?;
-        }
-        // One that was made since is not among them.
-        for algorithm in Algorithm::ALL {
-            if let Some(dir) = enter_all(&self.layout.dir, "blobs", &[algorithm.name()])? {
-                sync_directory(&dir)?;
-            }
-        }
-        Ok(())
-    }
-
     /// Deletes a removal for good: its record first, so that nobody counts on the rest. What is not
     /// ours stays, and then so do the directories.
     ///
@@ -545,8 +456,14 @@ impl Locked<Exclusive> {
                 return Ok(());
             };
             found(rustix::fs::unlinkat(&dir, RECORD, AtFlags::empty()))?;
-            each_blob(&dir, &mut |dir, digest| {
-                rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty())
+            let mut is_durable = false;
+            each_blob(&dir, &mut |blobs, digest| {
+                if !is_durable {
+                    // A record without its blobs would promise what is not there.
+                    sync_directory(&dir)?;
+                    is_durable = true;
+                }
+                rustix::fs::unlinkat(blobs, digest.file_name().as_ref(), AtFlags::empty())
             })?;
             remove_directories(&self.layout, id);
             Ok(())

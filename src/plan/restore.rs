@@ -28,8 +28,10 @@ pub struct Restoration {
     pub entries: Option<Vec<String>>,
     /// How the entries were separated when they went.
     pub spacing: Option<Spacing>,
-    /// Blobs that leave the trash.
+    /// Blobs that leave the trash and are not in the layout.
     pub blobs: BTreeSet<Digest>,
+    /// Blobs that the layout has already and that what comes back needs.
+    pub stored: BTreeSet<Digest>,
     /// Files beside index.json whose old text comes back, latest change first.
     pub files: Vec<OldFile>,
     /// What is left of records, by removal.
@@ -44,6 +46,15 @@ impl Restoration {
     /// Whether nothing comes back.
     pub fn is_empty(&self) -> bool {
         self.blobs.is_empty() && self.records.is_empty()
+    }
+
+    /// Takes note of a blob that what comes back needs, wherever it is.
+    fn need(&mut self, digest: &Digest, trash: &Trash) {
+        let place = match trash.contains(digest) {
+            true => &mut self.blobs,
+            false => &mut self.stored,
+        };
+        place.insert(digest.clone());
     }
 }
 
@@ -89,7 +100,10 @@ pub fn restore(
         }
     }
     let mut restoration = choice.finish(arguments.is_empty());
-    restoration.blobs.retain(|digest| !is_stored(digest));
+    restoration.stored.append(&mut restoration.blobs.clone());
+    restoration.stored.retain(is_stored);
+    let stored = &restoration.stored;
+    restoration.blobs.retain(|digest| !stored.contains(digest));
     restoration
 }
 
@@ -179,10 +193,9 @@ impl Choice<'_> {
             for (_, target) in &undone.accepted {
                 back.add(graph, *target, Follow::Subjects);
             }
-            let nodes = graph.ids().filter(|node| back.contains(*node));
-            let digests = nodes.map(|node| graph.digest(node));
-            let trashed = digests.filter(|digest| self.trash.contains(digest));
-            restoration.blobs.extend(trashed.cloned());
+            for node in graph.ids().filter(|node| back.contains(*node)) {
+                restoration.need(graph.digest(node), self.trash);
+            }
             if everything {
                 // What nothing led to comes back, too.
                 let mut stays = Reachability::new(graph);
@@ -246,10 +259,7 @@ impl Choice<'_> {
         let graph = &self.current.graph;
         let mut reachability = Reachability::new(graph);
         let mut give_back = |node, _| {
-            let digest = graph.digest(node);
-            if self.trash.contains(digest) {
-                restoration.blobs.insert(digest.clone());
-            }
+            restoration.need(graph.digest(node), self.trash);
         };
         for image in self.whole.iter().filter_map(|digest| graph.find(digest)) {
             let start = Start::Image(image);

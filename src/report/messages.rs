@@ -139,6 +139,7 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
         errors.extend(undecided(outcome));
         errors.extend(left(outcome));
         errors.extend(interrupted(outcome));
+        errors.extend(outcome.unsynced.iter().map(unsynced));
         errors.extend(outcome.not_emptied.iter().map(not_emptied));
         errors.extend(written_back(outcome));
         errors.extend(outcome.unchecked.iter().map(unchecked));
@@ -200,6 +201,22 @@ pub(super) fn stopped(back: usize, left: usize) -> ReportedError {
         count(back, "blob is", "blobs are")
     ))
     .hint("the same command finishes the work")
+}
+
+/// `restore` was stopped when index.json was replaced.
+pub(super) fn not_cleared(left: usize) -> ReportedError {
+    ReportedError::failed(format!(
+        "interrupted: everything is back, and {} left to be cleared away in the trash",
+        count(left, "file is", "files are")
+    ))
+    .hint("the same command clears it, or a later prune")
+}
+
+fn unsynced(reason: &String) -> ReportedError {
+    ReportedError::failed(format!(
+        "what was moved cannot be made durable, so a power cut may undo that: {reason}"
+    ))
+    .hint("let the disk finish (`sync`), and look with `ocirm check`")
 }
 
 fn left(outcome: &Outcome) -> Option<ReportedError> {

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde::Serialize;
 
 use super::escape::{json, visible};
-use super::messages::{MOVED_BACK, RESTORED, ReportedError, stopped};
+use super::messages::{MOVED_BACK, RESTORED, ReportedError, not_cleared, stopped};
 use super::units::{size, total};
 use crate::plan::restore::Restoration;
 use crate::value::digest::Digest;
@@ -78,6 +78,11 @@ impl RestoreReport {
         self.blobs.truncate(back);
         self.bytes = total(self.blobs.iter().map(|blob| blob.size));
         self.errors.push(stopped(back, left));
+    }
+
+    /// It was stopped when all was back, and before so many files of the trash were cleared away.
+    pub(crate) fn not_cleared(&mut self, left: usize) {
+        self.errors.push(not_cleared(left));
     }
 
     /// The lines for standard output.

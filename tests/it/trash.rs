@@ -991,7 +991,7 @@ fn an_index_that_is_written_back_while_blobs_move_to_the_trash_gets_them_back() 
     let args = in_layout(&ground.dir, &["rmi", "--trash", "a"]);
     let home = ground.place.home();
     // Every file takes a while, so that there is time between the first blob and the last.
-    let inject = "?renameat,?renameat2:delay_enter=400000:when=3+";
+    let inject = "linkat:delay_enter=400000:when=2+";
     let running = Running::start(
         strace::injected(inject, Path::new("/dev/null"), &args, &home),
         &args,
@@ -1672,7 +1672,14 @@ fn no_temporary_file_is_left() {
 }
 
 /// The system calls by which anything on the disk changes.
-const CHANGING: [&str; 5] = ["mkdirat", "renameat", "renameat2", "unlinkat", "fsync"];
+const CHANGING: [&str; 6] = [
+    "mkdirat",
+    "linkat",
+    "renameat",
+    "renameat2",
+    "unlinkat",
+    "fsync",
+];
 
 /// Runs a command again and again on fresh grounds, each time with the next one of its changes of the disk spoilt by
 /// `inject`, until there are no more.
