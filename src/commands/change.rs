@@ -3,6 +3,7 @@
 //! somebody else between reading and replacing it, the decision is made again.
 
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
@@ -69,7 +70,7 @@ impl Decision {
 /// A changing command: how it decides. It is told nothing about the kind of the lock, so it cannot
 /// change anything. `sharers` are layouts that share the blobs of this one.
 pub(super) trait Decide {
-    /// Says what the user should know before it is done.
+    /// Says what the user should know before it is done. The layout is locked meanwhile.
     fn announce(&self, _: &Session, _: &Decision) {}
 
     fn decide<M>(
@@ -210,12 +211,14 @@ impl Run<'_> {
     ) -> anyhow::Result<u8> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
-        let mut text = self.text(session, path, &report);
         let is_prune = matches!(self.command, ChangingCommand::Prune { .. });
-        if is_prune && self.format == OutputFormat::Text {
-            text.push_str(&reclaimed(report.freed_bytes));
-        }
-        let printed = print(&text);
+        let printed = print(|out| {
+            self.write(session, path, &report, out)?;
+            match is_prune && self.format == OutputFormat::Text {
+                true => out.write_all(reclaimed(report.freed_bytes).as_bytes()),
+                false => Ok(()),
+            }
+        });
         report.talk(session.console);
         // Giving back the memory of a large layout piece by piece takes longer than ending does.
         std::mem::forget(report);
@@ -224,10 +227,16 @@ impl Run<'_> {
         Ok(status)
     }
 
-    pub(super) fn text(&self, session: &Session, path: &Path, report: &Report<'_>) -> String {
+    pub(super) fn write(
+        &self,
+        session: &Session,
+        path: &Path,
+        report: &Report<'_>,
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
         match self.format {
-            OutputFormat::Json => report.json(path),
-            OutputFormat::Text => report.text(session.console.is_verbose()),
+            OutputFormat::Json => report.write_json(path, out),
+            OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
         }
     }
 }

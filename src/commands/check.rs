@@ -21,11 +21,10 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
                 if !report.sound || args.complete && !report.complete {
                     status = status.max(ErrorKind::Layout.exit_status());
                 }
-                let text = match args.format {
-                    OutputFormat::Json => report.json(),
-                    OutputFormat::Text => report.text(session.console.is_verbose()),
-                };
-                print(&text)?;
+                print(|out| match args.format {
+                    OutputFormat::Json => report.write_json(out),
+                    OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+                })?;
             }
             Err(error) if !found.several => return Err(error),
             Err(error) => {
@@ -45,6 +44,6 @@ fn look_into(session: &Session, path: &Path, digests: bool) -> anyhow::Result<Ch
     })?;
     drop(progress);
     let holders = Holders::of_all(&snapshot, &RemovedParts::new());
-    let name = |node| Some(snapshot.shown(holders.record(node)?));
+    let name = |node| Some(snapshot.shown_shared(holders.record(node)?));
     Ok(CheckReport::new(path, &snapshot, findings, &name))
 }

@@ -1,7 +1,8 @@
 //! `ocirm ls`.
 //!
 //! Of a single layout each line is printed as it is made, for there may be a million. Lines of several
-//! layouts are collected first: they stand in one table.
+//! layouts are collected first: they stand in one table. Either way nothing is printed before the
+//! layout's lock is gone, for whoever reads the list may take long: a pager waits for a person.
 
 use std::collections::HashMap;
 use std::io;
@@ -122,20 +123,21 @@ impl List<'_> {
         let layout = self.session.open_to_look(path)?;
         match self.format {
             ListFormat::Quiet if self.sort == Sort::None && self.options.need_only_kinds() => {
-                self.ids_by_kind(&layout, into)
+                self.ids_by_kind(layout, into)
             }
-            ListFormat::Quiet => self.ids(&layout, into),
-            _ => self.images(&layout, path, into),
+            ListFormat::Quiet => self.ids(layout, into),
+            _ => self.images(layout, path, into),
         }
     }
 
     fn ids_by_kind(
         &self,
-        layout: &Locked<Shared>,
+        layout: Locked<Shared>,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
         let mut progress = self.session.console.progress("reading manifests");
-        let snapshot = Snapshot::read_kinds(layout, &mut |done| progress.update(done, None))?;
+        let snapshot = Snapshot::read_kinds(&layout, &mut |done| progress.update(done, None))?;
+        drop(layout);
         drop(progress);
         let status = warn(self.session, &snapshot.graph);
         let listed = entries_by_kind(&snapshot).filter(|(_, kind)| self.options.admit_kind(*kind));
@@ -144,9 +146,9 @@ impl List<'_> {
         Ok(status)
     }
 
-    fn ids(&self, layout: &Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
-        let snapshot = self.session.read(layout, &[], &Trash::default())?;
-        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+    fn ids(&self, layout: Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
+        let snapshot = self.session.read(&layout, &[], &Trash::default())?;
+        let metadata = ImageMetadata::new(&layout, &snapshot, self.now);
         if self.sort == Sort::Created || self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
@@ -154,13 +156,14 @@ impl List<'_> {
         if self.sort == Sort::Created {
             sort_by_age(&snapshot, &metadata, &mut listed);
         }
+        release(metadata, !self.several);
+        drop(layout);
         let status = warn(self.session, &snapshot.graph);
         let target = |id| snapshot.records.record(id).target;
         let digests = listed
             .into_iter()
             .map(|id| snapshot.graph.digest(target(id)));
         self.show_ids(digests, into)?;
-        release(metadata, !self.several);
         release(snapshot, !self.several);
         Ok(status)
     }
@@ -179,26 +182,29 @@ impl List<'_> {
 
     fn images(
         &self,
-        layout: &Locked<Shared>,
+        layout: Locked<Shared>,
         path: &Path,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let (stored, mut snapshot) = self.session.read_and_list(layout, &[])?;
+        let (stored, mut snapshot) = self.session.read_and_list(&layout, &[])?;
         let stored = stored.unwrap_or_default();
         if self.tree {
             let is_stray = |digest: &&Digest| snapshot.graph.find(digest).is_none();
             let unreferenced: Vec<Digest> = stored.iter().filter(is_stray).cloned().collect();
-            snapshot.show_unlisted(layout, &unreferenced);
+            snapshot.show_unlisted(&layout, &unreferenced);
         }
-        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+        let metadata = ImageMetadata::new(&layout, &snapshot, self.now);
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
         let mut listed = listing.listed(self.options.records(&snapshot, &listing.metadata)?);
         if self.sort == Sort::Created {
             listing.sort_by_age(&mut listed);
         }
+        let trees = self.trees(&listing, &listed);
+        let Listing { measures, metadata } = listing;
+        release(metadata, !self.several);
+        drop(layout);
         let status = warn(self.session, &snapshot.graph);
         let uses = Uses::new(&snapshot, self.containers.as_deref().unwrap_or_default());
-        let trees = self.trees(&listing, &listed);
         let name = self.several.then(|| path.display().to_string().into());
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
         let made = listed.iter().map(|record| {
@@ -208,14 +214,14 @@ impl List<'_> {
                 layout: name.clone(),
                 containers: self.containers.as_ref().map(|_| users()),
                 tree: trees.get(&target).cloned(),
-                ..ImageLine::new(&listing, record, has_parts)
+                ..ImageLine::new(&measures, record, has_parts)
             }
         });
         match into {
             Some(into) => into.lines.extend(made),
             None => print(|out| render(made, &self.format, self.full, self.now, out))?,
         }
-        release(listing, !self.several);
+        release(measures, !self.several);
         release(snapshot, !self.several);
         Ok(status)
     }
@@ -223,17 +229,18 @@ impl List<'_> {
     /// The tree of each image that is listed, if trees are shown. Its names share it.
     fn trees<M>(
         &self,
-        listing: &Listing<'_, M>,
+        listing: &Listing<'_, '_, M>,
         listed: &[ListedRecord],
     ) -> HashMap<NodeId, Rc<[TreeLine]>> {
         let mut made = HashMap::new();
         if self.tree {
             let config_of = |manifest| listing.metadata.config_of(manifest);
-            let trees = Trees::new(listing.snapshot, &config_of);
+            let trees = Trees::new(listing.measures.snapshot, &config_of);
             for record in listed {
-                let target = listing.snapshot.records.record(record.id).target;
-                made.entry(target)
-                    .or_insert_with(|| TreeLine::of_branches(listing, &trees.of(target)).into());
+                let target = listing.measures.snapshot.records.record(record.id).target;
+                made.entry(target).or_insert_with(|| {
+                    TreeLine::of_branches(&listing.measures, &trees.of(target)).into()
+                });
             }
         }
         made

@@ -18,6 +18,8 @@ mod target_layouts;
 mod untag;
 mod why;
 
+use std::io;
+
 use anstream::ColorChoice;
 use anyhow::Context as _;
 use session::Session;
@@ -25,7 +27,7 @@ use session::Session;
 use crate::cli::{Cli, Color, Command};
 use crate::error::{Error, ErrorKind};
 use crate::report::console::{Console, shown};
-use crate::report::to_stdout;
+use crate::report::write_to_stdout;
 
 /// Runs the program and says what failed. The value is the exit status.
 pub fn run(cli: Cli) -> u8 {
@@ -35,14 +37,18 @@ pub fn run(cli: Cli) -> u8 {
         Color::Never => ColorChoice::Never,
     };
     let console = Console::new(color, cli.common.verbose);
-    let result = Session::new(&cli.common, console).and_then(|session| match cli.command {
-        Command::Ls(args) => ls::run(&session, args),
-        Command::Rmi(args) => rmi::run(&session, args),
-        Command::Untag(args) => untag::run(&session, args),
-        Command::Prune(args) => prune::run(&session, args),
-        Command::Restore(args) => restore::run(&session, args),
-        Command::Why(args) => why::run(&session, args),
-        Command::Check(args) => check::run(&session, args),
+    let result = Session::new(&cli.common, console).and_then(|session| {
+        let result = match cli.command {
+            Command::Ls(args) => ls::run(&session, args),
+            Command::Rmi(args) => rmi::run(&session, args),
+            Command::Untag(args) => untag::run(&session, args),
+            Command::Prune(args) => prune::run(&session, args),
+            Command::Restore(args) => restore::run(&session, args),
+            Command::Why(args) => why::run(&session, args),
+            Command::Check(args) => check::run(&session, args),
+        };
+        session.say_what_waited();
+        result
     });
     match result {
         Ok(status) => status,
@@ -50,9 +56,9 @@ pub fn run(cli: Cli) -> u8 {
     }
 }
 
-/// Prints what a command has to say.
-fn print(text: &str) -> anyhow::Result<()> {
-    to_stdout(text).context("cannot write to standard output")
+/// Prints what a command has to say. No layout may be locked meanwhile: whoever reads it may take long.
+fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
+    write_to_stdout(write).context("cannot write to standard output")
 }
 
 /// Says what failed; the value is the exit status, which the first [`Error`] in the chain of causes

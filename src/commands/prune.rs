@@ -170,12 +170,14 @@ impl Prune {
                     if run.format == OutputFormat::Text {
                         session.interrupt.say_at_the_end(reclaimed(freed));
                     }
-                    let mut text = run.text(session, path, &report);
                     let head = format!("Layout: {}\n", shown(&path.display().to_string()));
-                    if run.format == OutputFormat::Text && !text.is_empty() {
-                        text.insert_str(0, &head);
-                    }
-                    print(&text)?;
+                    print(|out| {
+                        if run.format == OutputFormat::Text && report.has_text(console.is_verbose())
+                        {
+                            out.write_all(head.as_bytes())?;
+                        }
+                        run.write(session, path, &report, out)
+                    })?;
                     console.say(head.trim_end());
                     report.talk(console);
                     session.interrupt.reported();
@@ -223,7 +225,7 @@ impl Prune {
                 if found.several {
                     console.say(&format!("Layout: {}", shown(&path.display().to_string())));
                 }
-                console.say(report.text(console.is_verbose()).trim_end());
+                console.say_with(|out| report.write_text(console.is_verbose(), out));
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
                 let removals = decision.trash.expired.iter();
@@ -273,7 +275,7 @@ impl Decide for Prune {
                 false => "Removing",
             };
             let images = count(images, "image", "images");
-            session.console.say(&format!("{remove} {images}."));
+            session.say_while_locked(format!("{remove} {images}."));
         }
     }
 

@@ -30,11 +30,10 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     } else {
         carry_out(session, &path, &references)?
     };
-    let text = match args.format {
-        OutputFormat::Json => report.json(),
-        OutputFormat::Text => report.text(session.console.is_verbose()),
-    };
-    let printed = super::print(&text);
+    let printed = super::print(|out| match args.format {
+        OutputFormat::Json => report.write_json(out),
+        OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+    });
     report.talk(session.console);
     printed?;
     Ok(match session.interrupt.signal() {

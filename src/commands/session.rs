@@ -1,6 +1,7 @@
 //! The session: the common options, understood, and layouts opened and read with them.
 
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use super::interrupt::Interrupt;
@@ -33,6 +34,8 @@ pub(super) struct Session {
     pub(super) console: Console,
     ages: Ages,
     pub(super) interrupt: Interrupt,
+    /// What standard error did not take while a layout was locked.
+    waiting: Mutex<Vec<String>>,
 }
 
 impl Session {
@@ -48,13 +51,34 @@ impl Session {
             console,
             ages: Ages::default(),
             interrupt: Interrupt::listen(console),
+            waiting: Mutex::default(),
         })
+    }
+
+    /// Says something while a layout is locked: at once if standard error takes it, else when the lock
+    /// is gone. Nobody who does not read what is said may hold up whoever wants the lock.
+    pub(super) fn say_while_locked(&self, text: String) {
+        match self.console.is_ready() {
+            true => self.console.say(&text),
+            false => self.waiting().push(text),
+        }
+    }
+
+    /// Says what had to wait. No layout is locked any more.
+    pub(super) fn say_what_waited(&self) {
+        for text in std::mem::take(&mut *self.waiting()) {
+            self.console.say(&text);
+        }
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Calls `with` with the options for locking.
     pub(super) fn locking<T>(&self, with: impl FnOnce(&LockOptions<'_>) -> T) -> T {
         let waiting = |what: &str| {
-            self.console.say(&format!(
+            self.say_while_locked(format!(
                 "Waiting for {}, which another process uses.",
                 shown(what)
             ));
@@ -197,7 +221,7 @@ impl Session {
                 && moved > 0
             {
                 let bytes = sizes[..tried].iter().copied().fold(0, u64::saturating_add);
-                self.console.say(&format!(
+                self.say_while_locked(format!(
                     "Brought {} ({}) back from the trash: index.json leads to them again.",
                     count(moved, "blob", "blobs"),
                     size(bytes)

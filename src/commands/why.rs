@@ -20,6 +20,7 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let mut snapshot = session.read(&layout, &[], &Trash::default())?;
     let mut status = 0;
     let mut is_complete = false;
+    let mut answers = Vec::new();
     for text in &references {
         // What no entry leads to may be about something that is there: only reading all tells.
         if !is_complete && matches!(look_up(&snapshot, text), Ok((_, None))) {
@@ -32,16 +33,18 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
             })?;
             snapshot.show_unlisted(&layout, &unreferenced);
         }
-        match explain(&layout, &snapshot, text) {
-            Ok(report) => {
-                let text = match args.format {
-                    OutputFormat::Json => report.json(),
-                    OutputFormat::Text => {
-                        report.text(session.console.is_verbose(), Timestamp::now())
-                    }
-                };
-                super::print(&text)?;
-            }
+        answers.push(explain(&layout, &snapshot, text));
+    }
+    // Whoever reads the answers may take long.
+    drop(layout);
+    for answer in answers {
+        match answer {
+            Ok(report) => super::print(|out| match args.format {
+                OutputFormat::Json => report.write_json(out),
+                OutputFormat::Text => {
+                    report.write_text(session.console.is_verbose(), Timestamp::now(), out)
+                }
+            })?,
             Err(error) => status = super::failed(session.console, &error),
         }
     }

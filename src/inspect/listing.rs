@@ -3,10 +3,10 @@
 //! Which records are listed at all is a matter of filters, and decided by whoever asks: a listing is
 //! given the records. How a line looks is a matter of reports.
 
-use std::borrow::Cow;
 use std::cmp::Reverse;
 use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 
@@ -18,9 +18,14 @@ use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 
 /// What a list says of the images of one layout.
-pub(crate) struct Listing<'a, M> {
-    pub(crate) snapshot: &'a View,
-    pub(crate) metadata: ImageMetadata<'a, M>,
+pub(crate) struct Listing<'s, 'l, M> {
+    pub(crate) measures: Measures<'s>,
+    pub(crate) metadata: ImageMetadata<'l, M>,
+}
+
+/// What was measured of images. The layout is not needed any more to show it.
+pub(crate) struct Measures<'s> {
+    pub(crate) snapshot: &'s View,
     pub(crate) sizes: Sizes,
     present: Vec<bool>,
     /// What needs something that cannot be trusted.
@@ -34,43 +39,42 @@ pub(crate) struct ListedRecord {
     pub(crate) platforms: Rc<Platforms>,
 }
 
-impl<'a, M> Listing<'a, M> {
+impl<'s, 'l, M> Listing<'s, 'l, M> {
     /// Reads all configs, and finds out meanwhile what else takes long. `stored` are the blobs that
     /// are there. A list that is not complete only shows less as present.
     pub(crate) fn new(
-        snapshot: &'a View,
-        metadata: ImageMetadata<'a, M>,
+        snapshot: &'s View,
+        metadata: ImageMetadata<'l, M>,
         stored: Vec<Digest>,
         wanted: Wanted,
     ) -> Self {
         let graph = &snapshot.graph;
-        let mut listing = Listing {
+        let mut measures = Measures {
             snapshot,
-            metadata,
             sizes: Sizes::default(),
             present: vec![false; graph.len()],
             damaged: HashSet::new(),
         };
-        let present = &mut listing.present;
-        let layout = listing.metadata.layout();
-        listing.metadata.read_configs(wanted, || {
+        let present = &mut measures.present;
+        let layout = metadata.layout();
+        metadata.read_configs(wanted, || {
             for node in stored.into_iter().filter_map(|digest| graph.find(&digest)) {
                 present[node.index()] = true;
             }
             let look_at = |digest: &Digest| layout.stat_blob(digest).ok().flatten();
-            listing.sizes = sizes(snapshot, present, &look_at);
+            measures.sizes = sizes(snapshot, present, &look_at);
             if let damage @ [_, ..] = graph.damage() {
                 let nodes = damage.iter().map(|damage| damage.node);
-                listing.damaged = graph.above(nodes, Follow::Needed);
+                measures.damaged = graph.above(nodes, Follow::Needed);
             }
         });
-        listing
+        Listing { measures, metadata }
     }
 
     /// Finds out what a list says of records, in their order.
     pub(crate) fn listed(&self, ids: impl Iterator<Item = RecordId>) -> Vec<ListedRecord> {
         let mut lists = PlatformLists::default();
-        let mut listed = Vec::with_capacity(self.snapshot.records.iter().len());
+        let mut listed = Vec::with_capacity(self.measures.snapshot.records.iter().len());
         listed.extend(ids.map(|id| {
             let manifests = self.metadata.platform_manifests(id);
             ListedRecord {
@@ -84,9 +88,12 @@ impl<'a, M> Listing<'a, M> {
 
     /// Puts records in the order of their age, the newest first.
     pub(crate) fn sort_by_age(&self, listed: &mut [ListedRecord]) {
-        listed.sort_by_key(|record| newest(self.snapshot, record.id, record.created));
+        let snapshot = self.measures.snapshot;
+        listed.sort_by_key(|record| newest(snapshot, record.id, record.created));
     }
+}
 
+impl Measures<'_> {
     /// Whether the image needs something that cannot be trusted.
     pub(crate) fn is_damaged(&self, image: NodeId) -> bool {
         self.damaged.contains(&image)
@@ -137,13 +144,13 @@ pub(crate) fn entries_by_kind(
 }
 
 /// What is shown as the name of a record that has one.
-pub(crate) fn name(snapshot: &View, id: RecordId) -> Option<Cow<'_, str>> {
+pub(crate) fn name(snapshot: &View, id: RecordId) -> Option<Arc<str>> {
     if let Some(text) = snapshot.spelling(id) {
-        return Some(Cow::Borrowed(text));
+        return Some(text.into());
     }
     match &snapshot.records.record(id).name {
-        Name::Reference(reference) => Some(Cow::Owned(reference.familiar())),
-        Name::Tag(text) | Name::Raw(text) => Some(Cow::Borrowed(text)),
+        Name::Reference(reference) => Some(reference.familiar().into()),
+        Name::Tag(text) | Name::Raw(text) => Some(text.clone()),
         Name::Dangling => None,
     }
 }

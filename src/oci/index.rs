@@ -65,9 +65,9 @@ pub struct Entry {
     /// The platform it declares.
     pub platform: Option<Box<Platform>>,
     /// [`NAME_ANNOTATION`], if not empty.
-    pub image_name: Option<Box<str>>,
+    pub image_name: Option<Arc<str>>,
     /// [`REF_ANNOTATION`], if not empty.
-    pub ref_name: Option<Box<str>>,
+    pub ref_name: Option<Arc<str>>,
     /// [`CREATED_ANNOTATION`].
     pub created: Option<jiff::Timestamp>,
     /// [`PARENT_ANNOTATION`].
@@ -85,7 +85,12 @@ impl Entry {
     /// The text of its name: what containerd wrote, else what the specification calls the
     /// reference name.
     pub fn name(&self) -> Option<&str> {
-        self.image_name.as_deref().or(self.ref_name.as_deref())
+        self.shared_name().map(|text| &**text)
+    }
+
+    /// The same, to be held without a copy: it may be as long as the document.
+    pub fn shared_name(&self) -> Option<&Arc<str>> {
+        self.image_name.as_ref().or(self.ref_name.as_ref())
     }
 }
 
@@ -431,7 +436,7 @@ impl<'a> EntryReader<'a> {
 fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<(), Unexpected> {
     let name = name.bytes();
     let is = |wanted: &str| *name == *wanted.as_bytes();
-    let unicode = |json: &mut Json<'_>| -> Result<Option<Box<str>>, Unexpected> {
+    let unicode = |json: &mut Json<'_>| -> Result<Option<Arc<str>>, Unexpected> {
         let text = json.unicode()?;
         Ok(text.filter(|text| !text.is_empty()).map(Into::into))
     };

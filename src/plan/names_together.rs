@@ -105,8 +105,8 @@ mod tests {
     fn name(text: &str) -> Name {
         match text {
             "dangling" => Name::Dangling,
-            text if text.starts_with('!') => Name::Raw(text.to_owned()),
-            text if text.starts_with('=') => Name::Tag(text[1..].to_owned()),
+            text if text.starts_with('!') => Name::Raw(text.into()),
+            text if text.starts_with('=') => Name::Tag(text[1..].into()),
             text => {
                 Name::Reference(Reference::parse(&text.replace("@D", &format!("@{D}"))).unwrap())
             }

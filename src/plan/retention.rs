@@ -248,7 +248,7 @@ impl Draft<'_> {
                 Name::Tag(_) => String::new(),
                 Name::Raw(text) => match meaning(text) {
                     Some(reference) => reference.repository(),
-                    None => text.clone(),
+                    None => text.to_string(),
                 },
                 Name::Dangling if record.kind == RecordKind::Unnamed => String::new(),
                 Name::Dangling => continue,

@@ -4,13 +4,14 @@
 //! A dry run and a real run make the same [`Report`] from the same values; only the tense differs,
 //! and a real run leaves out what could not be deleted.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
 use super::change_input::{Deleted, ReportInput};
 use super::change_lines::{KeptBlob, Line, kept, lines};
-use super::escape::json;
+use super::escape::write_json;
 use super::messages::{ReportedError, errors, notes, warnings};
 use super::units::total;
 use crate::gc::Destination;
@@ -173,17 +174,18 @@ impl<'a> Report<'a> {
         self.deleted.len() + usize::try_from(self.emptied.weight.blobs).unwrap_or(usize::MAX)
     }
 
-    /// The JSON object, on one line. `layout` is what it is about.
-    pub(crate) fn json(&self, layout: &Path) -> String {
+    /// Writes the JSON object, on one line. `layout` is what it is about.
+    pub(crate) fn write_json(&self, layout: &Path, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Named<'a> {
             layout: String,
             #[serde(flatten)]
             report: &'a Report<'a>,
         }
-        json(&Named {
+        let named = Named {
             layout: layout.display().to_string(),
             report: self,
-        })
+        };
+        write_json(&named, out)
     }
 }

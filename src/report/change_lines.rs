@@ -2,6 +2,8 @@
 //! document, in the order of the actions. Which blobs stay beside what goes is found out here too,
 //! since it is the same walk.
 
+use std::sync::Arc;
+
 use serde::Serialize;
 
 use super::change_input::{Deleted, ReportInput};
@@ -20,7 +22,7 @@ pub(super) struct KeptBlob<'a> {
     /// Bytes, as its descriptor says.
     pub(super) size: u64,
     /// The first name that leads to it.
-    pub(super) needed_by: String,
+    pub(super) needed_by: Arc<str>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -118,9 +120,9 @@ pub(super) fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
 }
 
 /// What leads to a blob.
-fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String {
+fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> Arc<str> {
     let Some(id) = live.holder(node) else {
-        return "manifest.json or another layout".to_owned();
+        return "manifest.json or another layout".into();
     };
     let record = snapshot.records.record(id);
     let dangles = record
@@ -128,7 +130,7 @@ fn holder_of(snapshot: &View, plan: &Plan, live: &Live, node: NodeId) -> String 
         .iter()
         .any(|at| plan.edits.get(at) == Some(&EntryEdit::Dangle));
     match dangles {
-        true => "an image that stays as a dangling one".to_owned(),
-        false => snapshot.shown(id),
+        true => "an image that stays as a dangling one".into(),
+        false => snapshot.shown_shared(id),
     }
 }

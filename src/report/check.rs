@@ -1,11 +1,13 @@
 //! What `check` says: which blobs of a layout are missing, damaged or unreferenced.
 
-use std::borrow::Cow;
+use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::escape::{json, visible};
+use super::escape::write_json;
+use super::shorten::visible;
 use super::units::size;
 use crate::inspect::check::{Findings, word};
 use crate::inspect::completeness::{Completeness, Holdings};
@@ -58,7 +60,7 @@ pub(crate) struct CheckReport {
 #[derive(Debug, Serialize)]
 struct CheckedImage {
     #[serde(skip_serializing_if = "Option::is_none")]
-    name: Option<String>,
+    name: Option<Arc<str>>,
     digest: Digest,
     /// `complete`, `sparse` or `broken`.
     state: &'static str,
@@ -71,7 +73,7 @@ struct CheckedBlob {
     kind: &'static str,
     /// The first name that leads to it.
     #[serde(skip_serializing_if = "Option::is_none")]
-    needed_by: Option<String>,
+    needed_by: Option<Arc<str>>,
     /// What is wrong with it.
     #[serde(skip_serializing_if = "Option::is_none")]
     reason: Option<String>,
@@ -99,7 +101,7 @@ fn images(snapshot: &View, findings: &Findings) -> Vec<CheckedImage> {
         let state = holdings.of(record.target);
         let is_said = !record.kind.is_dependent() || state != Completeness::Complete;
         is_said.then(|| CheckedImage {
-            name: name(snapshot, id).map(Cow::into_owned),
+            name: name(snapshot, id),
             digest: graph.digest(record.target).clone(),
             state: state.word(),
         })
@@ -113,7 +115,7 @@ impl CheckReport {
         layout: &Path,
         snapshot: &View,
         findings: Findings,
-        needed_by: &dyn Fn(NodeId) -> Option<String>,
+        needed_by: &dyn Fn(NodeId) -> Option<Arc<str>>,
     ) -> CheckReport {
         let blob = |node: NodeId, reason: Option<String>| CheckedBlob {
             digest: snapshot.graph.digest(node).clone(),
@@ -147,21 +149,18 @@ impl CheckReport {
         }
     }
 
-    /// The report for people.
-    pub(crate) fn text(&self, verbose: bool) -> String {
-        let mut text = format!(
-            "{}: {}, {} ({}), {}\n",
+    /// Writes the report for people.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+        writeln!(
+            out,
+            "{}: {}, {} ({}), {}",
             visible(&self.layout),
             count(self.entries, "entry", "entries"),
             count(self.present, "referenced blob", "referenced blobs"),
             size(self.present_bytes),
             if self.sound { "sound" } else { "DAMAGED" }
-        );
-        let mut line = |words: String| {
-            text.push_str("  ");
-            text.push_str(&words);
-            text.push('\n');
-        };
+        )?;
+        let mut line = |words: String| writeln!(out, "  {words}");
         for image in &self.images {
             line(match &image.name {
                 Some(name) => {
@@ -173,25 +172,25 @@ impl CheckReport {
                     )
                 }
                 None => format!("{}: {}", image.state, image.digest),
-            });
+            })?;
         }
         for blob in &self.damaged {
             let reason = blob.reason.as_deref().unwrap_or_default();
-            line(format!("damaged: {blob}: {}", visible(reason)));
+            line(format!("damaged: {blob}: {}", visible(reason)))?;
         }
         let shown = if verbose { usize::MAX } else { SHORT_LIST };
         for blob in self.missing.iter().take(shown) {
-            line(format!("missing: {blob}"));
+            line(format!("missing: {blob}"))?;
         }
         if self.missing.len() > shown {
             line(format!(
                 "missing: {} more; -v lists them",
                 self.missing.len() - shown
-            ));
+            ))?;
         }
         if !self.odd_entries.is_empty() {
             let odd = count(self.odd_entries.len(), "entry", "entries");
-            line(format!("{odd} of index.json without a valid digest"));
+            line(format!("{odd} of index.json without a valid digest"))?;
         }
         if self.orphans > 0 {
             let unreferenced = count(self.orphans, "unreferenced blob", "unreferenced blobs");
@@ -200,7 +199,7 @@ impl CheckReport {
                 true => "; prune removes what is old enough",
                 false => ", unless what is damaged leads there",
             };
-            line(format!("{unreferenced} ({bytes}){end}"));
+            line(format!("{unreferenced} ({bytes}){end}"))?;
         }
         if self.unlisted_referrers > 0 {
             let Weight { blobs: n, bytes } = self.of_unlisted_referrers;
@@ -213,29 +212,29 @@ impl CheckReport {
             line(format!(
                 "{referrers} ({}, {blobs}); prune keeps what is about images",
                 size(bytes)
-            ));
+            ))?;
         }
         for digest in &self.damaged_orphans {
-            line(format!("unreferenced and damaged: {digest}"));
+            line(format!("unreferenced and damaged: {digest}"))?;
         }
         for (files, what, several) in [
             (&self.temporary_files, "temporary file", "temporary files"),
             (&self.other_files, "other file", "other files"),
         ] {
             if !files.is_empty() {
-                line(count(files.len(), what, several) + " of other tools");
+                line(count(files.len(), what, several) + " of other tools")?;
             }
             if verbose {
                 for file in files {
-                    line(format!("  {}", visible(file)));
+                    line(format!("  {}", visible(file)))?;
                 }
             }
         }
-        text
+        Ok(())
     }
 
-    /// The JSON object, on one line.
-    pub(crate) fn json(&self) -> String {
-        json(self)
+    /// Writes the JSON object, on one line.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_json(self, out)
     }
 }

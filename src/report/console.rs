@@ -3,12 +3,13 @@
 //! Every message is one line, `ocirm: ` or a word before it, so that it can be told apart in the
 //! log of a job. Failing to say something is never a failure: the deletion is what counts.
 
-use std::io::{self, BufRead as _, IsTerminal as _, Write as _};
+use std::io::{self, BufRead as _, IsTerminal as _, Write};
 use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
-use super::escape::visible;
+use super::shorten::message;
 
 /// Work that is over sooner shows no progress.
 const QUIET: Duration = Duration::from_millis(500);
@@ -59,6 +60,21 @@ impl Console {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
+    /// Whether standard error takes a line at once. A pipe that nobody reads does not, nor does a
+    /// terminal that was stopped.
+    pub(crate) fn is_ready(self) -> bool {
+        let err = io::stderr();
+        let mut err = [PollFd::new(&err, PollFlags::OUT)];
+        // Who cannot be asked is written to as ever.
+        poll(&mut err, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+    }
+
+    /// The same, of lines that `write` writes.
+    pub(crate) fn say_with(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        let mut err = io::BufWriter::new(io::stderr().lock());
+        let _ = write(&mut err).and_then(|()| err.flush());
+    }
+
     /// The same, if the user asked for more words.
     pub(crate) fn say_more(self, text: &str) {
         if self.verbose {
@@ -87,6 +103,7 @@ impl Console {
     /// Progress of something that may take long; see [`Progress`].
     pub(crate) fn progress(self, what: &'static str) -> Progress {
         Progress {
+            console: self,
             what,
             start: Instant::now(),
             last: None,
@@ -99,6 +116,7 @@ impl Console {
 /// shown on anything but a terminal, or for work that is soon over.
 #[derive(Debug)]
 pub(crate) struct Progress {
+    console: Console,
     what: &'static str,
     start: Instant,
     last: Option<Instant>,
@@ -117,6 +135,10 @@ impl Progress {
             return;
         }
         self.last = Some(now);
+        // A layout is locked meanwhile, and must not wait for a terminal that was stopped.
+        if !self.console.is_ready() {
+            return;
+        }
         let total = total.map_or(String::new(), |total| format!("/{total}"));
         let _ = write!(io::stderr().lock(), "\r\u{1b}[K{} {done}{total}", self.what);
     }
@@ -124,7 +146,7 @@ impl Progress {
 
 impl Drop for Progress {
     fn drop(&mut self) {
-        if self.last.is_some() {
+        if self.last.is_some() && self.console.is_ready() {
             let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
         }
     }
@@ -132,5 +154,5 @@ impl Drop for Progress {
 
 /// A name or message from a layout, safe to show.
 pub(crate) fn shown(text: &str) -> String {
-    visible(text).into_owned()
+    message(text).into_owned()
 }

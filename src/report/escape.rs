@@ -2,13 +2,15 @@
 //!
 //! Names, labels and media types in a layout are written by strangers. Printed raw, one of them
 //! could move the cursor, repaint an earlier line, begin a line that looks like ours, or turn the
-//! order of letters round. [`visible`] shows every such character as an escape. Everything that
-//! goes from a layout into a line or a message for people passes through it. Values in JSON pass
-//! through [`json`], which a program reads back to what the layout really says. Look-alike letters are beyond
+//! order of letters round. [`escaped`] shows every such character as an escape. Everything that
+//! goes from a layout into a line or a message for people passes through it, mostly by way of
+//! [`super::shorten`], for names may be as long as a document. Values in JSON pass
+//! through [`write_json`], which a program reads back to what the layout really says. Look-alike letters are beyond
 //! it, and letters that are written from right to left stay as they are: people write them.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
+use std::io::{self, Write};
 
 /// The text with everything that does not simply stand where it is written shown as an escape:
 /// `\n`, `\r`, `\t`, and `\u{1b}` for all others.
@@ -18,7 +20,7 @@ use std::fmt::Write as _;
 /// doubled. So the `\` of `a\b` stays single, and that of `a\nb` does not, since this is how a
 /// line feed would look. A backslash at the end is doubled too, lest it be read together with
 /// what is printed next.
-pub(super) fn visible(text: &str) -> Cow<'_, str> {
+pub(super) fn escaped(text: &str) -> Cow<'_, str> {
     let is_plain = |b: u8| matches!(b, b' '..=b'~') && b != b'\\';
     if text.bytes().all(is_plain) || !text.contains(is_hidden) && !has_ambiguous_backslash(text) {
         return Cow::Borrowed(text);
@@ -40,27 +42,40 @@ pub(super) fn visible(text: &str) -> Cow<'_, str> {
     Cow::Owned(shown)
 }
 
-/// A value as JSON on one line, in which hidden characters stand as `\uXXXX`. A program reads the
-/// same text; a terminal that it is shown on does not obey it.
-pub(super) fn json(value: &impl serde::Serialize) -> String {
-    // Reports hold strings, numbers and lists of such: this cannot fail.
-    let mut plain = serde_json::to_string(value).unwrap_or_default();
-    if plain.bytes().all(|b| matches!(b, b' '..=b'~')) {
-        plain.push('\n');
-        return plain;
-    }
-    let mut text = String::with_capacity(plain.len() + 1);
-    for c in plain.chars() {
-        if is_hidden(c) {
-            for unit in c.encode_utf16(&mut [0; 2]) {
-                let _ = write!(text, "\\u{unit:04x}");
-            }
-        } else {
-            text.push(c);
+/// Writes a value as JSON on one line, in which hidden characters stand as `\uXXXX`. A program reads
+/// the same text; a terminal that it is shown on does not obey it. Nothing is held in memory
+/// meanwhile, for a name may be as long as a document, and stand there several times.
+pub(super) fn write_json(value: &impl serde::Serialize, out: &mut dyn Write) -> io::Result<()> {
+    serde_json::to_writer(EscapeHidden(out), value)?;
+    out.write_all(b"\n")
+}
+
+/// Passes JSON on, hidden characters as escapes. They stand in strings alone, and strings come in
+/// pieces that end between two characters.
+struct EscapeHidden<'a>(&'a mut dyn Write);
+
+impl Write for EscapeHidden<'_> {
+    fn write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        if piece.iter().all(|b| matches!(b, b' '..=b'~')) {
+            self.0.write_all(piece)?;
+            return Ok(piece.len());
         }
+        let text = std::str::from_utf8(piece).map_err(io::Error::other)?;
+        let mut from = 0;
+        for (at, c) in text.char_indices().filter(|(_, c)| is_hidden(*c)) {
+            self.0.write_all(&piece[from..at])?;
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                write!(self.0, "\\u{unit:04x}")?;
+            }
+            from = at + c.len_utf8();
+        }
+        self.0.write_all(&piece[from..])?;
+        Ok(piece.len())
     }
-    text.push('\n');
-    text
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
 }
 
 /// Whether some backslash stands where an escape, or a doubled backslash, could begin.
@@ -108,7 +123,9 @@ mod tests {
     #[test]
     fn json_shows_nothing_hidden_and_reads_back() {
         let text = "a\u{1b}[2J\u{9b}\u{202e}\u{e0001}\u{7f}é\n";
-        let shown = json(&text);
+        let mut shown = Vec::new();
+        write_json(&text, &mut shown).unwrap();
+        let shown = String::from_utf8(shown).unwrap();
         assert!(!shown.trim_end().contains(is_hidden), "{shown}");
         assert_eq!(serde_json::from_str::<String>(&shown).unwrap(), text);
     }
@@ -132,7 +149,7 @@ mod tests {
             "\u{A0}",
         ] {
             assert!(
-                matches!(visible(text), Cow::Borrowed(t) if t == text),
+                matches!(escaped(text), Cow::Borrowed(t) if t == text),
                 "{text}"
             );
         }
@@ -153,7 +170,7 @@ mod tests {
             ("\u{2028}\u{2029}\u{85}", r"\u{2028}\u{2029}\u{85}"),
             ("\u{e0061}\u{e01ef}", r"\u{e0061}\u{e01ef}"),
         ] {
-            assert_eq!(visible(text), shown);
+            assert_eq!(escaped(text), shown);
         }
     }
 
@@ -169,11 +186,11 @@ mod tests {
             ("\\a\n", r"\\a\n"),
             ("\\\n", r"\\\n"),
         ] {
-            assert_eq!(visible(text), shown);
+            assert_eq!(escaped(text), shown);
         }
     }
 
-    /// What `visible` showed, read back: this is what it means that no two texts look the same.
+    /// What `escaped` showed, read back: this is what it means that no two texts look the same.
     fn original(shown: &str) -> String {
         if !has_ambiguous_backslash(shown) {
             return shown.to_owned();
@@ -217,14 +234,14 @@ mod tests {
     proptest! {
         #[test]
         fn nothing_hidden_is_left(text in tricky()) {
-            let shown = visible(&text);
+            let shown = escaped(&text);
             prop_assert!(!shown.contains(char::is_control));
             prop_assert!(!shown.contains(is_hidden));
         }
 
         #[test]
         fn no_two_texts_look_the_same(text in tricky()) {
-            prop_assert_eq!(original(&visible(&text)), text);
+            prop_assert_eq!(original(&escaped(&text)), text);
         }
     }
 }

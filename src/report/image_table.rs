@@ -5,13 +5,13 @@ use std::collections::HashMap;
 use std::io::{self, Write};
 use std::rc::Rc;
 
-use comfy_table::CellAlignment::{self, Left, Right};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::escape::visible;
 use super::list_lines::{ImageLine, Lines, id, shown_name};
+use super::shorten::visible;
 use super::table::Rows;
+use super::table::Side::{self, Left, Right};
 use super::units::{age, size};
 use crate::inspect::metadata::ShownPlatform;
 
@@ -29,7 +29,7 @@ enum Column {
 }
 
 /// All that a table can have, in their order.
-const COLUMNS: [(Column, &str, CellAlignment); 9] = [
+const COLUMNS: [(Column, &str, Side); 9] = [
     (Column::Layout, "LAYOUT", Left),
     (Column::Name, "IMAGE", Left),
     (Column::Digest, "DIGEST", Left),
@@ -57,7 +57,7 @@ pub(super) fn table<L: Lines>(
         _ => true,
     };
     let columns = || COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
-    let mut rows = Rows::new(columns().map(|(.., alignment)| *alignment).collect());
+    let mut rows = Rows::new(columns().map(|(.., side)| *side).collect());
     rows.add(columns().map(|(_, header, _)| Cow::Borrowed(*header)));
     let mut platforms = PlatformTexts::default();
     for line in lines.clone() {
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn a_line_fills_its_columns() {
         let line = |number: u64, name: &str, platforms: &[&str]| ImageLine {
-            name: Some(name.to_owned()),
+            name: Some(name.into()),
             shown_platforms: platforms
                 .iter()
                 .enumerate()

@@ -1,7 +1,7 @@
 //! What `ls` shows: the formats in which its lines are written. The table for people is in
 //! `image_table`, the tree in `tree_lines`.
 
-use std::borrow::Borrow;
+use std::borrow::{Borrow, Cow};
 use std::collections::HashSet;
 use std::hash::Hash;
 use std::io::{self, Write};
@@ -9,9 +9,10 @@ use std::io::{self, Write};
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
-use super::escape::{json, visible};
+use super::escape::{escaped, write_json};
 use super::image_table::table;
-use super::list_lines::{ImageLine, Lines, id, shown_digest, shown_name};
+use super::list_lines::{ImageLine, Lines, id, kind_in_brackets, shown_digest};
+use super::shorten::visible;
 use super::template::{Field, InvalidTemplate, Template};
 use super::tree_lines::trees;
 use super::units::{age, size};
@@ -34,49 +35,72 @@ pub(crate) enum ListFormat {
 }
 
 /// How the text of a placeholder is made.
-type Value = fn(&ImageLine, Style) -> String;
+type Value = for<'l> fn(&'l ImageLine, Style) -> Cow<'l, str>;
 
 #[derive(Clone, Copy)]
 struct Style {
     /// Whole digests instead of twelve digits.
     full: bool,
     now: Timestamp,
+    /// In columns, where long texts are cut.
+    in_columns: bool,
+}
+
+impl Style {
+    /// A text of the layout, to be shown so.
+    fn show(self, text: &str) -> Cow<'_, str> {
+        match self.in_columns {
+            true => visible(text),
+            false => escaped(text),
+        }
+    }
 }
 
 /// The placeholders of templates, with their headers as Docker has them.
 const FIELDS: [(Field, Value); 15] = [
-    field("ID", "IMAGE ID", |line, style| id(line, style.full)),
-    field("Repository", "REPOSITORY", |line, _| text(&line.repository)),
-    field("Tag", "TAG", |line, _| text(&line.tag)),
-    field("Digest", "DIGEST", |line, _| line.digest.to_string()),
+    field("ID", "IMAGE ID", |line, style| id(line, style.full).into()),
+    field("Repository", "REPOSITORY", |line, style| {
+        text(line.repository.as_deref(), style)
+    }),
+    field("Tag", "TAG", |line, style| text(line.tag.as_deref(), style)),
+    field("Digest", "DIGEST", digest),
     field("CreatedSince", "CREATED", |line, style| {
-        age(line.created, style.now)
+        age(line.created, style.now).into()
     }),
     field("CreatedAt", "CREATED AT", |line, _| {
         let created = line.created.strftime("%Y-%m-%d %H:%M:%S +0000 UTC");
-        created.to_string()
+        created.to_string().into()
     }),
     field("CreatedFrom", "CREATED FROM", |line, _| {
-        line.created_from.to_owned()
+        line.created_from.into()
     }),
-    field("Size", "SIZE", |line, _| size(line.size)),
+    field("Size", "SIZE", |line, _| size(line.size).into()),
     field("Containers", "CONTAINERS", |line, _| {
         line.containers
-            .map_or_else(|| "N/A".to_owned(), |count| count.to_string())
+            .map_or_else(|| "N/A".into(), |count| count.to_string().into())
     }),
     field("SharedSize", "SHARED SIZE", |line, _| {
-        size(line.size.saturating_sub(line.unique))
+        size(line.size.saturating_sub(line.unique)).into()
     }),
-    field("UniqueSize", "UNIQUE SIZE", |line, _| size(line.unique)),
-    field("Name", "IMAGE", |line, _| shown_name(line).into()),
-    field("Platforms", "PLATFORMS", |line, _| {
-        let shown = line.shown_platforms.iter();
-        let texts: Vec<&str> = shown.map(|platform| &*platform.text).collect();
-        visible(&texts.join(",")).into()
+    field("UniqueSize", "UNIQUE SIZE", |line, _| {
+        size(line.unique).into()
     }),
-    field("Kind", "KIND", |line, _| line.kind.to_owned()),
-    field("Layout", "LAYOUT", |line, _| {
-        visible(line.layout.as_deref().unwrap_or_default()).into()
+    field("Name", "IMAGE", |line, style| match &line.name {
+        Some(name) => style.show(name),
+        None => kind_in_brackets(line).into(),
+    }),
+    field("Platforms", "PLATFORMS", |line, style| {
+        match &*line.shown_platforms {
+            [only] => style.show(&only.text),
+            several => {
+                let texts: Vec<_> = several.iter().map(|of| style.show(&of.text)).collect();
+                texts.join(",").into()
+            }
+        }
+    }),
+    field("Kind", "KIND", |line, _| line.kind.into()),
+    field("Layout", "LAYOUT", |line, style| {
+        style.show(line.layout.as_deref().unwrap_or_default())
     }),
 ];
 
@@ -84,9 +108,16 @@ const fn field(name: &'static str, header: &'static str, value: Value) -> (Field
     (Field { name, header }, value)
 }
 
-#[expect(clippy::ref_option, reason = "a member of a line as it is")]
-fn text(text: &Option<String>) -> String {
-    visible(text.as_deref().unwrap_or("<none>")).into_owned()
+fn text(text: Option<&str>, style: Style) -> Cow<'_, str> {
+    style.show(text.unwrap_or("<none>"))
+}
+
+/// The digest in full. One of an unknown algorithm may be as long as a document.
+fn digest(line: &ImageLine, style: Style) -> Cow<'_, str> {
+    match style.in_columns {
+        true => visible(&line.digest.to_string()).into_owned().into(),
+        false => line.digest.to_string().into(),
+    }
 }
 
 /// Reads a template for `ListFormat::Template`.
@@ -110,20 +141,26 @@ pub(crate) fn render<L: Lines>(
     match format {
         ListFormat::Table { digests } => table(&lines, *digests, full, now, out),
         ListFormat::Tree => trees(lines, full, out),
-        ListFormat::Json => each.try_for_each(|line| out.write_all(json(line.borrow()).as_bytes())),
+        ListFormat::Json => each.try_for_each(|line| write_json(line.borrow(), out)),
         ListFormat::Quiet => ids(each.map(|line| line.borrow().digest.clone()), full, out),
         ListFormat::Template(template) => {
             // The values of fields that are not shown are left empty.
             let values =
                 FIELDS.map(|(field, value)| template.mentions(field.name).then_some(value));
-            let row = |line: &ImageLine| {
-                let cells = values.iter().map(|value| match value {
-                    Some(value) => value(line, Style { full, now }),
-                    None => String::new(),
-                });
-                cells.collect()
+            let style = Style {
+                full,
+                now,
+                in_columns: template.is_table(),
             };
-            template.render(each.map(|line| row(line.borrow())), out)
+            let mut printed = template.begin();
+            each.try_for_each(|line| {
+                let cells = values.iter().map(|value| match value {
+                    Some(value) => value(line.borrow(), style),
+                    None => Cow::Borrowed(""),
+                });
+                printed.add(&cells.collect::<Vec<_>>(), out)
+            })?;
+            printed.end(out)
         }
     }
 }

@@ -2,12 +2,13 @@
 
 use std::borrow::{Borrow, Cow};
 use std::rc::Rc;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::escape::visible;
-use crate::inspect::listing::{ListedRecord, Listing, name};
+use super::shorten::visible;
+use crate::inspect::listing::{ListedRecord, Measures, name};
 use crate::inspect::metadata::{CreatedFrom, ShownPlatform};
 use crate::inspect::tree::Branch;
 use crate::snapshot::names::{Name, meaning};
@@ -22,19 +23,19 @@ pub(crate) struct ImageLine {
     pub(crate) layout: Option<Rc<str>>,
     /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) name: Option<String>,
+    pub(crate) name: Option<Arc<str>>,
     /// The part of the name before tag and digest; absent for a plain tag.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) repository: Option<String>,
+    pub(crate) repository: Option<Arc<str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tag: Option<String>,
+    pub(crate) tag: Option<Arc<str>>,
     /// That of its index or manifest.
     pub(crate) digest: Digest,
     /// `named`, `dangling`, `unnamed`, `child` or `referrer`.
     pub(crate) kind: &'static str,
     /// The media type that index.json says.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) media_type: Option<String>,
+    pub(crate) media_type: Option<Arc<str>>,
     /// Those that the image lists and the layout has, with version and features.
     pub(crate) platforms: Rc<[String]>,
     /// All of them, as people are shown them.
@@ -67,22 +68,22 @@ pub(crate) struct ImageLine {
 
 impl ImageLine {
     /// The line of a record. `has_parts`: whether the parts of its name and the media type are shown.
-    pub(crate) fn new<M>(
-        listing: &Listing<'_, M>,
+    pub(crate) fn new(
+        measures: &Measures<'_>,
         listed: &ListedRecord,
         has_parts: bool,
     ) -> ImageLine {
-        let snapshot = listing.snapshot;
+        let snapshot = measures.snapshot;
         let record = snapshot.records.record(listed.id);
-        let sizes = listing.sizes.of(record.target);
+        let sizes = measures.sizes.of(record.target);
         let (mut repository, mut tag, mut media_type) = (None, None, None);
         if has_parts {
             (repository, tag) = parts(&record.name, snapshot.spelling(listed.id));
             let entry = &snapshot.index.entries()[record.entries[0]];
-            media_type = entry.media_type.as_deref().map(str::to_owned);
+            media_type = entry.media_type.clone();
         }
         ImageLine {
-            name: name(snapshot, listed.id).map(Cow::into_owned),
+            name: name(snapshot, listed.id),
             repository,
             tag,
             media_type,
@@ -95,7 +96,7 @@ impl ImageLine {
             size: sizes.size,
             unique: sizes.unique,
             missing_blobs: sizes.missing,
-            damaged: listing.is_damaged(record.target),
+            damaged: measures.is_damaged(record.target),
             ..ImageLine::id(snapshot.graph.digest(record.target), record.kind.word())
         }
     }
@@ -172,22 +173,27 @@ pub(super) fn shown_digest(digest: &Digest, full: bool) -> String {
 pub(super) fn shown_name(line: &ImageLine) -> Cow<'_, str> {
     match &line.name {
         Some(name) => visible(name),
-        None => format!("<{}>", line.kind).into(),
+        None => kind_in_brackets(line).into(),
     }
+}
+
+/// What stands in place of the name of one that has none.
+pub(super) fn kind_in_brackets(line: &ImageLine) -> String {
+    format!("<{}>", line.kind)
 }
 
 impl TreeLine {
     /// The lines of the branches of a tree.
-    pub(crate) fn of_branches<M>(listing: &Listing<'_, M>, branches: &[Branch]) -> Vec<TreeLine> {
+    pub(crate) fn of_branches(measures: &Measures<'_>, branches: &[Branch]) -> Vec<TreeLine> {
         let line = |branch: &Branch| TreeLine {
             role: branch.role,
             platform: branch.platform.as_ref().map(Platform::full),
             shown_platform: branch.shown_platform.clone(),
-            digest: listing.snapshot.graph.digest(branch.node).clone(),
-            present: listing.is_present(branch.node),
-            size: listing.present_bytes(branch.node),
+            digest: measures.snapshot.graph.digest(branch.node).clone(),
+            present: measures.is_present(branch.node),
+            size: measures.present_bytes(branch.node),
             names: branch.names.clone(),
-            children: TreeLine::of_branches(listing, &branch.below),
+            children: TreeLine::of_branches(measures, &branch.below),
             elided: branch.elided,
             unlisted: branch.unlisted,
         };
@@ -196,7 +202,7 @@ impl TreeLine {
 }
 
 /// The repository and the tag that a name says. `in_full`: the short form would mean another image.
-fn parts(name: &Name, spelling: Option<&str>) -> (Option<String>, Option<String>) {
+fn parts(name: &Name, spelling: Option<&str>) -> (Option<Arc<str>>, Option<Arc<str>>) {
     let (reference, text) = match name {
         Name::Reference(reference) => (Some(Cow::Borrowed(reference)), spelling),
         Name::Raw(text) => (meaning(text).map(Cow::Owned), Some(&**text)),
@@ -204,14 +210,14 @@ fn parts(name: &Name, spelling: Option<&str>) -> (Option<String>, Option<String>
         Name::Dangling => (None, None),
     };
     reference.map_or((None, None), |reference| {
-        let tag = reference.tag().map(str::to_owned);
+        let tag = reference.tag();
         // Put together again they are the name as it is shown.
         let spelled = text.filter(|_| reference.digest().is_none()).map(|text| {
-            let before = tag.as_deref().and_then(|tag| text.strip_suffix(tag));
+            let before = tag.and_then(|tag| text.strip_suffix(tag));
             let before = before.and_then(|text| text.strip_suffix(':'));
-            before.unwrap_or(text).to_owned()
+            before.unwrap_or(text).into()
         });
-        let repository = spelled.unwrap_or_else(|| reference.familiar_repository());
-        (Some(repository), tag)
+        let repository = spelled.unwrap_or_else(|| reference.familiar_repository().into());
+        (Some(repository), tag.map(Into::into))
     })
 }

@@ -10,7 +10,7 @@
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
 //! * `check`, `why`: what these two say
 //! * `console`: standard error: warnings, hints, progress, the question
-//! * `escape`, `table`, `template`, `units`: the small parts
+//! * `escape`, `shorten`, `table`, `template`, `units`: the small parts
 
 pub(crate) mod change;
 pub(crate) mod change_input;
@@ -23,6 +23,7 @@ pub mod list;
 pub(crate) mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod restore;
+mod shorten;
 mod table;
 mod talk;
 pub mod template;

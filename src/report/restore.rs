@@ -1,12 +1,14 @@
 //! What `restore` did, or would do, as one value, and the lines about it. Its sentences stand with
 //! those of the other changing commands in `messages`.
 
+use std::io::{self, Write};
 use std::path::Path;
 
 use serde::Serialize;
 
-use super::escape::{json, visible};
+use super::escape::write_json;
 use super::messages::{MOVED_BACK, RESTORED, ReportedError, not_cleared, stopped};
+use super::shorten::visible;
 use super::units::{size, total};
 use crate::plan::restore::Restoration;
 use crate::value::digest::Digest;
@@ -85,20 +87,20 @@ impl RestoreReport {
         self.errors.push(not_cleared(left));
     }
 
-    /// The lines for standard output.
-    pub(crate) fn text(&self, verbose: bool) -> String {
+    /// Writes the lines for standard output.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
         let [restored, moved] = [RESTORED, MOVED_BACK].map(|words| words.of(self.dry_run));
-        let entries = self
-            .restored
-            .iter()
-            .map(|entry| format!("{restored}: {}\n", visible(&entry.name)));
-        let blobs = self.blobs.iter().filter(|_| verbose);
-        let blobs = blobs.map(|blob| format!("{moved}: {} ({})\n", blob.digest, size(blob.size)));
-        entries.chain(blobs).collect()
+        for entry in &self.restored {
+            writeln!(out, "{restored}: {}", visible(&entry.name))?;
+        }
+        for blob in self.blobs.iter().filter(|_| verbose) {
+            writeln!(out, "{moved}: {} ({})", blob.digest, size(blob.size))?;
+        }
+        Ok(())
     }
 
-    /// The JSON object, on one line.
-    pub(crate) fn json(&self) -> String {
-        json(self)
+    /// Writes the JSON object, on one line.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_json(self, out)
     }
 }

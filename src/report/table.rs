@@ -1,88 +1,113 @@
-//! A table for people, laid out by comfy-table: columns as wide as their widest cell.
+//! A table for people: columns as wide as their widest cell.
 //!
-//! A list can have hundreds of thousands of rows, and comfy-table holds each cell several times
-//! over. So cells are collected as one text for each column, and laid out in blocks of a few
-//! hundred rows once all widths are known.
+//! A list can have a million rows, so cells are collected as text, one a line, and laid out once all
+//! widths are known. A row is a line whatever is in its cells: one that is broken would look like
+//! two.
 
 use std::borrow::Cow;
 use std::io::{self, Write};
 
-use comfy_table::{CellAlignment, ColumnConstraint, ContentArrangement, Table, Width, presets};
-use unicode_width::UnicodeWidthStr as _;
+use super::shorten::{shortened, width};
 
-/// How many columns of a terminal a text takes. Hidden characters were escaped before.
-pub(super) fn width(text: &str) -> usize {
-    match text.is_ascii() {
-        true => text.len(),
-        false => text.width(),
-    }
+/// On which side of its column a cell stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Side {
+    Left,
+    Right,
 }
 
 /// Blanks behind a column.
-const GAP: u16 = 3;
+const GAP: usize = 3;
 
-/// A block ends with the row that fills so many bytes.
-///
-/// comfy-table folds a cell that is wider than a `u16` can say. Such a cell has more bytes than
-/// this, so it ends its block, and no row below it gets out of step.
-const BLOCK_BYTES: usize = 1 << 15;
+/// A column is as wide as a cell of this width, however many rows there are: all names that registries
+/// take, and most lists of platforms.
+const USUAL_WIDTH: usize = 512;
+
+/// How many blanks may stand in a column because one of its cells is wider than usual.
+const MOST_BLANKS: usize = 4 << 20;
+
+/// The widest cell that counts for the width of its column in a table of so many rows. A wider one
+/// shifts the rest of its own row, for otherwise one long name would be paid for in each row.
+pub(super) fn widest_that_counts(rows: usize) -> usize {
+    (MOST_BLANKS / rows.max(1)).max(USUAL_WIDTH)
+}
+
+/// Cells are held in blocks of this many bytes: a single text would be copied as it grows.
+const BLOCK_BYTES: usize = 1 << 16;
 
 /// Rows, until all are there.
 pub(super) struct Rows {
-    alignments: Vec<CellAlignment>,
-    widths: Vec<usize>,
-    /// Of each block the cells of each column, one a line.
-    blocks: Vec<Vec<String>>,
-    /// How many bytes the last block has.
-    bytes: usize,
+    sides: Vec<Side>,
+    rows: usize,
+    /// For each column how wide its cells are, ascending, each width once.
+    widths: Vec<Vec<usize>>,
+    /// The cells row by row, one a line.
+    blocks: Vec<String>,
 }
 
 impl Rows {
     /// Rows of as many columns.
-    pub(super) fn new(alignments: Vec<CellAlignment>) -> Rows {
+    pub(super) fn new(sides: Vec<Side>) -> Rows {
         Rows {
-            widths: vec![0; alignments.len()],
-            alignments,
+            widths: vec![Vec::new(); sides.len()],
+            sides,
+            rows: 0,
             blocks: Vec::new(),
-            bytes: BLOCK_BYTES,
         }
     }
 
     /// Adds a row: a cell for each column, in which no line ends.
     pub(super) fn add<'c>(&mut self, cells: impl IntoIterator<Item = Cow<'c, str>>) {
-        if self.bytes >= BLOCK_BYTES {
-            self.blocks.push(vec![String::new(); self.widths.len()]);
-            self.bytes = 0;
+        if self
+            .blocks
+            .last()
+            .is_none_or(|block| block.len() >= BLOCK_BYTES)
+        {
+            self.blocks.push(String::new());
         }
-        let columns = self
-            .widths
-            .iter_mut()
-            .zip(self.blocks.last_mut().into_iter().flatten());
-        for (cell, (widest, text)) in cells.into_iter().zip(columns) {
-            *widest = width(&cell).max(*widest);
-            self.bytes += cell.len();
+        self.rows += 1;
+        let Some(text) = self.blocks.last_mut() else {
+            return;
+        };
+        for (cell, widths) in cells.into_iter().zip(&mut self.widths) {
+            let cell = shortened(cell);
+            if let Err(at) = widths.binary_search(&width(&cell)) {
+                widths.insert(at, width(&cell));
+            }
             text.push_str(&cell);
             text.push('\n');
         }
     }
 
     pub(super) fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        let limit = widest_that_counts(self.rows);
+        let widest = |widths: &Vec<usize>| {
+            let mut counting = widths.iter().rev().filter(|width| **width <= limit);
+            counting.next().copied().unwrap_or_default()
+        };
+        let widest: Vec<usize> = self.widths.iter().map(widest).collect();
+        let mut line = String::new();
         for block in self.blocks {
-            let mut table = Table::new();
-            table
-                .load_style(presets::NOTHING)
-                .set_content_arrangement(ContentArrangement::Disabled)
-                .add_row(block.iter().map(|column| column.trim_end_matches('\n')));
-            let shapes = self.alignments.iter().zip(&self.widths);
-            for (column, (alignment, width)) in table.column_iter_mut().zip(shapes) {
-                let width = u16::try_from(*width).unwrap_or(u16::MAX);
-                let width = Width::Fixed(width.saturating_add(GAP));
-                column.set_padding((0, GAP)).set_cell_alignment(*alignment);
-                column.set_constraint(ColumnConstraint::Absolute(width));
-            }
-            for line in table.lines() {
-                out.write_all(line.trim_end_matches(' ').as_bytes())?;
-                out.write_all(b"\n")?;
+            let mut cells = block.split_terminator('\n').peekable();
+            while cells.peek().is_some() {
+                line.clear();
+                for ((side, widest), cell) in self.sides.iter().zip(&widest).zip(&mut cells) {
+                    let blanks = std::iter::repeat_n(' ', widest.saturating_sub(width(cell)));
+                    match side {
+                        Side::Left => {
+                            line.push_str(cell);
+                            line.extend(blanks);
+                        }
+                        Side::Right => {
+                            line.extend(blanks);
+                            line.push_str(cell);
+                        }
+                    }
+                    line.extend([' '; GAP]);
+                }
+                line.truncate(line.trim_end_matches(' ').len());
+                line.push('\n');
+                out.write_all(line.as_bytes())?;
             }
         }
         Ok(())
@@ -94,12 +119,7 @@ mod tests {
     use super::*;
 
     fn laid_out(rows: &[[&str; 3]]) -> String {
-        let sides = vec![
-            CellAlignment::Left,
-            CellAlignment::Right,
-            CellAlignment::Left,
-        ];
-        let mut table = Rows::new(sides);
+        let mut table = Rows::new(vec![Side::Left, Side::Right, Side::Left]);
         for row in rows {
             table.add(row.iter().map(|cell| Cow::Borrowed(*cell)));
         }
@@ -137,11 +157,27 @@ e\u{301}              1GB   🦀
         assert_eq!(laid_out(&rows), names.iter().map(line).collect::<String>());
     }
 
+    /// FR32: it is cut, and stays in its line.
     #[test]
     fn the_widest_cell_leaves_its_neighbours_in_step() {
         let wide = "x".repeat(100_000);
         let text = laid_out(&[["a", "1", ""], [&wide, "2", ""], ["b", "3", ""]]);
+        let lengths: Vec<usize> = text.lines().map(width).collect();
+        assert_eq!(lengths, [4098; 3]);
         let ends: Vec<&str> = text.lines().map(|line| &line[line.len() - 1..]).collect();
-        assert_eq!(ends, ["1", "2", "x", "3"]);
+        assert_eq!(ends, ["1", "2", "3"]);
+    }
+
+    /// FR32: one wide cell is not paid for in each row.
+    #[test]
+    fn in_a_long_table_a_wide_cell_shifts_its_own_row_alone() {
+        let wide = "x".repeat(100_000);
+        let mut rows = vec![["aa", "1", ""]; 20_000];
+        rows[7][0] = &wide;
+        let text = laid_out(&rows);
+        assert!(text.len() < 300_000, "{}", text.len());
+        assert_eq!(text.lines().count(), rows.len());
+        assert!(text.starts_with("aa   1\n"));
+        assert!(text.lines().nth(7).unwrap().ends_with("x…   1"));
     }
 }

@@ -2,27 +2,29 @@
 //! them. The sentences are those of `messages`.
 
 use std::collections::BTreeSet;
-use std::fmt::Write as _;
+use std::io::{self, Write};
 
 use super::change::Report;
 use super::change_lines::Line;
 use super::console::Console;
-use super::escape::visible;
 use super::messages::{
     BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, LEAD, LEAVE, MOVE, MOVED, NOTHING, REMOVE,
     ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, weight,
 };
 use super::restore::RestoreReport;
+use super::shorten::{message, visible};
 use super::units::{size, total};
 use crate::words::{count, listed};
 
-/// How much room is made for a line: most hold a digest and a few words.
-const LINE_LENGTH: usize = 96;
-
 impl Report<'_> {
-    /// The lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose` each
-    /// blob with its size.
-    pub(crate) fn text(&self, verbose: bool) -> String {
+    /// Whether there are any lines for standard output.
+    pub(crate) fn has_text(&self, verbose: bool) -> bool {
+        !self.lines.is_empty() || verbose && !self.deleted.is_empty()
+    }
+
+    /// Writes the lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose`
+    /// each blob with its size.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
         let (deleted, unlinked) = match self.to_trash {
             true => (TRASHED, MOVED),
             false => (DELETED, UNLINKED),
@@ -30,20 +32,17 @@ impl Report<'_> {
         let [untagged, deleted, unlinked] =
             [UNTAGGED, deleted, unlinked].map(|words| words.of(self.dry_run));
         let blobs = self.deleted.iter().filter(|_| verbose);
-        let lines = self.lines.len() + blobs.clone().count();
-        let mut text = String::with_capacity(lines.saturating_mul(LINE_LENGTH));
-        // Writing to a String cannot fail.
         for line in &self.lines {
-            let _ = match line {
-                Line::Untagged(name) => writeln!(text, "{untagged}: {}", visible(name)),
-                Line::Deleted(digest) => writeln!(text, "{deleted}: {digest}"),
-            };
+            match line {
+                Line::Untagged(name) => writeln!(out, "{untagged}: {}", visible(name))?,
+                Line::Deleted(digest) => writeln!(out, "{deleted}: {digest}")?,
+            }
         }
         for blob in blobs {
             let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
-            let _ = writeln!(text, "{unlinked}: {digest} ({kind}, {size})");
+            writeln!(out, "{unlinked}: {digest} ({kind}, {size})")?;
         }
-        text
+        Ok(())
     }
 
     /// Says what the lines do not: how much it was, what stayed and why, what failed.
@@ -69,7 +68,7 @@ impl Report<'_> {
             ));
         }
         for note in &self.notes {
-            console.say(&visible(note));
+            console.say(&message(note));
         }
         talk_failures(console, &self.warnings, &self.errors);
     }
@@ -127,13 +126,16 @@ impl Report<'_> {
         if self.kept.is_empty() {
             return;
         }
-        let holders: BTreeSet<&String> = self.kept.iter().map(|blob| &blob.needed_by).collect();
-        let holders: Vec<String> = holders.into_iter().cloned().collect();
+        let holders: BTreeSet<&str> = self.kept.iter().map(|blob| &*blob.needed_by).collect();
+        let holders: Vec<String> = holders
+            .into_iter()
+            .map(|name| visible(name).into())
+            .collect();
         console.say(&format!(
             "Kept {} ({}) referenced by {}.",
             blobs(self.kept.len() as u64),
             size(total(self.kept.iter().map(|blob| blob.size))),
-            visible(&listed(&holders, 3))
+            listed(&holders, 3)
         ));
         for blob in &self.kept {
             console.say_more(&format!(
@@ -168,12 +170,12 @@ impl RestoreReport {
 
 fn talk_failures(console: Console, warnings: &[String], errors: &[ReportedError]) {
     for warning in warnings {
-        console.warning(&visible(warning));
+        console.warning(&message(warning));
     }
     for error in errors {
-        console.error(&visible(&error.message));
+        console.error(&message(&error.message));
         if let Some(hint) = &error.hint {
-            console.hint(&visible(hint));
+            console.hint(&message(hint));
         }
     }
 }

@@ -8,7 +8,8 @@
 
 use std::io;
 
-use super::table::width;
+use super::shorten::{shortened, width};
+use super::table::widest_that_counts;
 
 /// A column that templates can name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -155,6 +156,11 @@ impl Template {
         })
     }
 
+    /// Whether rows are printed as an aligned table below a header line.
+    pub(super) fn is_table(&self) -> bool {
+        self.is_table
+    }
+
     /// Prints the rows, one line each. The values of a row are in the order of the fields.
     ///
     /// Values are printed as they are: the caller has escaped what must not reach a terminal. A
@@ -164,86 +170,120 @@ impl Template {
         rows: impl IntoIterator<Item = Vec<String>>,
         out: &mut dyn io::Write,
     ) -> io::Result<()> {
-        if !self.is_table {
-            for row in rows {
-                out.write_all(self.line(Some(&row)).as_bytes())?;
-            }
-            return Ok(());
-        }
-        let mut text = self.line(None);
+        let mut printed = self.begin();
         for row in rows {
-            text.push_str(&self.line(Some(&row)));
+            printed.add(&row, out)?;
         }
-        align(&text, out)
+        printed.end(out)
     }
 
-    /// What the template makes of a row; of the headers if there is none. Functions that change
+    /// Begins to print rows; see [`Template::render`].
+    pub(super) fn begin(&self) -> Printed<'_> {
+        let mut lines = Vec::new();
+        if self.is_table {
+            // Writing to a Vec cannot fail.
+            let _ = self.line::<&str>(None, &mut lines);
+        }
+        Printed {
+            template: self,
+            lines,
+        }
+    }
+
+    /// Writes what the template makes of a row; of the headers if there is none. Functions that change
     /// values leave headers alone, as in Docker; those that only set them apart do not.
-    fn line(&self, row: Option<&[String]>) -> String {
+    fn line<T: AsRef<str>>(&self, row: Option<&[T]>, out: &mut dyn io::Write) -> io::Result<()> {
         let fields = self.fields.iter().enumerate();
         let cells: Vec<&str> = fields
             .map(|(number, field)| match row {
                 None => field.header,
-                Some(row) => row.get(number).map_or("", String::as_str),
+                Some(row) => row.get(number).map_or("", AsRef::as_ref),
             })
             .collect();
-        let mut line = String::new();
         for piece in &self.pieces {
             match piece {
-                Piece::Text(text) => line.push_str(text),
+                Piece::Text(text) => out.write_all(text.as_bytes())?,
                 Piece::Row if row.is_none() => {} // an object has no header; Docker has none either
                 Piece::Row => {
                     for (number, (field, cell)) in self.fields.iter().zip(&cells).enumerate() {
-                        line.push(if number == 0 { '{' } else { ',' });
-                        line.push_str(&json(field.name));
-                        line.push(':');
-                        line.push_str(&json(cell));
+                        out.write_all(if number == 0 { b"{" } else { b"," })?;
+                        serde_json::to_writer(&mut *out, field.name)?;
+                        out.write_all(b":")?;
+                        serde_json::to_writer(&mut *out, cell)?;
                     }
-                    line.push('}');
+                    out.write_all(b"}")?;
                 }
                 Piece::Value(function, operands) => {
                     let texts: Vec<_> = operands.iter().map(|o| o.text(&cells)).collect();
-                    function.print(&texts, row.is_none(), &mut line);
+                    function.print(&texts, row.is_none(), out)?;
                 }
             }
         }
-        line.push('\n');
-        line
+        out.write_all(b"\n")
+    }
+}
+
+/// Rows that are being printed. Those of a table are held until all are there, for their columns are as
+/// wide as the widest cell.
+pub(super) struct Printed<'t> {
+    template: &'t Template,
+    lines: Vec<u8>,
+}
+
+impl Printed<'_> {
+    /// Prints one more.
+    pub(super) fn add<T: AsRef<str>>(
+        &mut self,
+        row: &[T],
+        out: &mut dyn io::Write,
+    ) -> io::Result<()> {
+        match self.template.is_table {
+            true => self.template.line(Some(row), &mut self.lines),
+            false => self.template.line(Some(row), out),
+        }
+    }
+
+    /// Prints what was held.
+    pub(super) fn end(self, out: &mut dyn io::Write) -> io::Result<()> {
+        let text = String::from_utf8(self.lines).map_err(io::Error::other)?;
+        align(&text, out)
     }
 }
 
 impl Function {
-    fn print(self, texts: &[&str], is_header: bool, line: &mut String) {
-        // Go sets blanks between the arguments of `println`, and none between texts that are
-        // arguments of `print`.
-        let text = texts.join(if self == Function::Println { " " } else { "" });
+    fn print(self, texts: &[&str], is_header: bool, out: &mut dyn io::Write) -> io::Result<()> {
+        // Only the first two take more than one text.
+        let text = texts.first().copied().unwrap_or_default();
         match self {
-            Function::Print => line.push_str(&text),
+            // Go sets blanks between the arguments of `println`, and none between texts that are
+            // arguments of `print`.
+            Function::Print => texts.iter().try_for_each(|t| out.write_all(t.as_bytes())),
             Function::Println => {
-                line.push_str(&text);
-                line.push('\n');
+                for (number, text) in texts.iter().enumerate() {
+                    out.write_all(if number == 0 { b"" } else { b" " })?;
+                    out.write_all(text.as_bytes())?;
+                }
+                out.write_all(b"\n")
             }
             // Docker pads nothing when there is nothing to pad.
-            Function::Pad(..) if text.is_empty() => {}
-            Function::Pad(before, after) => {
-                line.extend(std::iter::repeat_n(' ', before));
-                line.push_str(&text);
-                line.extend(std::iter::repeat_n(' ', after));
+            Function::Pad(..) if text.is_empty() => Ok(()),
+            Function::Pad(before, after) => write!(out, "{:before$}{text}{:after$}", "", ""),
+            _ if is_header => out.write_all(text.as_bytes()),
+            Function::Json => Ok(serde_json::to_writer(out, text)?),
+            Function::Upper => {
+                let mut upper = text.chars().flat_map(char::to_uppercase);
+                upper.try_for_each(|c| write!(out, "{c}"))
             }
-            _ if is_header => line.push_str(&text),
-            Function::Json => line.push_str(&json(&text)),
-            Function::Upper => line.push_str(&text.to_uppercase()),
-            Function::Lower => line.push_str(&text.to_lowercase()),
+            // Whether a sigma is the last letter of its word, only the whole text tells.
+            Function::Lower => out.write_all(text.to_lowercase().as_bytes()),
             // Docker cuts between bytes, which can leave half a letter.
-            Function::Truncate(length) => line.extend(text.chars().take(length)),
+            Function::Truncate(length) => {
+                let end = text.char_indices().nth(length);
+                let end = end.map_or(text.len(), |(at, _)| at);
+                out.write_all(&text.as_bytes()[..end])
+            }
         }
     }
-}
-
-/// A JSON string.
-fn json(text: &str) -> String {
-    // Through Value, whose Display cannot fail.
-    serde_json::Value::from(text).to_string()
 }
 
 /// A template may spell tabs and line feeds out, as shells make it hard to type them.
@@ -254,10 +294,10 @@ fn unescaped(text: &str) -> String {
 /// Prints lines whose cells end at tabs, each column as wide as its widest cell.
 ///
 /// Docker begins anew with the widths after a line that has fewer cells. Here columns stay where
-/// they are, which differs only for templates that print several lines for each row. So comfy-table
-/// is of no use here: it knows no lines of different lengths.
+/// they are, which differs only for templates that print several lines for each row.
 fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
     let mut columns: Vec<usize> = Vec::new();
+    let limit = widest_that_counts(text.split_terminator('\n').count());
     for line in text.split_terminator('\n') {
         let cells = line.matches('\t').count();
         if columns.len() < cells {
@@ -265,16 +305,21 @@ fn align(text: &str, out: &mut dyn io::Write) -> io::Result<()> {
         }
         // The last cell of a line ends at no tab: as long as it may be, nothing stands behind it.
         for (column, cell) in columns.iter_mut().zip(line.split('\t')).take(cells) {
-            *column = (*column).max(width(cell) + COLUMN_GAP);
+            let width = Some(width(&shortened(cell.into()))).filter(|width| *width <= limit);
+            *column = (*column).max(width.unwrap_or_default() + COLUMN_GAP);
         }
     }
     let mut padded = String::new();
     for line in text.split_terminator('\n') {
         padded.clear();
         for (number, cell) in line.split('\t').enumerate() {
-            padded.push_str(cell);
-            let column = columns.get(number).copied().unwrap_or_default();
-            padded.extend(std::iter::repeat_n(' ', column.saturating_sub(width(cell))));
+            let cell = shortened(cell.into());
+            padded.push_str(&cell);
+            if let Some(column) = columns.get(number) {
+                // Where a cell sticks out, the next one is set off from it all the same.
+                let blanks = column.saturating_sub(width(&cell)).max(COLUMN_GAP);
+                padded.extend(std::iter::repeat_n(' ', blanks));
+            }
         }
         padded.truncate(padded.trim_end_matches(' ').len());
         padded.push('\n');

@@ -5,11 +5,9 @@ use std::borrow::{Borrow as _, Cow};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
-use comfy_table::CellAlignment;
-
-use super::escape::visible;
 use super::list_lines::{Lines, TreeLine, id, shown_digest, shown_name};
-use super::table::Rows;
+use super::shorten::visible;
+use super::table::{Rows, Side};
 use super::units::size;
 use crate::value::digest::Digest;
 
@@ -17,7 +15,7 @@ use crate::value::digest::Digest;
 const LARGE_TREE: usize = 64;
 
 pub(super) fn trees<L: Lines>(lines: L, full: bool, out: &mut dyn Write) -> io::Result<()> {
-    let mut rows = Rows::new(vec![CellAlignment::Left; 3]);
+    let mut rows = Rows::new(vec![Side::Left; 3]);
     let mut large: HashMap<Digest, String> = HashMap::new();
     for line in lines {
         let line = line.borrow();
@@ -97,7 +95,7 @@ mod tests {
         };
         let lines = [
             ImageLine {
-                name: Some("名前:タグ".to_owned()),
+                name: Some("名前:タグ".into()),
                 tree: Some([branch("manifest", &["🦀"]), branch("layer", &[])].into()),
                 ..ImageLine::id(&digest, "named")
             },

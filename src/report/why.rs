@@ -1,9 +1,12 @@
 //! What `why` explains: on which ways index.json leads to a blob.
 
+use std::io::{self, Write};
+
 use jiff::Timestamp;
 use serde::Serialize;
 
-use super::escape::{json, visible};
+use super::escape::write_json;
+use super::shorten::visible;
 use super::units::{age, size};
 use crate::inspect::check::word;
 use crate::inspect::why::ways;
@@ -95,51 +98,59 @@ impl WhyReport {
         }
     }
 
-    /// The explanation for people.
-    pub(crate) fn text(&self, verbose: bool, now: Timestamp) -> String {
+    /// Writes the explanation for people.
+    pub(crate) fn write_text(
+        &self,
+        verbose: bool,
+        now: Timestamp,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let there = match (self.present, self.size) {
             (true, Some(bytes)) => size(bytes),
             _ => "missing".to_owned(),
         };
-        let mut text = format!("{} is a {} ({there})\n", self.digest, self.kind)
-            .replace(" is a index", " is an index");
+        let article = if self.kind == "index" { "an" } else { "a" };
+        let digest = self.digest.to_string();
+        writeln!(
+            out,
+            "{} is {article} {} ({there})",
+            visible(&digest),
+            self.kind
+        )?;
         if self.ways.is_empty() {
-            text.push_str("  unreferenced");
+            write!(out, "  unreferenced")?;
             if let Some(changed) = self.changed {
-                text.push_str(&format!(
-                    "; its file last changed {}",
-                    age(changed, now).to_lowercase()
-                ));
+                let age = age(changed, now).to_lowercase();
+                write!(out, "; its file last changed {age}")?;
             }
-            text.push('\n');
+            writeln!(out)?;
         }
         let shown = if verbose { usize::MAX } else { SHORT_LIST };
         for way in self.ways.iter().take(shown) {
-            let mut line = format!("  {}", visible(&way.entry));
+            write!(out, "  {}", visible(&way.entry))?;
             if let Some(owner) = &way.belongs_to {
-                line.push_str(&format!(" ({} of {})", way.kind, visible(owner)));
+                write!(out, " ({} of {})", way.kind, visible(owner))?;
             } else if way.kind != "named" {
-                line.push_str(&format!(" ({})", way.kind));
+                write!(out, " ({})", way.kind)?;
             }
             for step in &way.steps {
                 let arrow = match step.how {
                     Some(REFERS_TO) => REFERS_TO,
                     _ => "->",
                 };
-                line.push_str(&format!(" {arrow} {} {}", step.kind, step.digest.short()));
+                write!(out, " {arrow} {} {}", step.kind, step.digest.short())?;
             }
-            text.push_str(&line);
-            text.push('\n');
+            writeln!(out)?;
         }
         if self.ways.len() > shown {
             let more = self.ways.len() - shown;
-            text.push_str(&format!("  and {more} more; -v shows them\n"));
+            writeln!(out, "  and {more} more; -v shows them")?;
         }
-        text
+        Ok(())
     }
 
-    /// The JSON object, on one line.
-    pub(crate) fn json(&self) -> String {
-        json(self)
+    /// Writes the JSON object, on one line.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_json(self, out)
     }
 }

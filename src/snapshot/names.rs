@@ -1,6 +1,8 @@
 //! Names: what the two name annotations of an entry mean, decided once. What tools write into them
 //! differs widely.
 
+use std::sync::Arc;
+
 use crate::oci::index::{DANGLING_PREFIX, Entry};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::{Reference, parse_canonical};
@@ -12,9 +14,9 @@ pub enum Name {
     Reference(Reference),
     /// A tag of the layout's own repository, which has no name: what umoci, oras, regctl and
     /// skopeo users mostly write.
-    Tag(String),
+    Tag(Arc<str>),
     /// A text that is neither, or that Docker would have written differently.
-    Raw(String),
+    Raw(Arc<str>),
     /// No name of its own.
     Dangling,
 }
@@ -22,10 +24,10 @@ pub enum Name {
 /// The record name of an entry. containerd's annotation is taken as it stands; the reference name
 /// of the specification is read as a Docker reference if it looks like one, else it is a tag.
 pub(super) fn name_of(entry: &Entry, digest: &Digest) -> Name {
-    let Some(text) = entry.name() else {
+    let Some(text) = entry.shared_name() else {
         return Name::Dangling;
     };
-    let raw = || Name::Raw(text.to_owned());
+    let raw = || Name::Raw(text.clone());
     if let Some(rest) = text.strip_prefix(DANGLING_PREFIX) {
         return match *rest == *digest.to_string() {
             true => Name::Dangling,
@@ -39,7 +41,7 @@ pub(super) fn name_of(entry: &Entry, digest: &Digest) -> Name {
         let reference = Reference::parse(text).map(Reference::with_default_tag);
         return reference.map_or_else(|_| raw(), Name::Reference);
     }
-    Name::Tag(text.to_owned())
+    Name::Tag(text.clone())
 }
 
 /// What Docker would read a text as that it would have written differently.

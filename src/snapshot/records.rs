@@ -143,7 +143,7 @@ impl Record {
     pub fn shown(&self, graph: &Graph) -> String {
         match &self.name {
             Name::Reference(reference) => reference.familiar(),
-            Name::Tag(text) | Name::Raw(text) => text.clone(),
+            Name::Tag(text) | Name::Raw(text) => text.to_string(),
             Name::Dangling => graph.digest(self.target).to_string(),
         }
     }

@@ -1,7 +1,7 @@
 //! What can be asked of every snapshot, however much was read for it.
 
 use std::collections::HashMap;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use foldhash::fast::RandomState;
 
@@ -67,6 +67,14 @@ impl View {
         match self.spelling(id) {
             Some(text) => text.to_owned(),
             None => self.records.record(id).shown(&self.graph),
+        }
+    }
+
+    /// The same, to be said of many blobs: a name that may be long is not copied.
+    pub fn shown_shared(&self, id: RecordId) -> Arc<str> {
+        match (&self.records.record(id).name, self.spelling(id)) {
+            (Name::Tag(text) | Name::Raw(text), None) => text.clone(),
+            _ => self.shown(id).into(),
         }
     }
 
