@@ -419,7 +419,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -138,6 +138,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
+            cand --incomplete 'Bring back images that lack something, too, without it'
             cand -n 'Show what would come back, and change nothing'
             cand --dry-run 'Show what would come back, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'

@@ -132,6 +132,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l lock-timeout -d 
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l incomplete -d 'Bring back images that lack something, too, without it'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s n -l dry-run -d 'Show what would come back, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'

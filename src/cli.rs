@@ -185,10 +185,14 @@ pub enum Command {
     /// REF everything in the trash comes back.
     ///
     /// Nothing in index.json is overwritten: when a name leads to another image by now, that is a
-    /// conflict, and the removed image stays in the trash.
+    /// conflict, and the removed image stays in the trash. So does an image that lacks anything that it
+    /// had when it was removed: a blob that is neither in the layout nor in the trash, or that is
+    /// damaged, of layers as far as their sizes tell. With `--incomplete` it comes back without that,
+    /// unless its manifest itself is damaged.
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, restored (name,
-    /// digest), blobs (digest, size), bytes, errors and warnings.
+    /// digest), incomplete (name, digest, restored, lacks: digest, kind, reason), blobs (digest, size),
+    /// bytes, errors and warnings.
     Restore(RestoreArgs),
     /// Explain what keeps an image or a blob
     ///
@@ -451,6 +455,9 @@ pub struct RestoreArgs {
     /// The images [default: everything in the trash]
     #[arg(value_name = "REF")]
     pub references: Vec<String>,
+    /// Bring back images that lack something, too, without it
+    #[arg(long)]
+    pub incomplete: bool,
     /// Show what would come back, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -196,7 +196,15 @@ fn undo(index: &Index, edits: &BTreeMap<usize, EntryEdit>, new: &Index) {
     if !edits.iter().all(is_planned) {
         return;
     }
-    let record = TrashRecord::new(Timestamp::UNIX_EPOCH, index, edits, &[], &[], Vec::new());
+    let record = TrashRecord::new(
+        Timestamp::UNIX_EPOCH,
+        index,
+        edits,
+        &[],
+        &[],
+        Vec::new(),
+        &[],
+    );
     let Some(record) = TrashRecord::parse(&record.bytes()) else {
         panic!("the record of {edits:?} cannot be read");
     };

@@ -129,7 +129,7 @@ impl Run<'_> {
         if self.dry_run {
             let (mut decision, layout) = self.decide(session, path, command)?;
             command.announce(session, &decision);
-            decision.trash.reappeared = session.reappeared(&layout)?.1.len();
+            decision.trash.reappeared = session.reappeared(&layout)?.back.len();
             decision.unsafe_mount = session.unsafe_mount(&layout);
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;

@@ -63,7 +63,12 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
         trash: TrashOptions {
             to_trash: args.trash,
-            expire_before: Some(now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN)),
+            // Nothing is too young to go at once, not even what a clock that was wrong dated.
+            expire_before: Some(match trash_keep.is_zero() {
+                true => Timestamp::MAX,
+                false => now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
+            }),
+            now: Some(now),
         },
         delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
         confirmed: None,
@@ -335,7 +340,13 @@ impl Decide for Prune {
             is_trashed: &|digest| place(digest).is_some_and(|id| !expired.contains(id)),
         };
         let mut garbage = gc::prune(&snapshot, &live, listed, layout, &options, &mut hard_links)?;
-        let mut trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
+        let mut trash = TrashUse::decide(
+            layout,
+            sharers,
+            (&snapshot, &plan),
+            &mut garbage,
+            self.trash,
+        )?;
         if let Some(confirmed) = confirmed {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));

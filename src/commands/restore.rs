@@ -7,7 +7,8 @@ use super::target_layouts::target_layout;
 use crate::cli::{OutputFormat, RestoreArgs};
 use crate::commit::{self, Attempt, Restore, Restored};
 use crate::error::ErrorKind;
-use crate::layout::{DockerFile, Locked, RootEdit, TRASH, Trash};
+use crate::inspect::lacks::{Found, Stored};
+use crate::layout::{DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::messages::refused_here;
 use crate::report::restore::RestoreReport;
@@ -19,7 +20,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references)?;
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
-        let mut decision = Decision::new(session, &layout, &references)?;
+        let mut decision = Decision::new(session, &layout, &references, args.incomplete)?;
         let unsafe_mount = session.unsafe_mount(&layout);
         let warnings = unsafe_mount.as_ref().map(refused_here);
         decision.warnings.extend(warnings);
@@ -28,7 +29,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
         }
         decision.report(&layout, true)
     } else {
-        carry_out(session, &path, &references)?
+        carry_out(session, &path, &references, args.incomplete)?
     };
     let printed = super::print(|out| match args.format {
         OutputFormat::Json => report.write_json(out),
@@ -56,18 +57,33 @@ impl Decision {
         session: &Session,
         layout: &Locked<M>,
         references: &[String],
+        incomplete: bool,
     ) -> anyhow::Result<Decision> {
         let trash = layout.trash()?;
         let current = session.read(layout, &[], &trash)?;
         let removals = removals(layout, &trash);
         let is_stored = |digest: &Digest| matches!(layout.stat_blob(digest), Ok(Some(_)));
-        let restoration = restore(&current, &trash, &removals, references, &is_stored);
-        let missing = restoration.missing.iter();
-        let mut warnings: Vec<String> = missing
-            .map(|(name, digest)| {
-                format!("{name}: its manifest {digest} is neither in the layout nor in the trash")
-            })
+        let look_at =
+            |digest: &Digest, size, content| look_at(layout, &trash, digest, size, content);
+        let stored = Stored {
+            is_stored: &is_stored,
+            look_at: &look_at,
+        };
+        let restoration = restore(&current, &trash, &removals, references, stored, incomplete);
+        let accepted = restoration.incomplete.iter().filter(|of| of.is_restored);
+        let mut warnings: Vec<String> = accepted
+            .clone()
+            .map(|of| format!("{} is incomplete: {}", of.name, of.message()))
             .collect();
+        // What is said above is not said again.
+        let missing = restoration.missing.iter();
+        let missing = missing.filter(|(_, digest)| {
+            let mut lacks = accepted.clone().flat_map(|of| &of.lacks);
+            !lacks.any(|lack| lack.digest == *digest)
+        });
+        warnings.extend(missing.map(|(name, digest)| {
+            format!("{name}: its manifest {digest} is neither in the layout nor in the trash")
+        }));
         for removal in trash.removals() {
             if !removals.iter().any(|known| known.id == removal.id) {
                 warnings.push(format!(
@@ -105,6 +121,33 @@ impl Decision {
             &size_of,
             self.warnings.clone(),
         )
+    }
+}
+
+/// What is there of a blob: in the layout, else in the trash. `content`: it is compared with the digest.
+fn look_at<M>(
+    layout: &Locked<M>,
+    trash: &Trash,
+    digest: &Digest,
+    size: Option<u64>,
+    content: bool,
+) -> Found {
+    let stored = match content {
+        true => layout.verify_blob(digest, size),
+        false => layout.look_at_blob(digest, size),
+    };
+    let (in_trash, found) = match stored {
+        Ok(Presence::Missing) if content => (true, layout.verify_trashed(trash, digest, size)),
+        Ok(Presence::Missing) => (true, layout.look_at_trashed(trash, digest, size)),
+        stored => (false, stored),
+    };
+    match found {
+        Ok(Presence::Whole) => Found::Whole,
+        Ok(Presence::Missing) => Found::Missing,
+        Err(error) => Found::Damaged {
+            in_trash,
+            reason: error.to_string(),
+        },
     }
 }
 
@@ -146,13 +189,14 @@ fn carry_out(
     session: &Session,
     path: &Path,
     references: &[String],
+    incomplete: bool,
 ) -> anyhow::Result<RestoreReport> {
     let layout = session.open_to_change(path)?;
     let hint =
         "the blobs are back and index.json is as it was; try again when that program is done";
     let stop = || session.interrupt.signal().is_some();
     commit::repeat(layout, hint, &mut |layout| {
-        let decision = Decision::new(session, &layout, references)?;
+        let decision = Decision::new(session, &layout, references, incomplete)?;
         let mut report = decision.report(&layout, false);
         if decision.restoration.is_empty() {
             return Ok(Attempt::Done(report));

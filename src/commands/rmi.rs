@@ -37,6 +37,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         trash: TrashOptions {
             to_trash: args.trash,
             expire_before: None,
+            now: None,
         },
         options: RmiOptions {
             force: args.force,
@@ -116,7 +117,13 @@ impl Decide for Rmi {
             Some(live) if !plan.is_empty() => gc::rmi(&snapshot, live, layout)?,
             _ => Garbage::default(),
         };
-        let trash = TrashUse::decide(layout, sharers, &mut garbage, self.trash)?;
+        let trash = TrashUse::decide(
+            layout,
+            sharers,
+            (&snapshot, &plan),
+            &mut garbage,
+            self.trash,
+        )?;
         Ok(Decision {
             view: snapshot.into_view(),
             plan,

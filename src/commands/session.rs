@@ -157,10 +157,11 @@ impl Session {
     pub(super) fn open_to_look(&self, path: &Path) -> anyhow::Result<Locked<Shared>> {
         let layout = self.open_shared(path)?;
         // What cannot be read now is reported by whoever looks.
-        let Ok((_, back)) = self.reappeared(&layout) else {
+        let Ok(Reappeared { back, damaged, .. }) = self.reappeared(&layout) else {
             return Ok(layout);
         };
         if back.is_empty() {
+            self.say_damaged(&damaged);
             return Ok(layout);
         }
         drop(layout);
@@ -197,20 +198,49 @@ impl Session {
     }
 
     /// Blobs in the trash that index.json leads to although the layout does not have them.
-    pub(super) fn reappeared<M>(&self, layout: &Locked<M>) -> anyhow::Result<(Trash, Vec<Digest>)> {
+    pub(super) fn reappeared<M>(&self, layout: &Locked<M>) -> anyhow::Result<Reappeared> {
         let trash = layout.trash()?;
         if trash.blobs().next().is_none() {
-            return Ok((trash, Vec::new()));
+            return Ok(Reappeared {
+                trash,
+                ..Reappeared::default()
+            });
         }
         let snapshot = self.read(layout, &[], &trash)?;
         let mut back = gc::reappeared(&snapshot, &trash);
         back.retain(|digest| matches!(layout.stat_blob(digest), Ok(None)));
-        Ok((trash, back))
+        let damage = gc::damage_in_trash(layout, &snapshot, &trash, &back);
+        back.retain(|digest| !damage.contains_key(digest));
+        Ok(Reappeared {
+            trash,
+            back,
+            damaged: damage.into_iter().collect(),
+        })
+    }
+
+    /// Says what is not brought back although index.json leads to it.
+    fn say_damaged(&self, damaged: &[(Digest, String)]) {
+        let Some((digest, reason)) = damaged.first() else {
+            return;
+        };
+        let more = match damaged.len() - 1 {
+            0 => String::new(),
+            n => format!(" (and {n} more)"),
+        };
+        self.console.warning(&shown(&format!(
+            "index.json leads to the blob {digest} in the trash, which is damaged there and is not brought \
+             back: {reason}{more}"
+        )));
     }
 
     /// Brings them back, and clears away removals that a killed run left without anything in them.
     fn restore_reappeared(&self, layout: &Locked<Exclusive>) -> anyhow::Result<()> {
-        let (trash, back) = self.reappeared(layout)?;
+        let Reappeared {
+            trash,
+            back,
+            damaged,
+        } = self.reappeared(layout)?;
+        self.say_damaged(&damaged);
         if !back.is_empty() {
             let sizes = back.iter().map(|d| layout.size_of_trashed(&trash, d));
             let sizes: Vec<u64> = sizes.collect();
@@ -237,8 +267,21 @@ impl Session {
                 let _ = layout.empty_removal(&removal.id);
             }
         }
+        if trash.is_there() && trash.is_empty() {
+            layout.remove_empty_trash();
+        }
         Ok(())
     }
+}
+
+/// What index.json leads to and only the trash has.
+#[derive(Default)]
+pub(super) struct Reappeared {
+    pub(super) trash: Trash,
+    /// What can come back.
+    pub(super) back: Vec<Digest>,
+    /// What is damaged there and stays, and what is wrong with it.
+    pub(super) damaged: Vec<(Digest, String)>,
 }
 
 /// A span of time given to an option; never negative.

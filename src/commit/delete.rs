@@ -98,9 +98,16 @@ impl<'a> Change<'a> {
             let blobs = garbage.blobs.iter();
             let documents = blobs.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string()).collect();
-            let (index, edits) = (&old.index, &plan.edits);
-            let record =
-                TrashRecord::new(now, index, edits, &removed_parts, &root_edits, documents);
+            let (index, edits, missing) = (&old.index, &plan.edits, &trash.missing);
+            let record = TrashRecord::new(
+                now,
+                index,
+                edits,
+                &removed_parts,
+                &root_edits,
+                documents,
+                missing,
+            );
             (now, record.bytes())
         });
         Change {

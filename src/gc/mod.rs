@@ -31,4 +31,4 @@ pub use garbage::{
 pub use mark::{Live, mark, mark_all};
 pub use rank::DeletionRank;
 pub use stored::{Stored, StoredBlobs};
-pub use trash::{TrashOptions, TrashUse, reappeared};
+pub use trash::{TrashOptions, TrashUse, damage_in_trash, reappeared};

@@ -3,6 +3,7 @@
 //!
 //! * `metadata`: age, labels and platforms of an image
 //! * `completeness`: whether an image could be used
+//! * `lacks`: what an image in the trash lacks
 //! * `sizes`: bytes of an image, and bytes that would leave with it
 //! * `tree`: what belongs to an image
 //! * `listing`: the list of images
@@ -11,6 +12,7 @@
 
 pub(crate) mod check;
 pub(crate) mod completeness;
+pub(crate) mod lacks;
 pub(crate) mod listing;
 pub(crate) mod metadata;
 pub(crate) mod sizes;

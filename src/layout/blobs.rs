@@ -94,7 +94,7 @@ pub(super) fn open_regular(
 }
 
 /// Compares a size with what a descriptor says, if it says one.
-fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError> {
+pub(super) fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError> {
     match size {
         Some(expected) if expected != found => Err(BlobError::Size { found, expected }),
         _ => Ok(()),
@@ -102,7 +102,7 @@ fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError> {
 }
 
 /// Compares a blob's digest with the one that its content has.
-fn check_digest(computed: Digest, digest: &Digest) -> Result<(), BlobError> {
+pub(super) fn check_digest(computed: Digest, digest: &Digest) -> Result<(), BlobError> {
     match computed == *digest {
         true => Ok(()),
         false => Err(BlobError::Digest(computed)),

@@ -24,6 +24,7 @@
 //! * `mounts`: file systems that do not keep their word
 //! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
+//! * `trash_checks`: whether what is to come back is what it should be
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
@@ -45,6 +46,7 @@ mod returns;
 mod stat;
 mod temporary;
 mod trash;
+mod trash_checks;
 
 use std::collections::HashSet;
 use std::ffi::CString;

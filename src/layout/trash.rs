@@ -107,6 +107,8 @@ impl RecordFile {
 /// Everything in the trash of a layout.
 #[derive(Clone, Debug, Default)]
 pub struct Trash {
+    /// Whether there is a directory, perhaps with nothing in it.
+    is_there: bool,
     removals: Vec<Removal>,
     /// Where a blob lies: the number of the latest removal that has it.
     places: HashMap<Digest, usize>,
@@ -125,6 +127,10 @@ impl Trash {
 
     pub(crate) fn is_empty(&self) -> bool {
         self.removals.is_empty()
+    }
+
+    pub(crate) fn is_there(&self) -> bool {
+        self.is_there
     }
 
     /// Every blob in it, once, in no particular order.
@@ -188,7 +194,10 @@ impl<M> Locked<M> {
         let Some(dir) = enter(&self.layout.dir, TRASH).with_context(context)? else {
             return Ok(Trash::default());
         };
-        let mut trash = Trash::default();
+        let mut trash = Trash {
+            is_there: true,
+            ..Trash::default()
+        };
         let mut ids = Vec::new();
         each_file(&dir, &mut |name, _| {
             ids.extend(std::str::from_utf8(name).ok().and_then(RemovalId::parse));
@@ -252,7 +261,7 @@ impl<M> Locked<M> {
     }
 
     /// A blob that is a symbolic link leads from where it was, not from where it is.
-    fn open_trashed(
+    pub(super) fn open_trashed(
         &self,
         dir: &OwnedFd,
         digest: &Digest,
@@ -442,6 +451,12 @@ impl Locked<Exclusive> {
             Ok(temporary.rename(dir, RECORD)?)
         };
         write().with_context(context)
+    }
+
+    /// Removes a trash that nothing is in.
+    pub(crate) fn remove_empty_trash(&self) {
+        // One that is not empty holds what somebody else put there.
+        let _ = rustix::fs::unlinkat(&self.layout.dir, TRASH, AtFlags::REMOVEDIR);
     }
 
     /// Deletes a removal for good: its record first, so that nobody counts on the rest. What is not

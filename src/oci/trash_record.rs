@@ -37,6 +37,10 @@ pub struct TrashRecord {
     /// Digests of the manifests and indexes that went. What they need must not be deleted.
     #[serde(default)]
     pub documents: Vec<String>,
+    /// Digests of what the images needed and neither the layout nor the trash had: sparse images come
+    /// back as sparse as they were. `None`: whoever wrote the record did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub missing: Option<Vec<String>>,
 }
 
 /// An entry of index.json that went.
@@ -84,7 +88,8 @@ impl OldFile {
 }
 
 impl TrashRecord {
-    /// The record of a change of index.json, of other files, and of images that lose parts.
+    /// The record of a change of index.json, of other files, and of images that lose parts. `documents`
+    /// are those that go, and `missing` what the images lacked.
     pub fn new(
         removed: Timestamp,
         index: &Index,
@@ -92,6 +97,7 @@ impl TrashRecord {
         removed_parts: &[(Digest, Vec<Digest>)],
         files: &[RootEdit],
         documents: Vec<String>,
+        missing: &[Digest],
     ) -> TrashRecord {
         let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
         let entries = edits.iter().filter_map(|(position, edit)| {
@@ -120,6 +126,7 @@ impl TrashRecord {
             removed_parts: removed_parts.collect(),
             files: files.collect(),
             documents,
+            missing: Some(missing.iter().map(Digest::to_string).collect()),
         }
     }
 
@@ -162,7 +169,15 @@ mod tests {
         let entry = "{ \"digest\" : \"sha256:0\",\n\t\"x\":1e999, \"x\":\"\\ud800\" }";
         let index = Index::parse(format!("{{\"manifests\":[{entry}]}}").into_bytes()).unwrap();
         let edits = BTreeMap::from([(0, EntryEdit::Remove)]);
-        let record = TrashRecord::new(Timestamp::UNIX_EPOCH, &index, &edits, &[], &[], Vec::new());
+        let record = TrashRecord::new(
+            Timestamp::UNIX_EPOCH,
+            &index,
+            &edits,
+            &[],
+            &[],
+            Vec::new(),
+            &[],
+        );
         let read = TrashRecord::parse(&record.bytes()).unwrap();
         assert_eq!(read.entries[0].entry.get(), entry);
         assert_eq!(read.entries[0].position, 0);

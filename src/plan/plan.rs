@@ -91,6 +91,8 @@ pub enum RefusalClass {
     Conflict,
     /// It cannot be understood.
     Invalid,
+    /// What it needs is missing or damaged.
+    Incomplete,
 }
 
 /// For commands that look, and end where something is refused.
@@ -111,6 +113,10 @@ impl Refusal {
 
     pub(super) fn invalid(message: impl Into<String>) -> Refusal {
         Refusal::new(RefusalClass::Invalid, message)
+    }
+
+    pub(super) fn incomplete(message: impl Into<String>) -> Refusal {
+        Refusal::new(RefusalClass::Incomplete, message)
     }
 
     pub(super) fn not_found(message: impl Into<String>) -> Refusal {

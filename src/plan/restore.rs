@@ -2,22 +2,24 @@
 //!
 //! An image comes back as it was when it went: with its entries, with what belonged to it, and
 //! without what it had lost before. Asked again, it gets that back, too. Nothing that is in
-//! index.json now is overwritten: a name that leads to another image by now is a conflict.
+//! index.json now is overwritten: a name that leads to another image by now is a conflict. An image
+//! that lacks anything stays in the trash, unless that is accepted, and what is damaged always does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use super::draft::Draft;
 use super::plan::{Refusal, RefusalClass};
+use crate::inspect::lacks::{Checks, Found, Incomplete, Lack, Missed, Stored};
 use crate::layout::{RemovalId, Trash};
 use crate::oci::index::Spacing;
 use crate::oci::trash_record::{OldFile, RemovedEntry, TrashRecord};
 use crate::snapshot::names::named_subject;
 use crate::snapshot::removed_parts::removed_parts;
 use crate::snapshot::{
-    Follow, NodeId, Reachability, Record, RemovedParts, Start, TrashedRemoval, View,
+    Follow, Graph, NodeId, Parts, Reachability, Record, RemovedParts, Start, TrashedRemoval, View,
 };
 use crate::value::digest::Digest;
-use crate::words::quoted;
+use crate::words::{quoted, shell_word};
 
 /// What comes back.
 #[derive(Clone, Debug, Default)]
@@ -38,6 +40,8 @@ pub struct Restoration {
     pub records: BTreeMap<RemovalId, TrashRecord>,
     /// Entries that come back although their manifests are nowhere, as some had none before.
     pub missing: Vec<(String, Digest)>,
+    /// Images that lack something, restored or not.
+    pub incomplete: Vec<Incomplete>,
     /// Arguments that were not done.
     pub refusals: Vec<Refusal>,
 }
@@ -61,6 +65,9 @@ impl Restoration {
 struct Choice<'a> {
     current: &'a View,
     trash: &'a Trash,
+    stored: Stored<'a>,
+    /// Images come back whatever they lack.
+    accepts_incomplete: bool,
     /// Oldest first.
     removals: &'a [TrashedRemoval],
     /// Entries that were chosen, by removal and position in its record, oldest first.
@@ -69,26 +76,39 @@ struct Choice<'a> {
     blobs: BTreeSet<Digest>,
     /// Images that get everything back.
     whole: BTreeSet<Digest>,
+    /// For each removal, and at the end for what index.json leads to, what was looked at of that.
+    checks: Vec<Option<Checks<'a>>>,
+    /// What is damaged in the trash stays there.
+    damaged: HashSet<Digest>,
+    incomplete: Vec<Incomplete>,
     refusals: Vec<Refusal>,
 }
 
 /// Decides what comes back. `arguments` are names and digests; without any, everything does.
 /// `current` is what the layout holds as if the trash were part of it, `removals` are in the
-/// order of time, and `is_stored` tells whether the layout has a blob.
-pub fn restore(
-    current: &View,
-    trash: &Trash,
-    removals: &[TrashedRemoval],
+/// order of time. `accepts_incomplete`: images that lack something come back as well.
+pub fn restore<'a>(
+    current: &'a View,
+    trash: &'a Trash,
+    removals: &'a [TrashedRemoval],
     arguments: &[String],
-    is_stored: &dyn Fn(&Digest) -> bool,
+    stored: Stored<'a>,
+    accepts_incomplete: bool,
 ) -> Restoration {
     let mut choice = Choice {
         current,
         trash,
+        stored,
+        accepts_incomplete,
         removals,
         entries: BTreeSet::new(),
         blobs: BTreeSet::new(),
         whole: BTreeSet::new(),
+        checks: std::iter::repeat_with(|| None)
+            .take(removals.len() + 1)
+            .collect(),
+        damaged: HashSet::new(),
+        incomplete: Vec::new(),
         refusals: Vec::new(),
     };
     if arguments.is_empty() {
@@ -101,21 +121,114 @@ pub fn restore(
     }
     let mut restoration = choice.finish(arguments.is_empty());
     restoration.stored.append(&mut restoration.blobs.clone());
-    restoration.stored.retain(is_stored);
-    let stored = &restoration.stored;
-    restoration.blobs.retain(|digest| !stored.contains(digest));
+    restoration
+        .stored
+        .retain(|digest| (stored.is_stored)(digest));
+    let there = &restoration.stored;
+    restoration.blobs.retain(|digest| !there.contains(digest));
     restoration
 }
 
-impl Choice<'_> {
+impl<'a> Choice<'a> {
     fn everything(&mut self) {
+        let mut images: BTreeSet<Digest> = BTreeSet::new();
         for (number, removed) in self.removals.iter().enumerate() {
             self.entries
                 .extend((0..removed.record.entries.len()).map(|entry| (number, entry)));
-            let images = removed.record.removed_parts.iter();
-            self.whole
-                .extend(images.filter_map(|lost| lost.image.parse().ok()));
+            let lost = removed.record.removed_parts.iter();
+            images.extend(lost.filter_map(|lost| lost.image.parse().ok()));
         }
+        for image in images {
+            match self.admits_parts(None, &image) {
+                Ok(()) => _ = self.whole.insert(image),
+                Err(refusal) => self.refusals.push(refusal),
+            }
+        }
+    }
+
+    /// What was looked at of a removal, or of what index.json leads to, and its graph.
+    fn checks(&mut self, number: usize) -> &mut Checks<'a> {
+        let Stored { is_stored, look_at } = self.stored;
+        let graph = self.graph(number);
+        self.checks[number].get_or_insert_with(|| Checks::new(graph, look_at, is_stored))
+    }
+
+    fn graph(&self, number: usize) -> &'a Graph {
+        let (current, removals) = (self.current, self.removals);
+        removals
+            .get(number)
+            .map_or(&current.graph, |removed| &removed.snapshot.graph)
+    }
+
+    /// Whether an image, or what it lost, may come back with what it lacks.
+    ///
+    /// # Errors
+    /// It may not.
+    fn admits(&mut self, name: String, image: &Digest, lacks: Vec<Lack>) -> Result<(), Refusal> {
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        for lack in &lacks {
+            if matches!(lack.found, Found::Damaged { in_trash: true, .. }) {
+                self.damaged.insert(lack.digest.clone());
+            }
+        }
+        let mut incomplete = Incomplete {
+            name,
+            image: image.clone(),
+            lacks,
+            is_restored: false,
+        };
+        incomplete.is_restored = self.accepts_incomplete && !incomplete.is_hopeless();
+        let result = match incomplete.is_restored {
+            true => Ok(()),
+            false => Err(is_incomplete(&incomplete)),
+        };
+        self.incomplete.push(incomplete);
+        result
+    }
+
+    /// A name for an image of index.json that lost something.
+    fn shown(&self, image: &Digest) -> String {
+        let current = self.current;
+        let mut records = current.records.iter();
+        let named = records.find(|(_, record)| current.graph.digest(record.target) == image);
+        named.map_or_else(
+            || image.to_string(),
+            |(_, record)| record.shown(&current.graph),
+        )
+    }
+
+    /// Whether an image may get back what it lost.
+    fn admits_parts(&mut self, name: Option<&str>, image: &Digest) -> Result<(), Refusal> {
+        let removals = self.removals;
+        let has_it = |number: &usize| self.graph(*number).find(image).is_some();
+        // What index.json leads to comes first, then what went last.
+        let Some(number) = (0..=removals.len()).rev().find(has_it) else {
+            return Ok(());
+        };
+        let graph = self.graph(number);
+        let text = image.to_string();
+        let mut lacks = Vec::new();
+        for removed in removals {
+            let lost = removed.record.removed_parts.iter();
+            let lost = lost.filter(|lost| lost.image == text);
+            let parts = lost.flat_map(|lost| &lost.manifests);
+            let parts: Vec<NodeId> = parts
+                .filter_map(|part| graph.find(&part.parse().ok()?))
+                .collect();
+            if !parts.is_empty() {
+                let missed = Missed::new(graph, &removed.record);
+                let missed = |digest: &Digest| missed.contains(digest);
+                let checks = self.checks(number);
+                lacks.extend(checks.lacks(&parts, &Parts::default(), &missed));
+            }
+        }
+        if lacks.is_empty() {
+            return Ok(());
+        }
+        let name = name.map_or_else(|| self.shown(image), str::to_owned);
+        self.admits(name, image, lacks)
     }
 
     fn add(&mut self, argument: &str) -> Result<(), Refusal> {
@@ -125,6 +238,9 @@ impl Choice<'_> {
             let found = match draft.look_up(argument) {
                 Ok(found) => found,
                 Err(refusal) if refusal.class == RefusalClass::NotFound => continue,
+                Err(refusal) if refusal.class == RefusalClass::Conflict => {
+                    return Err(part_of_trashed(&refusal));
+                }
                 Err(refusal) => return Err(refusal),
             };
             let records = &removed.snapshot.records;
@@ -143,6 +259,7 @@ impl Choice<'_> {
         if let Ok(found) = Draft::new(self.current).look_up(argument) {
             let digest = self.current.graph.digest(found.target);
             let text = digest.to_string();
+            self.admits_parts(Some(argument), digest)?;
             for (number, removed) in self.removals.iter().enumerate() {
                 let lost = removed.record.removed_parts.iter();
                 for lost in lost.filter(|lost| lost.image == text) {
@@ -159,6 +276,10 @@ impl Choice<'_> {
         if let Ok(digest) = argument.parse::<Digest>()
             && self.trash.contains(&digest)
         {
+            if let Found::Damaged { reason, .. } = (self.stored.look_at)(&digest, None, true) {
+                let text = format!("the blob {digest} is damaged, and is not restored: {reason}");
+                return Err(Refusal::incomplete(text));
+            }
             self.blobs.insert(digest);
             return Ok(());
         }
@@ -189,6 +310,9 @@ impl Choice<'_> {
             let graph = &removed.snapshot.graph;
             let undone = self.undo(number, &mut list, &mut restoration);
             let lost = self.lost_earlier(number);
+            let damage = graph.damage().iter();
+            self.damaged
+                .extend(damage.map(|damage| graph.digest(damage.node).clone()));
             let mut back = Reachability::without(graph, &lost);
             for (_, target) in &undone.accepted {
                 back.add(graph, *target, Follow::Subjects);
@@ -196,7 +320,12 @@ impl Choice<'_> {
             for node in graph.ids().filter(|node| back.contains(*node)) {
                 restoration.need(graph.digest(node), self.trash);
             }
-            if everything {
+            // Of what an image lacks nobody knows what it leads to.
+            let lost = removed.record.removed_parts.iter();
+            let mut lost = lost.filter_map(|lost| lost.image.parse().ok());
+            let is_lacking =
+                undone.is_lacking || lost.any(|image: Digest| !self.whole.contains(&image));
+            if everything && !is_lacking {
                 // What nothing led to comes back, too.
                 let mut stays = Reachability::new(graph);
                 for target in targets_of(removed, &undone.refused) {
@@ -213,16 +342,27 @@ impl Choice<'_> {
         }
         restoration.entries = list.changed();
         self.give_back_parts(&mut restoration);
+        let damage = self.current.graph.damage().iter();
+        let damage = damage.map(|damage| self.current.graph.digest(damage.node).clone());
+        self.damaged.extend(damage);
+        restoration
+            .blobs
+            .retain(|digest| !self.damaged.contains(digest));
+        restoration.incomplete = std::mem::take(&mut self.incomplete);
+        restoration.refusals.append(&mut self.refusals);
         restoration
     }
 
     /// Puts the chosen entries of one removal back into the list: images first, and then what belongs
     /// to those that came.
-    fn undo<'l>(&self, number: usize, list: &mut List<'l>, restoration: &mut Restoration) -> Undone
-    where
-        Self: 'l,
-    {
-        let removed = &self.removals[number];
+    fn undo(
+        &mut self,
+        number: usize,
+        list: &mut List<'a>,
+        restoration: &mut Restoration,
+    ) -> Undone {
+        let removals = self.removals;
+        let removed = &removals[number];
         let records = &removed.snapshot.records;
         let is_part = |entry: &usize| {
             let id = records.of_entry(*entry);
@@ -232,7 +372,13 @@ impl Choice<'_> {
         let (parts, images): (Vec<usize>, Vec<usize>) =
             chosen.map(|(_, entry)| *entry).partition(is_part);
         let mut undone = Undone::default();
+        let mut judge = Judge::new(self, number);
         for entry in images {
+            if !judge.admits(entry) {
+                undone.is_lacking = true;
+                undone.refused.push(entry);
+                continue;
+            }
             match list.restore(removed, entry, restoration) {
                 Some(target) => undone.accepted.push((entry, target)),
                 None => undone.refused.push(entry),
@@ -245,6 +391,9 @@ impl Choice<'_> {
         left.retain(|entry| !taken.contains(entry));
         for entry in parts {
             if left.contains(&entry) {
+                undone.refused.push(entry);
+            } else if !judge.admits(entry) {
+                undone.is_lacking = true;
                 undone.refused.push(entry);
             } else if let Some(target) = list.restore(removed, entry, restoration) {
                 undone.accepted.push((entry, target));
@@ -302,6 +451,59 @@ struct Undone {
     accepted: Vec<(usize, NodeId)>,
     /// Those that stay in the trash.
     refused: Vec<usize>,
+    /// Some of these because their images lack something.
+    is_lacking: bool,
+}
+
+/// Says of the entries of one removal whether their images may come back. Several names may lead to one
+/// image, which is looked at once.
+struct Judge<'c, 'a> {
+    choice: &'c mut Choice<'a>,
+    number: usize,
+    missed: Missed<'a>,
+    /// What images lost before they went: that is asked for by itself.
+    lost: RemovedParts,
+    known: HashMap<NodeId, Vec<Lack>>,
+}
+
+impl<'c, 'a> Judge<'c, 'a> {
+    fn new(choice: &'c mut Choice<'a>, number: usize) -> Judge<'c, 'a> {
+        let removals = choice.removals;
+        let removed = &removals[number];
+        let graph = &removed.snapshot.graph;
+        let earlier = removals[..number].iter().map(|r| (&r.id, &r.record));
+        Judge {
+            number,
+            missed: Missed::new(graph, &removed.record),
+            lost: removed_parts(earlier, choice.trash, graph),
+            known: HashMap::new(),
+            choice,
+        }
+    }
+
+    fn admits(&mut self, entry: usize) -> bool {
+        let removals = self.choice.removals;
+        let snapshot = &removals[self.number].snapshot;
+        let Some(id) = snapshot.records.of_entry(entry) else {
+            return true;
+        };
+        let record = snapshot.records.record(id);
+        let image = record.target;
+        if !self.known.contains_key(&image) {
+            let nothing = Parts::default();
+            let lost = self.lost.get(&image).unwrap_or(&nothing);
+            let missed = |digest: &Digest| self.missed.contains(digest);
+            let checks = self.choice.checks(self.number);
+            let lacks = checks.lacks(&[image], lost, &missed);
+            self.known.insert(image, lacks);
+        }
+        let lacks = self.known[&image].clone();
+        let (name, digest) = (record.shown(&snapshot.graph), snapshot.graph.digest(image));
+        let admitted = self.choice.admits(name, digest, lacks);
+        admitted
+            .map_err(|refusal| self.choice.refusals.push(refusal))
+            .is_ok()
+    }
 }
 
 fn targets_of(removed: &TrashedRemoval, entries: &[usize]) -> Vec<NodeId> {
@@ -343,10 +545,14 @@ fn entries_of_parts(snapshot: &View, parts: &[String]) -> HashSet<usize> {
 #[derive(Default)]
 struct List<'a> {
     entries: Vec<ListedEntry<'a>>,
+    /// How many were in index.json before: their numbers come first.
+    before: usize,
     /// The numbers of the entries, in their order.
     order: Vec<usize>,
     /// Those that come back with the removal that is being undone, and their positions.
     coming: Vec<(usize, usize)>,
+    /// Those that got their old texts back with it.
+    replaced: Vec<usize>,
     /// Entries by their text, as far as nothing was found to be the same.
     by_text: HashMap<&'a str, Vec<usize>>,
     by_name: HashMap<&'a str, Vec<usize>>,
@@ -374,6 +580,7 @@ impl<'a> List<'a> {
             list.order.push(number);
             list.register(number);
         }
+        list.before = list.entries.len();
         list
     }
 
@@ -426,7 +633,10 @@ impl<'a> List<'a> {
                 if there == Some(digest) {
                     return Some(record.target);
                 }
-                let refusal = name_is_taken(&shown, there, digest);
+                let refusal = match *number < self.before {
+                    true => name_is_taken(&shown, there, digest),
+                    false => name_was_given_again(&shown, there, digest),
+                };
                 restoration.refusals.push(refusal);
                 return None;
             }
@@ -458,11 +668,17 @@ impl<'a> List<'a> {
             self.by_name.entry(name).or_default().push(number);
         }
         self.entries[number] = new;
+        self.replaced.push(number);
     }
 
     /// Puts what came back where it was: at its old position, or at the end of a list that is
     /// shorter by now.
     fn settle(&mut self) {
+        // What an earlier removal put there is what a later one found.
+        for number in std::mem::take(&mut self.replaced) {
+            let text = self.entries[number].text;
+            self.by_text.entry(text).or_default().push(number);
+        }
         self.coming.sort_unstable();
         for (_, number) in self.coming.clone() {
             self.register(number);
@@ -485,10 +701,45 @@ impl<'a> List<'a> {
     }
 }
 
+/// Why an image stays in the trash that lacks something.
+fn is_incomplete(image: &Incomplete) -> Refusal {
+    let hint = match image.is_hopeless() {
+        true => "copy the image into the layout anew; `ocirm prune --force --trash-keep 0s` empties the trash"
+            .to_owned(),
+        false => format!(
+            "`ocirm restore --incomplete {}` brings back what is there",
+            shell_word(&image.name)
+        ),
+    };
+    let name = quoted(&image.name);
+    Refusal::incomplete(format!("{name} is not restored: {}", image.message())).hint(hint)
+}
+
+/// A part of an image comes back with it.
+fn part_of_trashed(refusal: &Refusal) -> Refusal {
+    let message = refusal.message.replace("delete", "restore");
+    let message = message.replace(" (cannot be forced)", "");
+    Refusal::conflict(message).hint("restore that image, and it comes back with it")
+}
+
 fn name_is_taken(name: &str, there: Option<&Digest>, digest: &Digest) -> Refusal {
     let there = there.map_or_else(String::new, Digest::to_string);
     Refusal::conflict(format!("conflict: {} leads to {there} now", quoted(name))).hint(format!(
         "`ocirm untag` frees the name; {} stays in the trash",
+        digest.short()
+    ))
+}
+
+/// Of two images that had one name, one after the other, the later one comes back with it.
+fn name_was_given_again(name: &str, there: Option<&Digest>, digest: &Digest) -> Refusal {
+    let there = there.map_or_else(String::new, Digest::short);
+    Refusal::conflict(format!(
+        "conflict: {} comes back as {there}, which had the name last",
+        quoted(name)
+    ))
+    .hint(format!(
+        "{} had it before and stays in the trash: `ocirm untag` frees the name for `ocirm restore {}`",
+        digest.short(),
         digest.short()
     ))
 }

@@ -108,6 +108,7 @@ impl ReportedError {
                 RefusalClass::Ambiguous => "ambiguous",
                 RefusalClass::Conflict => "conflict",
                 RefusalClass::Invalid => "invalid",
+                RefusalClass::Incomplete => "incomplete",
             },
             message: refusal.message.clone(),
             hint: refusal.hint.clone(),
@@ -400,6 +401,15 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     if let ChangingCommand::Prune { grace } = input.command {
         let of_plan = input.plan.notes.iter();
         notes.extend(of_plan.filter_map(|note| left_image(note, grace)));
+    }
+    if let Some(latest) = input.trash.of_the_future.iter().max() {
+        let n = input.trash.of_the_future.len();
+        notes.push(format!(
+            "Left {} in the trash, dated in the future ({latest:.0}): clocks differ or one was set back; prune \
+             --trash-keep 0s deletes {}.",
+            count(n, "removal", "removals"),
+            it_or_them(n as u64)
+        ));
     }
     if input.trash.needed_by_sharers > 0 {
         notes.push(format!(

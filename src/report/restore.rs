@@ -10,6 +10,7 @@ use super::escape::write_json;
 use super::messages::{MOVED_BACK, RESTORED, ReportedError, not_cleared, stopped};
 use super::shorten::visible;
 use super::units::{size, total};
+use crate::inspect::lacks::Incomplete;
 use crate::plan::restore::Restoration;
 use crate::value::digest::Digest;
 
@@ -19,6 +20,8 @@ pub(crate) struct RestoreReport {
     layout: String,
     pub(super) dry_run: bool,
     pub(super) restored: Vec<RestoredEntry>,
+    /// Images that lack something, whether they came back or not.
+    incomplete: Vec<IncompleteImage>,
     pub(super) blobs: Vec<RestoredBlob>,
     pub(super) bytes: u64,
     /// What was not done, and why.
@@ -30,6 +33,37 @@ pub(crate) struct RestoreReport {
 pub(super) struct RestoredEntry {
     name: String,
     digest: Digest,
+}
+
+#[derive(Debug, Serialize)]
+struct IncompleteImage {
+    name: String,
+    digest: Digest,
+    restored: bool,
+    lacks: Vec<LackingBlob>,
+}
+
+#[derive(Debug, Serialize)]
+struct LackingBlob {
+    digest: Digest,
+    kind: &'static str,
+    reason: String,
+}
+
+impl IncompleteImage {
+    fn new(incomplete: &Incomplete) -> IncompleteImage {
+        let lacks = incomplete.lacks.iter().map(|lack| LackingBlob {
+            digest: lack.digest.clone(),
+            kind: lack.kind,
+            reason: lack.reason(),
+        });
+        IncompleteImage {
+            name: incomplete.name.clone(),
+            digest: incomplete.image.clone(),
+            restored: incomplete.is_restored,
+            lacks: lacks.collect(),
+        }
+    }
 }
 
 #[derive(Debug, Serialize)]
@@ -61,6 +95,9 @@ impl RestoreReport {
             layout: layout.display().to_string(),
             dry_run,
             restored: restoration.restored.iter().map(entry).collect(),
+            incomplete: (restoration.incomplete.iter())
+                .map(IncompleteImage::new)
+                .collect(),
             bytes: total(blobs.iter().map(|blob| blob.size)),
             blobs,
             errors: refusals.map(ReportedError::refused).collect(),
@@ -77,6 +114,9 @@ impl RestoreReport {
     /// It was stopped before index.json was replaced, when so many blobs were back and so many not.
     pub(crate) fn stopped(&mut self, back: usize, left: usize) {
         self.restored.clear();
+        for image in &mut self.incomplete {
+            image.restored = false;
+        }
         self.blobs.truncate(back);
         self.bytes = total(self.blobs.iter().map(|blob| blob.size));
         self.errors.push(stopped(back, left));

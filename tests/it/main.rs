@@ -36,6 +36,8 @@ mod newest;
 mod platforms_and_parts;
 /// What is about an image belongs to it, whoever wrote it and wherever it is listed.
 mod referrers;
+/// `restore` looks before it names, and a trash with nothing in it goes.
+mod restore_checks;
 /// What a policy keeps is kept, whatever the filters say.
 mod retention;
 /// An index without one platform is a new index for one name alone.
