@@ -2,7 +2,6 @@
 //! whichever the lock; a dry run reports it, a real run carries it out. When index.json was changed by
 //! somebody else between reading and replacing it, the decision is made again.
 
-use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -10,11 +9,12 @@ use jiff::Timestamp;
 
 use super::print;
 use super::session::Session;
+use super::sharers::FoundSharers;
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{BlobFate, Garbage, Live, TrashUse};
-use crate::layout::{Exclusive, FileId, HardLinks, Layout, Locked, Shared, UnsafeMount};
+use crate::layout::{Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
@@ -90,32 +90,8 @@ pub(super) struct Run<'a> {
     pub(super) command: ChangingCommand<'a>,
     /// Layouts that share the blobs.
     pub(super) sharers: &'a [PathBuf],
-    /// For layouts of this run the others whose blobs are the same directories.
-    pub(super) found_sharers: Option<&'a HashMap<PathBuf, Vec<PathBuf>>>,
-}
-
-/// For each layout the others whose blobs lie in a directory that is its own, too: a symbolic link
-/// may lead from one to the other.
-pub(super) fn sharers_of_each(layouts: &[PathBuf]) -> HashMap<PathBuf, Vec<PathBuf>> {
-    let mut by_directory: HashMap<FileId, Vec<&PathBuf>> = HashMap::new();
-    for path in layouts {
-        // One that cannot be opened is reported when it is its turn.
-        for directory in Layout::open(path).iter().flat_map(Layout::blob_directories) {
-            by_directory.entry(directory).or_default().push(path);
-        }
-    }
-    let mut sharers_of_each: HashMap<PathBuf, Vec<PathBuf>> = HashMap::new();
-    for group in by_directory.values().filter(|group| group.len() > 1) {
-        for path in group {
-            let known = sharers_of_each.entry((*path).clone()).or_default();
-            for other in group {
-                if other != path && !known.contains(other) {
-                    known.push((*other).clone());
-                }
-            }
-        }
-    }
-    sharers_of_each
+    /// What of this run shares blobs.
+    pub(super) found_sharers: Option<&'a FoundSharers>,
 }
 
 impl Run<'_> {
@@ -136,11 +112,9 @@ impl Run<'_> {
             }
             Ok((decision, None))
         } else {
-            let sharers = self.open_sharers(session, path)?;
-            let mut layout = session.open_to_change(path)?;
-            if !self.sharers.is_empty() {
-                layout.all_sharers_are_known();
-            }
+            let sharers = self.open_sharers(path)?;
+            let (mut layout, sharers) = session.open_to_change_beside(path, sharers)?;
+            self.say_who_shares(path, &mut layout);
             let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
             Ok((decision, Some(outcome)))
         }
@@ -153,17 +127,17 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<(Decision, Locked<Shared>)> {
-        let sharers = self.open_sharers(session, path)?;
-        let mut layout = session.open_shared(path)?;
+        let sharers = self.open_sharers(path)?;
+        let layout = session.open(path)?;
+        let (mut layout, sharers) =
+            session.locking(|options| layout.lock_shared_with(sharers, options))?;
         if !self.dry_run
             && let Some(unsafe_mount) = session.unsafe_mount(&layout)
         {
             // Nobody is asked about what is refused then.
             return Err(unsafe_mount.refusal().into());
         }
-        if !self.sharers.is_empty() {
-            layout.all_sharers_are_known();
-        }
+        self.say_who_shares(path, &mut layout);
         let decision = command.decide(session, &layout, &sharers)?;
         Ok((decision, layout))
     }
@@ -184,22 +158,30 @@ impl Run<'_> {
         (report, status)
     }
 
+    /// Whether blobs of directories that others lead to may be deleted: only if the user named them
+    /// all.
+    fn say_who_shares<M>(&self, path: &Path, layout: &mut Locked<M>) {
+        if !self.sharers.is_empty() {
+            layout.all_sharers_are_known();
+        } else if let Some(found) = self.found_sharers {
+            layout.refuse_shared(&|directory| found.who(path, directory));
+        }
+    }
+
     /// The layouts that share the blobs of the one at `path`, apart from itself: those that the
     /// user named, and those of the same run whose blobs turn out to be the same directories.
-    fn open_sharers(&self, session: &Session, path: &Path) -> anyhow::Result<Vec<Locked<Shared>>> {
-        let found = self.found_sharers.and_then(|found| found.get(path));
-        let found = found.map_or(&[][..], Vec::as_slice);
+    fn open_sharers(&self, path: &Path) -> anyhow::Result<Vec<Layout>> {
+        let found = self.found_sharers.map(|found| found.beside(path));
+        let found = found.unwrap_or_default();
         if self.sharers.is_empty() && found.is_empty() {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
-        let paths = self.sharers.iter().chain(found);
+        let paths = self.sharers.iter().chain(&found);
         let found = paths.map(|path| Layout::open(path));
-        let found = found.collect::<anyhow::Result<Vec<Layout>>>()?;
-        let others = found.into_iter().filter(|other| !own.is_same(other));
-        others
-            .map(|other| session.locking(|options| other.lock_shared(options)))
-            .collect()
+        let mut others = found.collect::<anyhow::Result<Vec<Layout>>>()?;
+        others.retain(|other| !own.is_same(other));
+        Ok(others)
     }
 
     /// [`Run::run`] on the last layout, and says what happened.

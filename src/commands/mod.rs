@@ -2,7 +2,8 @@
 //!
 //! * `session`: the common options, and opening and reading a layout with them
 //! * `change`: what `rmi`, `untag` and `prune` have in common
-//! * `target_layouts`: which layouts a command is about; `container_files`: the files of `--containers`
+//! * `target_layouts`: which layouts a command is about; `sharers`: which of them share their blobs
+//! * `container_files`: the files of `--containers`
 //! * `interrupt`: SIGINT and SIGTERM
 
 mod change;
@@ -14,6 +15,7 @@ mod prune;
 mod restore;
 mod rmi;
 mod session;
+mod sharers;
 mod target_layouts;
 mod untag;
 mod why;

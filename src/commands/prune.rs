@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::change::{Decide, Decision, Run, sharers_of_each};
+use super::change::{Decide, Decision, Run};
 use super::session::{Session, span};
+use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
 use super::{container_files, failed, print};
 use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
@@ -41,10 +42,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     };
     let containers = container_files::containers(&args.containers)?;
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
-    let found_sharers = match found.several {
-        true => sharers_of_each(&found.layouts),
-        false => HashMap::new(),
-    };
+    let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,

@@ -143,7 +143,7 @@ impl Session {
         Ok((listed, snapshot?))
     }
 
-    fn open(&self, path: &Path) -> anyhow::Result<Layout> {
+    pub(super) fn open(&self, path: &Path) -> anyhow::Result<Layout> {
         Ok(Layout::open(path)?.with_ages(&self.ages))
     }
 
@@ -191,10 +191,21 @@ impl Session {
 
     /// Opens a layout to change it. What index.json leads to and lies in the trash comes back first.
     pub(super) fn open_to_change(&self, path: &Path) -> anyhow::Result<Locked<Exclusive>> {
-        let layout = self.open(path)?;
-        let layout = self.locking(|options| layout.lock_exclusive(options))?;
-        self.restore_reappeared(&layout)?;
+        let (layout, _) = self.open_to_change_beside(path, Vec::new())?;
         Ok(layout)
+    }
+
+    /// [`Session::open_to_change`], with layouts that share the blobs.
+    pub(super) fn open_to_change_beside(
+        &self,
+        path: &Path,
+        sharers: Vec<Layout>,
+    ) -> anyhow::Result<(Locked<Exclusive>, Vec<Locked<Shared>>)> {
+        let layout = self.open(path)?;
+        let (layout, sharers) =
+            self.locking(|options| layout.lock_exclusive_with(sharers, options))?;
+        self.restore_reappeared(&layout)?;
+        Ok((layout, sharers))
     }
 
     /// Blobs in the trash that index.json leads to although the layout does not have them.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
-use crate::layout::discover;
+use crate::layout::{FileId, discover};
 use crate::report::console::{Console, shown};
 use crate::value::digest::Digest;
 
@@ -22,19 +22,21 @@ pub(super) fn target_layouts(
     let mut found = TargetLayouts {
         layouts: session.layouts.clone(),
         failures: Vec::new(),
+        links: Vec::new(),
         several: session.layouts.len() > 1 || recursive.is_some(),
     };
     if let Some(dir) = recursive {
-        let (below, failures) = discover(dir);
-        if below.is_empty() {
-            let message = match failures.first() {
+        let below = discover(dir);
+        if below.layouts.is_empty() {
+            let message = match below.failures.first() {
                 Some(failure) => format!("cannot look for layouts: {failure}"),
                 None => format!("there is no layout below `{}`", dir.display()),
             };
             return Err(Error::new(ErrorKind::Failed, message).into());
         }
-        found.layouts.extend(below);
-        found.failures = failures;
+        found.layouts.extend(below.layouts);
+        found.failures = below.failures;
+        found.links = below.links;
     }
     if found.several {
         if let Some(text) = references.iter().find(|text| split(text).is_some()) {
@@ -60,6 +62,8 @@ pub(super) fn target_layouts(
 pub(super) struct TargetLayouts {
     pub(super) layouts: Vec<PathBuf>,
     pub(super) failures: Vec<String>,
+    /// Symbolic links to directories that were found on the way.
+    pub(super) links: Vec<(FileId, PathBuf)>,
     /// Whether there may be more than one, so that output says which it is about.
     pub(super) several: bool,
 }

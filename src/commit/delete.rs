@@ -7,7 +7,7 @@
 //!    is waited for, several threads share a batch. Between batches one system call tells whether
 //!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
 //!    the list.
-//! 3. At the end index.json is read once more. A program that read it before step 1 and wrote it
+//! 3. At the end index.json is read once more, and so is that of every layout that shares the blobs. A program that read it before step 1 and wrote it
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
 //!    programs take none; it is found and said.
 //!
@@ -40,9 +40,9 @@ use crate::layout::{
 use crate::oci::index::Index;
 use crate::oci::trash_record::TrashRecord;
 use crate::plan::Plan;
-use crate::snapshot::{Snapshot, View, Whole};
+use crate::snapshot::{Follow, NodeId, Snapshot, View, Whole};
 use crate::value::digest::{Algorithm, Digest};
-use crate::words::count;
+use crate::words::{count, quoted};
 use crate::workers::Workers;
 
 /// How many blobs are unlinked between two looks at index.json.
@@ -162,6 +162,11 @@ pub struct Outcome {
     pub broken: Vec<String>,
     /// Names of index.json that lead to blobs that this run moved to the trash; they are back.
     pub reappeared: Vec<String>,
+    /// Names of other layouts that lead to blobs that this run deleted, with the layouts.
+    pub broken_in_sharers: Vec<String>,
+    /// Names of other layouts that lead to blobs that this run moved to the trash, with the layouts; the
+    /// blobs are back.
+    pub needed_by_sharers: Vec<String>,
     /// Entries that this run took away and that are there again, with their blobs.
     pub written_back: Vec<String>,
     /// Why it could not be found out whether there are any.
@@ -247,6 +252,7 @@ pub fn delete(
         unsynced: None,
         workers: Workers::for_unlinking(),
         stamps: None,
+        of_sharers: None,
         needed: None,
         stays: None,
         not_kept: Vec::new(),
@@ -334,6 +340,9 @@ struct Sweep<'a> {
     workers: Workers,
     /// Those of index.json of all layouts concerned, at the last look.
     stamps: Option<Vec<IndexStamp>>,
+    /// What index.json of each layout that shares the blobs was, when it was last found out what that
+    /// leads to.
+    of_sharers: Option<Vec<Vec<u8>>>,
     /// What index.json leads to since somebody changed it.
     needed: Option<Needed>,
     /// The rank of a document that could not be unlinked: what comes later may be what it needs.
@@ -468,6 +477,8 @@ impl Sweep<'_> {
             Some(before) => before != found,
         };
         if has_changed {
+            // Whoever changes it from here on is found at the end.
+            self.of_sharers = Some(self.read_sharers()?);
             self.needed = Some(Needed::now(self.layout, self.change, self.uses_trash)?);
         }
         Ok(())
@@ -589,13 +600,26 @@ impl Sweep<'_> {
         unsynced.or_else(|| synced.err().map(|error| error.to_string()))
     }
 
-    /// Looks at index.json for the last time, and finds out what somebody's change of it means. The
-    /// value tells whether it is what this run wrote.
+    /// index.json of each layout that shares the blobs, as it is at this moment.
+    fn read_sharers(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+        let sharers = self.change.sharers.iter();
+        sharers.map(Locked::read_index).collect()
+    }
+
+    /// Looks at index.json of all layouts concerned for the last time, and finds out what somebody's
+    /// change of it means. The value tells whether that of this layout is what this run wrote.
     fn check(&self, garbage: &mut Garbage, outcome: &mut Outcome) -> bool {
         let mut is_ours = true;
         let found = self.layout.read_index().and_then(|bytes| {
             if bytes == self.index {
-                return Ok(None);
+                // Without garbage, nobody has lost anything.
+                let is_same = garbage.blobs.is_empty()
+                    || self.change.sharers.is_empty()
+                    || self.of_sharers.as_ref() == Some(&self.read_sharers()?);
+                return match is_same {
+                    true => Ok(None),
+                    false => Needed::now(self.layout, self.change, self.uses_trash).map(Some),
+                };
             }
             is_ours = false;
             if let Ok(now) = Index::load(self.layout) {
@@ -626,7 +650,7 @@ impl Sweep<'_> {
             true => self.layout.trash().unwrap_or_default(),
             false => Trash::default(),
         };
-        let (mut broken, mut back) = (BTreeSet::new(), BTreeSet::new());
+        let (mut broken, mut back): (Vec<NodeId>, Vec<NodeId>) = (Vec::new(), Vec::new());
         let mut coming = self.layout.begin_return(&trash);
         let gone = |blob: &&mut GarbageBlob| blob.fate == BlobFate::Gone;
         for blob in garbage.blobs.iter_mut().filter(gone) {
@@ -646,20 +670,57 @@ impl Sweep<'_> {
             if is_back {
                 blob.fate = BlobFate::Stays;
             }
-            if let Some(id) = live.holder(node) {
-                let names = if is_back { &mut back } else { &mut broken };
-                names.insert(snapshot.shown(id));
-            }
+            if is_back { &mut back } else { &mut broken }.push(node);
         }
         match coming.sync() {
             // index.json leads to them already. What cannot be taken out of the trash is there twice.
             Ok(()) => drop(coming.leave_trash(&|| false)),
             Err(error) => outcome.unsynced = Some(format!("{error:#}")),
         }
+        outcome.needed_by_sharers = self.names_of_sharers(needed, &back);
+        outcome.broken_in_sharers = self.names_of_sharers(needed, &broken);
+        let names = |blobs: &[NodeId], of_sharers: &[String]| -> BTreeSet<String> {
+            let holders = blobs.iter().filter_map(|node| live.holder(*node));
+            let names: BTreeSet<String> = holders.map(|id| snapshot.shown(id)).collect();
+            match blobs.first() {
+                // Something else than an entry leads there.
+                Some(node) if names.is_empty() && of_sharers.is_empty() => {
+                    BTreeSet::from([snapshot.graph.digest(*node).to_string()])
+                }
+                _ => names,
+            }
+        };
+        let broken = names(&broken, &outcome.broken_in_sharers);
+        let back = names(&back, &outcome.needed_by_sharers);
         let named: HashSet<&String> = broken.iter().chain(&back).collect();
         outcome.written_back.retain(|name| !named.contains(name));
         outcome.broken = broken.into_iter().collect();
         outcome.reappeared = back.into_iter().collect();
+    }
+
+    /// What leads to some blobs in the layouts that share them.
+    fn names_of_sharers(&self, needed: &Needed, blobs: &[NodeId]) -> Vec<String> {
+        if blobs.is_empty() || self.change.sharers.is_empty() {
+            return Vec::new();
+        }
+        let graph = &needed.snapshot.graph;
+        let above: HashSet<NodeId> = graph.above(blobs.iter().copied(), Follow::Subjects);
+        let leads = |digest: &&Digest| graph.find(digest).is_some_and(|node| above.contains(&node));
+        let mut names = BTreeSet::new();
+        for sharer in self.change.sharers {
+            // It was read a moment ago.
+            let index = Index::load(sharer).unwrap_or_default();
+            for entry in index.entries().iter().chain(index.subjects()) {
+                if let Some(digest) = entry.digest.iter().find(leads) {
+                    let name = entry
+                        .name()
+                        .map_or_else(|| digest.to_string(), str::to_owned);
+                    let path = quoted(&sharer.path().to_string_lossy());
+                    names.insert(format!("{name} in the layout {path}"));
+                }
+            }
+        }
+        names.into_iter().collect()
     }
 }
 

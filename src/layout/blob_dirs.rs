@@ -7,6 +7,7 @@
 
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
@@ -92,10 +93,19 @@ impl BlobDirs {
         }
     }
 
-    /// Which directories these are, wherever links lead.
-    pub(super) fn identities(&self) -> Vec<FileId> {
-        let found = self.all().map(|(_, dir)| FileId::of_opened(dir));
-        found.flatten().collect()
+    /// Refuses to delete what lies in directories that somebody else leads to: `by_whom` says who.
+    pub(super) fn refuse_shared(&mut self, by_whom: &dyn Fn(FileId) -> Option<String>) {
+        let who = |dir: &OwnedFd| by_whom(FileId::of_opened(dir).ok()?);
+        let all = self.blobs.as_ref().and_then(who);
+        for known in &mut self.known {
+            let who = all.clone().or_else(|| who(&known.dir));
+            if let (None, Some(who)) = (&known.refusal, who) {
+                let name = known.algorithm.name();
+                known.refusal = Some(SharedReason(format!(
+                    "`blobs/{name}` is where {who} leads, too, so other layouts may lead to what is in it"
+                )));
+            }
+        }
     }
 
     /// Those of all known algorithms.
@@ -150,6 +160,17 @@ impl BlobDirs {
             opened => found(opened),
         }
     }
+}
+
+/// Which directories the blobs of a layout lie in, wherever links lead: `blobs` and those in it.
+/// The layout need not be one that can be opened.
+pub(crate) fn blob_directories(layout: &Path) -> Vec<FileId> {
+    let blobs = layout.join("blobs");
+    let inner = Algorithm::ALL
+        .iter()
+        .map(|algorithm| blobs.join(algorithm.name()));
+    let all = std::iter::once(blobs.clone()).chain(inner);
+    all.filter_map(|path| FileId::of_path(&path).ok()).collect()
 }
 
 /// Opens a directory below `parent`; the second value says why others may share it.

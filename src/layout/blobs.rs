@@ -45,6 +45,8 @@ pub enum BlobError {
         found: u64,
         /// Bytes that the descriptor promises.
         expected: u64,
+        /// How it begins, if it was to be read.
+        first: Vec<u8>,
     },
     /// Not the content that its name promises.
     #[error("its content has the digest {0}")]
@@ -96,7 +98,11 @@ pub(super) fn open_regular(
 /// Compares a size with what a descriptor says, if it says one.
 pub(super) fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError> {
     match size {
-        Some(expected) if expected != found => Err(BlobError::Size { found, expected }),
+        Some(expected) if expected != found => Err(BlobError::Size {
+            found,
+            expected,
+            first: Vec::new(),
+        }),
         _ => Ok(()),
     }
 }
@@ -120,10 +126,19 @@ pub(super) fn read_verified(
     let Some((mut file, found)) = opened else {
         return Ok(false);
     };
-    check_size(found, size)?;
-    if found > limit {
+    let first = |file: File| {
         let mut first = Vec::new();
-        file.take(64).read_to_end(&mut first)?;
+        file.take(64).read_to_end(&mut first).map(|_| first)
+    };
+    if let Some(expected) = size.filter(|size| *size != found) {
+        return Err(BlobError::Size {
+            found,
+            expected,
+            first: first(file)?,
+        });
+    }
+    if found > limit {
+        let first = first(file)?;
         return Err(BlobError::TooLarge {
             found,
             limit,

@@ -5,16 +5,28 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-/// The layouts below `dir`, itself included, in the order of their paths; and what could not be
-/// looked into. Symbolic links are not followed, and nothing is looked for inside `blobs` and the trash.
-pub(crate) fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
-    let mut layouts = Vec::new();
+use super::stat::FileId;
+
+/// What [`discover`] finds.
+#[derive(Debug, Default)]
+pub(crate) struct Discovered {
+    /// The layouts, in the order of their paths.
+    pub(crate) layouts: Vec<PathBuf>,
+    /// What could not be looked into, and why.
+    pub(crate) failures: Vec<String>,
+    /// Symbolic links that lead to a directory, and to which.
+    pub(crate) links: Vec<(FileId, PathBuf)>,
+}
+
+/// Looks for layouts below `dir`, itself included. Symbolic links are not followed, and nothing is
+/// looked for inside `blobs` and the trash.
+pub(crate) fn discover(dir: &Path) -> Discovered {
+    let mut all = Discovered::default();
     let mut found = HashSet::new();
-    let mut failures = Vec::new();
     let mut walk = WalkDir::new(dir).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry {
-            Err(error) => failures.push(error.to_string()),
+            Err(error) => all.failures.push(error.to_string()),
             Ok(entry) if entry.file_type().is_dir() => {
                 let parent = entry.path().parent();
                 let inner = entry.file_name() == "blobs" || entry.file_name() == super::TRASH;
@@ -22,18 +34,26 @@ pub(crate) fn discover(dir: &Path) -> (Vec<PathBuf>, Vec<String>) {
                     walk.skip_current_dir();
                 } else if entry.path().join("oci-layout").symlink_metadata().is_ok() {
                     found.insert(entry.path().to_owned());
-                    layouts.push(entry.into_path());
+                    all.layouts.push(entry.into_path());
+                }
+            }
+            Ok(entry) if entry.path_is_symlink() => {
+                let path = entry.path();
+                if path.is_dir()
+                    && let Ok(directory) = FileId::of_path(path)
+                {
+                    all.links.push((directory, entry.into_path()));
                 }
             }
             Ok(_) => {}
         }
     }
-    (layouts, failures)
+    all
 }
 
 #[cfg(test)]
 mod tests {
-    use super::discover;
+    use super::{FileId, discover};
 
     #[test]
     fn layouts_are_found_at_any_depth_and_links_are_not_followed() {
@@ -46,9 +66,11 @@ mod tests {
             std::fs::write(at(dir).join("oci-layout"), "{}").unwrap();
         }
         std::os::unix::fs::symlink(at("b"), at("link")).unwrap();
-        let (found, failures) = discover(root.path());
-        assert_eq!(found, [at("a"), at("a/nested/deep"), at("b")]);
-        assert!(failures.is_empty());
-        assert_eq!(discover(&at("missing")).1.len(), 1);
+        let found = discover(root.path());
+        assert_eq!(found.layouts, [at("a"), at("a/nested/deep"), at("b")]);
+        assert!(found.failures.is_empty());
+        let links = [(FileId::of_path(&at("b")).unwrap(), at("link"))];
+        assert_eq!(found.links, links);
+        assert_eq!(discover(&at("missing")).failures.len(), 1);
     }
 }

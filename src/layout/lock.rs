@@ -11,7 +11,9 @@
 //!    again, comparing, and renaming: some milliseconds. Because the file may be deleted before or
 //!    after we have it, a lock counts only as long as the path leads to the inode that was locked.
 //!
-//! They are always taken in this order, so two processes cannot wait for each other.
+//! They are always taken in this order, and where a command locks several layouts, all layout locks
+//! before the others and in the order of [`super::lock_order`], so two processes cannot wait for each
+//! other.
 //!
 //! skopeo, oras, crane, regctl and others take no lock at all; what helps against them is in
 //! [`crate::commit`].
@@ -109,9 +111,12 @@ fn open_lock_file(layout: &Layout, name: &str) -> Result<Option<File>, Errno> {
     Ok(found(opened)?.map(File::from))
 }
 
+/// Beside whom a lock is held.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Hold {
+pub(super) enum Hold {
+    /// Beside others of this kind.
     Shared,
+    /// Beside nobody.
     Exclusive,
 }
 
@@ -132,17 +137,27 @@ impl LayoutLock {
         }
     }
 
-    pub(super) fn shared(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
+    /// Takes the layout lock alone.
+    pub(super) fn of_directory(
+        layout: &Layout,
+        options: &LockOptions<'_>,
+        hold: Hold,
+    ) -> anyhow::Result<Self> {
         Ok(LayoutLock {
-            _layout: lock_directory(layout, options, Hold::Shared)?,
+            _layout: lock_directory(layout, options, hold)?,
             _podman: None,
         })
     }
 
-    pub(super) fn exclusive(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Self> {
+    /// Takes podman's lock as well, where there is one.
+    pub(super) fn with_podman(
+        self,
+        layout: &Layout,
+        options: &LockOptions<'_>,
+    ) -> anyhow::Result<Self> {
         Ok(LayoutLock {
-            _layout: lock_directory(layout, options, Hold::Exclusive)?,
             _podman: lock_podman(layout, options)?,
+            ..self
         })
     }
 }

@@ -25,6 +25,7 @@
 //! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `trash_checks`: whether what is to come back is what it should be
+//! * `lock_order`: several layouts, locked for one command
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
@@ -38,6 +39,7 @@ mod blobs;
 mod discover;
 mod hard_links;
 mod lock;
+mod lock_order;
 mod mounts;
 mod moves;
 mod rename;
@@ -65,6 +67,7 @@ use crate::error::Error;
 use crate::value::digest::Algorithm;
 
 pub use blob_dirs::SharedReason;
+pub(crate) use blob_dirs::blob_directories;
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
@@ -132,11 +135,6 @@ impl Layout {
     /// The path as the user gave it, for messages.
     pub fn path(&self) -> &Path {
         &self.path
-    }
-
-    /// Which directories the blobs lie in, wherever links lead.
-    pub(crate) fn blob_directories(&self) -> Vec<FileId> {
-        blob_dirs::BlobDirs::open(self).map_or_else(|_| Vec::new(), |dirs| dirs.identities())
     }
 
     /// Shares what is known of files with several names with the other layouts of a run.
@@ -245,8 +243,8 @@ impl Layout {
     /// # Errors
     /// Exit status 11 when a change goes on for longer than the time-out.
     pub fn lock_shared(self, options: &LockOptions<'_>) -> anyhow::Result<Locked<Shared>> {
-        let lock = lock::LayoutLock::shared(&self, options)?;
-        Locked::new(self, lock)
+        let (locked, _) = self.lock_shared_with(Vec::new(), options)?;
+        Ok(locked)
     }
 
     /// Locks for changing, and removes the temporary files of an earlier run that was killed.
@@ -259,17 +257,7 @@ impl Layout {
     /// Exit status 11 when somebody else holds a lock for longer than the time-out, 12 when the layout
     /// lies on a mount that does not keep its word and that was not allowed.
     pub fn lock_exclusive(self, options: &LockOptions<'_>) -> anyhow::Result<Locked<Exclusive>> {
-        if !options.allow_unsafe_mount
-            && let Some(unsafe_mount) = self.unsafe_mount()
-        {
-            return Err(unsafe_mount.refusal().into());
-        }
-        let lock = lock::LayoutLock::exclusive(&self, options)?;
-        let locked = Locked::new(self, lock)?;
-        if options.enabled {
-            locked.remove_stale_temporaries()?;
-            lock::remove_stale_index_lock(&locked.layout);
-        }
+        let (locked, _) = self.lock_exclusive_with(Vec::new(), options)?;
         Ok(locked)
     }
 }
@@ -325,6 +313,12 @@ impl<M> Locked<M> {
     /// that do, and keeps what they need.
     pub(crate) fn all_sharers_are_known(&mut self) {
         self.blob_dirs.forget_refusals();
+    }
+
+    /// Refuses to delete blobs of directories that others are known to lead to. `by_whom` says who that
+    /// is, as messages call them.
+    pub(crate) fn refuse_shared(&mut self, by_whom: &dyn Fn(FileId) -> Option<String>) {
+        self.blob_dirs.refuse_shared(by_whom);
     }
 
     /// Reads index.json as it is at this moment. Other tools write it in place and without a lock,

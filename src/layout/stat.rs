@@ -4,13 +4,14 @@
 use std::iter::Sum;
 use std::ops::AddAssign;
 use std::os::fd::AsFd;
+use std::path::Path;
 
 use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use serde::Serialize;
 
 /// Device and inode, which all names of one file share.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId {
     pub(crate) device: u64,
     pub(crate) inode: u64,
@@ -26,6 +27,11 @@ impl FileId {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
         }
+    }
+
+    /// That of what a path leads to, links followed.
+    pub(crate) fn of_path(path: &Path) -> Result<FileId, Errno> {
+        Ok(FileId::from_stat(&rustix::fs::stat(path)?))
     }
 
     pub(super) fn of_opened(file: impl AsFd) -> Result<FileId, Errno> {

@@ -40,11 +40,11 @@ pub enum Role {
 pub enum Class {
     /// Bytes that refer to nothing.
     Leaf,
-    /// Nobody knows. If it is JSON that lists descriptors, they count; if it cannot be read or
-    /// does not match its digest, it is taken for a leaf.
+    /// Nobody knows. If it is JSON that lists descriptors, they count. If it cannot be read, or is not
+    /// what it should be, it may be a document all the same, unless it begins like something else.
     Perhaps,
-    /// Nobody knows, and it stands where manifests stand: as `Perhaps`, but a blob that does not
-    /// match its digest stops everything, for it may have been a manifest.
+    /// Nobody knows, and it stands where manifests stand: as `Perhaps`, but whatever is not what it
+    /// should be may have been a manifest, however it begins.
     Probably,
     /// A manifest or index. It must parse.
     Document,

@@ -145,6 +145,7 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
         errors.extend(written_back(outcome));
         errors.extend(outcome.unchecked.iter().map(unchecked));
         errors.extend(broken(outcome));
+        errors.extend(broken_in_sharers(outcome));
     }
     errors
 }
@@ -260,6 +261,18 @@ fn broken(outcome: &Outcome) -> Option<ReportedError> {
         format!("the blobs of {names} are gone, and its names are there again")
     });
     broken.map(|error| error.hint("remove these images again, or copy them into the layout anew"))
+}
+
+fn broken_in_sharers(outcome: &Outcome) -> Option<ReportedError> {
+    let names = &outcome.broken_in_sharers;
+    (!names.is_empty()).then(|| {
+        ReportedError::failed(format!(
+            "another program changed the index.json of a layout that shares the blobs: the blobs of {} \
+             are gone",
+            listed(names, MOST_NAMES)
+        ))
+        .hint("remove these images there, or copy them into that layout anew")
+    })
 }
 
 fn old_index_is_back(
@@ -438,6 +451,13 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
             size(kept.bytes),
             blobs(kept.blobs),
             it_or_them(n)
+        ));
+    }
+    let by_sharers = input.outcome.map(|outcome| &outcome.needed_by_sharers[..]);
+    if let Some(names @ [_, ..]) = by_sharers {
+        notes.push(format!(
+            "Brought blobs back from the trash, referenced by {} by now.",
+            listed(names, MOST_NAMES)
         ));
     }
     let needed_again = input.outcome.map_or(0, |outcome| outcome.needed_again);

@@ -58,14 +58,51 @@ struct BlobRead {
     is_embedded: bool,
 }
 
+/// A blob that is there and could not be read, or is not what it should be.
+struct Unread {
+    error: BlobError,
+    /// Nothing that can be seen of it says that it is no document, or was none.
+    may_be_document: bool,
+}
+
+impl Unread {
+    /// `bytes` is what was read of it before its digest turned out to be another one.
+    fn new(error: BlobError, bytes: &[u8]) -> Unread {
+        let may_be_document = match &error {
+            BlobError::TooLarge { first, .. } => looks_like_document(first),
+            BlobError::Size { first, .. } => may_have_been_document(first),
+            BlobError::Digest(_) => may_have_been_document(bytes),
+            BlobError::NotRegular(_) | BlobError::Io(_) => true,
+        };
+        Unread {
+            error,
+            may_be_document,
+        }
+    }
+
+    /// Whether it is content that leads nowhere, so that it is no matter here what is wrong with it.
+    fn is_content(&self, class: Class) -> bool {
+        let is_too_large = matches!(self.error, BlobError::TooLarge { .. });
+        match class {
+            Class::Document => false,
+            Class::Probably => is_too_large && !self.may_be_document,
+            Class::Perhaps | Class::Leaf => !self.may_be_document,
+        }
+    }
+}
+
 impl ToRead {
     fn read(
         &self,
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
-    ) -> Result<Option<BlobRead>, BlobError> {
-        let is_embedded = !read(&self.digest, self.size, bytes)?;
+    ) -> Result<Option<BlobRead>, Unread> {
+        bytes.clear();
+        let is_embedded = match read(&self.digest, self.size, bytes) {
+            Ok(found) => !found,
+            Err(error) => return Err(Unread::new(error, bytes)),
+        };
         if is_embedded {
             let Some(embedded) = &self.embedded else {
                 return Ok(None);
@@ -136,7 +173,7 @@ impl Graph {
         }
         let workers = Workers::for_reading();
         let mut count = 0;
-        let mut before: Vec<(ToRead, Result<Option<BlobRead>, BlobError>)> = Vec::new();
+        let mut before: Vec<(ToRead, Result<Option<BlobRead>, Unread>)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -199,7 +236,7 @@ impl Graph {
     fn take_in(
         &mut self,
         to_read: &ToRead,
-        found: Result<Option<BlobRead>, BlobError>,
+        found: Result<Option<BlobRead>, Unread>,
         queue: &mut Queue,
     ) {
         let state = match found {
@@ -214,21 +251,21 @@ impl Graph {
                 Ok(()) => Ok(ReadState::Read),
                 Err(reason) => Err((reason, false)),
             },
-            // What is too large for a document and does not begin like one is none.
-            Err(BlobError::TooLarge { first, .. })
-                if to_read.class < Class::Document && !looks_like_document(&first) =>
-            {
-                Ok(ReadState::Read)
+            Err(unread) if unread.is_content(to_read.class) => Ok(ReadState::Read),
+            Err(Unread { error, .. }) => {
+                Err((error.to_string(), matches!(error, BlobError::Io(_))))
             }
-            Err(_) if to_read.class == Class::Perhaps => Ok(ReadState::Read),
-            Err(error) => Err((error.to_string(), matches!(error, BlobError::Io(_)))),
         };
+        let before = self.node(to_read.node).state;
         self.node_mut(to_read.node).state = state.unwrap_or_else(|(reason, unreadable)| {
-            self.damage.push(Damage {
-                node: to_read.node,
-                reason,
-                unreadable,
-            });
+            // It may have been read before, for less.
+            if before != ReadState::Damaged {
+                self.damage.push(Damage {
+                    node: to_read.node,
+                    reason,
+                    unreadable,
+                });
+            }
             ReadState::Damaged
         });
     }
@@ -315,6 +352,13 @@ impl Graph {
             queue.push_back((id, size));
         }
     }
+}
+
+/// Whether bytes that are not what they should be may be what is left of a document. After a power
+/// cut a file may be empty, or hold zeros.
+fn may_have_been_document(bytes: &[u8]) -> bool {
+    let begin = bytes.trim_ascii_start().first();
+    begin.is_none_or(|byte| matches!(byte, b'{' | 0))
 }
 
 /// Whether bytes begin as a document does.
