@@ -8,6 +8,9 @@ use std::path::PathBuf;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
 
+/// How old unreferenced blobs, and temporary files of other programs, must be unless the user says.
+pub const DEFAULT_GRACE: &str = "1h";
+
 /// Removes images from OCI image layout directories with Docker's rules, and never loses data
 ///
 /// An OCI image layout is a directory with `oci-layout`, `index.json` and `blobs/`, as skopeo,
@@ -121,12 +124,16 @@ pub enum Command {
     /// leads to is kept. A platform selects what equals it; without a version, or with a shortened one,
     /// the only version that is there.
     ///
+    /// Most tools take no lock. If a temporary file of one, younger than an hour, shows that it is writing, the
+    /// names go and the blobs are left to the next `prune`, for that tool may be using one of them again. Parts
+    /// of an image that keeps its index are refused then. `--trash` goes on: what goes there comes back when it is needed.
+    ///
     /// With `--rewrite-index` the given name gets a new index without these parts instead, which other
     /// tools see as complete; other names keep the old one.
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
-    /// rewritten (name, from, to), freed_bytes, spared,
+    /// rewritten (name, from, to), freed_bytes, spared, postponed (writer, blobs, bytes; or null),
     /// unlisted_referrers (referrers, blobs, bytes), errors (class, message, hint) and warnings,
     /// to_trash, and emptied (removals, blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),
@@ -146,7 +153,9 @@ pub enum Command {
     ///
     /// What is unreferenced may be the first half of somebody's push: writers put blobs first and the
     /// index last. So unreferenced blobs, and images without a name, younger than `--grace` are left
-    /// alone. The age of a file is the later of its modification and its status change.
+    /// alone. The age of a file is the later of its modification and its status change. If a temporary file of
+    /// another program is younger than `--grace`, that one is writing, and may be using an old blob again: then
+    /// all blobs are left to the next `prune`. `--trash` goes on.
     ///
     /// In a layout where no image has a name, images without a name are not dangling; they go only with
     /// `--all`.
@@ -348,9 +357,16 @@ pub struct RmiArgs {
     #[arg(long, requires = "parts")]
     pub rewrite_index: bool,
     /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
-    /// prune finds it older than --trash-keep
-    #[arg(long)]
+    /// prune finds it older than --trash-keep [default with OCIRM_TRASH=1]
+    #[arg(long, overrides_with = "no_trash")]
     pub trash: bool,
+    /// Delete what goes, also where OCIRM_TRASH=1 makes --trash the default
+    #[arg(long, overrides_with = "trash")]
+    pub no_trash: bool,
+    /// Delete blobs although a young temporary file in the layout shows that another program is writing;
+    /// otherwise they are left to the next prune then
+    #[arg(long)]
+    pub ignore_writers: bool,
     /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
     /// JSON; repeatable, `-` for standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
@@ -424,14 +440,17 @@ pub struct PruneArgs {
     /// something that stays
     #[arg(long, value_enum, value_name = "WHAT", default_value = "keep")]
     pub unlisted_referrers: UnlistedReferrers,
-    /// Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing
-    /// else writes
-    #[arg(long, value_name = "DURATION", default_value = "1h")]
+    /// Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a
+    /// temporary file of another program is younger; 0s when nothing else writes
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_GRACE)]
     pub grace: String,
     /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
-    /// prune finds it older than --trash-keep
-    #[arg(long)]
+    /// prune finds it older than --trash-keep [default with OCIRM_TRASH=1]
+    #[arg(long, overrides_with = "no_trash")]
     pub trash: bool,
+    /// Delete what goes, also where OCIRM_TRASH=1 makes --trash the default
+    #[arg(long, overrides_with = "trash")]
+    pub no_trash: bool,
     /// Delete what has been in the trash for longer, such as 12h, 7d or 4w
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     pub trash_keep: String,

@@ -20,7 +20,10 @@ use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
-use crate::words::count;
+use crate::words::{count, quoted};
+
+/// The variable that makes `--trash` the default.
+const TRASH_VARIABLE: &str = "OCIRM_TRASH";
 
 /// Everything that a changing command decided.
 #[derive(Default)]
@@ -35,6 +38,9 @@ pub(super) struct Decision {
     pub(super) hard_links: HardLinks,
     /// Why a real run would be refused where the layout lies.
     pub(super) unsafe_mount: Option<UnsafeMount>,
+    /// A temporary file of another program that is younger shows that somebody is writing; `None`:
+    /// nobody is looked for.
+    pub(super) writers_since: Option<Timestamp>,
 }
 
 impl Decision {
@@ -79,6 +85,50 @@ pub(super) trait Decide {
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision>;
+}
+
+/// Leaves garbage to a later `prune` if another program is writing now and may use it. What goes to the
+/// trash can come back, and is not left. `known` is a file that shows it and was found on the way.
+pub(super) fn leave_to_writer<M>(
+    garbage: &mut Garbage,
+    trash: &TrashUse,
+    layout: &Locked<M>,
+    since: Option<Timestamp>,
+    known: Option<String>,
+) {
+    let Some(since) = since.filter(|_| !trash.to_trash && !garbage.blobs.is_empty()) else {
+        return;
+    };
+    let unfinished = || {
+        let digest = garbage.unfinished.as_ref()?;
+        let (algorithm, name) = (digest.algorithm_name(), digest.encoded());
+        Some(format!("blobs/{algorithm}/{name}"))
+    };
+    let writer = layout.find_writer(since).or(known).or_else(unfinished);
+    if let Some(writer) = writer {
+        garbage.postpone(writer);
+    }
+}
+
+/// Whether what goes, goes to the trash: what the command line says, else the environment.
+///
+/// # Errors
+/// A value in the environment that is neither 0 nor 1.
+pub(super) fn uses_trash(trash: bool, no_trash: bool) -> Result<bool, Error> {
+    if trash || no_trash {
+        return Ok(trash);
+    }
+    let value = std::env::var_os(TRASH_VARIABLE).unwrap_or_default();
+    match value.to_str() {
+        Some("" | "0") => Ok(false),
+        Some("1") => Ok(true),
+        _ => {
+            let value = quoted(&value.to_string_lossy());
+            let message = format!("{TRASH_VARIABLE} is {value}, which is neither 0 nor 1");
+            Err(Error::usage(message)
+                .hint("with 1, rmi and prune move what goes into the trash; unset it otherwise"))
+        }
+    }
 }
 
 /// How a changing command is to be run and its result to be printed.
@@ -240,6 +290,7 @@ fn carry_out(
         let (view, plan) = (&decision.view, &decision.plan);
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
+        let change = change.heed_writers(decision.writers_since);
         let mut progress = session.console.progress("deleting blobs");
         session.interrupt.begin_change();
         let attempt = session.locking(|options| {

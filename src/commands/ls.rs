@@ -186,8 +186,8 @@ impl List<'_> {
         path: &Path,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let (stored, mut snapshot) = self.session.read_and_list(&layout, &[])?;
-        let stored = stored.unwrap_or_default();
+        let (stored, mut snapshot) = self.session.read_and_list(&layout, &[], None)?;
+        let stored = stored.map_or_else(|_| Vec::new(), |listed| listed.blobs);
         if self.tree {
             let is_stray = |digest: &&Digest| snapshot.graph.find(digest).is_none();
             let unreferenced: Vec<Digest> = stored.iter().filter(is_stray).cloned().collect();

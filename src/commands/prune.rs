@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::change::{Decide, Decision, Run};
-use super::session::{Session, span};
+use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
+use super::session::{Listed, Session, span};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
 use super::{container_files, failed, print};
@@ -51,6 +51,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         sharers: &args.also_roots,
         found_sharers: Some(&found_sharers),
     };
+    let spare_after = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
     let mut command = Prune {
         now,
         dry_run: args.dry_run,
@@ -58,9 +59,11 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         filters,
         retention,
         containers,
-        spare_after: now.checked_sub(grace).unwrap_or(Timestamp::MIN),
+        spare_after,
+        // Who says that nothing is too young says that nobody is writing.
+        writers_since: (!grace.is_zero()).then_some(spare_after),
         trash: TrashOptions {
-            to_trash: args.trash,
+            to_trash: uses_trash(args.trash, args.no_trash)?,
             // Nothing is too young to go at once, not even what a clock that was wrong dated.
             expire_before: Some(match trash_keep.is_zero() {
                 true => Timestamp::MAX,
@@ -136,6 +139,8 @@ struct Prune {
     retention: Retention,
     containers: Vec<Container>,
     spare_after: Timestamp,
+    /// As in [`Decision`].
+    writers_since: Option<Timestamp>,
     trash: TrashOptions,
     delete_unlisted_referrers: bool,
     confirmed: Option<Confirmed>,
@@ -288,8 +293,8 @@ impl Decide for Prune {
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
-        let (listed, snapshot) = session.read_and_list(layout, sharers)?;
-        let listed = listed?;
+        let (listed, snapshot) = session.read_and_list(layout, sharers, self.writers_since)?;
+        let Listed { blobs, writer } = listed?;
         let uses = Uses::new(&snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
         let confirmed = self.confirmed.as_ref();
@@ -312,7 +317,7 @@ impl Decide for Prune {
             }
             (gc::mark(&snapshot, &plan), plan)
         };
-        let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, listed, decide);
+        let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, blobs, decide);
         if !plan.refusals.is_empty() {
             // Nothing was decided, and blobs are only said to be unreferenced beside a decision.
             return Ok(Decision {
@@ -349,6 +354,7 @@ impl Decide for Prune {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));
         }
+        leave_to_writer(&mut garbage, &trash, layout, self.writers_since, writer);
         Ok(Decision {
             view: snapshot.into_view(),
             plan,
@@ -356,6 +362,7 @@ impl Decide for Prune {
             garbage,
             trash,
             hard_links,
+            writers_since: self.writers_since,
             ..Decision::default()
         })
     }

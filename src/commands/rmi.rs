@@ -3,14 +3,14 @@
 use anyhow::Context as _;
 use jiff::Timestamp;
 
-use super::change::{Decide, Decision, Run};
+use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::container_files;
-use super::session::Session;
+use super::session::{Session, span};
 use super::target_layouts::target_layout;
-use crate::cli::RmiArgs;
+use crate::cli::{DEFAULT_GRACE, RmiArgs};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Garbage, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, Shared, Trash};
@@ -28,6 +28,8 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         manifests: prefixes(&args.manifests)?,
         attestations: args.attestations,
     };
+    let now = Timestamp::now();
+    let grace = span("--grace", DEFAULT_GRACE)?;
     let containers = container_files::containers(&args.containers)?;
     let (path, references) = target_layout(session, args.references)?;
     let command = Rmi {
@@ -35,9 +37,13 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         references,
         referrers: args.referrers,
         trash: TrashOptions {
-            to_trash: args.trash,
+            to_trash: uses_trash(args.trash, args.no_trash)?,
             expire_before: None,
             now: None,
+        },
+        writers_since: match args.ignore_writers {
+            true => None,
+            false => Some(now.checked_sub(grace).unwrap_or(Timestamp::MIN)),
         },
         options: RmiOptions {
             force: args.force,
@@ -83,6 +89,8 @@ struct Rmi {
     /// Referrers with names of their own go along.
     referrers: bool,
     trash: TrashOptions,
+    /// As in [`Decision`].
+    writers_since: Option<Timestamp>,
     options: RmiOptions,
 }
 
@@ -124,12 +132,30 @@ impl Decide for Rmi {
             &mut garbage,
             self.trash,
         )?;
+        leave_to_writer(&mut garbage, &trash, layout, self.writers_since, None);
+        if let Some(postponed) = &garbage.postponed
+            && !plan.removed_parts.is_empty()
+        {
+            // The index goes on listing them, so no prune would ever find them.
+            let message = format!(
+                "another program is writing ({}), and parts of an image that keeps its index cannot be left to a \
+                 later prune",
+                quoted(&postponed.writer)
+            );
+            return Err(Error::new(ErrorKind::Failed, message)
+                .hint(
+                    "nothing was changed; try again when that program is done, or use --trash, --rewrite-index, \
+                     or --ignore-writers if no program is writing",
+                )
+                .into());
+        }
         Ok(Decision {
             view: snapshot.into_view(),
             plan,
             live,
             garbage,
             trash,
+            writers_since: self.writers_since,
             ..Decision::default()
         })
     }

@@ -4,6 +4,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 use super::interrupt::Interrupt;
 use crate::cli::Common;
 use crate::commit::{RestoredBlobs, restore_blobs};
@@ -24,6 +26,13 @@ const DAMAGE_RETRIES: u32 = 2;
 
 /// How long to wait between two such readings.
 const DAMAGE_PAUSE: Duration = Duration::from_millis(150);
+
+/// What lies in the directories of blobs.
+pub(super) struct Listed {
+    pub(super) blobs: Vec<Digest>,
+    /// A file that shows that another program is writing.
+    pub(super) writer: Option<String>,
+}
 
 /// See the module.
 pub(super) struct Session {
@@ -116,15 +125,18 @@ impl Session {
     }
 
     /// Reads a layout, and lists its blobs meanwhile: both take long and use little of the machine.
+    /// With the list comes a temporary file beside the blobs that is younger than `writers_since`.
     pub(super) fn read_and_list<M>(
         &self,
         layout: &Locked<M>,
         sharers: &[Locked<Shared>],
-    ) -> anyhow::Result<(anyhow::Result<Vec<Digest>>, Snapshot<Whole>)> {
+        writers_since: Option<Timestamp>,
+    ) -> anyhow::Result<(anyhow::Result<Listed>, Snapshot<Whole>)> {
         let list = || {
             let mut blobs = Vec::new();
-            layout.list_blobs(|digest| blobs.push(digest))?;
-            anyhow::Ok(blobs)
+            let each = |digest| blobs.push(digest);
+            let writer = layout.list_blobs_and_writers(writers_since, each)?;
+            anyhow::Ok(Listed { blobs, writer })
         };
         let read = || self.read(layout, sharers, &Trash::default());
         let (listed, snapshot) = std::thread::scope(|scope| {

@@ -6,7 +6,8 @@
 //! 2. Then the garbage is unlinked in batches, each document before what it leads to; where a disk
 //!    is waited for, several threads share a batch. Between batches one system call tells whether
 //!    somebody replaced index.json; if so it is read again, and whatever it leads to now leaves
-//!    the list.
+//!    the list. One more tells whether another program began to write, and may be using again what
+//!    is on the list; then the rest of that is left.
 //! 3. At the end index.json is read once more, and so is that of every layout that shares the blobs. A program that read it before step 1 and wrote it
 //!    back after it has brought back names whose blobs are gone. No lock prevents that, since those
 //!    programs take none; it is found and said.
@@ -32,7 +33,9 @@ use rustix::io::Errno;
 
 use super::{Attempt, Watch};
 use crate::error::{Error, ErrorKind};
-use crate::gc::{self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, TrashUse};
+use crate::gc::{
+    self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, Postponed, TrashUse,
+};
 use crate::layout::{
     Exclusive, Given, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId,
     RestoredBlob, RootEdit, Shared, Trash, Weight,
@@ -66,6 +69,9 @@ pub struct Change<'a> {
     trash: Option<(Timestamp, Vec<u8>)>,
     /// Removals in the trash that are deleted for good.
     expired: &'a [(RemovalId, Weight)],
+    /// A temporary file of another program that is younger shows that somebody is writing; `None`:
+    /// nobody is looked for.
+    writers_since: Option<Timestamp>,
 }
 
 impl<'a> Change<'a> {
@@ -119,7 +125,16 @@ impl<'a> Change<'a> {
             removed_parts,
             trash: removal,
             expired: &trash.expired,
+            writers_since: None,
         }
+    }
+
+    /// Stops deleting when a temporary file of another program turns up that is younger. What goes to
+    /// the trash can come back, and goes on.
+    #[must_use]
+    pub fn heed_writers(mut self, since: Option<Timestamp>) -> Change<'a> {
+        self.writers_since = since.filter(|_| self.trash.is_none());
+        self
     }
 }
 
@@ -156,6 +171,8 @@ pub struct Outcome {
     pub undecided: Option<(String, u64)>,
     /// How many blobs somebody began to need while this went on; they were left.
     pub needed_again: u64,
+    /// What was left because another program began to write meanwhile.
+    pub postponed: Option<Postponed>,
     /// How many blobs were left because somebody wanted this to stop.
     pub interrupted: u64,
     /// Names of index.json that lead to blobs that this run deleted.
@@ -427,6 +444,9 @@ impl Sweep<'_> {
             if !self.change.sharers.is_empty() && self.look_again().is_err() {
                 break;
             }
+            if self.writer().is_some() {
+                break;
+            }
             self.delete_batch(garbage, batch, &mut Outcome::default(), watch);
         }
         // From now on another index.json is the one to compare with.
@@ -439,7 +459,8 @@ impl Sweep<'_> {
         let all = garbage.blobs.len();
         let is_gone = |blob: &&GarbageBlob| blob.fate == BlobFate::Gone;
         let mut done = garbage.blobs.iter().filter(is_gone).count();
-        for batch in batches(&garbage.blobs) {
+        let batches = batches(&garbage.blobs);
+        for (at, batch) in batches.iter().enumerate() {
             let left = (all - done) as u64;
             if (watch.stop)() {
                 outcome.interrupted = left;
@@ -451,14 +472,28 @@ impl Sweep<'_> {
                 outcome.undecided = Some((format!("{error:#}"), left));
                 return;
             }
+            if let Some(writer) = self.writer() {
+                let left = batches[at..].iter().flatten();
+                let sizes = left.map(|number| Weight::of_one(garbage.blobs[*number].size));
+                outcome.postponed = Some(Postponed {
+                    writer,
+                    weight: sizes.sum(),
+                });
+                return;
+            }
             done += batch.len();
-            self.delete_batch(garbage, &batch, outcome, watch);
+            self.delete_batch(garbage, batch, outcome, watch);
             if outcome.interrupted > 0 {
                 outcome.interrupted += (all - done) as u64;
                 return;
             }
         }
         (watch.progress)(all, all);
+    }
+
+    /// The temporary file of another program that is writing now.
+    fn writer(&self) -> Option<String> {
+        self.layout.find_writer(self.change.writers_since?)
     }
 
     /// Finds out what is needed if somebody changed an index.json.

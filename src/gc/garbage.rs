@@ -12,8 +12,8 @@ use crate::layout::{BlobStat, HardLinks, RemovalId, SharedReason, Weight};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
 use crate::snapshot::{
-    MAX_DOCUMENT_BYTES, MAX_UNLISTED_BYTES, NodeId, NodeKind, Snapshot, UnlistedDocuments,
-    UnlistedReferrers, View, Whole,
+    MAX_UNLISTED_BYTES, NodeId, NodeKind, Snapshot, UnlistedDocuments, UnlistedReferrers, View,
+    Whole, may_be_document,
 };
 use crate::value::digest::Digest;
 
@@ -69,6 +69,15 @@ pub struct MaybeShared {
     pub weight: Weight,
 }
 
+/// Garbage that is left to a later `prune`, because another program is writing and may use it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Postponed {
+    /// The file that shows it, as a path within the layout.
+    pub writer: String,
+    /// How much.
+    pub weight: Weight,
+}
+
 /// What goes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Garbage {
@@ -83,6 +92,11 @@ pub struct Garbage {
     pub of_unlisted_referrers: Weight,
     /// Not ours, perhaps.
     pub maybe_shared: Vec<MaybeShared>,
+    /// What stays this time because another program is writing.
+    pub postponed: Option<Postponed>,
+    /// A young blob that may be a document and cannot be read to its end: what it needs is unknown, and
+    /// somebody may be writing it.
+    pub unfinished: Option<Digest>,
 }
 
 impl Garbage {
@@ -109,6 +123,19 @@ impl Garbage {
                 _ => continue,
             };
             blob.frees = 0;
+        }
+    }
+
+    /// Leaves all of it to a later `prune`, if there is any.
+    pub fn postpone(&mut self, writer: String) {
+        if !self.blobs.is_empty() {
+            let weight = self
+                .blobs
+                .iter()
+                .map(|blob| Weight::of_one(blob.size))
+                .sum();
+            self.blobs.clear();
+            self.postponed = Some(Postponed { writer, weight });
         }
     }
 
@@ -245,10 +272,10 @@ pub fn prune(
     let mut stray = listed.stray?;
     let is_young = |(_, stat): &mut (Digest, BlobStat)| stat.changed > options.spare_after;
     let young_stray: Vec<_> = stray.extract_if(.., is_young).collect();
-    for (digest, stat) in &young_stray {
+    for (digest, _) in &young_stray {
         young.insert(digest.clone());
-        if stat.size <= MAX_DOCUMENT_BYTES {
-            need_below(stored, digest, &mut needed);
+        if need_below(stored, digest, &mut needed).is_err() && garbage.unfinished.is_none() {
+            garbage.unfinished = Some(digest.clone());
         }
     }
     // These stay whatever their age is.
@@ -329,12 +356,28 @@ fn unlisted_referrers(
     documents.referrers(snapshot, &lost, stays, &read)
 }
 
-/// Adds what a blob refers to, if it is a document, at any depth.
-fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>) {
+/// A document that is there and cannot be read.
+struct Unreadable;
+
+/// Adds what a blob refers to, if it is a document, at any depth. The failure says that something there
+/// may be a document and cannot be read.
+fn need_below(
+    stored: &impl Stored,
+    start: &Digest,
+    needed: &mut HashSet<Digest>,
+) -> Result<(), Unreadable> {
+    let mut result = Ok(());
     let mut stack = vec![start.clone()];
     while let Some(digest) = stack.pop() {
-        let Some(bytes) = stored.read(&digest) else {
-            continue;
+        let bytes = match stored.read(&digest) {
+            Ok(Some(bytes)) => bytes,
+            Ok(None) => continue,
+            Err(error) => {
+                if may_be_document(&error) {
+                    result = Err(Unreadable);
+                }
+                continue;
+            }
         };
         if let Ok(document) = manifest::parse(&bytes) {
             for child in document.children {
@@ -344,6 +387,7 @@ fn need_below(stored: &impl Stored, start: &Digest, needed: &mut HashSet<Digest>
             }
         }
     }
+    result
 }
 
 #[cfg(test)]
@@ -352,7 +396,7 @@ mod tests {
 
     use super::super::mark;
     use super::*;
-    use crate::layout::FileId;
+    use crate::layout::{BlobError, FileId};
     use crate::oci::index::Index;
     use crate::plan::{Draft, Plan};
     use crate::snapshot::graph::Graph;
@@ -415,8 +459,18 @@ mod tests {
                     modified: Timestamp::from_second(*changed).unwrap(),
                 }))
         }
-        fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
-            Some(self.0.get(digest)?.0.clone())
+        fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
+            let Some((bytes, ..)) = self.0.get(digest) else {
+                return Ok(None);
+            };
+            let found = Algorithm::Sha256.hash(bytes);
+            match found == *digest {
+                true => Ok(Some(bytes.clone())),
+                false => Err(BlobError::Digest {
+                    found,
+                    first: bytes.clone(),
+                }),
+            }
         }
         fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
             bytes.clear();

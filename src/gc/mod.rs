@@ -26,7 +26,7 @@ mod stored;
 mod trash;
 
 pub use garbage::{
-    BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, SweepOptions, prune, rmi,
+    BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, Postponed, SweepOptions, prune, rmi,
 };
 pub use mark::{Live, mark, mark_all};
 pub use rank::DeletionRank;

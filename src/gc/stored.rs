@@ -4,7 +4,7 @@ use std::io;
 
 use anyhow::Context as _;
 
-use crate::layout::{BlobStat, Locked, SharedReason};
+use crate::layout::{BlobError, BlobStat, Locked, SharedReason};
 use crate::snapshot::{Graph, MAX_DOCUMENT_BYTES, MAX_UNLISTED_BYTES, NodeId, NodeKind};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -16,8 +16,11 @@ pub trait Stored: Sync {
     /// # Errors
     /// What the operating system says.
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>>;
-    /// A blob's bytes, if it is there, small, and what its name promises.
-    fn read(&self, digest: &Digest) -> Option<Vec<u8>>;
+    /// A blob's bytes. `None`: there is no such blob.
+    ///
+    /// # Errors
+    /// It is there, and not small, not what its name promises, or not to be read.
+    fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError>;
     /// Reads a blob's bytes if it is as small as a manifest, begins like one, and is what its name
     /// promises.
     fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool;
@@ -29,8 +32,8 @@ impl<M> Stored for Locked<M> {
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
         self.stat_blob(digest)
     }
-    fn read(&self, digest: &Digest) -> Option<Vec<u8>> {
-        self.read_blob(digest, None, MAX_DOCUMENT_BYTES).ok()?
+    fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
+        self.read_blob(digest, None, MAX_DOCUMENT_BYTES)
     }
     fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
         self.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)

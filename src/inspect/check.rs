@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::layout::{BlobError, Locked, Presence, Weight};
+use crate::layout::{BlobError, Locked, Presence, Weight, is_temporary};
 use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -129,27 +129,17 @@ impl Findings {
                 self.unreferenced += 1;
                 self.unreferenced_bytes = self.unreferenced_bytes.saturating_add(bytes);
             }
-            if digests && matches!(layout.verify_blob(&digest, None), Err(BlobError::Digest(_))) {
+            if digests
+                && matches!(
+                    layout.verify_blob(&digest, None),
+                    Err(BlobError::Digest { .. })
+                )
+            {
                 self.damaged_unreferenced.push(digest);
             }
         }
         Ok(())
     }
-}
-
-/// Names that tools give to files while they write: skopeo and podman, umoci, containerd and oras,
-/// crane, regctl.
-fn is_temporary(path: &str) -> bool {
-    let name = path.rsplit('/').next().unwrap_or(path);
-    let is_long_digest = name.len() > 64
-        && name.bytes().all(|b| b.is_ascii_hexdigit())
-        && name[64..].bytes().all(|b| b.is_ascii_digit());
-    name.starts_with("oci-put-blob")
-        || name.starts_with(".umoci-")
-        || name.starts_with(".ocirm-tmp-")
-        || path.starts_with("ingest/")
-        || name.ends_with(".tmp")
-        || is_long_digest
 }
 
 /// The word for what a blob is. What should have been read as a document and could not be is called

@@ -89,7 +89,10 @@ impl<'a> Holdings<'a> {
             let digest = graph.digest(*node);
             layout.has_blob(digest, graph.declared_size(*node))
                 && !(unread_configs.contains(node)
-                    && matches!(layout.verify_blob(digest, None), Err(BlobError::Digest(_))))
+                    && matches!(
+                        layout.verify_blob(digest, None),
+                        Err(BlobError::Digest { .. })
+                    ))
         };
         let whole = Workers::for_reading().map(&nodes, &look, || ());
         Holdings::new(graph, whole)

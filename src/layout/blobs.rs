@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::blob_dirs::{SharedReason, each_file, open_dir};
 use super::stat::{BlobStat, describe, found};
 use super::temporary::is_temporary;
+use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
 use crate::error::Error;
 use crate::value::digest::{Algorithm, Digest};
@@ -49,8 +50,13 @@ pub enum BlobError {
         first: Vec<u8>,
     },
     /// Not the content that its name promises.
-    #[error("its content has the digest {0}")]
-    Digest(Digest),
+    #[error("its content has the digest {found}")]
+    Digest {
+        /// The digest that it has.
+        found: Digest,
+        /// How it begins, if it was read as a whole.
+        first: Vec<u8>,
+    },
     /// The operating system refused.
     #[error("{0}")]
     Io(#[from] io::Error),
@@ -111,7 +117,10 @@ pub(super) fn check_size(found: u64, size: Option<u64>) -> Result<(), BlobError>
 pub(super) fn check_digest(computed: Digest, digest: &Digest) -> Result<(), BlobError> {
     match computed == *digest {
         true => Ok(()),
-        false => Err(BlobError::Digest(computed)),
+        false => Err(BlobError::Digest {
+            found: computed,
+            first: Vec::new(),
+        }),
     }
 }
 
@@ -168,7 +177,11 @@ pub(super) fn read_verified(
             .read_to_end(bytes)?;
     }
     if let Some(algorithm) = digest.algorithm() {
-        check_digest(algorithm.hash(bytes), digest)?;
+        let found = algorithm.hash(bytes);
+        if found != *digest {
+            let first = bytes[..bytes.len().min(64)].to_vec();
+            return Err(BlobError::Digest { found, first });
+        }
     }
     Ok(true)
 }
@@ -369,8 +382,19 @@ impl<M> Locked<M> {
     ///
     /// # Errors
     /// A directory that cannot be listed to its end, or what `each` returns.
-    pub(crate) fn list_blobs(&self, mut each: impl FnMut(Digest)) -> anyhow::Result<()> {
+    pub(crate) fn list_blobs(&self, each: impl FnMut(Digest)) -> anyhow::Result<()> {
+        self.list_blobs_and_writers(None, each).map(drop)
+    }
+
+    /// [`Locked::list_blobs`]. The value is the path within the layout of a temporary file beside the
+    /// blobs that another program wrote to after `since`.
+    pub(crate) fn list_blobs_and_writers(
+        &self,
+        since: Option<jiff::Timestamp>,
+        mut each: impl FnMut(Digest),
+    ) -> anyhow::Result<Option<String>> {
         let mut temporaries = Vec::new();
+        let mut writer = None;
         for (algorithm, dir) in self.blob_dirs.all() {
             let fail = |e: Errno| {
                 let path = self.path().join("blobs").join(algorithm.name());
@@ -379,6 +403,12 @@ impl<M> Locked<M> {
             let mut other = |name: &[u8], kind| {
                 if is_temporary(name, kind) {
                     temporaries.extend(CString::new(name).map(|name| (algorithm, name)));
+                } else if let Some(since) = since
+                    && writer.is_none()
+                    && is_writer_beside_blobs(dir, name, since)
+                {
+                    let name = String::from_utf8_lossy(name);
+                    writer = Some(format!("blobs/{}/{name}", algorithm.name()));
                 }
             };
             each_digest(dir, algorithm, &mut each, &mut other).map_err(fail)?;
@@ -386,7 +416,7 @@ impl<M> Locked<M> {
         if let Ok(mut seen) = self.temporaries.lock() {
             *seen = temporaries;
         }
-        Ok(())
+        Ok(writer)
     }
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.

@@ -26,6 +26,7 @@
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `trash_checks`: whether what is to come back is what it should be
 //! * `lock_order`: several layouts, locked for one command
+//! * `writers`: temporary files of other programs that are writing
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
@@ -49,6 +50,7 @@ mod stat;
 mod temporary;
 mod trash;
 mod trash_checks;
+mod writers;
 
 use std::collections::HashSet;
 use std::ffi::CString;
@@ -83,6 +85,7 @@ pub(crate) use stat::FileId;
 pub use stat::{BlobStat, Weight};
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
+pub(crate) use writers::is_temporary;
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub(crate) const TORN: Duration = Duration::from_millis(1000);

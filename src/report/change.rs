@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::change_input::{Deleted, ReportInput};
 use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::write_json;
-use super::messages::{ReportedError, errors, notes, warnings};
+use super::messages::{ReportedError, errors, notes, postponed, warnings};
 use super::units::total;
 use crate::gc::Destination;
 use crate::layout::Weight;
@@ -37,6 +37,8 @@ pub(crate) struct Report<'a> {
     pub(crate) freed_bytes: u64,
     /// Unreferenced blobs that stay because they are younger than the grace period.
     spared: Weight,
+    /// Blobs that stay because another program is writing.
+    postponed: Option<PostponedBlobs>,
     /// Referrers that no entry leads to and that stay with what they are about.
     unlisted_referrers: UnlistedReferrers,
     /// What was not done, and why.
@@ -86,6 +88,14 @@ fn rewritten(input: &ReportInput<'_>) -> Vec<Rewritten> {
         })
     });
     rewritten.collect()
+}
+
+#[derive(Debug, Serialize)]
+struct PostponedBlobs {
+    /// The file that shows it, as a path within the layout.
+    writer: String,
+    #[serde(flatten)]
+    weight: Weight,
 }
 
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -144,6 +154,10 @@ impl<'a> Report<'a> {
             rewritten: rewritten(input),
             freed_bytes: total(freed.chain([emptied.weight.bytes])),
             spared: input.garbage.too_young,
+            postponed: postponed(input).map(|postponed| PostponedBlobs {
+                writer: postponed.writer.clone(),
+                weight: postponed.weight,
+            }),
             unlisted_referrers: UnlistedReferrers {
                 referrers: input.garbage.unlisted_referrers,
                 weight: input.garbage.of_unlisted_referrers,

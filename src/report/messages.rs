@@ -11,13 +11,13 @@ use serde::Serialize;
 use super::change_input::{ChangingCommand, ReportInput};
 use super::units::size;
 use crate::commit::Outcome;
-use crate::gc::MaybeShared;
+use crate::gc::{MaybeShared, Postponed};
 use crate::layout::{UnsafeMount, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
 use crate::value::digest::Digest;
-use crate::words::{count, listed};
+use crate::words::{count, listed, quoted};
 
 /// Words of a real run, and those of a dry one.
 #[derive(Clone, Copy)]
@@ -141,6 +141,7 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
         errors.extend(left(outcome));
         errors.extend(interrupted(outcome));
         errors.extend(outcome.unsynced.iter().map(unsynced));
+        errors.extend(parts_left(input, outcome));
         errors.extend(outcome.not_emptied.iter().map(not_emptied));
         errors.extend(written_back(outcome));
         errors.extend(outcome.unchecked.iter().map(unchecked));
@@ -236,6 +237,18 @@ fn interrupted(outcome: &Outcome) -> Option<ReportedError> {
         ReportedError::failed(format!("interrupted: {}", blobs_left(outcome.interrupted)))
             .hint(TRY_AGAIN)
     })
+}
+
+/// The index goes on listing the parts, so no prune would find what is left of them.
+fn parts_left(input: &ReportInput<'_>, outcome: &Outcome) -> Option<ReportedError> {
+    let postponed = outcome.postponed.as_ref();
+    let postponed = postponed.filter(|_| !input.plan.removed_parts.is_empty())?;
+    let message = format!(
+        "another program began to write ({}), so {}",
+        quoted(&postponed.writer),
+        blobs_left(postponed.weight.blobs)
+    );
+    Some(ReportedError::failed(message).hint(TRY_AGAIN))
 }
 
 fn not_emptied(reason: &String) -> ReportedError {
@@ -337,12 +350,7 @@ fn damage_going(input: &ReportInput<'_>) -> Option<String> {
         n => format!(" (and {n} more)"),
     };
     let described = graph.describe(first);
-    let of_index = input.snapshot.index.entries().iter().enumerate();
-    let mut stays = of_index.filter(|(at, entry)| {
-        let edit = input.plan.edits.get(at);
-        entry.digest.is_some() && edit != Some(&EntryEdit::Remove)
-    });
-    let what_next = match (input.command, stays.next().is_some()) {
+    let what_next = match (input.command, leaves_entries(input)) {
         (ChangingCommand::Prune { .. }, _) => {
             "what only that led to is unreferenced, and goes when it is older than the grace period"
         }
@@ -407,6 +415,43 @@ pub(crate) fn keeps_nothing(pattern: &str, nearest: Option<&str>) -> String {
     }
 }
 
+/// What was left because another program is writing, or would be.
+pub(super) fn postponed<'a>(input: &ReportInput<'a>) -> Option<&'a Postponed> {
+    let of_sweep = input.outcome.and_then(|outcome| outcome.postponed.as_ref());
+    let of_sweep = of_sweep.filter(|_| input.plan.removed_parts.is_empty());
+    input.garbage.postponed.as_ref().or(of_sweep)
+}
+
+fn left_to_prune(input: &ReportInput<'_>, postponed: &Postponed) -> String {
+    let is_prune = matches!(input.command, ChangingCommand::Prune { .. });
+    let at_once = match (is_prune, input.outcome) {
+        (true, _) => "--grace 0s deletes",
+        (false, None) => "--ignore-writers deletes",
+        (false, Some(_)) => "`ocirm prune --grace 0s` deletes",
+    };
+    let Weight { blobs: n, bytes } = postponed.weight;
+    format!(
+        "Left {} ({}) to {}, because another program is writing: {} is young. If none is, {at_once} {}.",
+        blobs(n),
+        size(bytes),
+        match is_prune || leaves_entries(input) {
+            true => "the next prune",
+            false => "the next prune --all",
+        },
+        quoted(&postponed.writer),
+        it_or_them(n)
+    )
+}
+
+/// Whether index.json has an entry left that leads anywhere: without one, prune asks for `--all`.
+fn leaves_entries(input: &ReportInput<'_>) -> bool {
+    let mut entries = input.snapshot.index.entries().iter().enumerate();
+    entries.any(|(at, entry)| {
+        let edit = input.plan.edits.get(&at);
+        entry.digest.is_some() && edit != Some(&EntryEdit::Remove)
+    })
+}
+
 /// What was left, and how it can be removed all the same.
 pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let of_plan = input.plan.notes.iter();
@@ -442,6 +487,7 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
             it_or_them(n)
         ));
     }
+    notes.extend(postponed(input).map(|postponed| left_to_prune(input, postponed)));
     let kept = input.garbage.of_unlisted_referrers;
     if kept.blobs > 0 {
         let n = input.garbage.unlisted_referrers;

@@ -46,4 +46,4 @@ pub use removed_parts::{Parts, RemovedParts};
 pub use trashed::TrashedRemoval;
 pub use unlisted::{MAX_UNLISTED_BYTES, UnlistedDocuments, UnlistedReferrers};
 pub use view::View;
-pub use walk::MAX_DOCUMENT_BYTES;
+pub use walk::{MAX_DOCUMENT_BYTES, may_be_document};

@@ -58,36 +58,26 @@ struct BlobRead {
     is_embedded: bool,
 }
 
-/// A blob that is there and could not be read, or is not what it should be.
-struct Unread {
-    error: BlobError,
-    /// Nothing that can be seen of it says that it is no document, or was none.
-    may_be_document: bool,
+/// Whether a blob that is there and cannot be read, or is not what it should be, may be a document
+/// all the same, or have been one: nothing that can be seen of it says otherwise.
+pub fn may_be_document(error: &BlobError) -> bool {
+    match error {
+        BlobError::TooLarge { first, .. } => looks_like_document(first),
+        BlobError::Size { first, .. } | BlobError::Digest { first, .. } => {
+            may_have_been_document(first)
+        }
+        BlobError::NotRegular(_) | BlobError::Io(_) => true,
+    }
 }
 
-impl Unread {
-    /// `bytes` is what was read of it before its digest turned out to be another one.
-    fn new(error: BlobError, bytes: &[u8]) -> Unread {
-        let may_be_document = match &error {
-            BlobError::TooLarge { first, .. } => looks_like_document(first),
-            BlobError::Size { first, .. } => may_have_been_document(first),
-            BlobError::Digest(_) => may_have_been_document(bytes),
-            BlobError::NotRegular(_) | BlobError::Io(_) => true,
-        };
-        Unread {
-            error,
-            may_be_document,
-        }
-    }
-
-    /// Whether it is content that leads nowhere, so that it is no matter here what is wrong with it.
-    fn is_content(&self, class: Class) -> bool {
-        let is_too_large = matches!(self.error, BlobError::TooLarge { .. });
-        match class {
-            Class::Document => false,
-            Class::Probably => is_too_large && !self.may_be_document,
-            Class::Perhaps | Class::Leaf => !self.may_be_document,
-        }
+/// Whether a blob of a class that could not be read is content that leads nowhere, so that it is no
+/// matter here what is wrong with it.
+fn is_content(class: Class, error: &BlobError) -> bool {
+    let is_too_large = matches!(error, BlobError::TooLarge { .. });
+    match class {
+        Class::Document => false,
+        Class::Probably => is_too_large && !may_be_document(error),
+        Class::Perhaps | Class::Leaf => !may_be_document(error),
     }
 }
 
@@ -97,12 +87,8 @@ impl ToRead {
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
         bytes: &mut Vec<u8>,
-    ) -> Result<Option<BlobRead>, Unread> {
-        bytes.clear();
-        let is_embedded = match read(&self.digest, self.size, bytes) {
-            Ok(found) => !found,
-            Err(error) => return Err(Unread::new(error, bytes)),
-        };
+    ) -> Result<Option<BlobRead>, BlobError> {
+        let is_embedded = !read(&self.digest, self.size, bytes)?;
         if is_embedded {
             let Some(embedded) = &self.embedded else {
                 return Ok(None);
@@ -173,7 +159,7 @@ impl Graph {
         }
         let workers = Workers::for_reading();
         let mut count = 0;
-        let mut before: Vec<(ToRead, Result<Option<BlobRead>, Unread>)> = Vec::new();
+        let mut before: Vec<(ToRead, Result<Option<BlobRead>, BlobError>)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
@@ -236,7 +222,7 @@ impl Graph {
     fn take_in(
         &mut self,
         to_read: &ToRead,
-        found: Result<Option<BlobRead>, Unread>,
+        found: Result<Option<BlobRead>, BlobError>,
         queue: &mut Queue,
     ) {
         let state = match found {
@@ -251,10 +237,8 @@ impl Graph {
                 Ok(()) => Ok(ReadState::Read),
                 Err(reason) => Err((reason, false)),
             },
-            Err(unread) if unread.is_content(to_read.class) => Ok(ReadState::Read),
-            Err(Unread { error, .. }) => {
-                Err((error.to_string(), matches!(error, BlobError::Io(_))))
-            }
+            Err(error) if is_content(to_read.class, &error) => Ok(ReadState::Read),
+            Err(error) => Err((error.to_string(), matches!(error, BlobError::Io(_)))),
         };
         let before = self.node(to_read.node).state;
         self.node_mut(to_read.node).state = state.unwrap_or_else(|(reason, unreadable)| {

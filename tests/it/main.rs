@@ -32,6 +32,8 @@ mod layouts;
 mod names_in_the_wild;
 /// The newest image is the newest whatever the order of its entries, and lists agree.
 mod newest;
+/// What other programs do at the same time, as far as it can be seen, loses nothing.
+mod other_writers;
 /// Parts of an image go as they were asked for, with what belongs to them, and nothing else.
 mod platforms_and_parts;
 /// What is about an image belongs to it, whoever wrote it and wherever it is listed.
