@@ -333,7 +333,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,7 +452,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

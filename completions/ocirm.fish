@@ -80,7 +80,9 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l referrers -d 'Remove
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l attestations -d 'Remove only the attestation manifests of the image'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one'
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-trash -d 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore-writers -d 'Delete blobs although a young temporary file in the layout shows that another program is writing; otherwise they are left to the next prune then'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
@@ -107,7 +109,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Ever
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unlisted-referrers -d 'What to do with signatures and the like that no entry of index.json leads to and that are about something that stays' -r -f -a "keep\t'They stay with what they are about'
 delete\t'They go like everything that is unreferenced'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
@@ -120,7 +122,8 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s a -l all -d 'Remov
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l allow-empty -d 'With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is to be kept'
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-trash -d 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'

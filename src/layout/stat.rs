@@ -99,6 +99,12 @@ pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
     modified.max(changed)
 }
 
+/// When the content was last modified, as far as anybody says.
+pub(super) fn modified(stat: &Stat) -> jiff::Timestamp {
+    let [modified, _] = times(stat);
+    modified
+}
+
 /// When the content was last modified, and when the status last changed.
 fn times(stat: &Stat) -> [jiff::Timestamp; 2] {
     let time = |seconds: i64, nanoseconds: i32| {

@@ -1,5 +1,7 @@
 //! Other programs at work: most tools write into a temporary file in the layout and rename it then, and
-//! take no lock. Such a file that is young says that one of them is writing now.
+//! take no lock. Such a file that is young says that one of them is writing now. What counts is when its
+//! content was last modified, since whoever writes modifies it: what lies in a layout that was copied or
+//! unpacked a moment ago is left over from work that ended elsewhere.
 //!
 //! | tool | temporary files |
 //! |---|---|
@@ -18,7 +20,7 @@ use jiff::Timestamp;
 use rustix::fs::{AtFlags, FileType, Stat};
 
 use super::blob_dirs::{each_file, open_dir};
-use super::stat::changed;
+use super::stat::modified;
 use super::{Locked, TEMPORARY};
 
 /// Where tools make temporary files, as directories that may stay when those are gone.
@@ -117,8 +119,7 @@ pub(crate) fn is_temporary(path: &str) -> bool {
 }
 
 impl<M> Locked<M> {
-    /// The path within the layout of a temporary file that another program made or wrote to after
-    /// this time. Looks at the root, and not at what lies beside blobs: see
+    /// The path within the layout of a temporary file that another program wrote to after this time. Looks at the root, and not at what lies beside blobs: see
     /// [`Locked::list_blobs_and_writers`].
     pub(crate) fn find_writer(&self, since: Timestamp) -> Option<String> {
         let mut signs: Vec<(String, Sign)> = Vec::new();
@@ -147,7 +148,7 @@ impl<M> Locked<M> {
 }
 
 /// Whether the name of something beside the blobs of an algorithm is that of a file that another
-/// program made or wrote to after this time, to make a blob of it.
+/// program wrote to after this time, to make a blob of it.
 pub(super) fn is_writer_beside_blobs(dir: impl AsFd, name: &[u8], since: Timestamp) -> bool {
     std::str::from_utf8(name).is_ok_and(|name| {
         is_unfinished_blob(name) && is_young(dir, name, FileType::RegularFile, since)
@@ -155,15 +156,16 @@ pub(super) fn is_writer_beside_blobs(dir: impl AsFd, name: &[u8], since: Timesta
 }
 
 fn is_young(dir: impl AsFd, name: &str, kind: FileType, since: Timestamp) -> bool {
-    stat_of(dir, name)
-        .is_some_and(|stat| FileType::from_raw_mode(stat.st_mode) == kind && changed(&stat) > since)
+    stat_of(dir, name).is_some_and(|stat| {
+        FileType::from_raw_mode(stat.st_mode) == kind && modified(&stat) > since
+    })
 }
 
 fn stat_of(dir: impl AsFd, name: &str) -> Option<Stat> {
     rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()
 }
 
-/// The path of something in a directory that changed after this time. In directories it looks only
+/// The path of something in a directory that was modified after this time. In directories it looks only
 /// so deep.
 fn young_inside(parent: impl AsFd, folder: &str, depth: u8, since: Timestamp) -> Option<String> {
     let name = std::ffi::CString::new(folder).ok()?;
@@ -178,7 +180,7 @@ fn young_inside(parent: impl AsFd, folder: &str, depth: u8, since: Timestamp) ->
     names.iter().find_map(|name| {
         let stat = stat_of(&dir, name)?;
         let below = match FileType::from_raw_mode(stat.st_mode) {
-            FileType::RegularFile | FileType::Directory if changed(&stat) > since => {
+            FileType::RegularFile | FileType::Directory if modified(&stat) > since => {
                 Some(name.clone())
             }
             FileType::Directory if depth > 1 => young_inside(&dir, name, depth - 1, since),

@@ -3,11 +3,11 @@
 //! that name each other.
 
 use std::collections::BTreeSet;
-use std::fs;
+use std::fs::{self, File, FileTimes};
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -56,6 +56,11 @@ impl Scene {
         fs::write(path, "half a layer").unwrap();
     }
 
+    /// Until all of it is older than a second: the age of a blob cannot be set.
+    fn wait(&self) {
+        thread::sleep(Duration::from_millis(1100));
+    }
+
     fn run(&self, args: &[&str]) -> Finished {
         self.place.run_in(self.dir(), args)
     }
@@ -66,6 +71,11 @@ impl Scene {
         command.env("OCIRM_TRASH", value);
         Running::start(command, &args).finish()
     }
+}
+
+fn set_modified(path: &Path, time: SystemTime) {
+    let file = File::open(path).unwrap();
+    file.set_times(FileTimes::new().set_modified(time)).unwrap();
 }
 
 /// Temporary files in the root, as tools make them.
@@ -142,25 +152,27 @@ fn other_files_are_no_writers() {
     assert_eq!(done.said(false).deleted, [digest(&scene.old)], "{done}");
 }
 
-/// FR31: a file that is older than the grace period is left over from somebody who is gone. The status
-/// change of a file cannot be set back, so that the grace period is what is short here.
+/// FR31: a file that nobody wrote to for as long as the grace period is left over from somebody who is
+/// gone.
 #[test]
 fn prune_leaves_all_blobs_while_a_file_is_younger_than_the_grace_period() {
-    let scene = Scene::new();
-    // Beside the blobs they are seen where blobs are listed.
     let hex = "ab".repeat(32);
     let beside = [
+        // Beside the blobs they are seen where blobs are listed.
         format!("blobs/sha256/{hex}271828"),
         format!("blobs/sha256/{hex}.x1.tmp"),
         format!("blobs/sha256/.{hex}.Ab3Xyz"),
         "blobs/sha256/3141592653".to_owned(),
         "oci-put-blob1".to_owned(),
     ];
-    thread::sleep(Duration::from_millis(1100));
+    let scene = Scene::new();
+    scene.wait();
+    let args = ["prune", "--force", "--grace", "1s", "--format", "json"];
     for file in &beside {
-        scene.write(file);
         let before = blobs(scene.dir());
-        let args = ["prune", "--force", "--grace", "1s", "--format", "json"];
+        scene.write(file);
+        let path = scene.dir().join(file);
+        set_modified(&path, SystemTime::now() + Duration::from_secs(60));
         let done = scene.run(&args);
         assert_status(&done, 0);
         let report = object(&done);
@@ -169,24 +181,41 @@ fn prune_leaves_all_blobs_while_a_file_is_younger_than_the_grace_period() {
         assert_eq!(postponed["blobs"], 1, "{done}");
         assert_eq!(report["freed_bytes"], 0, "{done}");
         assert_eq!(blobs(scene.dir()), before);
-        fs::remove_file(scene.dir().join(file)).unwrap();
+        set_modified(&path, SystemTime::now() - Duration::from_secs(60));
+        let done = scene.run(&[&args[..], &["--dry-run"]].concat());
+        assert!(object(&done)["postponed"].is_null(), "{done}");
     }
-    scene.write("oci-put-blob1");
-    thread::sleep(Duration::from_millis(1100));
-    let done = scene.run(&["prune", "--force", "--grace", "1s", "--format", "json"]);
-    assert!(object(&done)["postponed"].is_null(), "{done}");
+    let done = scene.run(&args);
     assert!(
         !blobs(scene.dir()).contains(digest(&scene.garbage)),
         "{done}"
     );
 }
 
+/// FR31: an hour is what `rmi` and `prune` take for young, unless they are told otherwise.
+#[test]
+fn a_file_of_more_than_an_hour_ago_is_left_over() {
+    for (minutes, is_writer) in [(50, true), (70, false)] {
+        let scene = Scene::new();
+        scene.write("oci-put-blob1");
+        scene.write("ingest/5d7a/data");
+        let time = SystemTime::now() - Duration::from_secs(minutes * 60);
+        for path in ["oci-put-blob1", "ingest/5d7a/data", "ingest/5d7a"] {
+            set_modified(&scene.dir().join(path), time);
+        }
+        let done = scene.run(&["rmi", "--format", "json", "old:1"]);
+        assert_eq!(object(&done)["postponed"].is_object(), is_writer, "{done}");
+    }
+}
+
 /// FR31: prune takes the entries and leaves their blobs.
 #[test]
 fn prune_takes_entries_beside_a_writer() {
     let scene = Scene::new();
-    thread::sleep(Duration::from_millis(1100));
+    scene.wait();
     scene.write("oci-put-blob1");
+    let soon = SystemTime::now() + Duration::from_secs(60);
+    set_modified(&scene.dir().join("oci-put-blob1"), soon);
     let before = blobs(scene.dir());
     let args = [
         "prune", "--all", "--force", "--grace", "1s", "--keep", "kept:1",
@@ -240,11 +269,12 @@ fn parts_of_an_image_that_keeps_its_index_are_refused_beside_a_writer() {
 #[test]
 fn a_young_document_that_is_not_finished_leaves_old_garbage() {
     let scene = Scene::new();
-    thread::sleep(Duration::from_millis(1100));
+    scene.wait();
     let half = blob_path(scene.dir(), &digest_of("the whole manifest"));
     for content in ["{\"layers\":[", ""] {
         fs::write(&half, content).unwrap();
         let before = blobs(scene.dir());
+        set_modified(&half, SystemTime::now() + Duration::from_secs(60));
         let done = scene.run(&["prune", "--force", "--grace", "1s"]);
         assert_status(&done, 0);
         assert_mentions(&done, "another program is writing");
@@ -403,7 +433,7 @@ fn what_may_be_a_document_and_may_not_be_read_stops_deletions() {
         let descriptor = layout.blob("application/vnd.acme.thing", "{\"layers\":[]}");
         let path = blob_path(&layout.dir, digest(&descriptor));
         lead_to(&mut layout, &descriptor, position);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0)).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
         let refused = place.refuses(&layout.dir, &["rmi", "kept:1"], 12);
         assert_mentions(&refused, digest(&descriptor));
         place.succeeds(&layout.dir, &["rmi", "odd:1"]);
