@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::layout::{BlobError, Locked, Presence, Weight, is_temporary};
+use crate::layout::{BlobError, Locked, Presence, Weight, is_unfinished_work};
 use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -58,7 +58,7 @@ pub(crate) fn check<M>(
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
     findings.add_unreferenced(layout, snapshot, digests)?;
     let strays = layout.list_strays()?.into_iter();
-    (findings.temporary, findings.strays) = strays.partition(|path| is_temporary(path));
+    (findings.temporary, findings.strays) = strays.partition(|path| is_unfinished_work(path));
     Ok(findings)
 }
 

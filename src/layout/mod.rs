@@ -85,7 +85,7 @@ pub(crate) use stat::FileId;
 pub use stat::{BlobStat, Weight};
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
-pub(crate) use writers::is_temporary;
+pub(crate) use writers::is_unfinished_work;
 
 /// How long a file that does not parse is read again: other tools write in place.
 pub(crate) const TORN: Duration = Duration::from_millis(1000);

@@ -19,9 +19,10 @@ use std::os::fd::AsFd;
 use jiff::Timestamp;
 use rustix::fs::{AtFlags, FileType, Stat};
 
+use super::Locked;
 use super::blob_dirs::{each_file, open_dir};
 use super::stat::modified;
-use super::{Locked, TEMPORARY};
+use super::temporary::TEMPORARY;
 
 /// Where tools make temporary files, as directories that may stay when those are gone.
 const WORKSHOPS: [&str; 2] = ["ingest", ".uploads"];
@@ -109,7 +110,7 @@ fn is_unfinished_blob(name: &str) -> bool {
 }
 
 /// Whether a path within a layout, of what is no part of it, is that of unfinished work of some tool.
-pub(crate) fn is_temporary(path: &str) -> bool {
+pub(crate) fn is_unfinished_work(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));
     match folder {
         "" => name.starts_with(TEMPORARY) || Sign::of(name).is_some_and(|s| s != Sign::Workshop),
@@ -192,7 +193,7 @@ fn young_inside(parent: impl AsFd, folder: &str, depth: u8, since: Timestamp) ->
 
 #[cfg(test)]
 mod tests {
-    use super::{Sign, is_temporary, is_unfinished_blob};
+    use super::{Sign, is_unfinished_blob, is_unfinished_work};
 
     /// FR31: the temporary files of tools are known by their names, and nothing else is one.
     #[test]
@@ -253,7 +254,7 @@ mod tests {
             ("blobs/sha256/README", false),
             ("notes", false),
         ] {
-            assert_eq!(is_temporary(path), is_one, "{path}");
+            assert_eq!(is_unfinished_work(path), is_one, "{path}");
         }
     }
 }

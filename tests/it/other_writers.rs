@@ -380,13 +380,7 @@ fn what_may_be_a_document_and_is_not_as_it_should_be_stops_deletions_wherever_it
             let kept = layout.image("kept");
             let hidden = layout.blob(LAYER, "hidden");
             layout.named(&kept, "docker.io/library/kept:1");
-            let large = format!("{{\"layers\":[]{}}}", " ".repeat(32 << 20));
-            let content = if damage == "too large" {
-                &large
-            } else {
-                &document
-            };
-            let mut descriptor = layout.blob("application/vnd.acme.thing", content);
+            let mut descriptor = layout.blob("application/vnd.acme.thing", &document);
             let path = blob_path(&layout.dir, digest(&descriptor));
             match damage {
                 "size" => descriptor["size"] = json!(document.len() + 1),
@@ -396,6 +390,12 @@ fn what_may_be_a_document_and_is_not_as_it_should_be_stops_deletions_wherever_it
                 "a directory" => {
                     fs::remove_file(&path).unwrap();
                     fs::create_dir(&path).unwrap();
+                }
+                "too large" => {
+                    let size = (32 << 20) + 1;
+                    let file = File::options().write(true).open(&path).unwrap();
+                    file.set_len(size).unwrap();
+                    descriptor["size"] = json!(size);
                 }
                 _ => {}
             }
