@@ -5,7 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use crate::layout::{BlobError, Locked, Presence, Weight, is_unfinished_work};
+use crate::layout::{BlobError, Locked, Presence, TEMPORARY, Weight, is_unfinished_work};
 use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -34,6 +34,8 @@ pub(crate) struct Findings {
     pub(crate) damaged_unreferenced: Vec<Digest>,
     /// Files of unfinished work of other tools.
     pub(crate) temporary: Vec<String>,
+    /// Those of ocirm's own: a run that was killed left them, or one uses them now.
+    pub(crate) own_temporary: Vec<String>,
     /// Other files that are no part of a layout.
     pub(crate) strays: Vec<String>,
 }
@@ -58,6 +60,9 @@ pub(crate) fn check<M>(
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
     findings.add_unreferenced(layout, snapshot, digests)?;
     let strays = layout.list_strays()?.into_iter();
+    let (own, strays): (_, Vec<String>) = strays.partition(|path| is_own_temporary(path));
+    findings.own_temporary = own;
+    let strays = strays.into_iter();
     (findings.temporary, findings.strays) = strays.partition(|path| is_unfinished_work(path));
     Ok(findings)
 }
@@ -140,6 +145,12 @@ impl Findings {
         }
         Ok(())
     }
+}
+
+/// Names that ocirm gives to files while it writes.
+fn is_own_temporary(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    name.starts_with(TEMPORARY)
 }
 
 /// The word for what a blob is. What should have been read as a document and could not be is called

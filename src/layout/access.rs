@@ -151,7 +151,6 @@ impl Access {
     }
 
     /// What both allow, for something that lies in either.
-    #[cfg_attr(not(test), expect(dead_code, reason = "the trash is next"))]
     pub(super) fn and(&self, other: &Access) -> Access {
         let both = self.mode & other.mode & 0o777;
         let special = (self.mode | other.mode) & SPECIAL;

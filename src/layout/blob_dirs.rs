@@ -119,6 +119,11 @@ impl BlobDirs {
         own.map(|known| (known.algorithm, &known.dir))
     }
 
+    /// `blobs` itself.
+    pub(super) fn parent(&self) -> Option<&OwnedFd> {
+        self.blobs.as_ref()
+    }
+
     /// Those to which no file of the root can be renamed.
     pub(super) fn distant(&self) -> impl Iterator<Item = &OwnedFd> {
         let distant = self.known.iter().filter(|known| known.is_distant);

@@ -332,6 +332,7 @@ impl<M> Locked<M> {
             "repositories",
             INGEST,
             super::TRASH,
+            super::LAYOUT_LOCK,
         ];
         each_file(&self.layout.dir, &mut |name, _| {
             let name = String::from_utf8_lossy(name);

@@ -34,13 +34,13 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::Layout;
 use super::attributes::{access_of, give_at_most};
 use super::blob_dirs::DIRECTORY;
 use super::blobs::open_regular;
 use super::rename::rename_to_new;
 use super::stat::{found, is_name_of};
 use super::temporary::{Sight, Temporary};
+use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
 
 /// How often a lock that somebody else holds is tried again.
@@ -48,9 +48,6 @@ const RETRY: Duration = Duration::from_millis(10);
 
 /// How long a wait may last before the user is told.
 const SILENCE: Duration = Duration::from_millis(400);
-
-/// The lock file on file systems that cannot lock a directory.
-const FALLBACK: &str = ".ocirm.lock";
 
 /// The lock of BuildKit and Inspektor Gadget, beside index.json.
 const INDEX_LOCK: &str = "index.json.lock";
@@ -131,7 +128,7 @@ impl LayoutLock {
     /// How sure it is that other runs lock where this one does: not where a file had to be locked,
     /// by this run or by any before it.
     pub(super) fn sight(layout: &Layout) -> Sight {
-        match rustix::fs::statat(&layout.dir, FALLBACK, AtFlags::SYMLINK_NOFOLLOW) {
+        match rustix::fs::statat(&layout.dir, LAYOUT_LOCK, AtFlags::SYMLINK_NOFOLLOW) {
             Err(Errno::NOENT) => Sight::Clear,
             _ => Sight::Dim,
         }
@@ -194,7 +191,7 @@ fn lock_fallback(
         Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => return Ok(None),
         Err(e) => {
             return Err(e).with_context(|| {
-                format!("cannot lock {shown} ({why}), nor its file `{FALLBACK}`; --no-lock goes on without")
+                format!("cannot lock {shown} ({why}), nor its file `{LAYOUT_LOCK}`; --no-lock goes on without")
             });
         }
     };
@@ -206,14 +203,14 @@ fn lock_fallback(
 /// another umask that was stopped in between, is opened for them.
 fn open_or_make_fallback(layout: &Layout) -> Result<File, Errno> {
     loop {
-        if let Some(file) = open_lock_file(layout, FALLBACK)? {
+        if let Some(file) = open_lock_file(layout, LAYOUT_LOCK)? {
             let is_ours = rustix::fs::fstat(&file)?.st_uid == rustix::process::geteuid().as_raw();
             if is_ours {
                 let _ = open_for_others(layout, &file);
             }
             return Ok(file);
         }
-        match make_lock_file(layout, FALLBACK, "lock", b"") {
+        match make_lock_file(layout, LAYOUT_LOCK, "lock", b"") {
             Err(Errno::EXIST) => {}
             made => return made,
         }

@@ -49,6 +49,7 @@ mod returns;
 mod stat;
 mod temporary;
 mod trash;
+mod trash_access;
 mod trash_checks;
 mod writers;
 
@@ -83,6 +84,7 @@ pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};
 pub(crate) use stat::FileId;
 pub use stat::{BlobStat, Weight};
+pub(crate) use temporary::TEMPORARY;
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
 pub(crate) use writers::is_unfinished_work;
@@ -99,6 +101,9 @@ pub(crate) const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// The largest file beside index.json that is read, in bytes: `oci-layout` and what an unpacked
 /// `docker save` has.
 const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
+
+/// The lock file on file systems that cannot lock a directory.
+const LAYOUT_LOCK: &str = ".ocirm.lock";
 
 /// The directory of the trash in the layout's root.
 pub(crate) const TRASH: &str = ".ocirm-trash";

@@ -21,6 +21,7 @@ use super::blob_dirs::DIRECTORY;
 use super::rename::rename_unless_taken;
 use super::replace::sync_directory;
 use super::stat::{FileId, found};
+use super::trash_access::{TrashAccess, make_or_put_right};
 use super::{BlobStat, Exclusive, Locked};
 use crate::value::digest::{Algorithm, Digest};
 
@@ -57,14 +58,6 @@ pub(super) fn enter_all(
         inner = enter(outer, name)?;
     }
     Ok(inner)
-}
-
-pub(super) fn make(dir: impl AsFd, name: &str) -> Result<OwnedFd, Errno> {
-    match rustix::fs::mkdirat(&dir, name, Mode::from_raw_mode(0o777)) {
-        Ok(()) | Err(Errno::EXIST) => {}
-        Err(e) => return Err(e),
-    }
-    enter(&dir, name)?.ok_or(Errno::NOTDIR)
 }
 
 pub(super) fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
@@ -124,6 +117,7 @@ pub(super) struct Place {
 #[derive(Debug)]
 pub(crate) struct OpenRemoval {
     dir: OwnedFd,
+    access: TrashAccess,
     blobs: Option<OwnedFd>,
     algorithms: BTreeMap<Algorithm, Place>,
     /// Whether the names in `blobs` are durable.
@@ -135,11 +129,16 @@ pub(crate) struct OpenRemoval {
 impl OpenRemoval {
     /// `above` are the directories that lead to `dir`, the innermost first, as far as a killed run may
     /// have made them.
-    pub(super) fn new(dir: OwnedFd, above: Vec<OwnedFd>) -> io::Result<OpenRemoval> {
+    pub(super) fn new(
+        dir: OwnedFd,
+        above: Vec<OwnedFd>,
+        access: TrashAccess,
+    ) -> io::Result<OpenRemoval> {
         let mut all = vec![dir.try_clone()?];
         all.extend(above);
         Ok(OpenRemoval {
             dir,
+            access,
             blobs: None,
             algorithms: BTreeMap::new(),
             are_algorithms_synced: true,
@@ -154,13 +153,14 @@ impl OpenRemoval {
     fn place(&mut self, algorithm: Algorithm) -> Result<&mut Place, Errno> {
         let blobs = match self.blobs.take() {
             Some(blobs) => blobs,
-            None => make(&self.dir, "blobs")?,
+            None => make_or_put_right(&self.dir, "blobs", &self.access.blobs)?,
         };
         let blobs = self.blobs.insert(blobs);
         Ok(match self.algorithms.entry(algorithm) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
-                let dir = make(blobs, algorithm.name())?;
+                let access = self.access.of_algorithm(algorithm);
+                let dir = make_or_put_right(blobs, algorithm.name(), access)?;
                 self.are_algorithms_synced = false;
                 new.insert(Place {
                     dir,

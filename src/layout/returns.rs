@@ -9,8 +9,9 @@ use std::os::fd::OwnedFd;
 use rustix::io::Errno;
 
 use super::blobs::open_regular;
-use super::moves::{Given, Place, file_of, give_name, make, unlink};
+use super::moves::{Given, Place, file_of, give_name, unlink};
 use super::replace::sync_directory;
+use super::trash_access::make_as_in_removal;
 use super::{BlobError, Exclusive, Locked, Trash};
 use crate::value::digest::{Algorithm, Digest};
 
@@ -62,10 +63,10 @@ impl Return<'_> {
         let place = match self.places.entry(algorithm) {
             Entry::Occupied(known) => known.into_mut(),
             Entry::Vacant(new) => {
-                let dir = match layout.blob_dirs.of(digest) {
-                    Some(dir) => dir.try_clone()?,
-                    None if from.is_none() => return Ok(RestoredBlob::Missing),
-                    None => make(make(&layout.layout.dir, "blobs")?, algorithm.name())?,
+                let dir = match (layout.blob_dirs.of(digest), &from) {
+                    (Some(dir), _) => dir.try_clone()?,
+                    (None, None) => return Ok(RestoredBlob::Missing),
+                    (None, Some(from)) => make_as_in_removal(&layout.layout, algorithm, from)?,
                 };
                 new.insert(Place {
                     dir,

@@ -20,7 +20,7 @@ use super::blob_dirs::each_file;
 use super::stat::{changed, is_name_of};
 
 /// How names of temporary files begin.
-pub(super) const TEMPORARY: &str = ".ocirm-tmp-";
+pub(crate) const TEMPORARY: &str = ".ocirm-tmp-";
 
 /// How old a temporary file is that nobody can be using, whoever cannot be asked.
 const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
@@ -28,12 +28,15 @@ const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 /// How often a name is made anew before the directory is given up.
 const ATTEMPTS: u32 = 16;
 
+/// How many digits [`random_digits`] gives.
+pub(super) const RANDOM_DIGITS: usize = 32;
+
 /// Digits that nobody else has: 128 random bits in hex.
 ///
 /// # Errors
 /// A kernel that has no random numbers to give.
 pub(super) fn random_digits() -> Result<String, Errno> {
-    let mut bytes = [0_u8; 16];
+    let mut bytes = [0_u8; RANDOM_DIGITS / 2];
     let filled = rustix::io::retry_on_intr(|| getrandom(&mut bytes[..], GetRandomFlags::empty()))?;
     match filled == bytes.len() {
         true => Ok(const_hex::encode(bytes)),

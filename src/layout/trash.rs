@@ -21,15 +21,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
-use rustix::fs::{AtFlags, Mode};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
+use super::access::Access;
+use super::attributes::give_at_most;
 use super::blob_dirs::each_file;
 use super::blobs::{each_digest, open_regular, read_verified};
-use super::moves::{OpenRemoval, enter, enter_all, make, stat};
+use super::moves::{OpenRemoval, enter, enter_all, stat};
 use super::replace::sync_directory;
 use super::stat::{FileId, Weight, found};
-use super::temporary::{Temporary, random_digits};
+use super::temporary::{RANDOM_DIGITS, Temporary, random_digits};
+use super::trash_access::{
+    TrashAccess, access_of_record, make_new_like, make_or_put_right, put_right,
+};
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TRASH};
 use crate::error::{Error, ErrorKind};
 use crate::value::digest::{Algorithm, Digest};
@@ -62,13 +67,20 @@ impl RemovalId {
         &self.0
     }
 
+    /// Whether it has the number of a process where later versions have random digits.
+    fn is_of_older_version(&self) -> bool {
+        let digits = self.0.rsplit('-').next().unwrap_or_default();
+        digits.len() < RANDOM_DIGITS
+    }
+
     /// Reads a name that [`RemovalId::new`] made; `None` for any other.
     fn parse(name: &str) -> Option<(RemovalId, Timestamp)> {
         let (time, digits) = name.split_once("Z-")?;
         let at = jiff::civil::DateTime::strptime(TIME, time).ok()?;
         let at = TimeZone::UTC.to_timestamp(at).ok()?;
         let is_digit = |b: u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        let are_digits = (1..=32).contains(&digits.len()) && digits.bytes().all(is_digit);
+        let are_digits =
+            (1..=RANDOM_DIGITS).contains(&digits.len()) && digits.bytes().all(is_digit);
         // jiff reads more than it writes.
         let is_ours = are_digits && at.strftime(TIME).to_string() == time;
         is_ours.then(|| (RemovalId(name.to_owned()), at))
@@ -149,18 +161,43 @@ impl Trash {
 }
 
 /// Makes the directory of a removal: one that was not there, whoever else makes some at this moment.
-fn make_removal(trash: &OwnedFd, now: Timestamp) -> anyhow::Result<(RemovalId, OwnedFd)> {
+fn make_removal(
+    trash: &OwnedFd,
+    now: Timestamp,
+    access: &Access,
+) -> anyhow::Result<(RemovalId, OwnedFd)> {
     loop {
         let id = RemovalId::new(now)?;
-        match rustix::fs::mkdirat(trash, id.as_str(), Mode::from_raw_mode(0o777)) {
-            Ok(()) => {
-                let dir = enter(trash, id.as_str())?.ok_or(Errno::NOTDIR)?;
-                return Ok((id, dir));
-            }
+        match make_new_like(trash, id.as_str(), access) {
             Err(Errno::EXIST) => {}
-            Err(e) => return Err(e.into()),
+            made => return Ok((id, made?)),
         }
     }
+}
+
+/// Opens removals of ours that older versions made for those who may use the layout now. Of other
+/// removals somebody may have made the layout more readable since.
+fn put_older_right(trash: &OwnedFd, access: &TrashAccess) -> Result<(), Errno> {
+    let mut older = Vec::new();
+    each_file(trash, &mut |name, _| {
+        let parsed = std::str::from_utf8(name).ok().and_then(RemovalId::parse);
+        older.extend(parsed.filter(|(id, _)| id.is_of_older_version()));
+    })?;
+    for (id, _) in older {
+        let Some(removal) = enter(trash, id.as_str())? else {
+            continue;
+        };
+        put_right(&removal, &access.above)?;
+        if let Some(blobs) = enter(&removal, "blobs")? {
+            put_right(&blobs, &access.blobs)?;
+            for algorithm in Algorithm::ALL {
+                if let Some(dir) = enter(&blobs, algorithm.name())? {
+                    put_right(&dir, access.of_algorithm(algorithm))?;
+                }
+            }
+        }
+    }
+    Ok(())
 }
 
 fn each_blob(
@@ -368,14 +405,19 @@ impl Locked<Exclusive> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
         self.refuse_distant_blobs()?;
-        let trash = make(&self.layout.dir, TRASH).map_err(|e| match e {
-            Errno::NOTDIR => anyhow::Error::new(
-                Error::layout(format!("`{}` is no directory", path.display()))
-                    .hint("move it away, or remove without --trash"),
-            ),
-            e => anyhow::Error::new(e).context(context()),
-        })?;
-        let made = make_removal(&trash, now).with_context(context);
+        let access = TrashAccess::of(self).with_context(context)?;
+        let trash =
+            make_or_put_right(&self.layout.dir, TRASH, &access.above).map_err(|e| match e {
+                Errno::NOTDIR => anyhow::Error::new(
+                    Error::layout(format!("`{}` is no directory", path.display()))
+                        .hint("move it away, or remove without --trash"),
+                ),
+                e => anyhow::Error::new(e).context(context()),
+            })?;
+        // One that another user made may be narrower than it should be; then this is where it shows.
+        let _ = put_older_right(&trash, &access);
+        let made = make_removal(&trash, now, &access.above);
+        let made = made.map_err(|e| self.closed_trash(&trash, e).context(context()));
         let begun = made.and_then(|(id, dir)| {
             let begin = || {
                 self.write_record(&id, &dir, record)?;
@@ -389,13 +431,35 @@ impl Locked<Exclusive> {
                 remove_directories(&self.layout, &id);
                 return Err(error);
             }
-            Ok((id, OpenRemoval::new(dir, Vec::new())?))
+            Ok((id, OpenRemoval::new(dir, Vec::new(), access)?))
         });
         if begun.is_err() {
             // A trash that nothing could be put into is of no use to anybody.
             let _ = rustix::fs::unlinkat(&self.layout.dir, TRASH, AtFlags::REMOVEDIR);
         }
         begun
+    }
+
+    /// Why nothing can be put into the trash.
+    fn closed_trash(&self, trash: &OwnedFd, error: anyhow::Error) -> anyhow::Error {
+        match (
+            error.downcast_ref::<Errno>().copied(),
+            rustix::fs::fstat(trash),
+        ) {
+            (Some(Errno::ACCESS | Errno::PERM), Ok(stat)) => {
+                let message = format!(
+                    "it belongs to user {} and may not be written: {error}",
+                    stat.st_uid
+                );
+                Error::new(ErrorKind::Failed, message)
+                    .hint(
+                        "nothing was changed; let its owner allow it what the layout allows, or \
+                         remove without --trash",
+                    )
+                    .into()
+            }
+            _ => error,
+        }
     }
 
     /// A file cannot be moved to another file system.
@@ -422,7 +486,8 @@ impl Locked<Exclusive> {
         let dir = enter(&trash, id.as_str())?.with_context(gone)?;
         // Whoever made it may have been killed before its name was durable.
         let root = self.layout.dir.try_clone()?;
-        Ok(OpenRemoval::new(dir, vec![trash, root.into()])?)
+        let above = vec![trash, root.into()];
+        Ok(OpenRemoval::new(dir, above, TrashAccess::of(self)?)?)
     }
 
     /// Replaces the record of a removal that is there, by one that says less. After a power cut the old
@@ -440,13 +505,9 @@ impl Locked<Exclusive> {
         let context = || format!("cannot write `{TRASH}/{}/{RECORD}`", id.as_str());
         let root = &self.layout.dir;
         let write = || -> io::Result<()> {
-            // It repeats what is in index.json, so nobody else shall read it.
-            let private = Mode::RUSR | Mode::WUSR;
             let mut temporary = Temporary::create(root.as_fd(), "removal")?;
-            let mode = rustix::fs::statat(root, "index.json", AtFlags::empty())
-                .map_or(private, |index| Mode::from_raw_mode(index.st_mode & 0o666));
             temporary.file.write_all(record)?;
-            rustix::fs::fchmod(&temporary.file, mode)?;
+            give_at_most(&temporary.file, &access_of_record(self)?)?;
             temporary.file.sync_all()?;
             Ok(temporary.rename(dir, RECORD)?)
         };

@@ -53,6 +53,8 @@ pub(crate) struct CheckReport {
     of_unlisted_referrers: Weight,
     /// Files of unfinished work of other tools.
     temporary_files: Vec<String>,
+    /// Files of unfinished work of ocirm.
+    own_temporary_files: Vec<String>,
     /// Other files that are no part of a layout.
     other_files: Vec<String>,
 }
@@ -145,6 +147,7 @@ impl CheckReport {
             damaged_orphans: findings.damaged_unreferenced,
             odd_entries: findings.odd_entries,
             temporary_files: findings.temporary,
+            own_temporary_files: findings.own_temporary,
             other_files: findings.strays,
         }
     }
@@ -217,12 +220,19 @@ impl CheckReport {
         for digest in &self.damaged_orphans {
             line(format!("unreferenced and damaged: {digest}"))?;
         }
-        for (files, what, several) in [
-            (&self.temporary_files, "temporary file", "temporary files"),
-            (&self.other_files, "other file", "other files"),
+        let of_others = " of other tools";
+        let own = match self.own_temporary_files.len() {
+            1 => " of ocirm; the next prune removes it, unless a run uses it now",
+            _ => " of ocirm; the next prune removes those that no run uses now",
+        };
+        let (temporary, own_temporary) = (&self.temporary_files, &self.own_temporary_files);
+        for (files, what, several, whose) in [
+            (temporary, "temporary file", "temporary files", of_others),
+            (own_temporary, "temporary file", "temporary files", own),
+            (&self.other_files, "other file", "other files", of_others),
         ] {
             if !files.is_empty() {
-                line(count(files.len(), what, several) + " of other tools")?;
+                line(count(files.len(), what, several) + whose)?;
             }
             if verbose {
                 for file in files {

@@ -74,6 +74,8 @@ mod full_disk;
 mod hostile;
 /// Who made the lock file takes it away.
 mod lock_file;
+/// Who shares a layout goes on sharing it, and nobody else begins to.
+mod other_users;
 /// Others who write at the same time lose nothing.
 mod races;
 /// A signal stops a change between two files, and everything else at once.
