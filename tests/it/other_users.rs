@@ -666,15 +666,15 @@ fn what_a_killed_run_left_is_removed_and_what_a_living_one_uses_is_not() {
     let is_there = |name: &&str| dir.join(name).exists();
     // rmi does not list the blobs.
     assert_eq!(
-        left.iter().map(|name| is_there(&name)).collect::<Vec<_>>(),
+        left.iter().map(|name| is_there(name)).collect::<Vec<_>>(),
         [false, true]
     );
     place.succeeds(dir, &PRUNE);
-    assert!(!left.iter().any(|name| is_there(&name)));
-    assert!(used.iter().all(|name| is_there(&name)) && place_of_link.is_symlink());
+    assert!(!left.iter().any(|name| is_there(name)));
+    assert!(used.iter().all(|name| is_there(name)) && place_of_link.is_symlink());
     drop(holders);
     place.succeeds(dir, &PRUNE);
-    assert!(!used.iter().any(|name| is_there(&name)) && place_of_link.is_symlink());
+    assert!(!used.iter().any(|name| is_there(name)) && place_of_link.is_symlink());
 }
 
 /// FR34: where blobs are on another file system, a new index is written among them, and so are leftovers.
