@@ -59,7 +59,12 @@ impl Attributes {
             if let Some(value) = value
                 && present.get(name) != Some(&Some(value.clone()))
             {
-                let _ = rustix::fs::fsetxattr(&file, name, value, XattrFlags::empty());
+                room(rustix::fs::fsetxattr(
+                    &file,
+                    name,
+                    value,
+                    XattrFlags::empty(),
+                ))?;
             }
         }
         // What the directory gives to new files.
@@ -151,7 +156,7 @@ pub(super) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errn
             Some(acl) => rustix::fs::fsetxattr(&file, ACL, acl, XattrFlags::empty()),
             None => rustix::fs::fremovexattr(&file, ACL),
         };
-        if changed.is_err() {
+        if !room(changed)? {
             let _ = rustix::fs::fremovexattr(&file, ACL);
         }
         let acl = value_of(&file, ACL)?;
@@ -203,6 +208,14 @@ pub(super) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno
         false => least.mode,
     };
     rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+}
+
+/// Whether something could be set. That there is no room for it is no answer: some can be made.
+fn room(set: Result<(), Errno>) -> Result<bool, Errno> {
+    match set {
+        Err(e @ (Errno::NOSPC | Errno::DQUOT)) => Err(e),
+        set => Ok(set.is_ok()),
+    }
 }
 
 /// Whether an attribute belongs to the file that its bytes are taken from, and not to its name: what
