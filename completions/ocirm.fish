@@ -66,7 +66,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove 
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l keep-platform -d 'Keep only this platform, and remove all others; repeatable, or a list' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l manifest -d 'Remove only what the image\'s index lists under this digest, or under the only one that begins so, and what belongs to it; repeatable' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -106,7 +106,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep -d 'Keep imag
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l keep-last -d 'With --all: keep the newest N images of each repository' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l containers -d 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unlisted-referrers -d 'What to do with signatures and the like that no entry of index.json leads to and that are about something that stays' -r -f -a "keep\t'They stay with what they are about'
 delete\t'They go like everything that is unreferenced'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes' -r

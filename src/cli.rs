@@ -209,13 +209,14 @@ pub enum Command {
     /// and when its file last changed. A REF is a name, or the full digest of any blob.
     ///
     /// With `--format json` one object for each REF is printed, with the members digest, kind, size,
-    /// present, changed and ways (entry, kind, belongs_to, steps).
+    /// present, stub, changed and ways (entry, kind, belongs_to, steps).
     Why(WhyArgs),
     /// Check whether a layout is sound
     ///
     /// Every entry is followed; manifests and configs of images are compared with their digests, other
     /// blobs with their sizes, and with `--digests` all blobs with their digests. Missing blobs are listed and are no
-    /// damage, for layouts may be sparse. Of each image it is said whether it is complete, sparse (one
+    /// damage, for layouts may be sparse; neither are stubs, empty files that a store which deduplicates leaves of blobs that
+    /// another repository has. Of each image it is said whether it is complete, sparse (one
     /// platform at least could be used) or broken; with `--complete` anything but complete is a failure.
     /// Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
@@ -223,8 +224,8 @@ pub enum Command {
     /// With `--format json` one object for each layout is printed, with the members layout, sound (nothing
     /// is damaged), entries (how many index.json has), odd_entries (positions of those without a valid
     /// digest), images (name, digest, state: complete, sparse or broken; of what belongs to an image only
-    /// what is not complete), present and present_bytes (referenced blobs that are here), missing and damaged
-    /// (digest, kind, needed_by, reason), orphans and orphan_bytes (unreferenced blobs),
+    /// what is not complete), present and present_bytes (referenced blobs that are here), missing, damaged and
+    /// stubs (digest, kind, needed_by, reason), orphans and orphan_bytes (unreferenced blobs), orphan_stubs,
     /// damaged_orphans, unlisted_referrers, of_unlisted_referrers (blobs, bytes), temporary_files (of
     /// unfinished work of other tools) and other_files.
     Check(CheckArgs),
@@ -371,8 +372,8 @@ pub struct RmiArgs {
     /// JSON; repeatable, `-` for standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
     pub containers: Vec<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json leads to stays. With it, blobs
-    /// of a directory that others may share are deleted; name all that do
+    /// Another layout that shares this one's blobs: what its index.json leads to stays, and what it has
+    /// a stub of. With it, blobs of a directory that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub also_roots: Vec<PathBuf>,
     /// Show what would be removed, and change nothing
@@ -432,8 +433,8 @@ pub struct PruneArgs {
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json leads to stays. With it, blobs
-    /// of a directory that others may share are deleted; name all that do
+    /// Another layout that shares this one's blobs: what its index.json leads to stays, and what it has
+    /// a stub of. With it, blobs of a directory that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub also_roots: Vec<PathBuf>,
     /// What to do with signatures and the like that no entry of index.json leads to and that are about

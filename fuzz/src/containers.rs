@@ -68,9 +68,9 @@ fn assert_usable(container: &Container) {
     }
     if let Some(prefix) = &container.id_prefix {
         assert!(container.digests.is_empty());
-        assert!((4..=64).contains(&prefix.len()));
+        assert!(prefix.encoded().len() >= 4);
         let text = container.reference.as_deref();
-        assert!(text.is_some_and(|text| text.ends_with(prefix.as_str())));
+        assert!(text.is_some_and(|text| text.ends_with(prefix.encoded())));
     }
     assert!(container.reference.as_deref() != Some(""));
 }

@@ -1,7 +1,8 @@
 //! References: whatever is understood is printed so that it is understood the same.
 
 use ocirm::snapshot::names::meaning;
-use ocirm::value::reference::{Argument, Reference, id_prefix, parse_argument, parse_canonical};
+use ocirm::value::digest::DigestPrefix;
+use ocirm::value::reference::{Argument, Reference, parse_argument, parse_canonical};
 
 /// Reads an argument and writes it in all its forms.
 pub fn reference(input: &[u8]) -> bool {
@@ -9,9 +10,13 @@ pub fn reference(input: &[u8]) -> bool {
         return false;
     };
     meaning(text);
-    if let Some(hex) = id_prefix(text) {
-        assert!((4..=64).contains(&hex.len()));
-        assert!(parse_argument(text).is_ok(), "an ID is a possible name");
+    if let Some(prefix) = DigestPrefix::of_id(text) {
+        let digits = prefix.encoded().len();
+        assert!(digits >= 4);
+        assert!(
+            digits > 128 || parse_argument(text).is_ok(),
+            "an ID is a possible name"
+        );
     }
     match parse_argument(text) {
         Err(error) => {

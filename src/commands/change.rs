@@ -163,6 +163,9 @@ impl Run<'_> {
             Ok((decision, None))
         } else {
             let sharers = self.open_sharers(path)?;
+            if !sharers.is_empty() {
+                session.has_several();
+            }
             let (mut layout, sharers) = session.open_to_change_beside(path, sharers)?;
             self.say_who_shares(path, &mut layout);
             let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
@@ -178,6 +181,9 @@ impl Run<'_> {
         command: &impl Decide,
     ) -> anyhow::Result<(Decision, Locked<Shared>)> {
         let sharers = self.open_sharers(path)?;
+        if !sharers.is_empty() {
+            session.has_several();
+        }
         let layout = session.open(path)?;
         let (mut layout, sharers) =
             session.locking(|options| layout.lock_shared_with(sharers, options))?;
@@ -231,7 +237,10 @@ impl Run<'_> {
         let found = paths.map(|path| Layout::open(path));
         let mut others = found.collect::<anyhow::Result<Vec<Layout>>>()?;
         others.retain(|other| !own.is_same(other));
-        Ok(others)
+        Ok(others
+            .into_iter()
+            .map(Layout::into_one_of_several)
+            .collect())
     }
 
     /// [`Run::run`] on the last layout, and says what happened.

@@ -15,7 +15,7 @@ use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
-use crate::gc::{self, SweepOptions, TrashOptions, TrashUse};
+use crate::gc::{self, Siblings, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
 use crate::plan::{Draft, FilterUse, Filters, Note, Pattern, Plan, PruneOptions, Retention};
@@ -75,6 +75,15 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         confirmed: None,
         is_warned: false,
         hard_links: HardLinks::default(),
+        siblings: Siblings::new(
+            found
+                .layouts
+                .iter()
+                .chain(&args.also_roots)
+                .cloned()
+                .collect(),
+            args.recursive.is_some() || !args.also_roots.is_empty(),
+        ),
     };
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
@@ -148,6 +157,7 @@ struct Prune {
     is_warned: bool,
     /// The names of files that went in layouts before this one.
     hard_links: HardLinks,
+    siblings: Siblings,
 }
 
 impl Prune {
@@ -247,6 +257,7 @@ impl Prune {
             confirmed.insert(path.clone(), seen);
         }
         self.hard_links = HardLinks::default();
+        self.siblings.forget();
         let nothing = |seen: &ConfirmedLayout| {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
@@ -343,6 +354,8 @@ impl Decide for Prune {
             is_trashed: &|digest| place(digest).is_some_and(|id| !expired.contains(id)),
         };
         let mut garbage = gc::prune(&snapshot, &live, listed, layout, &options, &mut hard_links)?;
+        let siblings = &self.siblings;
+        siblings.keep_originals(&snapshot.graph, &live, layout, &mut garbage);
         let mut trash = TrashUse::decide(
             layout,
             sharers,

@@ -8,7 +8,7 @@ use crate::cli::{OutputFormat, RestoreArgs};
 use crate::commit::{self, Attempt, Restore, Restored};
 use crate::error::ErrorKind;
 use crate::inspect::lacks::{Found, Stored};
-use crate::layout::{DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
+use crate::layout::{BlobError, DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::messages::refused_here;
 use crate::report::restore::RestoreReport;
@@ -143,6 +143,12 @@ fn look_at<M>(
     };
     match found {
         Ok(Presence::Whole) => Found::Whole,
+        // The store has what is only compared in size.
+        Ok(Presence::Stub) if !content => Found::Whole,
+        Ok(Presence::Stub) => Found::Damaged {
+            in_trash,
+            reason: BlobError::Stub.to_string(),
+        },
         Ok(Presence::Missing) => Found::Missing,
         Err(error) => Found::Damaged {
             in_trash,

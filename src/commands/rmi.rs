@@ -11,14 +11,15 @@ use crate::cli::{DEFAULT_GRACE, RmiArgs};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
-use crate::gc::{self, Garbage, TrashOptions, TrashUse};
+use crate::gc::{self, Garbage, Siblings, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, Shared, Trash};
-use crate::plan::{Draft, PartSelection, RmiOptions};
+use crate::plan::{Draft, PartSelection, Refusal, RefusalClass, RmiOptions};
 use crate::report::change_input::ChangingCommand;
-use crate::snapshot::MAX_DOCUMENT_BYTES;
+use crate::snapshot::{MAX_DOCUMENT_BYTES, Snapshot, Whole};
 use crate::value::digest::DigestPrefix;
 use crate::value::platform::{self, Platform};
+use crate::value::reference::{Argument, parse_argument};
 use crate::words::quoted;
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
@@ -51,6 +52,13 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
             parts,
             rewrite_index: args.rewrite_index,
         },
+        siblings: Siblings::new(
+            std::iter::once(&path)
+                .chain(&args.also_roots)
+                .cloned()
+                .collect(),
+            true,
+        ),
     };
     let run = Run {
         dry_run: args.dry_run,
@@ -92,6 +100,7 @@ struct Rmi {
     /// As in [`Decision`].
     writers_since: Option<Timestamp>,
     options: RmiOptions,
+    siblings: Siblings,
 }
 
 impl Decide for Rmi {
@@ -105,7 +114,9 @@ impl Decide for Rmi {
         let metadata = ImageMetadata::new(layout, &snapshot, Timestamp::now());
         let config_of = |manifest| metadata.config_of(manifest);
         let uses = Uses::new(&snapshot, &self.containers);
+        let unlisted = |argument: &str| unlisted(layout, &snapshot, argument);
         let mut draft = Draft::with_uses(&snapshot, &uses);
+        draft.explain_with(&unlisted);
         draft.rmi_all(&self.references, &self.options, &config_of);
         draft.follow_named_referrers(self.referrers);
         let embedded = |digest: &_| snapshot.graph.embedded(snapshot.graph.find(digest)?);
@@ -125,6 +136,10 @@ impl Decide for Rmi {
             Some(live) if !plan.is_empty() => gc::rmi(&snapshot, live, layout)?,
             _ => Garbage::default(),
         };
+        if let Some(live) = &live {
+            let siblings = &self.siblings;
+            siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
+        }
         let trash = TrashUse::decide(
             layout,
             sharers,
@@ -159,4 +174,35 @@ impl Decide for Rmi {
             ..Decision::default()
         })
     }
+}
+
+/// What a digest means that no entry leads to: a blob may lie there all the same. No directory is listed
+/// for it.
+fn unlisted<M>(layout: &Locked<M>, snapshot: &Snapshot<Whole>, argument: &str) -> Option<Refusal> {
+    let Ok(Argument::Digest(digest)) = parse_argument(argument) else {
+        return None;
+    };
+    layout.stat_blob(&digest).ok()??;
+    let found = snapshot.unlisted_referrers(layout, std::slice::from_ref(&digest));
+    let message = format!("No such image: {digest}");
+    Some(match found.is_referrer(&digest) {
+        true => Refusal {
+            class: RefusalClass::Conflict,
+            message: format!(
+                "conflict: unable to delete {} (cannot be forced) - it is a referrer that no entry of \
+                 index.json leads to",
+                digest.short()
+            ),
+            hint: Some(
+                "it goes with what it is about; `ocirm prune --unlisted-referrers delete` removes it with all \
+                 others of its kind"
+                    .to_owned(),
+            ),
+        },
+        false => Refusal {
+            class: RefusalClass::NotFound,
+            message,
+            hint: Some("that is an unreferenced blob, which `ocirm prune` removes".to_owned()),
+        },
+    })
 }

@@ -1,6 +1,7 @@
 //! The session: the common options, understood, and layouts opened and read with them.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub(super) struct Listed {
 /// See the module.
 pub(super) struct Session {
     pub(super) layouts: Vec<PathBuf>,
+    /// The run is about several layouts: each may be a repository of one store.
+    has_several: AtomicBool,
     lock_timeout: Duration,
     locking: bool,
     allow_unsafe_mount: bool,
@@ -54,6 +57,7 @@ impl Session {
         }
         Ok(Session {
             layouts: common.layouts.clone(),
+            has_several: AtomicBool::new(false),
             lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
             locking: !common.no_lock,
             allow_unsafe_mount: common.unsafe_mount,
@@ -82,6 +86,11 @@ impl Session {
 
     fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Notes that the run is about several layouts.
+    pub(super) fn has_several(&self) {
+        self.has_several.store(true, Ordering::Relaxed);
     }
 
     /// Calls `with` with the options for locking.
@@ -156,7 +165,11 @@ impl Session {
     }
 
     pub(super) fn open(&self, path: &Path) -> anyhow::Result<Layout> {
-        Ok(Layout::open(path)?.with_ages(&self.ages))
+        let layout = Layout::open(path)?.with_ages(&self.ages);
+        Ok(match self.has_several.load(Ordering::Relaxed) {
+            true => layout.into_one_of_several(),
+            false => layout,
+        })
     }
 
     /// Opens a layout under the shared lock.

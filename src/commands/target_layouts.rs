@@ -49,6 +49,9 @@ pub(super) fn target_layouts(
             // One that cannot be found is reported when it is its turn.
             seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
         });
+        if found.layouts.len() > 1 {
+            session.has_several();
+        }
         return Ok((found, references));
     }
     let (path, references) = target_layout(session, references)?;

@@ -6,9 +6,8 @@ use std::fmt;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
-use crate::value::digest::{Algorithm, Digest};
+use crate::value::digest::{Algorithm, Digest, DigestPrefix};
 use crate::value::platform::Platform;
-use crate::value::reference::id_prefix;
 
 /// The longest list that is read. A thousand containers in the longest format are 10 MiB.
 pub(super) const MAX_LIST_BYTES: usize = 64 << 20;
@@ -28,9 +27,9 @@ pub struct Container {
     /// Digests that identify the image: its target's, its manifest's or its config's, whichever the
     /// tool says.
     pub digests: Vec<Digest>,
-    /// The hex digits that an image ID begins with, when the tool says nothing more precise. Such a
-    /// text may be a name as well, so [`reference`](Self::reference) has it too.
-    pub id_prefix: Option<String>,
+    /// What an image ID begins with, when the tool says nothing more precise. Such a text may be a name
+    /// as well, so [`reference`](Self::reference) has it too.
+    pub id_prefix: Option<DigestPrefix>,
     /// The reference as the user gave it. From `docker inspect` this may be an ID.
     pub reference: Option<String>,
     /// The platform of the image, if the tool says it.
@@ -104,8 +103,8 @@ impl Container {
             return Err(reason("the ID is empty or is no text"));
         }
         if self.digests.is_empty() {
-            let prefix = self.reference.as_deref().and_then(id_prefix);
-            self.id_prefix = prefix.map(str::to_owned);
+            let reference = self.reference.as_deref();
+            self.id_prefix = reference.and_then(DigestPrefix::of_id);
         }
         Ok(self)
     }

@@ -13,9 +13,9 @@ use super::container::digest_in;
 use crate::snapshot::View;
 use crate::snapshot::graph::{Graph, NodeId, NodeKind};
 use crate::snapshot::reachability::Descent;
-use crate::value::digest::Digest;
+use crate::value::digest::{Digest, DigestPrefix};
 use crate::value::platform::Platform;
-use crate::value::reference::{Reference, id_prefix};
+use crate::value::reference::Reference;
 
 /// What a container does with an image. Both count alike; only the words differ.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -50,7 +50,7 @@ struct Wanted<'a> {
     container: &'a Container,
     does: Use,
     digests: Vec<Digest>,
-    id_prefix: Option<&'a str>,
+    id_prefix: Option<DigestPrefix>,
     name: Option<&'a str>,
 }
 
@@ -61,7 +61,7 @@ impl<'a> Wanted<'a> {
             container,
             does: Use::MadeFrom,
             digests: container.digests.clone(),
-            id_prefix: container.id_prefix.as_deref(),
+            id_prefix: container.id_prefix.clone(),
             name: container.reference.as_deref(),
         };
         let mounted = container.mounts.iter().map(move |text| {
@@ -69,7 +69,7 @@ impl<'a> Wanted<'a> {
             Wanted {
                 container,
                 does: Use::Mounted,
-                id_prefix: id_prefix(text).filter(|_| digest.is_none()),
+                id_prefix: DigestPrefix::of_id(text).filter(|_| digest.is_none()),
                 digests: digest.into_iter().collect(),
                 name: Some(text.as_str()),
             }
@@ -204,7 +204,7 @@ fn match_ids(snapshot: &View, wanted: &[Wanted<'_>]) -> (Matches, HashSet<usize>
         for node in wanted.digests.iter().filter_map(|d| graph.find(d)) {
             by_node.entry(node).or_default().push(number);
         }
-        prefixes.extend(wanted.id_prefix.map(|prefix| (prefix, number)));
+        prefixes.extend(wanted.id_prefix.as_ref().map(|prefix| (prefix, number)));
     }
     let mut matches = Matches::new();
     let mut found = HashSet::new();
@@ -223,10 +223,8 @@ fn match_ids(snapshot: &View, wanted: &[Wanted<'_>]) -> (Matches, HashSet<usize>
                 return;
             }
             let by_digest = by_node.get(&node).into_iter().flatten().copied();
-            let begun = prefixes.iter().filter(|(prefix, _)| {
-                let digest = graph.digest(node);
-                digest.encoded().starts_with(prefix)
-            });
+            let digest = graph.digest(node);
+            let begun = prefixes.iter().filter(|(prefix, _)| prefix.begins(digest));
             for number in by_digest.chain(begun.map(|(_, number)| *number)) {
                 let parts = users.entry(number).or_default();
                 parts.extend((node != target).then_some(node));

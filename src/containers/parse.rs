@@ -268,7 +268,11 @@ mod tests {
             ("cafe".to_owned(), "c1 up cafe prefix=cafe"),
             (
                 "sha256:a1a1a1".to_owned(),
-                "c1 up sha256:a1a1a1 prefix=a1a1a1",
+                "c1 up sha256:a1a1a1 prefix=sha256:a1a1a1",
+            ),
+            (
+                "sha512:a1a1a1".to_owned(),
+                "c1 up sha512:a1a1a1 prefix=sha512:a1a1a1",
             ),
             (hex.clone(), "c1 up - <a1>"),
             (format!("sha256:{hex}"), "c1 up - <a1>"),
@@ -280,7 +284,7 @@ mod tests {
             // A short reference is not abbreviated.
             let container = &parse(text.as_bytes()).unwrap()[0];
             let shown = match &container.reference {
-                Some(reference) if reference.starts_with("sha256:") => {
+                Some(reference) if reference.starts_with("sha") => {
                     format!(
                         "c1 up {reference} prefix={}",
                         container.id_prefix.as_ref().unwrap()

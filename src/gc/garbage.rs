@@ -1,6 +1,7 @@
 //! Sweeping: which stored blobs go, where they go, and what that frees.
 
 use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
 
 use jiff::Timestamp;
 
@@ -65,6 +66,8 @@ pub enum Destination {
 pub struct MaybeShared {
     /// Why.
     pub reason: String,
+    /// What the user can do, if that is not to name the other layouts.
+    pub hint: Option<&'static str>,
     /// How much.
     pub weight: Weight,
 }
@@ -76,6 +79,19 @@ pub struct Postponed {
     pub writer: String,
     /// How much.
     pub weight: Weight,
+}
+
+/// Garbage that stays because another layout has a stub of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Original {
+    /// The digest by which it is stored.
+    pub digest: Digest,
+    /// What it was, as far as anybody knows.
+    pub kind: NodeKind,
+    /// Bytes of its file.
+    pub size: u64,
+    /// A layout with a stub of it.
+    pub place: PathBuf,
 }
 
 /// What goes.
@@ -97,6 +113,10 @@ pub struct Garbage {
     /// A young blob that may be a document and cannot be read to its end: what it needs is unknown, and
     /// somebody may be writing it.
     pub unfinished: Option<Digest>,
+    /// Stubs that would go. They stay, for the store knows of them.
+    pub stubs: Vec<Digest>,
+    /// What stays for stubs in other layouts.
+    pub originals: Vec<Original>,
 }
 
 impl Garbage {
@@ -152,6 +172,10 @@ impl Garbage {
             kind,
             stat,
         } = blob;
+        if stat.is_stub {
+            self.stubs.push(digest);
+            return;
+        }
         if let Some(SharedReason(reason)) = stored.maybe_shared(&digest) {
             let known = self.maybe_shared.iter_mut().find(|k| k.reason == *reason);
             let weight = Weight::of_one(stat.size);
@@ -159,6 +183,7 @@ impl Garbage {
                 Some(known) => known.weight += weight,
                 None => self.maybe_shared.push(MaybeShared {
                     reason: reason.clone(),
+                    hint: None,
                     weight,
                 }),
             }
@@ -450,6 +475,7 @@ mod tests {
                 .get(digest)
                 .map(|(bytes, changed, links, inode)| BlobStat {
                     size: bytes.len() as u64,
+                    is_stub: bytes.is_empty() && digest.promises_bytes(),
                     links: *links,
                     file: FileId {
                         device: 0,

@@ -21,14 +21,17 @@
 
 mod garbage;
 mod mark;
+mod originals;
 mod rank;
 mod stored;
 mod trash;
 
 pub use garbage::{
-    BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, Postponed, SweepOptions, prune, rmi,
+    BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, Original, Postponed, SweepOptions,
+    prune, rmi,
 };
 pub use mark::{Live, mark, mark_all};
+pub(crate) use originals::Siblings;
 pub use rank::DeletionRank;
 pub use stored::{Stored, StoredBlobs};
 pub use trash::{TrashOptions, TrashUse, damage_in_trash, reappeared};

@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashMap};
 use jiff::Timestamp;
 
 use super::garbage::{Destination, Garbage};
-use crate::layout::{Locked, RemovalId, Shared, Trash, Weight};
+use crate::layout::{Locked, Presence, RemovalId, Shared, Trash, Weight};
 use crate::oci::trash_record::{self, TrashRecord};
 use crate::plan::Plan;
 use crate::snapshot::removed_parts::removed_parts;
@@ -183,7 +183,11 @@ fn missing<M>(
     }
     let look = |node: &NodeId, _: &mut Vec<u8>| {
         let digest = graph.digest(*node);
-        trash.contains(digest) || layout.has_blob(digest, None)
+        trash.contains(digest)
+            || matches!(
+                layout.look_at_blob(digest, None),
+                Ok(Presence::Whole | Presence::Stub)
+            )
     };
     let found = Workers::for_reading().map(&asked, &look, || ());
     let missing = asked.iter().zip(found).filter(|(_, is_there)| !is_there);

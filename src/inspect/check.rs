@@ -22,7 +22,12 @@ pub(crate) struct Findings {
     pub(crate) missing: Vec<NodeId>,
     /// Blobs that are there and not what they should be, and how.
     pub(crate) damaged: Vec<(NodeId, String)>,
-    /// Stored blobs that nothing leads to.
+    /// Blobs that something leads to and whose bytes lie in another repository of a store. Those that
+    /// would have to be read to know the image are damaged here as well.
+    pub(crate) stubs: Vec<NodeId>,
+    /// Stubs that nothing leads to.
+    pub(crate) unreferenced_stubs: u64,
+    /// Stored blobs that nothing leads to, without the stubs.
     pub(crate) unreferenced: u64,
     pub(crate) unreferenced_bytes: u64,
     /// Referrers that no entry leads to and that are about something that one leads to. They and what
@@ -77,6 +82,8 @@ impl Findings {
     ) {
         let known = graph.damage().iter();
         self.damaged = known.map(|d| (d.node, d.reason.clone())).collect();
+        let stubs = graph.damage().iter().filter(|damage| damage.is_stub);
+        self.stubs = stubs.map(|damage| damage.node).collect();
         let known: HashSet<NodeId> = self.damaged.iter().map(|(node, _)| *node).collect();
         // An image is said to be complete, so what of it is small is read.
         let is_config = |node: &NodeId| graph.kind(*node) == NodeKind::ImageConfig;
@@ -105,6 +112,12 @@ impl Findings {
                 // What a descriptor embeds is not missed.
                 Ok(Presence::Missing) if graph.embedded(node).is_some() || graph.is_gone(node) => {}
                 Ok(Presence::Missing) => self.missing.push(node),
+                Ok(Presence::Stub) => {
+                    self.stubs.push(node);
+                    if is_config(&node) {
+                        self.damaged.push((node, BlobError::Stub.to_string()));
+                    }
+                }
                 Err(error) => self.damaged.push((node, error.to_string())),
             }
         }
@@ -128,6 +141,10 @@ impl Findings {
         for digest in unreferenced {
             let stat = layout.stat_blob(&digest).ok().flatten();
             let bytes = stat.map_or(0, |stat| stat.size);
+            if stat.is_some_and(|stat| stat.is_stub) {
+                self.unreferenced_stubs += 1;
+                continue;
+            }
             if unlisted.needed.contains(&digest) {
                 self.of_unlisted_referrers += Weight::of_one(bytes);
             } else {

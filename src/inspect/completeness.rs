@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 
 use foldhash::fast::RandomState;
 
-use crate::layout::{BlobError, Locked};
+use crate::layout::{BlobError, Locked, Presence};
 use crate::oci::descriptor::Role;
 use crate::oci::manifest::EdgeNote;
 use crate::snapshot::platform_manifests::platform_manifests;
@@ -21,7 +21,7 @@ use crate::workers::Workers;
 pub(crate) enum Completeness {
     /// All of it.
     Complete,
-    /// Enough for one platform at least.
+    /// Enough for one platform at least; a stub is enough, since the store has the bytes.
     Sparse,
     /// Not enough for any: a manifest, a config or a layer of each is missing or damaged.
     Broken,
@@ -38,11 +38,22 @@ impl Completeness {
     }
 }
 
+/// What there is of a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Held {
+    /// Nothing, or something else than it should be.
+    Not,
+    /// A stub: its bytes lie in another repository of the store.
+    Elsewhere,
+    /// It is there, and all that was looked at is as it should be.
+    Here,
+}
+
 /// Says of each image how much of it the layout holds.
 pub(crate) struct Holdings<'a> {
     graph: &'a Graph,
-    /// For each node whether nothing of it is missing or known to be damaged.
-    whole: Vec<bool>,
+    /// What there is of each node.
+    held: Vec<Held>,
     room: RefCell<Room>,
 }
 
@@ -50,21 +61,22 @@ pub(crate) struct Holdings<'a> {
 struct Room {
     descent: Descent,
     images: HashMap<NodeId, Completeness, RandomState>,
-    manifests: HashMap<NodeId, bool, RandomState>,
+    manifests: HashMap<NodeId, Held, RandomState>,
 }
 
 impl<'a> Holdings<'a> {
-    /// `whole` says for each node whether it is there and, as far as that was looked at, what it
-    /// should be.
-    pub(crate) fn new(graph: &'a Graph, mut whole: Vec<bool>) -> Holdings<'a> {
+    /// `held` says what there is of each node.
+    pub(crate) fn new(graph: &'a Graph, mut held: Vec<Held>) -> Holdings<'a> {
         for node in graph.ids() {
             // What a descriptor embeds is there without a file.
             let is_embedded = graph.embedded(node).is_some() && !graph.is_unread_document(node);
-            whole[node.index()] |= graph.may_be_left_out(node) || is_embedded;
+            if graph.may_be_left_out(node) || is_embedded {
+                held[node.index()] = Held::Here;
+            }
         }
         Holdings {
             graph,
-            whole,
+            held,
             room: RefCell::new(Room {
                 descent: Descent::new(graph),
                 images: HashMap::default(),
@@ -83,19 +95,29 @@ impl<'a> Holdings<'a> {
     ) -> Holdings<'a> {
         let nodes: Vec<NodeId> = graph.ids().collect();
         let look = |node: &NodeId, _: &mut Vec<u8>| {
-            if graph.is_present_document(*node) || graph.is_unread_document(*node) {
-                return graph.is_present_document(*node);
+            if graph.is_present_document(*node) {
+                return Held::Here;
             }
             let digest = graph.digest(*node);
-            layout.has_blob(digest, graph.declared_size(*node))
-                && !(unread_configs.contains(node)
-                    && matches!(
-                        layout.verify_blob(digest, None),
-                        Err(BlobError::Digest { .. })
-                    ))
+            let found = layout.look_at_blob(digest, graph.declared_size(*node));
+            match found.unwrap_or(Presence::Missing) {
+                Presence::Missing => Held::Not,
+                Presence::Stub => Held::Elsewhere,
+                Presence::Whole if graph.is_unread_document(*node) => Held::Not,
+                Presence::Whole
+                    if unread_configs.contains(node)
+                        && matches!(
+                            layout.verify_blob(digest, None),
+                            Err(BlobError::Digest { .. })
+                        ) =>
+                {
+                    Held::Not
+                }
+                Presence::Whole => Held::Here,
+            }
         };
-        let whole = Workers::for_reading().map(&nodes, &look, || ());
-        Holdings::new(graph, whole)
+        let held = Workers::for_reading().map(&nodes, &look, || ());
+        Holdings::new(graph, held)
     }
 
     /// How much of an image there is.
@@ -111,13 +133,13 @@ impl<'a> Holdings<'a> {
 
     fn find_out(&self, image: NodeId, room: &mut Room) -> Completeness {
         let graph = self.graph;
-        let is_whole = self.is_whole_below(image, room);
+        let held = self.held_below(image, room);
         let is_index = graph.is_present_document(image) && graph.kind(image) == NodeKind::Index;
         let is_usable = match is_index {
             true => self.has_usable_part(image, room),
-            false => is_whole,
+            false => held >= Held::Elsewhere,
         };
-        match (is_usable, is_whole) {
+        match (is_usable, held == Held::Here) {
             (true, true) => Completeness::Complete,
             (true, false) => Completeness::Sparse,
             (false, _) => Completeness::Broken,
@@ -131,7 +153,7 @@ impl<'a> Holdings<'a> {
         let listed = platform_manifests(graph, index, None, &Parts::default(), &|_| None);
         let mut platforms = listed.iter().filter(|of| !of.is_attestation).peekable();
         if platforms.peek().is_some() {
-            return platforms.any(|of| self.is_whole_below(of.manifest, room));
+            return platforms.any(|of| self.held_below(of.manifest, room) >= Held::Elsewhere);
         }
         // A list of referrers is of use to what they are about, and a cache is one of layers.
         let is_list = graph.common_subject(index).is_some();
@@ -147,7 +169,7 @@ impl<'a> Holdings<'a> {
                         open.push(link.to);
                     }
                 } else if (is_listed || link.role != Role::Manifest || !is_about)
-                    && self.is_whole_below(link.to, room)
+                    && self.held_below(link.to, room) >= Held::Elsewhere
                 {
                     return true;
                 }
@@ -156,17 +178,17 @@ impl<'a> Holdings<'a> {
         false
     }
 
-    /// Whether nothing that a document needs is missing.
-    fn is_whole_below(&self, start: NodeId, room: &mut Room) -> bool {
+    /// What there is of that of which there is least, of a document and all that it needs.
+    fn held_below(&self, start: NodeId, room: &mut Room) -> Held {
         if let Some(known) = room.manifests.get(&start) {
             return *known;
         }
-        let mut is_whole = true;
+        let mut least = Held::Here;
         room.descent.walk(self.graph, start, &mut |node| {
-            is_whole &= self.whole[node.index()];
+            least = least.min(self.held[node.index()]);
         });
-        room.manifests.insert(start, is_whole);
-        is_whole
+        room.manifests.insert(start, least);
+        least
     }
 }
 
@@ -178,13 +200,27 @@ mod tests {
 
     /// What `of` says when these blobs are not there.
     fn completeness(store: &Store, image: &Digest, missing: &[&Digest]) -> Completeness {
+        completeness_with(store, image, missing, &[])
+    }
+
+    /// The same when of others there are only stubs.
+    fn completeness_with(
+        store: &Store,
+        image: &Digest,
+        missing: &[&Digest],
+        stubs: &[&Digest],
+    ) -> Completeness {
         let mut left = Store(store.0.clone());
         left.0.retain(|digest, _| !missing.contains(&digest));
         let graph = left.graph(&[entry(image)]);
-        let whole = graph
+        let held = graph
             .ids()
-            .map(|node| left.0.contains_key(graph.digest(node)));
-        let holdings = Holdings::new(&graph, whole.collect());
+            .map(|node| match left.0.get(graph.digest(node)) {
+                None => Held::Not,
+                Some(_) if stubs.contains(&graph.digest(node)) => Held::Elsewhere,
+                Some(_) => Held::Here,
+            });
+        let holdings = Holdings::new(&graph, held.collect());
         holdings.of(graph.find(image).unwrap())
     }
 
@@ -238,6 +274,29 @@ mod tests {
                 completeness(&store, image, &missing),
                 expected,
                 "{image} {missing:?}"
+            );
+        }
+    }
+
+    /// FR54: a stub is missing here, and breaks no image.
+    #[test]
+    fn an_image_of_which_a_store_has_the_bytes_is_not_broken() {
+        use Completeness::{Broken, Sparse};
+        let mut store = Store::default();
+        let (a, b) = (store.manifest(&["a"], None), store.manifest(&["b"], None));
+        let index = store.index(&[&a, &b]);
+        let [in_a, in_b] = [b"a", b"b"].map(|text| Algorithm::Sha256.hash(text));
+        for (image, missing, stubs, expected) in [
+            (&a, vec![], vec![&in_a], Sparse),
+            (&a, vec![&in_a], vec![], Broken),
+            (&index, vec![], vec![&in_a, &in_b], Sparse),
+            (&index, vec![&in_a], vec![&in_b], Sparse),
+            (&index, vec![&in_a, &in_b], vec![], Broken),
+        ] {
+            assert_eq!(
+                completeness_with(&store, image, &missing, &stubs),
+                expected,
+                "{image} {missing:?} {stubs:?}"
             );
         }
     }

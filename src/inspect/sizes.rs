@@ -210,6 +210,7 @@ mod tests {
                 .is_present_document(snapshot.graph.find(digest)?);
             Some(BlobStat {
                 size: if is_document { bytes.len() as u64 } else { 0 },
+                is_stub: false,
                 links: 1,
                 file: FileId {
                     device: 0,

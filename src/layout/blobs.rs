@@ -13,7 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blob_dirs::{SharedReason, each_file, open_dir};
-use super::stat::{BlobStat, describe, found};
+use super::stat::{BlobStat, STUB, describe, found};
 use super::temporary::is_temporary;
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
@@ -39,8 +39,11 @@ pub enum BlobError {
         /// How it begins.
         first: Vec<u8>,
     },
+    /// No bytes at all, where the digest promises some; see `stubs.rs`.
+    #[error("{STUB}")]
+    Stub,
     /// Not as long as its descriptor says.
-    #[error("it has {found} bytes, its descriptor says {expected}")]
+    #[error("it has {found} bytes, its descriptor says {expected}{}", empty(*found))]
     Size {
         /// Bytes found.
         found: u64,
@@ -62,6 +65,14 @@ pub enum BlobError {
     Io(#[from] io::Error),
 }
 
+/// What a file without bytes may be.
+fn empty(found: u64) -> &'static str {
+    match found {
+        0 => "; a power cut leaves such a file, and so does deduplication",
+        _ => "",
+    }
+}
+
 /// What is known of a blob whose check failed at nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Presence {
@@ -69,6 +80,8 @@ pub(crate) enum Presence {
     Whole,
     /// The layout does not have it, which is legal.
     Missing,
+    /// Its file is a stub: the bytes lie in another repository of a store.
+    Stub,
 }
 
 impl From<Errno> for BlobError {
@@ -246,7 +259,13 @@ impl<M> Locked<M> {
         limit: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
-        read_verified(self.open_blob(digest)?, digest, size, limit, bytes)
+        let opened = self.open_blob(digest)?;
+        if let Some((_, found)) = &opened
+            && self.layout.is_stub(*found, digest)
+        {
+            return Err(BlobError::Stub);
+        }
+        read_verified(opened, digest, size, limit, bytes)
     }
 
     /// Reads a blob of at most `limit` bytes into a buffer, if it begins like a JSON object and is what
@@ -275,6 +294,9 @@ impl<M> Locked<M> {
         let Some((mut file, found)) = self.open_blob(digest)? else {
             return Ok(Presence::Missing);
         };
+        if self.layout.is_stub(found, digest) {
+            return Ok(Presence::Stub);
+        }
         check_size(found, size)?;
         if let Some(algorithm) = digest.algorithm() {
             check_digest(algorithm.hash_reader(&mut file)?, digest)?;
@@ -302,22 +324,10 @@ impl<M> Locked<M> {
         size: Option<u64>,
     ) -> Result<Presence, BlobError> {
         match self.open_blob(digest)? {
+            Some((_, found)) if self.layout.is_stub(found, digest) => Ok(Presence::Stub),
             Some((_, found)) => check_size(found, size).map(|()| Presence::Whole),
             None => Ok(Presence::Missing),
         }
-    }
-
-    /// Whether a blob's file is there, a regular one, and of this size in bytes if its descriptor says
-    /// one: as [`Locked::measure_blob`], but nothing is opened, so that it says nothing of who may read.
-    pub(crate) fn has_blob(&self, digest: &Digest, size: Option<u64>) -> bool {
-        let Some(dir) = self.blob_dirs.of(digest) else {
-            return matches!(self.measure_blob(digest, size), Ok(Presence::Whole));
-        };
-        let stat = rustix::fs::statat(dir, digest.file_name().as_ref(), AtFlags::empty());
-        stat.is_ok_and(|stat| {
-            FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
-                && size.is_none_or(|size| u64::try_from(stat.st_size) == Ok(size))
-        })
     }
 
     /// The files and directories of the layout that are neither blobs nor what every layout has,
@@ -367,13 +377,14 @@ impl<M> Locked<M> {
         };
         let name = digest.file_name();
         let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
-        let stat = found(stat)?.as_ref().and_then(BlobStat::from_stat);
+        let stat = found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest));
         Ok(stat.map(|stat| BlobStat {
             changed: match self.is_in_trash_too(&stat) {
                 // The second name made it look young, and it went once at the age that it had.
                 true => stat.modified,
                 false => self.layout.ages.first_seen(stat).changed,
             },
+            is_stub: stat.is_stub && self.layout.is_stub(stat.size, digest),
             ..stat
         }))
     }

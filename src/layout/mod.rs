@@ -23,6 +23,8 @@
 //! * `hard_links`: files with several names, over all layouts of a run
 //! * `mounts`: file systems that do not keep their word
 //! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
+//! * `neighbours`: whether it lies beside other layouts, so that an empty file is a stub
+//! * `stubs`: empty files whose bytes lie in another layout
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `trash_checks`: whether what is to come back is what it should be
 //! * `lock_order`: several layouts, locked for one command
@@ -43,10 +45,12 @@ mod lock;
 mod lock_order;
 mod mounts;
 mod moves;
+mod neighbours;
 mod rename;
 mod replace;
 mod returns;
 mod stat;
+mod stubs;
 mod temporary;
 mod trash;
 mod trash_access;
@@ -84,6 +88,7 @@ pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};
 pub(crate) use stat::FileId;
 pub use stat::{BlobStat, Weight};
+pub(crate) use stubs::StubsOfRun;
 pub(crate) use temporary::TEMPORARY;
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
@@ -114,6 +119,8 @@ pub struct Layout {
     path: PathBuf,
     dir: File,
     ages: Ages,
+    /// Whether it lies beside other layouts; found out when that matters.
+    neighbours: OnceLock<bool>,
 }
 
 impl Layout {
@@ -135,6 +142,7 @@ impl Layout {
             path: path.to_owned(),
             dir: File::from(dir),
             ages: Ages::default(),
+            neighbours: OnceLock::new(),
         };
         layout.check_version()?;
         Ok(layout)

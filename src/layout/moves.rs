@@ -63,7 +63,7 @@ pub(super) fn enter_all(
 pub(super) fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
     let name = digest.file_name();
     let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    BlobStat::from_stat(&stat)
+    BlobStat::from_stat(&stat, digest)
 }
 
 /// Gives a blob its name in another directory.

@@ -10,6 +10,8 @@ use rustix::fs::{AtFlags, FileType, Stat};
 use rustix::io::Errno;
 use serde::Serialize;
 
+use crate::value::digest::Digest;
+
 /// Device and inode, which all names of one file share.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct FileId {
@@ -54,11 +56,24 @@ pub(super) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
     named.is_ok_and(|named| FileId::of_opened(file) == Ok(FileId::from_stat(&named)))
 }
 
+/// What a stub is, as the end of a sentence. Its file alone cannot be told from one that a power cut emptied.
+pub(super) const STUB: &str = "it has no bytes: a store that deduplicates has them in another repository, or they \
+                               were never written";
+
+/// Whether a file of this length in bytes has none although its digest promises some: a stub, or what a
+/// power cut left.
+pub(super) fn promises_more(size: u64, digest: &Digest) -> bool {
+    size == 0 && digest.promises_bytes()
+}
+
 /// What `lstat` says of a blob's file.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobStat {
     /// Bytes that the file holds; for a symbolic link 0, for what it points to stays.
     pub(crate) size: u64,
+    /// It is a regular file without bytes, its digest promises some, and the layout has neighbours; see
+    /// `stubs.rs`.
+    pub(crate) is_stub: bool,
     /// How many names the file has; it leaves the disk with the last one.
     pub(crate) links: u64,
     /// Which file it is, by whichever name.
@@ -73,8 +88,9 @@ pub struct BlobStat {
 
 impl BlobStat {
     /// `None` for what is neither a file nor a link.
-    pub(super) fn from_stat(stat: &Stat) -> Option<BlobStat> {
-        let size = match FileType::from_raw_mode(stat.st_mode) {
+    pub(super) fn from_stat(stat: &Stat, digest: &Digest) -> Option<BlobStat> {
+        let kind = FileType::from_raw_mode(stat.st_mode);
+        let size = match kind {
             FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
             FileType::Symlink => 0,
             _ => return None,
@@ -85,6 +101,7 @@ impl BlobStat {
         )]
         Some(BlobStat {
             size,
+            is_stub: kind == FileType::RegularFile && promises_more(size, digest),
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),
             changed: changed(stat),
@@ -163,5 +180,28 @@ impl Sum for Weight {
             sum += weight;
             sum
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::promises_more;
+    use crate::value::digest::{Algorithm, Digest};
+
+    /// FR54: only a file that is empty although its digest says otherwise is a stub.
+    #[test]
+    fn a_stub_has_no_bytes_and_a_digest_that_promises_some() {
+        let some = Algorithm::Sha256.hash(b"some");
+        let nothing = Algorithm::Sha512.hash(b"");
+        let unknown: Digest = "md5:d41d8cd98f00b204e9800998ecf8427f".parse().unwrap();
+        for (size, digest, expected) in [
+            (0, &some, true),
+            (4, &some, false),
+            (1, &some, false),
+            (0, &nothing, false),
+            (0, &unknown, false),
+        ] {
+            assert_eq!(promises_more(size, digest), expected, "{size} {digest}");
+        }
     }
 }

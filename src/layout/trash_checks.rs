@@ -25,7 +25,16 @@ impl<M> Locked<M> {
             Some(dir) => {
                 let name = digest.file_name();
                 let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::empty());
-                presence(found(stat)?, size)
+                let stat = found(stat)?;
+                let is_stub = stat.as_ref().is_some_and(|stat| {
+                    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+                        && stat.st_size == 0
+                        && self.layout.is_stub(0, digest)
+                });
+                match is_stub {
+                    true => Ok(Presence::Stub),
+                    false => presence(stat, size),
+                }
             }
             None => self.measure_blob(digest, size),
         }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use anyhow::Context as _;
 
-use super::plan::{Action, KeptImage, Note, Plan};
+use super::plan::{Action, KeptImage, Note, Plan, Refusal};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
 use crate::oci::descriptor::Role;
@@ -61,9 +61,15 @@ pub struct Draft<'a> {
     pub(super) parents: OnceCell<HashMap<NodeId, Vec<(NodeId, Role)>>>,
     /// Everything that index.json leads to, in the order of the encoded digests; likewise.
     pub(super) by_digest: OnceCell<Vec<(String, NodeId)>>,
+    /// Says more of an argument that means no image, if there is more to say.
+    pub(super) explain: Option<&'a Explain<'a>>,
     /// What is known of the plan by now.
     pub(super) plan: Plan,
 }
+
+/// What an argument means that means no image: a blob of another kind, or a part. `None`: nothing that
+/// is there.
+pub(super) type Explain<'a> = dyn Fn(&str) -> Option<Refusal> + 'a;
 
 impl<'a> Draft<'a> {
     /// Nothing is decided yet.
@@ -86,8 +92,14 @@ impl<'a> Draft<'a> {
             parted_names: HashSet::new(),
             parents: OnceCell::new(),
             by_digest: OnceCell::new(),
+            explain: None,
             plan: Plan::default(),
         }
+    }
+
+    /// Has what is not found explained by somebody who may read more than the snapshot.
+    pub fn explain_with(&mut self, explain: &'a (dyn Fn(&str) -> Option<Refusal> + 'a)) {
+        self.explain = Some(explain);
     }
 
     pub(super) fn records(&self) -> &'a Records {

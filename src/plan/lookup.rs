@@ -9,7 +9,7 @@ use std::collections::{BTreeSet, HashSet};
 use super::draft::Draft;
 use super::plan::{Note, Refusal, RefusalClass};
 use crate::oci::descriptor::Role;
-use crate::snapshot::{Follow, NodeId, RecordId};
+use crate::snapshot::{Follow, NodeId, RecordId, RecordKind};
 use crate::value::digest::DigestPrefix;
 use crate::value::reference::{Argument, Reference, parse_argument};
 use crate::words::{listed, quoted};
@@ -185,6 +185,27 @@ impl Draft<'_> {
                     .hint("give more digits; rmi IMAGE --manifest DIGEST removes a part")
                 })
             }
+        }
+    }
+
+    /// A refusal of an argument that may be an ID, or what says more.
+    pub(super) fn explained(&self, argument: &str, refusal: Refusal) -> Refusal {
+        let explain = self.explain.filter(|_| is_id(argument));
+        let explained = explain.and_then(|explain| explain(argument));
+        explained.unwrap_or(refusal)
+    }
+
+    /// Why an argument means no image, if what it means is a part of one.
+    pub fn meant_part(&mut self, argument: &str) -> Option<Refusal> {
+        match self.look_up(argument) {
+            Ok(found) => {
+                let first = *found.set.first()?;
+                let is_part =
+                    self.is_mere_dependent(first) && self.record(first).kind == RecordKind::Child;
+                is_part.then(|| self.part_refusal(found.target)).flatten()
+            }
+            Err(refusal) if refusal.class == RefusalClass::NotFound => None,
+            Err(refusal) => Some(refusal),
         }
     }
 
@@ -365,6 +386,16 @@ impl Draft<'_> {
             "give a full name"
         })
     }
+}
+
+/// Whether a text is a digest, ends in one, or is the beginning of one.
+pub(super) fn is_id(text: &str) -> bool {
+    DigestPrefix::of_id(text).is_some()
+        || match parse_argument(text) {
+            Ok(Argument::Digest(_)) => true,
+            Ok(Argument::Name(reference)) => reference.digest().is_some(),
+            Err(_) => false,
+        }
 }
 
 pub(super) fn no_such_image(familiar: &str) -> Refusal {

@@ -8,7 +8,7 @@
 use super::draft::Draft;
 use super::lookup::{Found, FoundBy, no_such_image};
 use super::names_together::{Compared, names_together};
-use super::plan::{Action, Note, Refusal};
+use super::plan::{Action, Note, Refusal, RefusalClass};
 use crate::containers::in_use::{Use, User};
 use crate::oci::index::DANGLING_PREFIX;
 use crate::snapshot::platform_manifests::platform_manifests;
@@ -79,6 +79,9 @@ impl Draft<'_> {
                     Ok(found) => self.rmi_found(&found, false, options, config_of),
                     // The image went, since it was nothing but the parts, and this name went with it.
                     Err(_) if self.went_whole(argument) => Ok(()),
+                    Err(refusal) if refusal.class == RefusalClass::NotFound => {
+                        Err(self.explained(argument, refusal))
+                    }
                     Err(refusal) => Err(refusal),
                 };
                 self.plan.refusals.extend(done.err());

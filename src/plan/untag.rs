@@ -7,13 +7,7 @@ use super::draft::Draft;
 use super::lookup::{FoundBy, no_such_image};
 use super::plan::{Action, Refusal, RefusalClass};
 use crate::snapshot::RecordId;
-use crate::value::reference::{Argument, id_prefix, parse_argument};
 use crate::words::{listed, quoted};
-
-/// Whether a text is a digest, or the beginning of one.
-fn is_id(text: &str) -> bool {
-    id_prefix(text).is_some() || matches!(parse_argument(text), Ok(Argument::Digest(_)))
-}
 
 impl Draft<'_> {
     /// Takes one name away, or all that a pattern matches.
@@ -32,20 +26,20 @@ impl Draft<'_> {
             }
             return Ok(());
         }
-        let found = self.look_up(argument).map_err(|refusal| {
-            match refusal.class == RefusalClass::NotFound && is_id(argument) {
-                true => refusal.hint(
-                    "untag takes names away; a part of an image has none, and rmi --manifest removes it",
-                ),
-                false => refusal,
-            }
+        let found = self.look_up(argument);
+        let found = found.map_err(|refusal| match refusal.class {
+            RefusalClass::NotFound => self.explained(argument, refusal),
+            _ => refusal,
         })?;
         let Some(id) = found.record() else {
             return Err(match found.by {
                 // There is no such name.
-                FoundBy::Digest(name) => no_such_image(&name.familiar()),
-                _ => Refusal::invalid(format!("{} is an ID; untag takes a name", quoted(argument)))
-                    .hint(self.names_hint(&found.set)),
+                FoundBy::Digest(name) => self.explained(argument, no_such_image(&name.familiar())),
+                _ => {
+                    let id = format!("{} is an ID; untag takes a name", quoted(argument));
+                    let refusal = Refusal::invalid(id).hint(self.names_hint(&found.set));
+                    self.explained(argument, refusal)
+                }
             });
         };
         if self.is_dangling(id) {

@@ -89,14 +89,22 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
 
 /// What the removed images had and something else still leads to.
 pub(super) fn kept<'a>(input: &ReportInput<'a>) -> Vec<KeptBlob<'a>> {
+    let originals = input.garbage.originals.iter();
+    let mut kept: Vec<KeptBlob<'a>> = originals
+        .map(|original| KeptBlob {
+            digest: &original.digest,
+            kind: original.kind.word(),
+            size: original.size,
+            needed_by: format!("a stub in `{}`", original.place.display()).into(),
+        })
+        .collect();
     let Some(live) = input.live else {
-        return Vec::new();
+        return kept;
     };
     let (snapshot, plan) = (input.snapshot, input.plan);
     let graph = &snapshot.graph;
     let mut reach = Reachability::new(graph);
     let mut seen = vec![false; graph.len()];
-    let mut kept = Vec::new();
     for action in &plan.actions {
         let (Action::Deleted(node) | Action::DeletedBelow(node)) = action else {
             continue;

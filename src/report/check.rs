@@ -10,7 +10,7 @@ use super::escape::write_json;
 use super::shorten::visible;
 use super::units::size;
 use crate::inspect::check::{Findings, word};
-use crate::inspect::completeness::{Completeness, Holdings};
+use crate::inspect::completeness::{Completeness, Held, Holdings};
 use crate::inspect::listing::name;
 use crate::layout::Weight;
 use crate::snapshot::View;
@@ -42,9 +42,13 @@ pub(crate) struct CheckReport {
     /// Referenced blobs that are not there.
     missing: Vec<CheckedBlob>,
     damaged: Vec<CheckedBlob>,
+    /// Referenced blobs whose bytes lie in another repository of a store.
+    stubs: Vec<CheckedBlob>,
     /// Unreferenced blobs.
     orphans: u64,
     orphan_bytes: u64,
+    /// Unreferenced stubs, which are not among the unreferenced blobs.
+    orphan_stubs: u64,
     /// Unreferenced blobs that are damaged.
     damaged_orphans: Vec<Digest>,
     /// Referrers that no entry leads to, of what one leads to.
@@ -93,12 +97,15 @@ impl std::fmt::Display for CheckedBlob {
 
 fn images(snapshot: &View, findings: &Findings) -> Vec<CheckedImage> {
     let graph = &snapshot.graph;
-    let mut whole = vec![true; graph.len()];
+    let mut held = vec![Held::Here; graph.len()];
     let damaged = findings.damaged.iter().map(|(node, _)| node);
     for node in findings.missing.iter().chain(damaged) {
-        whole[node.index()] = false;
+        held[node.index()] = Held::Not;
     }
-    let holdings = Holdings::new(graph, whole);
+    for node in &findings.stubs {
+        held[node.index()] = Held::Elsewhere;
+    }
+    let holdings = Holdings::new(graph, held);
     let images = snapshot.records.iter().filter_map(|(id, record)| {
         let state = holdings.of(record.target);
         let is_said = !record.kind.is_dependent() || state != Completeness::Complete;
@@ -140,6 +147,8 @@ impl CheckReport {
             damaged: damaged
                 .map(|(node, reason)| blob(*node, Some(reason.clone())))
                 .collect(),
+            stubs: findings.stubs.iter().map(|n| blob(*n, None)).collect(),
+            orphan_stubs: findings.unreferenced_stubs,
             orphans: findings.unreferenced,
             orphan_bytes: findings.unreferenced_bytes,
             unlisted_referrers: findings.unlisted_referrers,
@@ -191,6 +200,15 @@ impl CheckReport {
                 self.missing.len() - shown
             ))?;
         }
+        for blob in self.stubs.iter().take(shown) {
+            line(format!("stub of deduplication: {blob}"))?;
+        }
+        if self.stubs.len() > shown {
+            line(format!(
+                "stub of deduplication: {} more; -v lists them",
+                self.stubs.len() - shown
+            ))?;
+        }
         if !self.odd_entries.is_empty() {
             let odd = count(self.odd_entries.len(), "entry", "entries");
             line(format!("{odd} of index.json without a valid digest"))?;
@@ -203,6 +221,12 @@ impl CheckReport {
                 false => ", unless what is damaged leads there",
             };
             line(format!("{unreferenced} ({bytes}){end}"))?;
+        }
+        if self.orphan_stubs > 0 {
+            line(format!(
+                "{} of deduplication; prune leaves what belongs to the store",
+                count(self.orphan_stubs, "unreferenced stub", "unreferenced stubs")
+            ))?;
         }
         if self.unlisted_referrers > 0 {
             let Weight { blobs: n, bytes } = self.of_unlisted_referrers;

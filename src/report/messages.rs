@@ -158,7 +158,11 @@ fn maybe_shared(kept: &MaybeShared) -> ReportedError {
         size(kept.weight.bytes),
         kept.reason
     ))
-    .hint("name every other layout that uses these blobs with --also-root, and they go")
+    .hint(
+        kept.hint.unwrap_or(
+            "name every other layout that uses these blobs with --also-root, and they go",
+        ),
+    )
 }
 
 /// Blobs that stay although the plan has them go. After `rmi --platform` an index may still list them,
@@ -488,6 +492,13 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         ));
     }
     notes.extend(postponed(input).map(|postponed| left_to_prune(input, postponed)));
+    let stubs = input.garbage.stubs.len() as u64;
+    if stubs > 0 {
+        notes.push(format!(
+            "Left {} of deduplication: they belong to the store, whose database knows them.",
+            count(stubs, "stub", "stubs")
+        ));
+    }
     let kept = input.garbage.of_unlisted_referrers;
     if kept.blobs > 0 {
         let n = input.garbage.unlisted_referrers;

@@ -29,6 +29,9 @@ pub(crate) struct WhyReport {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
     pub(crate) present: bool,
+    /// Its file is empty, and its bytes lie in another repository of a store.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) stub: bool,
     /// When its file last changed: if it is unreferenced, since then at the latest.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) changed: Option<Timestamp>,
@@ -93,6 +96,7 @@ impl WhyReport {
             kind: node.map_or("blob", |node| word(snapshot, node)),
             size: stat.map(|stat| stat.size),
             present,
+            stub: stat.is_some_and(|stat| stat.is_stub),
             changed: stat.map(|stat| stat.changed),
             ways: ways.collect(),
         }
@@ -107,6 +111,9 @@ impl WhyReport {
     ) -> io::Result<()> {
         let there = match (self.present, self.size) {
             (true, Some(bytes)) => size(bytes),
+            _ if self.stub => {
+                "a stub of deduplication: another repository has its bytes".to_owned()
+            }
             _ => "missing".to_owned(),
         };
         let article = if self.kind == "index" { "an" } else { "a" };

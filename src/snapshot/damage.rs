@@ -47,6 +47,7 @@ impl View {
         let why = "nothing was deleted, because what it refers to is unknown";
         let repair = match first.unreadable {
             true => "run as a user who may read the layout",
+            false if first.is_stub => "name the repository that has its bytes with --also-root",
             false => "put the blob back from where the image came from",
         };
         let described = graph.describe(first);

@@ -140,6 +140,8 @@ pub struct Damage {
     pub reason: String,
     /// The operating system refused to read it; it may be whole.
     pub unreadable: bool,
+    /// It has no bytes here; another repository of the store may have them.
+    pub is_stub: bool,
 }
 
 /// See the module.
@@ -467,6 +469,7 @@ impl Graph {
     pub(crate) fn describe(&self, damage: &Damage) -> String {
         let what = match damage.unreadable {
             true => "unreadable",
+            false if damage.is_stub => "a stub of deduplication",
             false => "damaged",
         };
         let digest = self.digest(damage.node);

@@ -87,15 +87,28 @@ impl Snapshot<Whole> {
             }));
         }
         let read = |digest: &Digest, size, bytes: &mut Vec<u8>| {
-            if read(layout, trash, digest, size, bytes)? {
+            // The bytes of a stub may lie in any of the others.
+            let mut is_stub = false;
+            let mut is_there = |found: Result<bool, BlobError>| match found {
+                Err(BlobError::Stub) => {
+                    is_stub = true;
+                    Ok(false)
+                }
+                found => found,
+            };
+            if is_there(read(layout, trash, digest, size, bytes))? {
                 return Ok(true);
             }
             for other in sharers {
-                if other.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes)? {
+                let found = other.read_blob_into(digest, size, MAX_DOCUMENT_BYTES, bytes);
+                if is_there(found)? {
                     return Ok(true);
                 }
             }
-            Ok(false)
+            match is_stub {
+                true => Err(BlobError::Stub),
+                false => Ok(false),
+            }
         };
         let entries = index.entries().iter().chain(index.subjects());
         let roots = entries.chain(&others);

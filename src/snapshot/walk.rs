@@ -66,7 +66,7 @@ pub fn may_be_document(error: &BlobError) -> bool {
         BlobError::Size { first, .. } | BlobError::Digest { first, .. } => {
             may_have_been_document(first)
         }
-        BlobError::NotRegular(_) | BlobError::Io(_) => true,
+        BlobError::NotRegular(_) | BlobError::Io(_) | BlobError::Stub => true,
     }
 }
 
@@ -77,7 +77,8 @@ fn is_content(class: Class, error: &BlobError) -> bool {
     match class {
         Class::Document => false,
         Class::Probably => is_too_large && !may_be_document(error),
-        Class::Perhaps | Class::Leaf => !may_be_document(error),
+        // Stubs of layers are ordinary in a store that deduplicates.
+        Class::Perhaps | Class::Leaf => matches!(error, BlobError::Stub) || !may_be_document(error),
     }
 }
 
@@ -235,23 +236,29 @@ impl Graph {
             Ok(None) => Ok(ReadState::Missing),
             Ok(Some(found)) => match self.take_in_bytes(to_read, found, queue) {
                 Ok(()) => Ok(ReadState::Read),
-                Err(reason) => Err((reason, false)),
+                Err(reason) => Err((reason, false, false)),
             },
             Err(error) if is_content(to_read.class, &error) => Ok(ReadState::Read),
-            Err(error) => Err((error.to_string(), matches!(error, BlobError::Io(_)))),
+            Err(error) => Err((
+                error.to_string(),
+                matches!(error, BlobError::Io(_)),
+                matches!(error, BlobError::Stub),
+            )),
         };
         let before = self.node(to_read.node).state;
-        self.node_mut(to_read.node).state = state.unwrap_or_else(|(reason, unreadable)| {
-            // It may have been read before, for less.
-            if before != ReadState::Damaged {
-                self.damage.push(Damage {
-                    node: to_read.node,
-                    reason,
-                    unreadable,
-                });
-            }
-            ReadState::Damaged
-        });
+        self.node_mut(to_read.node).state =
+            state.unwrap_or_else(|(reason, unreadable, is_stub)| {
+                // It may have been read before, for less.
+                if before != ReadState::Damaged {
+                    self.damage.push(Damage {
+                        node: to_read.node,
+                        reason,
+                        unreadable,
+                        is_stub,
+                    });
+                }
+                ReadState::Damaged
+            });
     }
 
     /// Puts into the graph what a blob says, if it is a document. The failure tells why it cannot be

@@ -250,6 +250,12 @@ impl fmt::Display for DigestPrefix {
 }
 
 impl Digest {
+    /// Whether it is known to be that of at least one byte.
+    pub(crate) fn promises_bytes(&self) -> bool {
+        let algorithm = self.algorithm();
+        algorithm.is_some_and(|algorithm| algorithm.hash(b"") != *self)
+    }
+
     /// The digest that a text is, if it is one of SHA-256; of others it says nothing.
     pub(crate) fn of_sha256_text(text: &[u8]) -> Option<Digest> {
         Algorithm::Sha256.digest_of_file_name(text.strip_prefix(b"sha256:")?)

@@ -247,7 +247,8 @@ pub fn parse_canonical(text: &str) -> Option<Reference> {
 pub enum Argument {
     /// The full digest of an image, typed as it is or, for sha256, without the algorithm.
     Digest(Digest),
-    /// A name. It may still be the beginning of an image ID, see [`id_prefix`].
+    /// A name. It may still be the beginning of an image ID, see
+    /// [`DigestPrefix::of_id`](super::digest::DigestPrefix::of_id).
     Name(Reference),
 }
 
@@ -264,14 +265,6 @@ pub fn parse_argument(text: &str) -> Result<Argument, InvalidReference> {
         Some(digest) => Ok(Argument::Digest(digest)),
         None => Reference::parse(text).map(Argument::Name),
     }
-}
-
-/// The hex digits of a text that may be an abbreviated image ID: 4 to 64 digits in lower case,
-/// with or without `sha256:` before them. Such a text is always a possible name as well.
-pub fn id_prefix(text: &str) -> Option<&str> {
-    let hex = text.strip_prefix("sha256:").unwrap_or(text);
-    let is_prefix = (4..=64).contains(&hex.len()) && is_lower_hex(hex.as_bytes());
-    is_prefix.then_some(hex)
 }
 
 /// Cuts the domain off, and adds what the familiar form leaves out. Neither half is checked.
@@ -439,6 +432,7 @@ mod tests {
     use proptest::prelude::{Strategy, prop_assert_eq, prop_oneof, proptest};
 
     use super::*;
+    use crate::value::digest::DigestPrefix;
 
     fn hex(digits: usize) -> String {
         "0123456789abcdef".chars().cycle().take(digits).collect()
@@ -849,29 +843,6 @@ mod tests {
     }
 
     #[test]
-    fn an_id_prefix_has_4_to_64_lower_case_digits() {
-        let full = hex(64);
-        let long = hex(65);
-        for (text, expected) in [
-            ("abcd", Some("abcd")),
-            ("sha256:abcd", Some("abcd")),
-            ("0123456789ab", Some("0123456789ab")),
-            (full.as_str(), Some(full.as_str())),
-            ("abc", None),
-            ("sha256:abc", None),
-            ("sha256:", None),
-            ("", None),
-            (long.as_str(), None),
-            ("ABCD", None),
-            ("abcg", None),
-            ("sha512:abcd", None),
-            ("sha256:sha256:abcd", None),
-        ] {
-            assert_eq!(id_prefix(text), expected, "{text}");
-        }
-    }
-
-    #[test]
     fn a_very_long_text_takes_no_long_time() {
         for piece in ["a", "a/", "-", ":", "@", ".", "[", "a_", "Aa", "sha256:"] {
             let text = piece.repeat(100_000);
@@ -909,8 +880,8 @@ mod tests {
         #[test]
         fn no_text_makes_the_readers_panic(text in texts()) {
             let _ = parse_argument(&text).map_err(|error| error.to_string());
-            if let Some(hex) = id_prefix(&text) {
-                prop_assert_eq!(hex.trim_start_matches(is_hex_char), "");
+            if let Some(prefix) = DigestPrefix::of_id(&text) {
+                prop_assert_eq!(prefix.encoded().trim_start_matches(is_hex_char), "");
             }
         }
     }

@@ -302,3 +302,24 @@ fn a_dangling_image_in_use_goes_by_its_text_as_by_its_id() {
         assert_eq!(names(&layout.dir), ["docker.io/library/other:1"]);
     }
 }
+
+/// A shortened ID is understood with any algorithm, where a container says it as well as on the command line.
+#[test]
+fn a_container_is_known_by_a_shortened_id_of_any_algorithm() {
+    let place = Place::new();
+    let layout = place.fixture("regctl-sha512", "layout");
+    let listed = place.succeeds(&layout, &["ls", "-q", "--no-trunc"]);
+    let mut lines = listed.out.lines();
+    let id = lines.find(|id| id.starts_with("sha512:")).unwrap();
+    for (image, status) in [
+        (&id[..20], 1),
+        (&id[7..19], 1),
+        (&id.replace("512", "384")[..20], 0),
+    ] {
+        let container = json!([{"ID": "c1", "Image": image, "State": "running"}]);
+        let list = place.file("containers.json", container.to_string());
+        let args = ["rmi", "-n", &id[..24], "--containers", arg(&list)];
+        let removed = place.run_in(&layout, &args);
+        assert_status(&removed, status);
+    }
+}

@@ -46,6 +46,8 @@ mod retention;
 mod rewrite_index;
 /// One command treats several layouts as it would each, and shared blobs as needed by all.
 mod several_layouts;
+/// What another repository of a store has a stub of stays.
+mod stubs;
 /// What went to the trash comes back as it was.
 mod trash;
 /// `ls --tree` shows what belongs to each image, and nothing twice.

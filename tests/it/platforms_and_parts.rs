@@ -523,8 +523,13 @@ fn a_part_of_an_image_is_a_conflict_that_names_it() {
                 assert_mentions(&refused, says);
                 assert!(!refused.err.contains("No such image"), "{refused}");
             }
+            for args in [&["untag", part][..], &["untag", "--ignore", part]] {
+                let refused = ground.place.refuses(ground.dir(), args, 1);
+                assert_mentions(&refused, "app:1");
+                assert_mentions(&refused, says);
+                assert!(!refused.err.contains("No such image"), "{refused}");
+            }
         }
-        ground.place.refuses(ground.dir(), &["untag", part], 1);
     }
     // What is no part of anything is not found.
     let refused = ground

@@ -6,7 +6,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::contents::{blob_path, blobs, digest, digest_of, id, members, names, targets};
-use crate::support::layout::{INDEX, Layout, MANIFEST};
+use crate::support::layout::{INDEX, LAYER, Layout, MANIFEST};
 use crate::support::names::{DANGLING, NAME, REF};
 use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, object, objects};
 
@@ -482,4 +482,28 @@ fn a_young_unlisted_referrer_is_not_said_to_wait_for_its_age() {
     let report = object(&place.succeeds(&layout.dir, &args));
     assert_eq!(report["unlisted_referrers"]["blobs"], 3, "{report}");
     assert_eq!(members(&report["deleted"], "digest").len(), 1, "{report}");
+}
+
+/// FR12: `rmi` of an unlisted referrer says what it is and what removes it, and `--force` does not.
+#[test]
+fn the_digest_of_an_unlisted_referrer_is_said_to_be_one() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("app");
+    layout.tagged(&image, "v1").finish();
+    let signature = layout.referrer(&image, "signature");
+    let signature = digest(&signature);
+    for args in [&["rmi", signature][..], &["rmi", "--force", signature]] {
+        let refused = place.refuses(&layout.dir, args, 1);
+        assert_mentions(
+            &refused,
+            "it is a referrer that no entry of index.json leads to",
+        );
+        assert_mentions(&refused, "--unlisted-referrers delete");
+        assert!(!refused.err.contains("No such image"), "{refused}");
+    }
+    let stray = layout.blob(LAYER, "nothing leads here");
+    let refused = place.refuses(&layout.dir, &["rmi", digest(&stray)], 1);
+    assert_mentions(&refused, "No such image");
+    assert_mentions(&refused, "that is an unreferenced blob");
 }

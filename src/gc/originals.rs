@@ -1,0 +1,185 @@
+//! Originals: what must stay because another layout has a stub of it.
+//!
+//! A store that deduplicates keeps the bytes of a blob in one of its layouts and a stub in each of the
+//! others; see `layout/stubs.rs`. To the layout with the bytes they may be garbage, and to the store they
+//! are the only ones. Of the layouts of one run, it is known which have stubs of what. A layout with
+//! stubs that a run knows too few of the others of gives nothing away, and neither does one of whose
+//! garbage a layout beside it has a stub.
+
+use std::cell::OnceCell;
+use std::path::PathBuf;
+
+use super::garbage::{Garbage, MaybeShared, Original};
+use super::mark::Live;
+use super::stored::Stored;
+use crate::layout::{StubsOfRun, Weight};
+use crate::snapshot::{Graph, NodeId};
+use crate::value::digest::Digest;
+use crate::workers::Workers;
+
+/// How many files of what stays are looked at, to find out whether a layout has stubs, and how much of
+/// what goes is looked for beside it. Those of an ordinary repository are fewer; in a larger one of a
+/// store hardly all of these have nothing to do with a stub.
+const SAMPLE: usize = 1024;
+
+/// The ways out, where not all of the store is known.
+const KNOW_MORE: &str = "prune --recursive over the whole store, or --also-root with each of its other \
+                         repositories, says what can go; if it is no such store, the empty file is what is \
+                         left of a blob, so copy the image anew, or delete the file";
+
+/// The layouts of a run, as far as they may be repositories of one store.
+#[derive(Debug, Default)]
+pub(crate) struct Siblings {
+    paths: Vec<PathBuf>,
+    /// The user says that there are no others.
+    are_all: bool,
+    /// Found out when something goes for the first time.
+    stubs: OnceCell<StubsOfRun>,
+}
+
+impl Siblings {
+    /// `paths` are all layouts of the run; `are_all`: the user says that there are no others.
+    pub(crate) fn new(paths: Vec<PathBuf>, are_all: bool) -> Siblings {
+        Siblings {
+            paths,
+            are_all,
+            stubs: OnceCell::new(),
+        }
+    }
+
+    /// Looks again, when something goes the next time.
+    pub(crate) fn forget(&mut self) {
+        self.stubs = OnceCell::new();
+    }
+
+    /// Takes out of the garbage of one layout what other layouts may have stubs of, and says why.
+    pub(crate) fn keep_originals(
+        &self,
+        graph: &Graph,
+        live: &Live,
+        stored: &impl Stored,
+        garbage: &mut Garbage,
+    ) {
+        if garbage.blobs.is_empty() {
+            return;
+        }
+        let mut own = garbage.stubs.clone();
+        own.extend(stubs_among(graph, live, stored));
+        let beside;
+        let known = match &self.paths[..] {
+            [] => return,
+            [path] => {
+                let step = garbage.blobs.len() / SAMPLE + 1;
+                let sample = garbage.blobs.iter().step_by(step);
+                beside = StubsOfRun::beside(path, sample.map(|blob| &blob.digest));
+                &beside
+            }
+            paths => self.stubs.get_or_init(|| StubsOfRun::find(paths)),
+        };
+        let doubt = doubt(&own, known, self.are_all && self.paths.len() > 1);
+        keep(garbage, known, doubt);
+    }
+}
+
+/// Stubs among what stays; of a large layout only some of it is looked at.
+fn stubs_among(graph: &Graph, live: &Live, stored: &impl Stored) -> Vec<Digest> {
+    let is_leaf = |node: &NodeId| live.contains(*node) && !graph.is_present_document(*node);
+    let step = graph.len() / SAMPLE + 1;
+    let sample: Vec<NodeId> = graph.ids().step_by(step).filter(is_leaf).collect();
+    let is_stub = |node: &NodeId, _: &mut Vec<u8>| {
+        let stat = stored.stat(graph.digest(*node));
+        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
+    };
+    let found = Workers::for_reading().map(&sample, &is_stub, || ());
+    let stubs = sample.iter().zip(found).filter(|(_, is_stub)| *is_stub);
+    stubs.map(|(node, _)| graph.digest(*node).clone()).collect()
+}
+
+/// Why nothing of a layout may go, if it is not known where all stubs of its blobs are. `own` are stubs
+/// that it has itself; `are_all`: the run is said to know all layouts of the store.
+fn doubt(own: &[Digest], known: &StubsOfRun, are_all: bool) -> Option<String> {
+    const MAYBE: &str = "so other repositories of that store may have stubs of these blobs";
+    if own.is_empty() && !known.has_any() {
+        return None;
+    }
+    if let Some(unknown) = &known.unknown {
+        let unknown = unknown.display();
+        return Some(format!(
+            "this is a repository of a store that deduplicates, and `{unknown}` cannot be looked into"
+        ));
+    }
+    if !are_all {
+        return Some(match own.first() {
+            Some(stub) => {
+                format!("the blob {stub} is a stub of a store that deduplicates, {MAYBE}")
+            }
+            None => format!("this is a repository of a store that deduplicates, {MAYBE}"),
+        });
+    }
+    let lost = own.iter().find(|stub| !known.has_original(stub))?;
+    Some(format!(
+        "the blob {lost} is a stub, and no layout of this run has its bytes, {MAYBE}"
+    ))
+}
+
+/// Takes out of the garbage what is known to be an original, and all of it in case of a doubt.
+fn keep(garbage: &mut Garbage, known: &StubsOfRun, doubt: Option<String>) {
+    let mut doubtful = Weight::default();
+    let originals = &mut garbage.originals;
+    garbage.blobs.retain(|blob| {
+        if let Some(place) = known.place(&blob.digest) {
+            originals.push(Original {
+                digest: blob.digest.clone(),
+                kind: blob.kind,
+                size: blob.size,
+                place: place.to_owned(),
+            });
+        } else if doubt.is_some() {
+            doubtful += Weight::of_one(blob.size);
+        } else {
+            return true;
+        }
+        false
+    });
+    if let Some(reason) = doubt.filter(|_| doubtful.blobs > 0) {
+        garbage.maybe_shared.push(MaybeShared {
+            reason,
+            hint: Some(KNOW_MORE),
+            weight: doubtful,
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::value::digest::Algorithm;
+
+    /// FR54: whoever has a stub needs to know all others, and where its original is.
+    #[test]
+    fn a_layout_with_stubs_is_in_doubt_unless_all_is_known() {
+        let stub = Algorithm::Sha256.hash(b"elsewhere");
+        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")]);
+        let own = std::slice::from_ref(&stub);
+        let nothing = StubsOfRun::default();
+        for (own, known, are_all, expected) in [
+            (&[][..], &nothing, false, None),
+            (&[], &nothing, true, None),
+            (&[], &unknown, true, None),
+            (own, &nothing, false, Some("is a stub of a store")),
+            (
+                own,
+                &nothing,
+                true,
+                Some("no layout of this run has its bytes"),
+            ),
+            (own, &unknown, true, Some("`store/x` cannot be looked into")),
+        ] {
+            let doubt = doubt(own, known, are_all);
+            match (&doubt, expected) {
+                (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
+                _ => assert_eq!(doubt.as_deref(), expected),
+            }
+        }
+    }
+}
