@@ -4,9 +4,11 @@
 //! * `digest`: the name of a blob
 //! * `reference`: the name of an image
 //! * `platform`: what an image runs on; `platform_selection`: which of some a given one selects
+//! * `mount_table`: the kernel's list of mounts
 //! * `time`: durations, and values of `until`
 
 pub mod digest;
+pub(crate) mod mount_table;
 pub mod platform;
 pub(crate) mod platform_selection;
 pub mod reference;
