@@ -56,8 +56,8 @@ pub enum Restored {
     },
 }
 
-/// Gives blobs names in the layout, durably, until all are there or somebody wants this to stop. The
-/// trash has them still.
+/// Gives blobs names in the layout until all are there or somebody wants this to stop. The trash has
+/// them still.
 fn bring<'a, 'd>(
     layout: &'a Locked<Exclusive>,
     trash: &'a Trash,
@@ -76,9 +76,12 @@ fn bring<'a, 'd>(
         restored.tried += 1;
         restored.moved += usize::from(came == RestoredBlob::Done);
     }
-    let synced = coming.sync();
-    synced.context("cannot sync the directories of the blobs")?;
     Ok((coming, restored))
+}
+
+fn sync(coming: &mut Return<'_>) -> anyhow::Result<()> {
+    let synced = coming.sync();
+    synced.context("cannot sync the directories of the blobs")
 }
 
 /// Moves blobs to which index.json leads already back into the layout, durably, until all are there or
@@ -92,7 +95,8 @@ pub fn restore_blobs<'d>(
     blobs: impl IntoIterator<Item = &'d Digest>,
     stop: &dyn Fn() -> bool,
 ) -> anyhow::Result<RestoredBlobs> {
-    let (coming, restored) = bring(layout, trash, blobs, stop)?;
+    let (mut coming, restored) = bring(layout, trash, blobs, stop)?;
+    sync(&mut coming)?;
     // A name that is left in the trash takes no room, and goes with it.
     coming.leave_trash(&|| false);
     Ok(restored)
@@ -127,8 +131,7 @@ pub fn restore(
         let kept = coming.bring(digest);
         kept.with_context(|| format!("cannot make the blob {digest} durable"))?;
     }
-    let synced = coming.sync();
-    synced.context("cannot sync the directories of the blobs")?;
+    sync(&mut coming)?;
     if stop() {
         return Ok(Attempt::Done(Restored::Stopped {
             back: blobs.tried,

@@ -66,13 +66,20 @@ pub(super) fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
     BlobStat::from_stat(&stat, digest)
 }
 
-/// Gives a blob its name in another directory.
-pub(super) fn give_name(from: &OwnedFd, to: &OwnedFd, digest: &Digest) -> Result<Given, Errno> {
+/// Gives a blob its name in another directory, where files can have two. Where they cannot,
+/// `before_rename` makes the directories durable that lead to the new name, for the old one is gone at
+/// once.
+pub(super) fn give_name(
+    from: &OwnedFd,
+    to: &OwnedFd,
+    digest: &Digest,
+    before_rename: impl FnOnce() -> io::Result<()>,
+) -> io::Result<Given> {
     let name = digest.file_name();
     let name = name.as_ref();
     // Without flags a symbolic link is linked itself, never what it points to.
-    let given = match rustix::fs::linkat(from, name, to, name, AtFlags::empty()) {
-        Ok(()) => return Ok(Given::Second),
+    let linked = rustix::fs::linkat(from, name, to, name, AtFlags::empty());
+    let (given, how) = match linked {
         Err(
             Errno::PERM
             | Errno::ACCESS
@@ -81,18 +88,21 @@ pub(super) fn give_name(from: &OwnedFd, to: &OwnedFd, digest: &Digest) -> Result
             | Errno::MLINK
             | Errno::XDEV
             | Errno::INVAL,
-        ) => rename_unless_taken(from, name, to, name),
-        Err(e) => Err(e),
+        ) => {
+            before_rename()?;
+            (rename_unless_taken(from, name, to, name), Given::Moved)
+        }
+        linked => (linked, Given::Second),
     };
     match given {
-        Ok(()) => Ok(Given::Moved),
+        Ok(()) => Ok(how),
         Err(Errno::NOENT) => Ok(Given::Missing),
         Err(Errno::EXIST) => Ok(match file_of(from, digest) {
             None => Given::Missing,
             own if own == file_of(to, digest) => Given::Second,
             Some(_) => Given::Taken,
         }),
-        Err(e) => Err(e),
+        Err(e) => Err(e.into()),
     }
 }
 
@@ -150,24 +160,59 @@ impl OpenRemoval {
         &self.dir
     }
 
-    fn place(&mut self, algorithm: Algorithm) -> Result<&mut Place, Errno> {
+    fn make_place(&mut self, algorithm: Algorithm) -> Result<(), Errno> {
         let blobs = match self.blobs.take() {
             Some(blobs) => blobs,
             None => make_or_put_right(&self.dir, "blobs", &self.access.blobs)?,
         };
         let blobs = self.blobs.insert(blobs);
-        Ok(match self.algorithms.entry(algorithm) {
-            Entry::Occupied(known) => known.into_mut(),
-            Entry::Vacant(new) => {
-                let access = self.access.of_algorithm(algorithm);
-                let dir = make_or_put_right(blobs, algorithm.name(), access)?;
-                self.are_algorithms_synced = false;
-                new.insert(Place {
-                    dir,
-                    is_synced: true,
-                })
-            }
-        })
+        if let Entry::Vacant(new) = self.algorithms.entry(algorithm) {
+            let access = self.access.of_algorithm(algorithm);
+            let dir = make_or_put_right(blobs, algorithm.name(), access)?;
+            self.are_algorithms_synced = false;
+            new.insert(Place {
+                dir,
+                is_synced: true,
+            });
+        }
+        Ok(())
+    }
+
+    /// Makes the directories durable that lead to the blobs, once: nothing else is made in them later.
+    fn sync_above(
+        blobs: Option<&OwnedFd>,
+        are_algorithms_synced: &mut bool,
+        above: &mut Vec<OwnedFd>,
+    ) -> io::Result<()> {
+        if !*are_algorithms_synced {
+            blobs.into_iter().try_for_each(sync_directory)?;
+            *are_algorithms_synced = true;
+        }
+        above.iter().try_for_each(sync_directory)?;
+        above.clear();
+        Ok(())
+    }
+
+    fn take_in(
+        &mut self,
+        from: &OwnedFd,
+        algorithm: Algorithm,
+        digest: &Digest,
+    ) -> io::Result<Given> {
+        self.make_place(algorithm)?;
+        let OpenRemoval {
+            blobs,
+            algorithms,
+            are_algorithms_synced,
+            above,
+            ..
+        } = self;
+        let place = algorithms.get_mut(&algorithm).ok_or(Errno::NOENT)?;
+        let given = give_name(from, &place.dir, digest, || {
+            OpenRemoval::sync_above(blobs.as_ref(), are_algorithms_synced, above)
+        })?;
+        place.is_synced &= matches!(given, Given::Taken | Given::Missing);
+        Ok(given)
     }
 
     /// Makes the names of all blobs that came into it durable.
@@ -182,13 +227,8 @@ impl OpenRemoval {
         if self.algorithms.is_empty() {
             return Ok(());
         }
-        if !self.are_algorithms_synced {
-            self.blobs.iter().try_for_each(sync_directory)?;
-            self.are_algorithms_synced = true;
-        }
-        self.above.iter().try_for_each(sync_directory)?;
-        self.above.clear();
-        Ok(())
+        let blobs = self.blobs.as_ref();
+        OpenRemoval::sync_above(blobs, &mut self.are_algorithms_synced, &mut self.above)
     }
 }
 
@@ -204,10 +244,7 @@ impl Locked<Exclusive> {
         digest: &Digest,
     ) -> io::Result<Given> {
         let (algorithm, from) = self.own_directory(digest)?;
-        let place = removal.place(algorithm)?;
-        let given = give_name(from, &place.dir, digest)?;
-        place.is_synced &= matches!(given, Given::Taken | Given::Missing);
-        Ok(given)
+        removal.take_in(from, algorithm, digest)
     }
 
     /// Takes the name in the trash again, if the blob has both.

@@ -22,8 +22,19 @@ impl Locked<Exclusive> {
             layout: self,
             trash,
             places: BTreeMap::new(),
+            is_above_synced: true,
             two_names: Vec::new(),
         }
+    }
+
+    fn sync_above_blobs(&self, is_synced: &mut bool) -> io::Result<()> {
+        if std::mem::replace(is_synced, true) {
+            return Ok(());
+        }
+        if let Some(blobs) = self.blob_dirs.open_parent(&self.layout)? {
+            sync_directory(blobs)?;
+        }
+        Ok(sync_directory(&self.layout.dir)?)
     }
 }
 
@@ -44,6 +55,8 @@ pub(crate) struct Return<'a> {
     layout: &'a Locked<Exclusive>,
     trash: &'a Trash,
     places: BTreeMap<Algorithm, Place>,
+    /// Whether the names of the directories in `places` are durable.
+    is_above_synced: bool,
     /// Blobs whose names in the trash are to go.
     two_names: Vec<Digest>,
 }
@@ -68,6 +81,7 @@ impl Return<'_> {
                     (None, None) => return Ok(RestoredBlob::Missing),
                     (None, Some(from)) => make_as_in_removal(&layout.layout, algorithm, from)?,
                 };
+                self.is_above_synced = false;
                 new.insert(Place {
                     dir,
                     is_synced: true,
@@ -76,7 +90,9 @@ impl Return<'_> {
         };
         let was_there = file_of(&place.dir, digest).is_some();
         let given = match &from {
-            Some(from) => give_name(from, &place.dir, digest)?,
+            Some(from) => give_name(from, &place.dir, digest, || {
+                layout.sync_above_blobs(&mut self.is_above_synced)
+            })?,
             None => Given::Missing,
         };
         if given == Given::Missing && !was_there {
@@ -99,19 +115,12 @@ impl Return<'_> {
     /// # Errors
     /// What the operating system says; nothing may lead to these blobs then.
     pub(crate) fn sync(&mut self) -> anyhow::Result<()> {
-        let mut is_new = false;
         for place in self.places.values_mut().filter(|place| !place.is_synced) {
             sync_directory(&place.dir)?;
             place.is_synced = true;
-            is_new = true;
         }
-        if is_new {
-            if let Some(blobs) = self.layout.blob_dirs.open_parent(&self.layout.layout)? {
-                sync_directory(blobs)?;
-            }
-            sync_directory(&self.layout.layout.dir)?;
-        }
-        Ok(())
+        let layout = self.layout;
+        Ok(layout.sync_above_blobs(&mut self.is_above_synced)?)
     }
 
     /// Takes the names in the trash, once everything that leads to the blobs is durable. The values are

@@ -78,6 +78,8 @@ mod hostile;
 mod lock_file;
 /// Who shares a layout goes on sharing it, and nobody else begins to.
 mod other_users;
+/// Whatever a power cut leaves on the disk is sound.
+mod power_cuts;
 /// Others who write at the same time lose nothing.
 mod races;
 /// A signal stops a change between two files, and everything else at once.

@@ -13,6 +13,7 @@ pub(crate) mod mutator;
 pub(crate) mod names;
 pub(crate) mod peers;
 pub(crate) mod place;
+pub(crate) mod power_cut;
 pub(crate) mod strace;
 pub(crate) mod terminal;
 pub(crate) mod tree;

@@ -1,0 +1,5 @@
+//! Power cuts: what a disk may hold after one, as POSIX allows it, from the system calls that a program made.
+
+pub(crate) mod disk;
+pub(crate) mod laws;
+pub(crate) mod trace;
