@@ -16,7 +16,8 @@
 //! 2. [`value`]: typed text: digests, references, platforms, times
 //! 3. `json`: JSON read where it lies, and edited without touching the rest; `workers`: threads for
 //!    many small files
-//! 4. [`layout`]: the directory. Bytes, paths, locks; nothing else changes the disk
+//! 4. `files`: single files and who may use them; [`layout`]: the directory. Bytes, paths, locks; nothing
+//!    else changes the disk
 //! 5. `oci`: what each document of the specification says
 //! 6. [`snapshot`]: what a layout holds at one moment
 //! 7. `inspect`: what `ls`, `why` and `check` want to know of it
@@ -94,6 +95,8 @@ pub mod value;
 pub mod json;
 
 mod workers;
+
+mod files;
 
 pub mod layout;
 

@@ -13,14 +13,10 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::Layout;
-use super::stat::{FileId, found};
 use crate::error::Error;
+use crate::files::directory::DIRECTORY;
+use crate::files::stat::{FileId, found};
 use crate::value::digest::{Algorithm, Digest};
-
-/// How every directory is opened.
-pub(super) const DIRECTORY: OFlags = OFlags::RDONLY
-    .union(OFlags::DIRECTORY)
-    .union(OFlags::CLOEXEC);
 
 /// What a directory is that something is mounted on.
 const MOUNT_POINT: &str = "a mount point";
@@ -219,43 +215,4 @@ fn is_mount_point(parent: impl AsFd, dir: &OwnedFd) -> bool {
         (Ok(above), Ok(below)) => above.device != below.device,
         _ => true,
     }
-}
-
-/// Room for what one system call tells of a directory, in bytes: some thousand names.
-#[cfg(target_os = "linux")]
-const DIRECTORY_BUFFER: usize = 256 << 10;
-
-/// Calls `each` with every name in a directory.
-#[cfg(target_os = "linux")]
-pub(super) fn each_file(
-    dir: impl AsFd,
-    each: &mut dyn FnMut(&[u8], FileType),
-) -> Result<(), Errno> {
-    let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty())?;
-    let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
-    let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
-    while let Some(entry) = entries.next() {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            each(name, entry.file_type());
-        }
-    }
-    Ok(())
-}
-
-/// Calls `each` with every name in a directory.
-#[cfg(not(target_os = "linux"))]
-pub(super) fn each_file(
-    dir: impl AsFd,
-    each: &mut dyn FnMut(&[u8], FileType),
-) -> Result<(), Errno> {
-    for entry in rustix::fs::Dir::read_from(dir)? {
-        let entry = entry?;
-        let name = entry.file_name().to_bytes();
-        if name != b"." && name != b".." {
-            each(name, entry.file_type());
-        }
-    }
-    Ok(())
 }

@@ -12,12 +12,13 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::{SharedReason, each_file, open_dir};
-use super::stat::{BlobStat, STUB, describe, found};
-use super::temporary::is_temporary;
+use super::blob_dirs::{SharedReason, open_dir};
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
 use crate::error::Error;
+use crate::files::directory::each_file;
+use crate::files::stat::{BlobStat, STUB, describe, found};
+use crate::files::temporary::is_temporary;
 use crate::value::digest::{Algorithm, Digest};
 
 /// Where containerd's content store writes what is not finished.

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
-use super::stat::FileId;
+use crate::files::stat::FileId;
 
 /// What [`discover`] finds.
 #[derive(Debug, Default)]

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
-use super::stat::{BlobStat, FileId};
+use crate::files::stat::{BlobStat, FileId};
 use crate::value::digest::Digest;
 
 /// Files with several names as they were before this run removed any of the names.

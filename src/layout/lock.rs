@@ -34,14 +34,14 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::attributes::{access_of, give_at_most};
-use super::blob_dirs::DIRECTORY;
 use super::blobs::open_regular;
-use super::rename::rename_to_new;
-use super::stat::{found, is_name_of};
-use super::temporary::{Sight, Temporary};
 use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
+use crate::files::attributes::{access_of, give_at_most};
+use crate::files::directory::DIRECTORY;
+use crate::files::rename::rename_to_new;
+use crate::files::stat::{found, is_name_of};
+use crate::files::temporary::{Sight, Temporary};
 
 /// How often a lock that somebody else holds is tried again.
 const RETRY: Duration = Duration::from_millis(10);

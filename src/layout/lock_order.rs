@@ -7,8 +7,8 @@
 //! one that is waited for still wants.
 
 use super::lock::{Hold, LayoutLock, LockOptions};
-use super::stat::FileId;
 use super::{Exclusive, Layout, Locked, Shared, lock};
+use crate::files::stat::FileId;
 
 impl Layout {
     /// Locks for reading, together with layouts that share the blobs.

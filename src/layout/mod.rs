@@ -1,4 +1,4 @@
-//! THE DIRECTORY: bytes and paths. The only stage that changes the disk.
+//! THE DIRECTORY: bytes and paths. With the files below it the only stage that changes the disk.
 //!
 //! ```text
 //! DIR/
@@ -17,8 +17,6 @@
 //! This stage knows no JSON beyond the version in `oci-layout`: what the bytes mean is
 //! [`crate::oci`]'s business. The files below use each other in one direction:
 //!
-//! * `stat`, `access`, `attributes`: what the operating system says of a file, and who may do what with it
-//! * `rename`, `temporary`: how files come to their names
 //! * `blob_dirs`: the directories below `blobs`, and whose they are
 //! * `hard_links`: files with several names, over all layouts of a run
 //! * `mounts`: file systems that do not keep their word
@@ -26,17 +24,16 @@
 //! * `neighbours`: whether it lies beside other layouts, so that an empty file is a stub
 //! * `stubs`: empty files whose bytes lie in another layout
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
+//! * `trash_access`: who may use the trash
 //! * `trash_checks`: whether what is to come back is what it should be
 //! * `lock_order`: several layouts, locked for one command
 //! * `writers`: temporary files of other programs that are writing
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
-    reason = "the one stage that changes the disk"
+    reason = "with the files the one stage that changes the disk"
 )]
 
-mod access;
-mod attributes;
 mod blob_dirs;
 mod blobs;
 mod discover;
@@ -46,12 +43,9 @@ mod lock_order;
 mod mounts;
 mod moves;
 mod neighbours;
-mod rename;
 mod replace;
 mod returns;
-mod stat;
 mod stubs;
-mod temporary;
 mod trash;
 mod trash_access;
 mod trash_checks;
@@ -71,8 +65,13 @@ use rustix::fs::{AtFlags, Mode, Stat};
 use rustix::io::Errno;
 
 use crate::error::Error;
+use crate::files::directory::DIRECTORY;
+use crate::files::{stat, temporary};
 use crate::value::digest::Algorithm;
 
+pub(crate) use crate::files::stat::FileId;
+pub use crate::files::stat::{BlobStat, Weight};
+pub(crate) use crate::files::temporary::TEMPORARY;
 pub use blob_dirs::SharedReason;
 pub(crate) use blob_dirs::blob_directories;
 pub use blobs::BlobError;
@@ -86,10 +85,7 @@ pub(crate) use moves::{Given, OpenRemoval};
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};
-pub(crate) use stat::FileId;
-pub use stat::{BlobStat, Weight};
 pub(crate) use stubs::StubsOfRun;
-pub(crate) use temporary::TEMPORARY;
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
 pub(crate) use writers::is_unfinished_work;
@@ -130,7 +126,7 @@ impl Layout {
     /// Exit status 12 when the directory, its `oci-layout` or a version that we know is missing.
     pub fn open(path: &Path) -> anyhow::Result<Layout> {
         let shown = path.display();
-        let dir = rustix::fs::open(path, blob_dirs::DIRECTORY, Mode::empty()).map_err(|errno| {
+        let dir = rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|errno| {
             let what = match std::io::Error::from(errno) {
                 e if e.kind() == ErrorKind::NotFound => format!("there is no directory `{shown}`"),
                 e if e.kind() == ErrorKind::NotADirectory => format!("`{shown}` is no directory"),

@@ -17,12 +17,12 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::DIRECTORY;
-use super::rename::rename_unless_taken;
 use super::replace::sync_directory;
-use super::stat::{FileId, found};
 use super::trash_access::{TrashAccess, make_or_put_right};
 use super::{BlobStat, Exclusive, Locked};
+use crate::files::directory::DIRECTORY;
+use crate::files::rename::rename_unless_taken;
+use crate::files::stat::{FileId, found};
 use crate::value::digest::{Algorithm, Digest};
 
 /// How a blob came to have a name in another directory.

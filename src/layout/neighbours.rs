@@ -8,7 +8,7 @@ use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use super::Layout;
-use super::stat::promises_more;
+use crate::files::stat::promises_more;
 use crate::value::digest::Digest;
 
 /// How many entries of a directory are looked at. Where there are more, nobody knows, and a layout is

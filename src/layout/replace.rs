@@ -16,14 +16,14 @@ use anyhow::Context as _;
 use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::attributes::{Attributes, access_of, give_access};
 use super::blobs::{Presence, open_regular};
 use super::lock::IndexLock;
-use super::rename::exchange;
-use super::stat::{describe, is_name_of};
-use super::temporary::Temporary;
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, MAX_INDEX_BYTES};
 use crate::error::{Error, ErrorKind};
+use crate::files::attributes::{Attributes, access_of, give_access};
+use crate::files::rename::exchange;
+use crate::files::stat::{describe, is_name_of};
+use crate::files::temporary::Temporary;
 use crate::value::digest::Digest;
 
 /// What became of a wish to replace index.json.

@@ -20,7 +20,7 @@ use super::Layout;
 use super::blob_dirs::BlobDirs;
 use super::blobs::each_digest;
 use super::neighbours::layouts_beside;
-use super::stat::{BlobStat, FileId};
+use crate::files::stat::{BlobStat, FileId};
 use crate::value::digest::{Algorithm, Digest};
 
 /// What is known of stubs in the layouts of a run, together.

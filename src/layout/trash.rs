@@ -24,19 +24,19 @@ use jiff::tz::TimeZone;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
-use super::access::Access;
-use super::attributes::give_at_most;
-use super::blob_dirs::each_file;
 use super::blobs::{each_digest, open_regular, read_verified};
 use super::moves::{OpenRemoval, enter, enter_all, stat};
 use super::replace::sync_directory;
-use super::stat::{FileId, Weight, found};
-use super::temporary::{RANDOM_DIGITS, Temporary, random_digits};
 use super::trash_access::{
     TrashAccess, access_of_record, make_new_like, make_or_put_right, put_right,
 };
 use super::{BlobError, BlobStat, Exclusive, Layout, Locked, TRASH};
 use crate::error::{Error, ErrorKind};
+use crate::files::access::Access;
+use crate::files::attributes::give_at_most;
+use crate::files::directory::each_file;
+use crate::files::stat::{FileId, Weight, found};
+use crate::files::temporary::{RANDOM_DIGITS, Temporary, random_digits};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The record of a removal.

@@ -11,11 +11,11 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
 
-use super::access::Access;
-use super::attributes::{access_of, give_at_most};
-use super::blob_dirs::DIRECTORY;
 use super::blobs::open_regular;
 use super::{DockerFile, Layout, Locked};
+use crate::files::access::Access;
+use crate::files::attributes::{access_of, give_at_most};
+use crate::files::directory::DIRECTORY;
 use crate::value::digest::Algorithm;
 
 /// Who may use the directories of the trash.

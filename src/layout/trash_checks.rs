@@ -6,8 +6,8 @@
 use rustix::fs::{AtFlags, FileType, Stat};
 
 use super::blobs::{BlobError, Presence, check_digest, check_size};
-use super::stat::{describe, found};
 use super::{Locked, Trash};
+use crate::files::stat::{describe, found};
 use crate::value::digest::Digest;
 
 impl<M> Locked<M> {

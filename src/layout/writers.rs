@@ -20,9 +20,10 @@ use jiff::Timestamp;
 use rustix::fs::{AtFlags, FileType, Stat};
 
 use super::Locked;
-use super::blob_dirs::{each_file, open_dir};
-use super::stat::modified;
-use super::temporary::TEMPORARY;
+use super::blob_dirs::open_dir;
+use crate::files::directory::each_file;
+use crate::files::stat::modified;
+use crate::files::temporary::TEMPORARY;
 
 /// Where tools make temporary files, as directories that may stay when those are gone.
 const WORKSHOPS: [&str; 2] = ["ingest", ".uploads"];

@@ -4,12 +4,13 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 17] = [
+const STAGES: [&str; 18] = [
     "error",
     "words",
     "value",
     "json",
     "workers",
+    "files",
     "layout",
     "oci",
     "snapshot",

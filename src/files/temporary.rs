@@ -16,7 +16,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 use rustix::rand::{GetRandomFlags, getrandom};
 
-use super::blob_dirs::each_file;
+use super::directory::each_file;
 use super::stat::{changed, is_name_of};
 
 /// How names of temporary files begin.
@@ -29,13 +29,13 @@ const ABANDONED: SignedDuration = SignedDuration::from_hours(24);
 const ATTEMPTS: u32 = 16;
 
 /// How many digits [`random_digits`] gives.
-pub(super) const RANDOM_DIGITS: usize = 32;
+pub(crate) const RANDOM_DIGITS: usize = 32;
 
 /// Digits that nobody else has: 128 random bits in hex.
 ///
 /// # Errors
 /// A kernel that has no random numbers to give.
-pub(super) fn random_digits() -> Result<String, Errno> {
+pub(crate) fn random_digits() -> Result<String, Errno> {
     let mut bytes = [0_u8; RANDOM_DIGITS / 2];
     let filled = rustix::io::retry_on_intr(|| getrandom(&mut bytes[..], GetRandomFlags::empty()))?;
     match filled == bytes.len() {
@@ -47,16 +47,16 @@ pub(super) fn random_digits() -> Result<String, Errno> {
 
 /// A new file under a name of ours, held by us; dropped before it was renamed, it is removed.
 #[must_use = "a temporary file that is dropped changes nothing"]
-pub(super) struct Temporary<'a> {
+pub(crate) struct Temporary<'a> {
     dir: BorrowedFd<'a>,
-    pub(super) file: File,
-    pub(super) name: String,
-    pub(super) is_renamed: bool,
+    pub(crate) file: File,
+    pub(crate) name: String,
+    pub(crate) is_renamed: bool,
 }
 
 impl<'a> Temporary<'a> {
     /// Makes one that its owner alone may read and write. `what` tells people what it is for.
-    pub(super) fn create(dir: BorrowedFd<'a>, what: &str) -> Result<Self, Errno> {
+    pub(crate) fn create(dir: BorrowedFd<'a>, what: &str) -> Result<Self, Errno> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let private = Mode::RUSR | Mode::WUSR;
         for _ in 0..ATTEMPTS {
@@ -81,7 +81,7 @@ impl<'a> Temporary<'a> {
         Err(Errno::EXIST)
     }
 
-    pub(super) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
+    pub(crate) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
         rustix::fs::renameat(self.dir, &self.name, dir, name)?;
         self.is_renamed = true;
         Ok(())
@@ -115,7 +115,7 @@ fn try_hold(file: &File) -> Hold {
 
 /// How sure it is that whoever is alive holds its temporary files where we see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Sight {
+pub(crate) enum Sight {
     /// All processes that can be here lock in one way.
     Clear,
     /// Some may lock elsewhere.
@@ -123,7 +123,7 @@ pub(super) enum Sight {
 }
 
 /// Whether a name is that of a temporary file of ours.
-pub(super) fn is_temporary(name: &[u8], kind: FileType) -> bool {
+pub(crate) fn is_temporary(name: &[u8], kind: FileType) -> bool {
     name.starts_with(TEMPORARY.as_bytes())
         && matches!(kind, FileType::RegularFile | FileType::Unknown)
 }
@@ -133,7 +133,7 @@ pub(super) fn is_temporary(name: &[u8], kind: FileType) -> bool {
 ///
 /// # Errors
 /// A directory that cannot be listed.
-pub(super) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
+pub(crate) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
     let mut names = Vec::new();
     each_file(&dir, &mut |name, kind| {
         if is_temporary(name, kind) {
@@ -147,7 +147,7 @@ pub(super) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
 }
 
 /// The same for one file. Not being able to remove garbage is no reason not to do what was asked.
-pub(super) fn remove_if_stale(dir: impl AsFd, name: &CString, sight: Sight) {
+pub(crate) fn remove_if_stale(dir: impl AsFd, name: &CString, sight: Sight) {
     let Ok(stat) = rustix::fs::statat(&dir, name, AtFlags::SYMLINK_NOFOLLOW) else {
         return;
     };

@@ -19,7 +19,7 @@ const LARGEST: usize = 64 << 10;
 
 /// What a file has beside its bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Attributes {
+pub(crate) struct Attributes {
     access: Access,
     /// `None`: one that may not be read.
     extended: BTreeMap<CString, Option<Vec<u8>>>,
@@ -27,15 +27,15 @@ pub(super) struct Attributes {
 
 /// What became of the wish to give a file the attributes of another one.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Given {
+pub(crate) struct Given {
     /// What the file does not have of them, in words.
-    pub(super) not_kept: Vec<String>,
+    pub(crate) not_kept: Vec<String>,
     /// With the mode of the other one somebody could do what was not allowed there.
-    pub(super) is_wider: bool,
+    pub(crate) is_wider: bool,
 }
 
 impl Attributes {
-    pub(super) fn of(file: impl AsFd) -> Result<Attributes, Errno> {
+    pub(crate) fn of(file: impl AsFd) -> Result<Attributes, Errno> {
         Ok(Attributes {
             access: access_of(&file)?,
             extended: extended_of(&file)?,
@@ -47,7 +47,7 @@ impl Attributes {
     ///
     /// # Errors
     /// What the operating system says of looking at the file or of changing its mode.
-    pub(super) fn give(&self, file: impl AsFd) -> Result<Given, Errno> {
+    pub(crate) fn give(&self, file: impl AsFd) -> Result<Given, Errno> {
         let mut given = Given::default();
         if !give_access(&file, &self.access)? {
             given.is_wider = true;
@@ -113,7 +113,7 @@ impl Attributes {
 ///
 /// # Errors
 /// What the operating system says; an access list that cannot be read is no absent one.
-pub(super) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
+pub(crate) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
     let stat = rustix::fs::fstat(&file)?;
     Ok(Access {
         owner: stat.st_uid,
@@ -128,7 +128,7 @@ pub(super) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
 ///
 /// # Errors
 /// As [`Attributes::give`].
-pub(super) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
+pub(crate) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
     let runner = rustix::process::geteuid().as_raw();
     let mut now = access_of(&file)?;
     // Owner before mode, because a change of owner takes mode bits away. Only root may give a file to
@@ -177,7 +177,7 @@ pub(super) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errn
 ///
 /// # Errors
 /// As [`Attributes::give`].
-pub(super) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno> {
+pub(crate) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno> {
     let is_given = give_access(&file, access)?;
     let now = access_of(&file)?;
     let runner = rustix::process::geteuid().as_raw();

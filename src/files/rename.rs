@@ -29,7 +29,7 @@ fn attempt(result: Result<(), Errno>) -> Result<bool, Errno> {
 ///
 /// # Errors
 /// What the operating system says; nothing was done.
-pub(super) fn exchange(dir: impl AsFd, one: &str, other: &str) -> Result<bool, Errno> {
+pub(crate) fn exchange(dir: impl AsFd, one: &str, other: &str) -> Result<bool, Errno> {
     let flags = RenameFlags::EXCHANGE;
     attempt(rustix::fs::renameat_with(&dir, one, &dir, other, flags))
 }
@@ -39,7 +39,7 @@ pub(super) fn exchange(dir: impl AsFd, one: &str, other: &str) -> Result<bool, E
 ///
 /// # Errors
 /// `EEXIST` if the name is taken, and what else the operating system says; nothing was done.
-pub(super) fn rename_to_new(
+pub(crate) fn rename_to_new(
     from: impl AsFd,
     name: impl rustix::path::Arg,
     to: impl AsFd,
@@ -53,7 +53,7 @@ pub(super) fn rename_to_new(
 ///
 /// # Errors
 /// As [`rename_to_new`].
-pub(super) fn rename_unless_taken(
+pub(crate) fn rename_unless_taken(
     from: impl AsFd,
     name: impl rustix::path::Arg + Copy,
     to: impl AsFd,

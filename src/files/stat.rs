@@ -36,13 +36,13 @@ impl FileId {
         Ok(FileId::from_stat(&rustix::fs::stat(path)?))
     }
 
-    pub(super) fn of_opened(file: impl AsFd) -> Result<FileId, Errno> {
+    pub(crate) fn of_opened(file: impl AsFd) -> Result<FileId, Errno> {
         Ok(FileId::from_stat(&rustix::fs::fstat(file)?))
     }
 }
 
 /// What a system call found; `None` where there is no such file.
-pub(super) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
+pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match result {
         Ok(value) => Ok(Some(value)),
         Err(Errno::NOENT) => Ok(None),
@@ -51,18 +51,18 @@ pub(super) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
 }
 
 /// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
-pub(super) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
+pub(crate) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
     let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
     named.is_ok_and(|named| FileId::of_opened(file) == Ok(FileId::from_stat(&named)))
 }
 
 /// What a stub is, as the end of a sentence. Its file alone cannot be told from one that a power cut emptied.
-pub(super) const STUB: &str = "it has no bytes: a store that deduplicates has them in another repository, or they \
+pub(crate) const STUB: &str = "it has no bytes: a store that deduplicates has them in another repository, or they \
                                were never written";
 
 /// Whether a file of this length in bytes has none although its digest promises some: a stub, or what a
 /// power cut left.
-pub(super) fn promises_more(size: u64, digest: &Digest) -> bool {
+pub(crate) fn promises_more(size: u64, digest: &Digest) -> bool {
     size == 0 && digest.promises_bytes()
 }
 
@@ -88,7 +88,7 @@ pub struct BlobStat {
 
 impl BlobStat {
     /// `None` for what is neither a file nor a link.
-    pub(super) fn from_stat(stat: &Stat, digest: &Digest) -> Option<BlobStat> {
+    pub(crate) fn from_stat(stat: &Stat, digest: &Digest) -> Option<BlobStat> {
         let kind = FileType::from_raw_mode(stat.st_mode);
         let size = match kind {
             FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
@@ -111,13 +111,13 @@ impl BlobStat {
 }
 
 /// The later of modification and status change.
-pub(super) fn changed(stat: &Stat) -> jiff::Timestamp {
+pub(crate) fn changed(stat: &Stat) -> jiff::Timestamp {
     let [modified, changed] = times(stat);
     modified.max(changed)
 }
 
 /// When the content was last modified, as far as anybody says.
-pub(super) fn modified(stat: &Stat) -> jiff::Timestamp {
+pub(crate) fn modified(stat: &Stat) -> jiff::Timestamp {
     let [modified, _] = times(stat);
     modified
 }
@@ -140,7 +140,7 @@ fn times(stat: &Stat) -> [jiff::Timestamp; 2] {
 }
 
 /// What a file that should have been a regular one is, for messages.
-pub(super) fn describe(kind: FileType) -> &'static str {
+pub(crate) fn describe(kind: FileType) -> &'static str {
     match kind {
         FileType::Directory => "a directory",
         FileType::Symlink => "a symbolic link",

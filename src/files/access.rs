@@ -24,15 +24,15 @@ const VERSION: u32 = 2;
 
 /// Who may do what with a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Access {
+pub(crate) struct Access {
     /// A user ID.
-    pub(super) owner: u32,
+    pub(crate) owner: u32,
     /// A group ID.
-    pub(super) group: u32,
+    pub(crate) group: u32,
     /// The lower twelve bits of the mode.
-    pub(super) mode: u32,
+    pub(crate) mode: u32,
     /// The extended attribute `system.posix_acl_access`, if there is one.
-    pub(super) acl: Option<Vec<u8>>,
+    pub(crate) acl: Option<Vec<u8>>,
 }
 
 /// What each class of users may do, masks applied.
@@ -110,7 +110,7 @@ impl Access {
 
     /// Whether anybody may do here what `before` did not allow. Root and `runner`, who changes the
     /// file, are not asked about.
-    pub(super) fn is_wider_than(&self, before: &Access, runner: u32) -> bool {
+    pub(crate) fn is_wider_than(&self, before: &Access, runner: u32) -> bool {
         if (self.owner, self.group, self.mode & 0o777, &self.acl)
             == (before.owner, before.group, before.mode & 0o777, &before.acl)
         {
@@ -133,7 +133,7 @@ impl Access {
 
     /// The same for a file of a directory with this access: without the right to enter, and without
     /// what a mode has beside the permissions.
-    pub(super) fn for_files(&self) -> Access {
+    pub(crate) fn for_files(&self) -> Access {
         Access {
             mode: self.mode & 0o666,
             acl: self.mapped(|entry| entry.may & !1),
@@ -151,7 +151,7 @@ impl Access {
     }
 
     /// What both allow, for something that lies in either.
-    pub(super) fn and(&self, other: &Access) -> Access {
+    pub(crate) fn and(&self, other: &Access) -> Access {
         let both = self.mode & other.mode & 0o777;
         let special = (self.mode | other.mode) & SPECIAL;
         // Whoever is asked about, so nobody is left out.
@@ -182,14 +182,14 @@ impl Access {
 
     /// The permissions that are left when owner, group or access list could not be kept: beside the
     /// owner everybody may do only what all could.
-    pub(super) fn narrow_mode(&self) -> u32 {
+    pub(crate) fn narrow_mode(&self) -> u32 {
         let least = self.rights().map_or(0, |rights| rights.least());
         self.mode & 0o1700 | least << 3 | least
     }
 
     /// The same for somebody else's file: an access list that lets in whoever could before, by
     /// naming the old owner and the old group. `None`: there is no need, or no way.
-    pub(super) fn naming_owners(&self, owner: u32, group: u32) -> Option<Access> {
+    pub(crate) fn naming_owners(&self, owner: u32, group: u32) -> Option<Access> {
         let rights = self.rights()?;
         let mut entries = match &self.acl {
             Some(acl) => parse(acl)?,
