@@ -133,7 +133,9 @@ pub enum Command {
     ///
     /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
     /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
-    /// rewritten (name, from, to), freed_bytes, spared, postponed (writer, blobs, bytes; or null),
+    /// rewritten (name, from, to), freed_bytes, freed_at_most (it may be less: the file system can give
+    /// several files the same blocks), spared, postponed (writer, blobs,
+    /// bytes; or null),
     /// unlisted_referrers (referrers, blobs, bytes), errors (class, message, hint) and warnings,
     /// to_trash, and emptied (removals, blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),

@@ -1,6 +1,7 @@
 //! Counting and listing in English, for every sentence that the program says.
 
 use std::fmt::Display;
+use std::path::Path;
 
 /// A number with its noun: `1 image`, `3 images`, `0 images`.
 pub(crate) fn count<N: Display + PartialEq + From<u8>>(
@@ -23,6 +24,17 @@ pub(crate) fn shell_word(text: &str) -> String {
     match !text.is_empty() && text.chars().all(is_plain) {
         true => text.to_owned(),
         false => format!("'{}'", text.replace('\'', r"'\''")),
+    }
+}
+
+/// A command about one layout, as a shell takes it: `ocirm --layout DIR prune`.
+pub(crate) fn command_on(layout: &Path, command: &str) -> String {
+    match layout == Path::new(".") {
+        true => format!("ocirm {command}"),
+        false => {
+            let layout = layout.display().to_string();
+            format!("ocirm --layout {} {command}", shell_word(&layout))
+        }
     }
 }
 

@@ -41,9 +41,20 @@ pub(super) struct Decision {
     /// A temporary file of another program that is younger shows that somebody is writing; `None`:
     /// nobody is looked for.
     pub(super) writers_since: Option<Timestamp>,
+    /// Where the layout is.
+    pub(super) path: PathBuf,
+    /// Other files may have the same blocks as those that go.
+    pub(super) may_share_blocks: bool,
 }
 
 impl Decision {
+    /// Takes note of what has to be known of the layout for the report.
+    fn know<M>(&mut self, layout: &Locked<M>) {
+        self.path = layout.path().to_owned();
+        let frees = !self.garbage.blobs.is_empty() || !self.trash.expired.is_empty();
+        self.may_share_blocks = frees && layout.may_share_blocks();
+    }
+
     pub(super) fn report<'a>(
         &'a self,
         outcome: Option<&'a Outcome>,
@@ -57,6 +68,8 @@ impl Decision {
             outcome,
             command,
             trash: &self.trash,
+            layout: &self.path,
+            may_share_blocks: self.may_share_blocks,
             unsafe_mount: self.unsafe_mount.as_ref(),
         })
     }
@@ -194,7 +207,8 @@ impl Run<'_> {
             return Err(unsafe_mount.refusal().into());
         }
         self.say_who_shares(path, &mut layout);
-        let decision = command.decide(session, &layout, &sharers)?;
+        let mut decision = command.decide(session, &layout, &sharers)?;
+        decision.know(&layout);
         Ok((decision, layout))
     }
 
@@ -256,7 +270,9 @@ impl Run<'_> {
         let printed = print(|out| {
             self.write(session, path, &report, out)?;
             match is_prune && self.format == OutputFormat::Text {
-                true => out.write_all(reclaimed(report.freed_bytes).as_bytes()),
+                true => {
+                    out.write_all(reclaimed(report.freed_bytes, report.freed_at_most).as_bytes())
+                }
                 false => Ok(()),
             }
         });
@@ -293,6 +309,7 @@ fn carry_out(
     let mut gone = Vec::new();
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
+        decision.know(&layout);
         command.announce(session, &decision);
         let mut garbage = std::mem::take(&mut decision.garbage);
         garbage.blobs.append(&mut gone);

@@ -23,7 +23,7 @@ use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
 use crate::report::messages::{keeps_nothing, reclaimed};
 use crate::report::to_stdout;
-use crate::report::units::size;
+use crate::report::units::size_freed;
 use crate::value::digest::Digest;
 use crate::words::count;
 
@@ -171,6 +171,7 @@ impl Prune {
         let console = session.console;
         let mut status = found.say_failures(console);
         let mut freed: u64 = 0;
+        let mut at_most = false;
         let mut unmatched = UnmatchedPatterns::default();
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
@@ -185,8 +186,9 @@ impl Prune {
                     let (report, one) = run.report(session, &decision, outcome.as_ref());
                     status = status.max(one);
                     freed = freed.saturating_add(report.freed_bytes);
+                    at_most |= report.freed_at_most && report.freed_bytes > 0;
                     if run.format == OutputFormat::Text {
-                        session.interrupt.say_at_the_end(reclaimed(freed));
+                        session.interrupt.say_at_the_end(reclaimed(freed, at_most));
                     }
                     let head = format!("Layout: {}\n", shown(&path.display().to_string()));
                     print(|out| {
@@ -210,8 +212,8 @@ impl Prune {
             unmatched.say(console);
         }
         match run.format {
-            OutputFormat::Text => to_stdout(&reclaimed(freed))?,
-            OutputFormat::Json => console.say(reclaimed(freed).trim_end()),
+            OutputFormat::Text => to_stdout(&reclaimed(freed, at_most))?,
+            OutputFormat::Json => console.say(reclaimed(freed, at_most).trim_end()),
         }
         Ok(status)
     }
@@ -227,7 +229,7 @@ impl Prune {
         let console = session.console;
         let mut confirmed = Confirmed::new();
         let mut unmatched = UnmatchedPatterns::default();
-        let (mut blobs, mut freed) = (0, 0_u64);
+        let (mut blobs, mut freed, mut at_most) = (0, 0_u64, false);
         for path in &found.layouts {
             let mut decision = match run.decide(session, path, self) {
                 Ok((decision, _)) => decision,
@@ -246,6 +248,7 @@ impl Prune {
                 console.say_with(|out| report.write_text(console.is_verbose(), out));
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
+                at_most |= report.freed_at_most;
                 let removals = decision.trash.expired.iter();
                 seen.removals.extend(removals.map(|(id, _)| id.clone()));
                 let entries = decision.plan.edits.keys();
@@ -270,7 +273,7 @@ impl Prune {
         console.say(&format!(
             "This deletes {} and frees {}.",
             count(blobs, "blob", "blobs"),
-            size(freed)
+            size_freed(freed, at_most)
         ));
         if self.all {
             console

@@ -27,6 +27,7 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
+use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::io::Errno;
@@ -45,7 +46,7 @@ use crate::oci::trash_record::TrashRecord;
 use crate::plan::Plan;
 use crate::snapshot::{Follow, NodeId, Snapshot, View, Whole};
 use crate::value::digest::{Algorithm, Digest};
-use crate::words::{count, quoted};
+use crate::words::{command_on, count, quoted};
 use crate::workers::Workers;
 
 /// How many blobs are unlinked between two looks at index.json.
@@ -192,6 +193,10 @@ pub struct Outcome {
     pub not_kept: Vec<String>,
     /// Why what was moved to the trash, or back, may be in its old place again after a power cut.
     pub unsynced: Option<String>,
+    /// Why index.json may be the old one again after a power cut. No blob was touched then.
+    pub not_durable: Option<String>,
+    /// Who can delete what this run was not allowed to delete, or what has to be done first.
+    pub who_may: Option<String>,
     /// What was deleted from the trash.
     pub emptied: Emptied,
     /// What of it could not be, and why.
@@ -208,7 +213,7 @@ fn is_full(error: &anyhow::Error) -> bool {
 }
 
 /// The failure on a full disk, with what makes room; and of any failure, what went to make some.
-fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage) -> anyhow::Error {
+fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage, layout: &Path) -> anyhow::Error {
     let gone = garbage
         .blobs
         .iter()
@@ -228,8 +233,9 @@ fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage) -> anyhow::Er
     }
     let message = format!("{error:#}");
     let hint = format!(
-        "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `ocirm prune \
-         --force --grace 0s` deletes unreferenced blobs without needing any, or remove another file"
+        "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `{} \
+         --force --grace 0s` deletes unreferenced blobs without needing any, or remove another file",
+        command_on(layout, "prune")
     );
     Error::new(ErrorKind::Failed, message).hint(hint).into()
 }
@@ -273,12 +279,13 @@ pub fn delete(
         needed: None,
         stays: None,
         not_kept: Vec::new(),
+        not_durable: None,
     };
     let mut written = sweep.replace_index(new, options);
     if written.as_ref().is_err_and(is_full) && sweep.make_room(garbage, watch) {
         written = sweep.replace_index(new, options);
     }
-    if written.map_err(|error| full_disk(error, change.bytes_to_write(), garbage))? {
+    if written.map_err(|error| full_disk(error, change.bytes_to_write(), garbage, layout.path()))? {
         return Ok(Attempt::IndexChanged(layout));
     }
     let mut outcome = Outcome {
@@ -286,6 +293,10 @@ pub fn delete(
         ..Outcome::default()
     };
     sweep.index = new.unwrap_or(old);
+    if let Some(reason) = sweep.not_durable.take() {
+        outcome.not_durable = Some(reason);
+        return Ok(Attempt::Done(outcome));
+    }
     sweep.run(garbage, &mut outcome, watch);
     layout.remove_listed_temporaries();
     outcome.unsynced = sweep.end_moves();
@@ -366,6 +377,8 @@ struct Sweep<'a> {
     stays: Option<DeletionRank>,
     /// See [`Outcome::not_kept`].
     not_kept: Vec<String>,
+    /// See [`Outcome::not_durable`].
+    not_durable: Option<String>,
 }
 
 impl Sweep<'_> {
@@ -402,6 +415,10 @@ impl Sweep<'_> {
         Ok(match written? {
             IndexWrite::Done { not_kept } => {
                 self.not_kept = not_kept;
+                false
+            }
+            IndexWrite::NotDurable(reason) => {
+                self.not_durable = Some(reason);
                 false
             }
             IndexWrite::ChangedMeanwhile => true,
@@ -548,6 +565,10 @@ impl Sweep<'_> {
                     if blob.kind.is_document() {
                         self.stays.get_or_insert(blob.rank);
                     }
+                    let who_may = &mut outcome.who_may;
+                    *who_may = who_may
+                        .take()
+                        .or_else(|| self.layout.who_may_delete(&blob.digest, &error));
                     let failure = (blob.digest.clone(), error.to_string());
                     outcome.failed.push(failure);
                 }

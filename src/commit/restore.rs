@@ -142,6 +142,17 @@ pub fn restore(
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     let not_kept = match written {
         IndexWrite::Done { not_kept } => not_kept,
+        IndexWrite::NotDurable(reason) => {
+            // The trash keeps all that it has.
+            let what = "index.json was replaced, and that could not be made durable";
+            let means = "the names are back and so are all blobs, and after a power cut the names may be gone \
+                         again; the trash is as it was, and the same command finishes the work";
+            return Ok(Attempt::Done(Restored::Done {
+                failures: vec![format!("{what} ({reason}): {means}")],
+                not_kept: Vec::new(),
+                left: 0,
+            }));
+        }
         IndexWrite::ChangedMeanwhile => {
             drop(coming);
             return Ok(Attempt::IndexChanged(layout));

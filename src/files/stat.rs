@@ -66,6 +66,9 @@ pub(crate) fn promises_more(size: u64, digest: &Digest) -> bool {
     size == 0 && digest.promises_bytes()
 }
 
+/// The unit in which every system counts blocks.
+const BLOCK: u64 = 512;
+
 /// What `lstat` says of a blob's file.
 #[derive(Clone, Copy, Debug)]
 pub struct BlobStat {
@@ -74,6 +77,9 @@ pub struct BlobStat {
     /// It is a regular file without bytes, its digest promises some, and the layout has neighbours; see
     /// `stubs.rs`.
     pub(crate) is_stub: bool,
+    /// Bytes that leave the disk with the file: those of its blocks, and never more than it holds, of
+    /// which holes and what the file system packs take less.
+    pub(crate) on_disk: u64,
     /// How many names the file has; it leaves the disk with the last one.
     pub(crate) links: u64,
     /// Which file it is, by whichever name.
@@ -90,7 +96,7 @@ impl BlobStat {
     /// `None` for what is neither a file nor a link.
     pub(crate) fn from_stat(stat: &Stat, digest: &Digest) -> Option<BlobStat> {
         let kind = FileType::from_raw_mode(stat.st_mode);
-        let size = match kind {
+        let size: u64 = match kind {
             FileType::RegularFile => u64::try_from(stat.st_size).unwrap_or(0),
             FileType::Symlink => 0,
             _ => return None,
@@ -102,6 +108,11 @@ impl BlobStat {
         Some(BlobStat {
             size,
             is_stub: kind == FileType::RegularFile && promises_more(size, digest),
+            on_disk: size.min(
+                u64::try_from(stat.st_blocks)
+                    .unwrap_or(0)
+                    .saturating_mul(BLOCK),
+            ),
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),
             changed: changed(stat),

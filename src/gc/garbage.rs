@@ -29,6 +29,8 @@ pub struct GarbageBlob {
     pub kind: NodeKind,
     /// Bytes of its file; 0 for a symbolic link.
     pub size: u64,
+    /// Bytes that it takes on the disk.
+    pub on_disk: u64,
     /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash.
     pub frees: u64,
     /// Where it goes.
@@ -194,7 +196,8 @@ impl Garbage {
             node,
             kind,
             size: stat.size,
-            frees: if stat.links > 1 { 0 } else { stat.size },
+            on_disk: stat.on_disk,
+            frees: if stat.links > 1 { 0 } else { stat.on_disk },
             destination: Destination::Away,
             fate: BlobFate::Stays,
             rank: DeletionRank::CONTENT,
@@ -223,7 +226,7 @@ impl Garbage {
         for (blob, rank) in self.blobs.iter_mut().zip(ranks) {
             blob.rank = rank;
             if !last.is_empty() && last.contains(&blob.digest) {
-                blob.frees = blob.size;
+                blob.frees = blob.on_disk;
             }
         }
         let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
@@ -476,6 +479,7 @@ mod tests {
                 .map(|(bytes, changed, links, inode)| BlobStat {
                     size: bytes.len() as u64,
                     is_stub: bytes.is_empty() && digest.promises_bytes(),
+                    on_disk: bytes.len() as u64,
                     links: *links,
                     file: FileId {
                         device: 0,

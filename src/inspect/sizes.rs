@@ -80,7 +80,7 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool], look_at: &LookAt<'_>) -> 
             }
         }
         let unique = &mut images[owner as usize].unique;
-        *unique = unique.saturating_add(stat.size);
+        *unique = unique.saturating_add(stat.on_disk);
     }
     // The number of the image in whose walk a node was seen last: clearing a set for each image
     // would cost the size of the graph each time.
@@ -211,6 +211,7 @@ mod tests {
             Some(BlobStat {
                 size: if is_document { bytes.len() as u64 } else { 0 },
                 is_stub: false,
+                on_disk: bytes.len() as u64,
                 links: 1,
                 file: FileId {
                     device: 0,

@@ -223,7 +223,8 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
     }
     let path = layout.path().join(PODMAN_LOCK);
     let shown = format!("`{}`", path.display());
-    let opened = open_lock_file(layout, PODMAN_LOCK).map_err(|e| foreign_lock(&shown, e))?;
+    let opened = open_lock_file(layout, PODMAN_LOCK)
+        .map_err(|e| not_opened(layout, PODMAN_LOCK, &shown, e))?;
     let Some(file) = opened else {
         return Ok(None);
     };
@@ -274,15 +275,8 @@ impl<'a> IndexLock<'a> {
         };
         let lock = wait(options, attempt, &shown).map_err(|e| match e {
             Refused::Failed(e) | Refused::Unsupported(e) => match Errno::from_io_error(&e) {
-                Some(
-                    errno @ (Errno::ACCESS
-                    | Errno::PERM
-                    | Errno::LOOP
-                    | Errno::ISDIR
-                    | Errno::NXIO
-                    | Errno::NODEV),
-                ) => foreign_lock(&shown, errno),
-                _ => Refused::Failed(e).into_error(options, &shown),
+                Some(errno) => not_opened(layout, INDEX_LOCK, &shown, errno),
+                None => Refused::Failed(e).into_error(options, &shown),
             },
             other => other.into_error(options, &shown),
         })?;
@@ -379,10 +373,26 @@ pub(super) fn remove_stale_index_lock(layout: &Layout) {
     }
 }
 
-fn foreign_lock(shown: &str, errno: Errno) -> anyhow::Error {
-    Error::layout(format!("cannot lock {shown}: {errno}"))
-        .hint("another program made this lock file; run as its owner, or remove the file when nothing uses the layout")
-        .into()
+/// Why a lock file was neither opened nor made, and what can be done about it.
+fn not_opened(layout: &Layout, name: &str, shown: &str, errno: Errno) -> anyhow::Error {
+    let message = format!("cannot lock {shown}: {}", io::Error::from(errno));
+    if matches!(errno, Errno::MFILE | Errno::NFILE) {
+        return Error::new(ErrorKind::Failed, message)
+            .hint("too many files are open: raise the limit (`ulimit -n`), or try again later; nothing was changed")
+            .into();
+    }
+    let is_there = rustix::fs::statat(&layout.dir, name, AtFlags::SYMLINK_NOFOLLOW).is_ok();
+    let hint = match errno {
+        Errno::ROFS => "the file system is mounted for reading only; nothing was changed",
+        Errno::ACCESS | Errno::PERM if !is_there => {
+            "run as a user who may make files in the layout's directory; nothing was changed"
+        }
+        Errno::ACCESS | Errno::PERM | Errno::LOOP | Errno::ISDIR | Errno::NXIO | Errno::NODEV => {
+            "another program made this lock file; run as its owner, or remove the file when nothing uses the layout"
+        }
+        _ => return anyhow::Error::new(errno).context(format!("cannot lock {shown}")),
+    };
+    Error::layout(message).hint(hint).into()
 }
 
 /// Why a lock was not taken.

@@ -28,6 +28,7 @@
 //! * `trash_checks`: whether what is to come back is what it should be
 //! * `lock_order`: several layouts, locked for one command
 //! * `writers`: temporary files of other programs that are writing
+//! * `forbidden`: why a change is not allowed, and who may make it
 //! * `discover`: finding layouts
 #![expect(
     clippy::disallowed_methods,
@@ -37,6 +38,7 @@
 mod blob_dirs;
 mod blobs;
 mod discover;
+mod forbidden;
 mod hard_links;
 mod lock;
 mod lock_order;

@@ -1,4 +1,4 @@
-//! Mounts that do not keep their word.
+//! Mounts that do not keep their word, and what is freed on others.
 //!
 //! Whoever deletes must know that what it wrote before is there to stay: first the new index.json,
 //! then the blobs that only the old one needed. A bucket mounted as a directory promises no such
@@ -74,6 +74,21 @@ impl Layout {
 }
 
 impl<M> Locked<M> {
+    /// Whether what is deleted from the layout may free less than it had, because the file system can
+    /// give several files the same blocks.
+    pub(crate) fn may_share_blocks(&self) -> bool {
+        let Ok(text) = std::fs::read(MOUNT_TABLE) else {
+            return cfg!(any(target_os = "macos", target_os = "ios"));
+        };
+        let table = MountTable::parse(&text);
+        let key_at = |path: &Path| key_of(rustix::fs::CWD, path);
+        Algorithm::ALL.iter().any(|algorithm| {
+            let name = format!("blobs/{}", algorithm.name());
+            let key = key_of(&self.layout.dir, Path::new(&name));
+            key.is_some_and(|key| table.may_share_blocks(key, &key_at))
+        })
+    }
+
     /// As [`Layout::unsafe_mount`].
     pub(crate) fn unsafe_mount(&self) -> Option<UnsafeMount> {
         self.layout.unsafe_mount()

@@ -25,6 +25,7 @@ use crate::files::rename::exchange;
 use crate::files::stat::{describe, is_name_of};
 use crate::files::temporary::Temporary;
 use crate::value::digest::Digest;
+use crate::words::listed;
 
 /// What became of a wish to replace index.json.
 #[derive(Debug, PartialEq, Eq)]
@@ -34,6 +35,9 @@ pub(crate) enum IndexWrite {
         /// What files could not keep beside their bytes, a sentence for each.
         not_kept: Vec<String>,
     },
+    /// The new bytes are in place, and cannot be made durable: after a power cut the old ones may be
+    /// there again. Nothing that the old ones lead to may go. The text says why.
+    NotDurable(String),
     /// Somebody changed index.json since it was read; nothing was written. Plan again.
     ChangedMeanwhile,
 }
@@ -58,9 +62,10 @@ pub struct RootEdit {
 
 impl<M> Locked<M> {
     /// Refuses an index.json that is no regular file: what it leads to is not ours to replace, and
-    /// what it says may be another layout's.
+    /// what it says may be another layout's. And one that nobody can replace.
     pub(crate) fn refuse_odd_index(&self) -> anyhow::Result<()> {
-        replaceable(&self.layout, "index.json")
+        replaceable(&self.layout, "index.json")?;
+        Ok(self.layout.refuse_fixed_root()?)
     }
 }
 
@@ -110,16 +115,34 @@ impl Locked<Exclusive> {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
         let mut not_kept = Vec::new();
+        let mut replaced: Vec<String> = Vec::new();
         for mut replacement in ready {
             not_kept.append(&mut replacement.not_kept);
-            if !replacement.replace()? {
+            let target = replacement.target;
+            let is_replaced = replacement
+                .replace()
+                .map_err(|error| match replaced.is_empty() {
+                    true => error,
+                    // Whoever reads that something failed thinks that nothing was changed.
+                    false => error.context(format!(
+                        "{} changed already, and index.json is as it was",
+                        listed(&replaced, replaced.len())
+                    )),
+                })?;
+            if !is_replaced {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
+            replaced.push(target.to_owned());
         }
         drop(lock);
-        sync_directory(&self.layout.dir)
-            .with_context(|| format!("cannot sync the directory `{}`", self.path().display()))?;
-        Ok(IndexWrite::Done { not_kept })
+        Ok(match sync_directory(&self.layout.dir) {
+            Ok(()) => IndexWrite::Done { not_kept },
+            Err(e) => IndexWrite::NotDurable(format!(
+                "cannot sync the directory `{}`: {}",
+                self.path().display(),
+                io::Error::from(e)
+            )),
+        })
     }
 
     /// Writes a blob, synced, unless the layout has it. It is garbage until index.json leads to it. It is

@@ -363,7 +363,7 @@ impl<M> Locked<M> {
                         let seen = names.entry(stat.file).or_default();
                         *seen += 1;
                         let is_last = *seen >= self.layout.ages.first_seen(stat).links;
-                        weight += Weight::of_one(if is_last { stat.size } else { 0 });
+                        weight += Weight::of_one(if is_last { stat.on_disk } else { 0 });
                     }
                     Ok(())
                 })

@@ -35,6 +35,8 @@ pub(crate) struct Report<'a> {
     pub(super) rewritten: Vec<Rewritten>,
     /// Bytes that leave the disk.
     pub(crate) freed_bytes: u64,
+    /// It may be less, since other files may have the same blocks.
+    pub(crate) freed_at_most: bool,
     /// Unreferenced blobs that stay because they are younger than the grace period.
     spared: Weight,
     /// Blobs that stay because another program is writing.
@@ -153,6 +155,7 @@ impl<'a> Report<'a> {
             kept_images: kept_images.collect(),
             rewritten: rewritten(input),
             freed_bytes: total(freed.chain([emptied.weight.bytes])),
+            freed_at_most: input.may_share_blocks,
             spared: input.garbage.too_young,
             postponed: postponed(input).map(|postponed| PostponedBlobs {
                 writer: postponed.writer.clone(),

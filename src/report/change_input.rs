@@ -1,5 +1,7 @@
 //! What the report of a changing command is made from.
 
+use std::path::Path;
+
 use serde::{Serialize, Serializer};
 
 use crate::commit::Outcome;
@@ -33,6 +35,10 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) outcome: Option<&'a Outcome>,
     pub(crate) command: ChangingCommand<'a>,
     pub(crate) trash: &'a TrashUse,
+    /// Where the layout is.
+    pub(crate) layout: &'a Path,
+    /// Other files may have the same blocks as those that go.
+    pub(crate) may_share_blocks: bool,
     /// Why a real run would be refused.
     pub(crate) unsafe_mount: Option<&'a UnsafeMount>,
 }

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::change_input::{ChangingCommand, ReportInput};
-use super::units::size;
+use super::units::{size, size_freed};
 use crate::commit::Outcome;
 use crate::gc::{MaybeShared, Postponed};
 use crate::layout::{UnsafeMount, Weight};
@@ -17,7 +17,7 @@ use crate::oci::index::EntryEdit;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
 use crate::value::digest::Digest;
-use crate::words::{count, listed, quoted};
+use crate::words::{command_on, count, listed, quoted};
 
 /// Words of a real run, and those of a dry one.
 #[derive(Clone, Copy)]
@@ -58,9 +58,6 @@ pub(super) const NOTHING: Tenses =
     Tenses::new("Nothing was removed.", "There is nothing to remove.");
 pub(super) const END: Tenses = Tenses::new("", " Nothing was changed.");
 
-/// What to do about blobs that were not deleted.
-const TRY_AGAIN: &str = "the same command, or the next prune, tries again";
-
 /// Names that a sentence lists before it says how many more there are.
 const MOST_NAMES: usize = 8;
 
@@ -78,8 +75,8 @@ pub(super) fn unreferenced(number: u64) -> String {
 }
 
 /// Docker's last line of a prune.
-pub(crate) fn reclaimed(bytes: u64) -> String {
-    format!("Total reclaimed space: {}\n", size(bytes))
+pub(crate) fn reclaimed(bytes: u64, at_most: bool) -> String {
+    format!("Total reclaimed space: {}\n", size_freed(bytes, at_most))
 }
 
 fn it_or_them(number: u64) -> &'static str {
@@ -136,12 +133,14 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
     let mut errors: Vec<ReportedError> = refusals.collect();
     errors.extend(input.garbage.maybe_shared.iter().map(maybe_shared));
     if let Some(outcome) = input.outcome {
-        errors.extend(not_deleted(outcome));
-        errors.extend(undecided(outcome));
-        errors.extend(left(outcome));
-        errors.extend(interrupted(outcome));
+        let finish = finish(input, outcome);
+        errors.extend(not_durable(outcome, &finish));
+        errors.extend(not_deleted(outcome, &finish));
+        errors.extend(undecided(outcome, &finish));
+        errors.extend(left(outcome, &finish));
+        errors.extend(interrupted(outcome, &finish));
         errors.extend(outcome.unsynced.iter().map(unsynced));
-        errors.extend(parts_left(input, outcome));
+        errors.extend(parts_left(input, outcome, &finish));
         errors.extend(outcome.not_emptied.iter().map(not_emptied));
         errors.extend(written_back(outcome));
         errors.extend(outcome.unchecked.iter().map(unchecked));
@@ -175,8 +174,43 @@ fn blobs_left(number: u64) -> String {
     )
 }
 
+/// What deletes blobs that were to go and are there still. Their names are gone, so that the same
+/// command finds nothing any more, unless it left an index as it was.
+fn finish(input: &ReportInput<'_>, outcome: &Outcome) -> String {
+    let options = [
+        // Where nothing is left that leads anywhere, prune takes an empty index for an accident.
+        (!leaves_entries(input), " --all"),
+        (input.trash.to_trash, " --trash"),
+    ];
+    let options = options.iter().filter(|(is_needed, _)| *is_needed);
+    let options: String = options.map(|(_, option)| *option).collect();
+    let prune = command_on(input.layout, &format!("prune --force{options}"));
+    let who = match &outcome.who_may {
+        Some(who) => format!("{who}: "),
+        None => String::new(),
+    };
+    let same = match input.plan.removed_parts.is_empty() {
+        true => "",
+        false => "the same command, or where that finds nothing any more ",
+    };
+    format!(
+        "{who}{same}`{prune}` deletes what is older than the grace period, and with --grace 0s the rest"
+    )
+}
+
+fn not_durable(outcome: &Outcome, finish: &str) -> Option<ReportedError> {
+    let reason = outcome.not_durable.as_ref()?;
+    Some(
+        ReportedError::failed(format!(
+            "index.json was replaced, and that could not be made durable: {reason}; the names are gone, and \
+             after a power cut they may be there again, so no blob was deleted"
+        ))
+        .hint(&format!("when the disk works again, {finish}")),
+    )
+}
+
 /// One error for each reason: it is often the same for all blobs.
-fn not_deleted(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
+fn not_deleted(outcome: &Outcome, finish: &str) -> impl Iterator<Item = ReportedError> {
     let mut causes: BTreeMap<&str, Vec<&Digest>> = BTreeMap::new();
     for (digest, reason) in &outcome.failed {
         causes.entry(reason).or_default().push(digest);
@@ -188,17 +222,17 @@ fn not_deleted(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
         };
         let first = digests[0];
         ReportedError::failed(format!("cannot delete the blob {first}{more}: {reason}"))
-            .hint(TRY_AGAIN)
+            .hint(finish)
     })
 }
 
-fn undecided(outcome: &Outcome) -> Option<ReportedError> {
+fn undecided(outcome: &Outcome, finish: &str) -> Option<ReportedError> {
     let (reason, left) = outcome.undecided.as_ref()?;
     let message = format!(
         "index.json could not be read again during the deletion, so {}: {reason}",
         blobs_left(*left)
     );
-    Some(ReportedError::failed(message).hint(TRY_AGAIN))
+    Some(ReportedError::failed(message).hint(finish))
 }
 
 /// `restore` was stopped before index.json was replaced.
@@ -226,25 +260,25 @@ fn unsynced(reason: &String) -> ReportedError {
     .hint("let the disk finish (`sync`), and look with `ocirm check`")
 }
 
-fn left(outcome: &Outcome) -> Option<ReportedError> {
+fn left(outcome: &Outcome, finish: &str) -> Option<ReportedError> {
     (outcome.left > 0).then(|| {
         ReportedError::failed(format!(
             "{}, because a document that may lead there could not be deleted",
             blobs_left(outcome.left)
         ))
-        .hint(TRY_AGAIN)
+        .hint(finish)
     })
 }
 
-fn interrupted(outcome: &Outcome) -> Option<ReportedError> {
+fn interrupted(outcome: &Outcome, finish: &str) -> Option<ReportedError> {
     (outcome.interrupted > 0).then(|| {
         ReportedError::failed(format!("interrupted: {}", blobs_left(outcome.interrupted)))
-            .hint(TRY_AGAIN)
+            .hint(finish)
     })
 }
 
 /// The index goes on listing the parts, so no prune would find what is left of them.
-fn parts_left(input: &ReportInput<'_>, outcome: &Outcome) -> Option<ReportedError> {
+fn parts_left(input: &ReportInput<'_>, outcome: &Outcome, finish: &str) -> Option<ReportedError> {
     let postponed = outcome.postponed.as_ref();
     let postponed = postponed.filter(|_| !input.plan.removed_parts.is_empty())?;
     let message = format!(
@@ -252,7 +286,7 @@ fn parts_left(input: &ReportInput<'_>, outcome: &Outcome) -> Option<ReportedErro
         quoted(&postponed.writer),
         blobs_left(postponed.weight.blobs)
     );
-    Some(ReportedError::failed(message).hint(TRY_AGAIN))
+    Some(ReportedError::failed(message).hint(finish))
 }
 
 fn not_emptied(reason: &String) -> ReportedError {

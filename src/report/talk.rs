@@ -13,7 +13,7 @@ use super::messages::{
 };
 use super::restore::RestoreReport;
 use super::shorten::{message, visible};
-use super::units::{size, total};
+use super::units::{size, size_freed, total};
 use crate::words::{count, listed};
 
 impl Report<'_> {
@@ -102,7 +102,8 @@ impl Report<'_> {
                     of(MOVE)
                 ));
             }
-            let freed = size(self.freed_bytes - self.emptied.weight.bytes);
+            let freed = self.freed_bytes - self.emptied.weight.bytes;
+            let freed = size_freed(freed, self.freed_at_most);
             parts.push(format!("{} {freed}", of(FREE)));
         }
         if self.emptied.removals > 0 {

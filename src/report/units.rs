@@ -33,6 +33,14 @@ pub(crate) fn size(bytes: u64) -> String {
     text + UNITS[unit]
 }
 
+/// Bytes that are freed: `up to` so many where other files may have the same blocks.
+pub(crate) fn size_freed(bytes: u64, at_most: bool) -> String {
+    match at_most && bytes > 0 {
+        true => format!("up to {}", size(bytes)),
+        false => size(bytes),
+    }
+}
+
 /// A sum of bytes. Sizes are what a layout claims, so it ends at the largest number.
 pub(super) fn total(sizes: impl Iterator<Item = u64>) -> u64 {
     sizes.fold(0, u64::saturating_add)
@@ -106,6 +114,14 @@ mod tests {
         ] {
             assert_eq!(size(bytes), text, "{bytes}");
         }
+    }
+
+    /// FR35: what other files may have as well is at most freed.
+    #[test]
+    fn what_may_be_shared_is_freed_at_most() {
+        assert_eq!(size_freed(3300, false), "3.3kB");
+        assert_eq!(size_freed(3300, true), "up to 3.3kB");
+        assert_eq!(size_freed(0, true), "0B");
     }
 
     #[test]

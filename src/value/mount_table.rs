@@ -50,6 +50,13 @@ const UNSAFE_TYPES: [(&str, &str); 25] = [
     ("yas3fs", UPLOADED_LATER),
 ];
 
+/// Types of file systems on which several files can have the same blocks (copies by reference, snapshots,
+/// deduplication), so that deleting one need not free them. Nobody says of a file whether it is so
+/// without a walk over all its blocks.
+const SHARING_TYPES: [&str; 7] = [
+    "apfs", "bcachefs", "btrfs", "nilfs2", "ocfs2", "xfs", "zfs",
+];
+
 /// By what a file's mount is found in the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MountKey {
@@ -106,14 +113,28 @@ impl MountTable {
         key: MountKey,
         key_of: &dyn Fn(&Path) -> Option<MountKey>,
     ) -> Option<(&Mount, &'static str)> {
-        let mut mount = self.find(key)?;
-        for _ in 0..MOST_PASSED {
-            if let Some(reason) = mount.broken_promise() {
-                return Some((mount, reason));
-            }
-            mount = self.find(key_of(&mount.below()?)?)?;
-        }
-        None
+        let mut passed = self.passed(key, key_of);
+        passed.find_map(|mount| Some((mount, mount.broken_promise()?)))
+    }
+
+    /// Whether a mount, or one to which it passes on what is written, can share blocks between files.
+    pub(crate) fn may_share_blocks(
+        &self,
+        key: MountKey,
+        key_of: &dyn Fn(&Path) -> Option<MountKey>,
+    ) -> bool {
+        let mut passed = self.passed(key, key_of);
+        passed.any(|mount| SHARING_TYPES.contains(&mount.kind.as_str()))
+    }
+
+    /// A mount, and those to which it passes on what is written.
+    fn passed(
+        &self,
+        key: MountKey,
+        key_of: &dyn Fn(&Path) -> Option<MountKey>,
+    ) -> impl Iterator<Item = &Mount> {
+        let below = |mount: &&Mount| self.find(key_of(&mount.below()?)?);
+        std::iter::successors(self.find(key), below).take(MOST_PASSED)
     }
 }
 
@@ -205,6 +226,35 @@ mod tests {
     fn one(second: &str) -> Mount {
         let line = format!("42 27 0:39 / /mnt rw,nosuid shared:7 master:3 - {second}");
         mount(line.as_bytes()).expect("a line of the table")
+    }
+
+    /// FR35: overlays pass on to what they lie on, and what does not share is not said to.
+    #[test]
+    fn file_systems_that_share_blocks_are_known() {
+        let table = |kind: &str| {
+            let text = format!(
+                "1 0 0:1 / /x rw - {kind} /dev/sdb rw\n2 1 0:2 / /m rw - overlay overlay rw,upperdir=/x/up\n"
+            );
+            MountTable::parse(text.as_bytes())
+        };
+        let key = |id| MountKey {
+            id: Some(id),
+            device: (0, 0),
+        };
+        let key_of = |path: &Path| path.starts_with("/x").then(|| key(1));
+        for (kind, shares) in [
+            ("btrfs", true),
+            ("xfs", true),
+            ("zfs", true),
+            ("bcachefs", true),
+            ("ext4", false),
+            ("tmpfs", false),
+        ] {
+            for id in [1, 2] {
+                let found = table(kind).may_share_blocks(key(id), &key_of);
+                assert_eq!(found, shares, "{kind} {id}");
+            }
+        }
     }
 
     /// FR53: the type is recognised by its name, and the name by its place.

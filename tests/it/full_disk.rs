@@ -112,7 +112,11 @@ fn what_cannot_be_written_changes_nothing() {
         let changes = before.changes(&disk.place.tree());
         assert!(changes.is_empty(), "{changes:?}\n{refused}");
         assert_mentions(&refused, "No space left on device");
-        assert_mentions(&refused, "`ocirm prune --force --grace 0s`");
+        let command = format!(
+            "`ocirm --layout {} prune --force --grace 0s`",
+            arg(&layout.dir)
+        );
+        assert_mentions(&refused, &command);
         assert_mentions(&refused, "bytes of free space");
     }
     // With a little room it works.

@@ -88,6 +88,8 @@ mod signals;
 mod slow_disk;
 /// A mounted bucket is changed by nobody who does not know that it is one.
 mod unsafe_mounts;
+/// Whatever fails, what is said of it is so.
+mod what_failed;
 
 // What others see.
 

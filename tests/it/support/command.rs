@@ -97,6 +97,8 @@ impl Finished {
             .lines()
             .find_map(|line| line.strip_prefix("Total reclaimed space:"))?
             .trim();
+        // So it is said where files can share blocks.
+        let line = line.strip_prefix("up to ").unwrap_or(line);
         let unit = line.find(|c: char| c != '.' && !c.is_ascii_digit())?;
         let factor = match line[unit..].trim_start() {
             "B" => 1e0,

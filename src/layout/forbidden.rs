@@ -1,0 +1,108 @@
+//! Why the operating system does not let a layout be changed, and who can do something about that.
+
+use std::io;
+
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
+
+use super::{Layout, Locked};
+use crate::error::Error;
+use crate::value::digest::Digest;
+
+/// What `chattr` made of a file or directory: even its owner cannot take anything out of it then.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Flag {
+    AppendOnly,
+    Immutable,
+}
+
+impl Flag {
+    fn word(self) -> &'static str {
+        match self {
+            Flag::AppendOnly => "append-only",
+            Flag::Immutable => "immutable",
+        }
+    }
+
+    fn undone_by(self) -> &'static str {
+        match self {
+            Flag::AppendOnly => "chattr -a",
+            Flag::Immutable => "chattr -i",
+        }
+    }
+}
+
+#[cfg(target_os = "linux")]
+fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
+    use rustix::fs::{StatxAttributes, StatxFlags};
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    let stat = rustix::fs::statx(&layout.dir, path, flags, StatxFlags::empty()).ok()?;
+    let known = [
+        (StatxAttributes::IMMUTABLE, Flag::Immutable),
+        (StatxAttributes::APPEND, Flag::AppendOnly),
+    ];
+    let mut set = known.into_iter();
+    set.find(|(bit, _)| stat.stx_attributes.contains(*bit))
+        .map(|(_, flag)| flag)
+}
+
+/// Elsewhere such a failure is said as the operating system says it.
+#[cfg(not(target_os = "linux"))]
+fn flag_of(_: &Layout, _: &str) -> Option<Flag> {
+    None
+}
+
+impl Layout {
+    /// Why nothing in the layout's root can be replaced, if so: temporary files could be made there, and
+    /// nobody could remove them.
+    pub(super) fn refuse_fixed_root(&self) -> Result<(), Error> {
+        for name in [".", "index.json"] {
+            if let Some(flag) = flag_of(self, name) {
+                let path = match name {
+                    "." => self.path.clone(),
+                    name => self.path.join(name),
+                };
+                let shown = path.display();
+                return Err(Error::layout(format!(
+                    "`{shown}` is {}, so that index.json cannot be replaced; nothing was changed",
+                    flag.word()
+                ))
+                .hint(format!("`{} {shown}` allows it", flag.undone_by())));
+            }
+        }
+        Ok(())
+    }
+}
+
+impl<M> Locked<M> {
+    /// Who can delete a blob that this process may not delete, or what has to be done first. `None`: it
+    /// failed for another reason.
+    pub(crate) fn who_may_delete(&self, digest: &Digest, error: &io::Error) -> Option<String> {
+        let errno = Errno::from_io_error(error)?;
+        let below = format!("blobs/{}", digest.algorithm_name());
+        let path = self.path().join(&below);
+        let shown = path.display();
+        match errno {
+            Errno::ROFS => return Some("once the file system can be written".to_owned()),
+            Errno::ACCESS | Errno::PERM => {}
+            _ => return None,
+        }
+        let file = format!("{below}/{}", digest.encoded());
+        for name in [&below, &file] {
+            if let Some(flag) = flag_of(&self.layout, name) {
+                return Some(format!(
+                    "after `{} {}`",
+                    flag.undone_by(),
+                    self.path().join(name).display()
+                ));
+            }
+        }
+        let stat = rustix::fs::statat(&self.layout.dir, &below, AtFlags::empty()).ok()?;
+        Some(format!(
+            "as a user who may write in `{shown}` (it belongs to user {}, group {}, mode {:04o})",
+            stat.st_uid,
+            stat.st_gid,
+            stat.st_mode & 0o7777
+        ))
+    }
+}
