@@ -216,7 +216,7 @@ impl<'a> Flagged<'a> {
         let flagged = Flagged { path, flag };
         let is_set = flagged.chattr('+');
         if !is_set {
-            eprintln!("skipped: chattr +{flag} takes root, and a file system that knows it");
+            println!("skipped: chattr +{flag} takes root, and a file system that knows it");
         }
         is_set.then_some(flagged)
     }
@@ -283,7 +283,7 @@ fn what_is_said_to_be_freed_is_no_more_than_a_file_takes_on_the_disk() {
         .unwrap();
     let taken = fs::metadata(&path).unwrap().blocks() * 512;
     if taken >= size {
-        eprintln!("skipped: this file system knows no holes");
+        println!("skipped: this file system knows no holes");
         return;
     }
     let image = layout.image("big");
