@@ -211,7 +211,7 @@ mod tests {
             Some(BlobStat {
                 size: if is_document { bytes.len() as u64 } else { 0 },
                 is_stub: false,
-                on_disk: bytes.len() as u64,
+                on_disk: if is_document { bytes.len() as u64 } else { 0 },
                 links: 1,
                 file: FileId {
                     device: 0,

@@ -53,9 +53,7 @@ const UNSAFE_TYPES: [(&str, &str); 25] = [
 /// Types of file systems on which several files can have the same blocks (copies by reference, snapshots,
 /// deduplication), so that deleting one need not free them. Nobody says of a file whether it is so
 /// without a walk over all its blocks.
-const SHARING_TYPES: [&str; 7] = [
-    "apfs", "bcachefs", "btrfs", "nilfs2", "ocfs2", "xfs", "zfs",
-];
+const SHARING_TYPES: [&str; 7] = ["apfs", "bcachefs", "btrfs", "nilfs2", "ocfs2", "xfs", "zfs"];
 
 /// By what a file's mount is found in the table.
 #[derive(Clone, Copy, Debug)]
