@@ -368,8 +368,7 @@ struct Sweep<'a> {
     workers: Workers,
     /// Those of index.json of all layouts concerned, at the last look.
     stamps: Option<Vec<IndexStamp>>,
-    /// What index.json of each layout that shares the blobs was, when it was last found out what that
-    /// leads to.
+    /// What index.json of each layout that shares the blobs was before any blob went.
     of_sharers: Option<Vec<Vec<u8>>>,
     /// What index.json leads to since somebody changed it.
     needed: Option<Needed>,
@@ -529,8 +528,10 @@ impl Sweep<'_> {
             Some(before) => before != found,
         };
         if has_changed {
-            // Whoever changes it from here on is found at the end.
-            self.of_sharers = Some(self.read_sharers()?);
+            if self.of_sharers.is_none() {
+                // Whoever changes one from here on may need what is gone by then: see `check`.
+                self.of_sharers = Some(self.read_sharers()?);
+            }
             self.needed = Some(Needed::now(self.layout, self.change, self.uses_trash)?);
         }
         Ok(())

@@ -20,7 +20,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
 use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm};
-use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, index};
+use crate::support::contents::{Stock, arg, blob_path, blobs, digest, digest_of, index};
 use crate::support::layout::{LAYER, Layout};
 use crate::support::mutator::Random;
 use crate::support::names::{NAME, REF, ref_name};
@@ -984,6 +984,42 @@ fn an_old_index_that_comes_back_during_or_after_the_sweep_is_said() {
         }
         let missing = reached.difference(&blobs(dir)).count();
         assert_eq!(missing, 2, "the manifests, from which nobody gets further");
+    }
+}
+
+/// FR30: what a layout that shares the blobs came to need while they went is kept, brought back or said.
+#[test]
+fn what_a_sharer_comes_to_need_during_the_sweep_is_kept_brought_back_or_said() {
+    if !strace::is_here() {
+        return;
+    }
+    for moment in [UNLOCKED, swept(1), swept(REMOVED_BLOBS)] {
+        for options in [&[][..], &["--trash"]] {
+            let scene = Scene::new();
+            let dir = &scene.layout.dir;
+            let mut second = scene.place.layout("second");
+            second.finish();
+            fs::remove_dir_all(second.dir.join("blobs")).unwrap();
+            let also = ["--also-root", arg(&second.dir)];
+            let stopped = scene.stop(moment, &[&REMOVE, &also[..], options].concat());
+            add_row(
+                &second.dir,
+                row(&scene.images["a"], "again"),
+                InPlace::AtOnce,
+            );
+            let finished = stopped.goes_on();
+            let digest = digest(&scene.images["a"]);
+            let needed = Stock::of(dir).below([digest]);
+            let is_whole = blobs(dir).contains(digest) && needed.len() == 3;
+            if is_whole {
+                assert_status(&finished, 0);
+            } else {
+                assert!(options.is_empty(), "{moment:?} {finished}");
+                assert_status(&finished, 1);
+                assert_mentions(&finished, "again:1 in the layout");
+                assert_mentions(&finished, arg(&second.dir));
+            }
+        }
     }
 }
 
