@@ -368,8 +368,8 @@ struct Sweep<'a> {
     workers: Workers,
     /// Those of index.json of all layouts concerned, at the last look.
     stamps: Option<Vec<IndexStamp>>,
-    /// What index.json of each layout that shares the blobs was before any blob went.
-    of_sharers: Option<Vec<Vec<u8>>>,
+    /// The digest of index.json of each layout that shares the blobs, before any blob went.
+    of_sharers: Option<Vec<Digest>>,
     /// What index.json leads to since somebody changed it.
     needed: Option<Needed>,
     /// The rank of a document that could not be unlinked: what comes later may be what it needs.
@@ -397,7 +397,7 @@ impl Sweep<'_> {
         // A failure can come after the new index.json is in place, and then the record must stay.
         let is_unchanged = match &written {
             Ok(written) => *written == IndexWrite::ChangedMeanwhile,
-            Err(_) => matches!(layout.read_index(), Ok(bytes) if bytes == self.index),
+            Err(_) => matches!(layout.index_is(self.index), Ok(true)),
         };
         if is_unchanged {
             if let Some((id, _)) = self.places.own.take() {
@@ -451,7 +451,10 @@ impl Sweep<'_> {
         let numbers = 0..garbage.blobs.len();
         let stray: Vec<usize> = numbers.filter(|n| is_stray(&garbage.blobs[*n])).collect();
         let stamp = self.layout.index_stamp();
-        let is_same = self.layout.read_index().is_ok_and(|now| now == self.index);
+        let is_same = self
+            .layout
+            .index_is(self.index)
+            .is_ok_and(|is_same| is_same);
         for batch in stray.chunks(BATCH) {
             // Whoever changed index.json may need what nobody needed before.
             if (watch.stop)() || !is_same || self.layout.index_stamp() != stamp {
@@ -520,10 +523,10 @@ impl Sweep<'_> {
         // other layouts nobody knows what they were, so they are read again. Later looks compare
         // with that moment.
         let has_changed = match self.stamps.replace(found.clone()) {
-            None if self.change.sharers.is_empty() => {
-                let now = self.layout.read_index();
-                now.map_or(true, |bytes| bytes != self.index)
-            }
+            None if self.change.sharers.is_empty() => !self
+                .layout
+                .index_is(self.index)
+                .is_ok_and(|is_same| is_same),
             None => true,
             Some(before) => before != found,
         };
@@ -657,18 +660,20 @@ impl Sweep<'_> {
         unsynced.or_else(|| synced.err().map(|error| error.to_string()))
     }
 
-    /// index.json of each layout that shares the blobs, as it is at this moment.
-    fn read_sharers(&self) -> anyhow::Result<Vec<Vec<u8>>> {
+    /// The digest of index.json of each layout that shares the blobs, as it is at this moment.
+    fn read_sharers(&self) -> anyhow::Result<Vec<Digest>> {
         let sharers = self.change.sharers.iter();
-        sharers.map(Locked::read_index).collect()
+        sharers
+            .map(|sharer| Ok(Algorithm::Sha256.hash(&sharer.read_index()?)))
+            .collect()
     }
 
     /// Looks at index.json of all layouts concerned for the last time, and finds out what somebody's
     /// change of it means. The value tells whether that of this layout is what this run wrote.
     fn check(&self, garbage: &mut Garbage, outcome: &mut Outcome) -> bool {
         let mut is_ours = true;
-        let found = self.layout.read_index().and_then(|bytes| {
-            if bytes == self.index {
+        let found = self.layout.index_is(self.index).and_then(|is_own| {
+            if is_own {
                 // Without garbage, nobody has lost anything.
                 let is_same = garbage.blobs.is_empty()
                     || self.change.sharers.is_empty()

@@ -157,8 +157,8 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
         let owner = config.map_or(NOBODY, |config| owners[config.index()]);
         // An image that manifest.json lists too goes with its names in both, if it has no others there.
         let goes = owner != NOBODY && owner != SEVERAL && {
-            let is_its = |name: &Option<String>| {
-                let records = name.as_ref().map(|name| snapshot.records.of_key(name));
+            let is_its = |name: Option<String>| {
+                let records = name.map(|name| snapshot.records.of_key(&name));
                 records.is_some_and(|ids| {
                     let targets = ids.iter().map(|id| snapshot.records.record(*id).target);
                     !ids.is_empty()
@@ -167,7 +167,12 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
                             .all(|target| numbers[target.index()] == owner)
                 })
             };
-            item.names.iter().all(is_its)
+            let mut are_its = true;
+            snapshot.archive.names(item, &mut |name| {
+                are_its = is_its(name);
+                are_its
+            });
+            are_its
         };
         for node in blobs {
             let known = &mut owners[node.index()];

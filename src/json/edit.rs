@@ -50,10 +50,16 @@ impl Part {
 /// The parts of the object or array that `text` is, in order.
 pub(crate) fn parts(text: &str) -> Vec<Part> {
     let mut found = Vec::new();
+    each_part(text, &mut |part| found.push(part));
+    found
+}
+
+/// Calls `each` with the parts of the object or array that `text` is, in order.
+fn each_part(text: &str, each: &mut dyn FnMut(Part)) {
     let mut json = Json::new(text.as_bytes());
     let mut part = |json: &mut Json<'_>, key: Range<usize>| {
         let value = json.range()?;
-        found.push(Part { key, value });
+        each(Part { key, value });
         Ok(())
     };
     // What was read to its end before is so again.
@@ -65,7 +71,6 @@ pub(crate) fn parts(text: &str) -> Vec<Part> {
         Ok(ValueKind::List) => json.list(|json| part(json, 0..0)),
         _ => Ok(()),
     };
-    found
 }
 
 /// What becomes of one part.
@@ -80,46 +85,87 @@ pub(crate) enum PartFate {
 }
 
 /// The object or array that `text` is with its parts changed; `fate` is asked for each.
+///
+/// No list of the parts is made: in a text of small ones it would be many times as long as the text.
 pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> PartFate) -> String {
-    let parts = parts(text);
-    edit(text, &parts, |number| fate(number, &parts[number]))
+    let mut edited = Edited::new(text);
+    let mut number = 0;
+    each_part(text, &mut |part| {
+        edited.add(part.range(), fate(number, &part));
+        number += 1;
+    });
+    edited.end()
 }
 
-/// `text` with some of its parts changed; `fate` is asked for each by its number.
+/// `text` with some of its parts changed, which stand at `ranges`; `fate` is asked for each by its
+/// number.
 ///
 /// A part that stays keeps the separator that stands before it, so an indented document stays
 /// indented. When nothing stays, nothing is left between the brackets.
-pub(crate) fn edit(text: &str, parts: &[Part], mut fate: impl FnMut(usize) -> PartFate) -> String {
-    let (Some(first), Some(last)) = (parts.first(), parts.last()) else {
-        return text.to_owned();
-    };
-    let (start, end) = (first.range().start, last.range().end);
-    let mut out = String::with_capacity(text.len());
-    out.push_str(&text[..start]);
-    let mut previous_end = None;
-    let mut any = false;
-    for (number, part) in parts.iter().enumerate() {
-        let range = part.range();
-        let separator = previous_end.map(|end: usize| end..range.start);
-        previous_end = Some(range.end);
-        let new = match fate(number) {
-            PartFate::Drop => continue,
-            PartFate::Keep => None,
-            PartFate::Replace(new) => Some(new),
-        };
-        if any && let Some(separator) = separator {
-            out.push_str(&text[separator]);
+pub(crate) fn edit(
+    text: &str,
+    ranges: &[Range<usize>],
+    mut fate: impl FnMut(usize) -> PartFate,
+) -> String {
+    let mut edited = Edited::new(text);
+    for (number, range) in ranges.iter().enumerate() {
+        edited.add(range.clone(), fate(number));
+    }
+    edited.end()
+}
+
+/// A text that is being edited, part by part.
+struct Edited<'t> {
+    text: &'t str,
+    out: String,
+    /// Where the last part ended.
+    previous_end: Option<usize>,
+    /// Something stays.
+    any: bool,
+}
+
+impl<'t> Edited<'t> {
+    fn new(text: &'t str) -> Edited<'t> {
+        Edited {
+            text,
+            out: String::with_capacity(text.len()),
+            previous_end: None,
+            any: false,
         }
-        any = true;
-        out.push_str(new.as_deref().unwrap_or(&text[range]));
     }
-    if any {
-        out.push_str(&text[end..]);
-    } else {
-        out.truncate(out.trim_end_matches(BLANKS).len());
-        out.push_str(text[end..].trim_start_matches(BLANKS));
+
+    /// The next part.
+    fn add(&mut self, range: Range<usize>, fate: PartFate) {
+        let separator = self.previous_end.replace(range.end);
+        let separator = separator.map(|end| &self.text[end..range.start]);
+        if separator.is_none() {
+            self.out.push_str(&self.text[..range.start]);
+        }
+        let new = match &fate {
+            PartFate::Drop => return,
+            PartFate::Keep => &self.text[range],
+            PartFate::Replace(new) => new,
+        };
+        if self.any {
+            self.out.push_str(separator.unwrap_or_default());
+        }
+        self.any = true;
+        self.out.push_str(new);
     }
-    out
+
+    fn end(mut self) -> String {
+        let Some(end) = self.previous_end else {
+            return self.text.to_owned();
+        };
+        if self.any {
+            self.out.push_str(&self.text[end..]);
+        } else {
+            self.out.truncate(self.out.trim_end_matches(BLANKS).len());
+            self.out
+                .push_str(self.text[end..].trim_start_matches(BLANKS));
+        }
+        self.out
+    }
 }
 
 /// What may stand between the parts of a text.

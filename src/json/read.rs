@@ -228,6 +228,14 @@ impl<'a> Json<'a> {
         Ok(start..self.at)
     }
 
+    /// A reader of a value that was passed over, as strict as this one.
+    pub(crate) fn again(&self, value: &'a [u8]) -> Json<'a> {
+        Json {
+            is_careful: self.is_careful,
+            ..Json::new(value)
+        }
+    }
+
     /// The text of the next value, which is passed over.
     pub(crate) fn raw(&mut self) -> Read<&'a [u8]> {
         let range = self.range()?;
@@ -236,8 +244,8 @@ impl<'a> Json<'a> {
 
     /// Where a text that was read stands, its quotes included.
     pub(crate) fn range_of(&self, text: Text<'a>) -> Range<usize> {
-        let start = text.inner.as_ptr().addr() - self.text.as_ptr().addr();
-        start - 1..start + text.inner.len() + 1
+        let start = text.quoted.as_ptr().addr() - self.text.as_ptr().addr();
+        start..start + text.quoted.len()
     }
 
     /// Where the next value begins.
@@ -420,9 +428,9 @@ impl<'a> Json<'a> {
     /// A string; the next byte is its quote.
     #[inline]
     fn string(&mut self, takes_control: bool) -> Read<Text<'a>> {
-        let start = self.at + 1;
+        let start = self.at;
         let mut has_escapes = false;
-        self.at = start;
+        self.at = start + 1;
         loop {
             self.at = plain_until(self.text, self.at);
             match self.text.get(self.at) {
@@ -437,9 +445,12 @@ impl<'a> Json<'a> {
             }
             has_escapes = true;
         }
-        let inner = &self.text[start..self.at];
         self.at += 1;
-        Ok(Text { inner, has_escapes })
+        let quoted = &self.text[start..self.at];
+        Ok(Text {
+            quoted,
+            has_escapes,
+        })
     }
 
     fn escape(&mut self) -> Read<()> {
@@ -460,14 +471,20 @@ impl<'a> Json<'a> {
     }
 }
 
-/// The text between the quotes of a string, as it stands there.
+/// A string as it stands there, with its quotes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Text<'a> {
-    inner: &'a [u8],
+    quoted: &'a [u8],
     has_escapes: bool,
 }
 
 impl<'a> Text<'a> {
+    /// What stands between the quotes.
+    #[inline]
+    fn inner(self) -> &'a [u8] {
+        &self.quoted[1..self.quoted.len() - 1]
+    }
+
     /// What it says; `None` when that is no Unicode text.
     #[inline]
     pub(crate) fn unicode(self) -> Option<Cow<'a, str>> {
@@ -477,12 +494,12 @@ impl<'a> Text<'a> {
                 Cow::Borrowed(bytes) => std::str::from_utf8(bytes).ok().map(Cow::Borrowed),
             };
         }
-        std::str::from_utf8(self.inner).ok().map(Cow::Borrowed)
+        std::str::from_utf8(self.inner()).ok().map(Cow::Borrowed)
     }
 
     /// The digest of SHA-256 that it is, if it is one.
     fn sha256(self) -> Option<Digest> {
-        let plain = Some(self.inner).filter(|_| !self.has_escapes);
+        let plain = Some(self.inner()).filter(|_| !self.has_escapes);
         plain.and_then(Digest::of_sha256_text)
     }
 
@@ -490,10 +507,9 @@ impl<'a> Text<'a> {
     /// Go's decoder takes).
     pub(crate) fn bytes(self) -> Cow<'a, [u8]> {
         if !self.has_escapes {
-            return Cow::Borrowed(self.inner);
+            return Cow::Borrowed(self.inner());
         }
-        let quoted = [b"\"", self.inner, b"\""].concat();
-        let mut json = serde_json::Deserializer::from_slice(&quoted);
+        let mut json = serde_json::Deserializer::from_slice(self.quoted);
         Cow::Owned(serde::Deserializer::deserialize_byte_buf(&mut json, Bytes).unwrap_or_default())
     }
 
@@ -501,11 +517,16 @@ impl<'a> Text<'a> {
     #[inline]
     pub(crate) fn is_member(self, name: &str) -> bool {
         if self.has_escapes {
-            return is_member(self.bytes(), name);
+            // An escape is at most six times as long as what it stands for.
+            let may_be = self.inner().len() <= 6 * MOST_FOLDED * name.len();
+            return may_be && is_member(self.bytes(), name);
         }
-        is_member(self.inner, name)
+        is_member(self.inner(), name)
     }
 }
+
+/// How many bytes a letter may have that stands for one of a member's name: the Kelvin sign has three.
+const MOST_FOLDED: usize = 3;
 
 /// Whether `key` is the member `name` to any of the tools that read layouts. Go's decoder ignores
 /// case, and takes the Kelvin sign for a `k` and the long s for an `s`, so a reader that does not

@@ -108,8 +108,14 @@ const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
 /// The lock file on file systems that cannot lock a directory.
 const LAYOUT_LOCK: &str = ".ocirm.lock";
 
+/// The largest `oci-layout` that is read, in bytes. All that stands in it is a version.
+const MAX_MARKER_BYTES: u64 = 1 << 16;
+
 /// The directory of the trash in the layout's root.
 pub(crate) const TRASH: &str = ".ocirm-trash";
+
+/// How many bytes of a file are compared at once.
+const COMPARED_AT_ONCE: usize = 1 << 16;
 
 /// An opened layout directory whose `oci-layout` says that it is one. Nothing is locked yet.
 #[derive(Debug)]
@@ -167,11 +173,11 @@ impl Layout {
         let shown = self.path.join("oci-layout");
         let shown = shown.display();
         let start = Instant::now();
-        let mut found = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)?;
+        let mut found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         // skopeo writes the file anew, in place, whenever it copies something into a layout.
         while found.as_ref().is_some_and(Vec::is_empty) && start.elapsed() < TORN {
             std::thread::sleep(TORN_RETRY);
-            found = self.read_root_file("oci-layout", MAX_ROOT_FILE_BYTES)?;
+            found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         }
         let Some(bytes) = found else {
             return Err(Error::layout(format!(
@@ -194,6 +200,33 @@ impl Layout {
             .into());
         }
         Ok(())
+    }
+
+    /// Whether a file of the layout's root has exactly these bytes. They are compared piece by piece, for
+    /// both may be large.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    fn has_bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
+        let shown = self.path.join(name);
+        let context = || format!("cannot read `{}`", shown.display());
+        let opened = blobs::open_regular(&self.dir, name).with_context(context)?;
+        let Some((mut file, size)) = opened else {
+            return Ok(false);
+        };
+        if size != bytes.len() as u64 {
+            return Ok(false);
+        }
+        let (mut rest, mut piece) = (bytes, vec![0; COMPARED_AT_ONCE]);
+        loop {
+            match file.read(&mut piece) {
+                Ok(0) => return Ok(rest.is_empty()),
+                Ok(n) if rest.starts_with(&piece[..n]) => rest = &rest[n..],
+                Ok(_) => return Ok(false),
+                Err(e) if e.kind() == ErrorKind::Interrupted => {}
+                Err(e) => return Err(e).with_context(context),
+            }
+        }
     }
 
     /// Reads a file of the layout's root, following a symbolic link, or `None` if there is none.
@@ -347,6 +380,14 @@ impl<M> Locked<M> {
                 .hint("an index that is gone says nothing about which blobs are referenced; put it back first")
                 .into()
         })
+    }
+
+    /// Whether index.json has these bytes at this moment.
+    ///
+    /// # Errors
+    /// What the operating system says, and a file that is no regular one.
+    pub(crate) fn index_is(&self, bytes: &[u8]) -> anyhow::Result<bool> {
+        self.layout.has_bytes("index.json", bytes)
     }
 
     /// When index.json last changed: no entry of it can have arrived later.

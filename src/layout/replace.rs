@@ -18,7 +18,7 @@ use rustix::io::Errno;
 
 use super::blobs::{Presence, open_regular};
 use super::lock::IndexLock;
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, MAX_INDEX_BYTES};
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{Attributes, access_of, give_access};
 use crate::files::rename::exchange;
@@ -91,7 +91,7 @@ impl Locked<Exclusive> {
         options: &LockOptions<'_>,
     ) -> anyhow::Result<IndexWrite> {
         if new.is_none() && beside.is_empty() {
-            return Ok(match self.read_index()? == old {
+            return Ok(match self.index_is(old)? {
                 true => IndexWrite::done(),
                 false => IndexWrite::ChangedMeanwhile,
             });
@@ -107,11 +107,11 @@ impl Locked<Exclusive> {
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         for edit in beside {
-            if self.read_docker_file(edit.file)?.as_deref() != Some(&edit.old) {
+            if !self.layout.has_bytes(edit.file.name(), &edit.old)? {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
         }
-        if self.read_index()? != old || lock.as_ref().is_some_and(|lock| !lock.holds()) {
+        if !self.index_is(old)? || lock.as_ref().is_some_and(|lock| !lock.holds()) {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
         let mut not_kept = Vec::new();
@@ -297,8 +297,8 @@ impl<'a> Replacement<'a> {
         }
         // What was written in place meanwhile came out by this name.
         let name = &self.temporary.name;
-        let out = self.layout.read_root_file(name, MAX_INDEX_BYTES);
-        if out.is_ok_and(|bytes| bytes.as_deref() == Some(self.old))
+        let out = self.layout.has_bytes(name, self.old);
+        if out.is_ok_and(|is_old| is_old)
             && attributes_of(self.layout, name).is_ok_and(|found| found == self.attributes)
         {
             return Ok(true);

@@ -11,7 +11,7 @@ use oci_spec::image::MediaType;
 
 use crate::json::edit::{self, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
-use crate::value::digest::Digest;
+use crate::value::digest::{Algorithm, Digest};
 use crate::value::platform::Platform;
 
 /// When the image was made, or put here, as RFC 3339: an annotation of entries of index.json, of
@@ -196,7 +196,10 @@ pub(super) fn platform_member(
 ) -> Result<(), Unexpected> {
     let text = |json: &mut Json<'_>| {
         let text = json.unicode()?.filter(|text| !text.is_empty());
-        Ok(text.map(Cow::into_owned))
+        Ok(text.map(|text| match text.len() <= LONGEST_PLATFORM {
+            true => text.into_owned(),
+            false => stand_in(text.as_bytes()),
+        }))
     };
     match &*key.bytes() {
         b"os" => platform.os = text(json)?.unwrap_or_default(),
@@ -204,12 +207,27 @@ pub(super) fn platform_member(
         b"variant" => platform.variant = text(json)?,
         b"os.version" => platform.os_version = text(json)?,
         b"os.features" => {
-            let features = json.texts()?.into_iter().flatten();
-            platform.os_features = features.filter(|text| !text.is_empty()).collect();
+            platform.os_features = match json.raw()? {
+                long if long.len() > LONGEST_PLATFORM => vec![stand_in(long)],
+                list => {
+                    let features = json.again(list).texts()?.into_iter().flatten();
+                    features.filter(|text| !text.is_empty()).collect()
+                }
+            };
         }
         _ => json.skip()?,
     }
     Ok(())
+}
+
+/// The longest part of a platform, in bytes, that is held as it is. Nobody writes longer ones, and held
+/// as lists and texts again and again they would take many times the memory of their document.
+const LONGEST_PLATFORM: usize = 4096;
+
+/// What stands for a part of a platform that is too long: its digest, so that it is still equal to
+/// itself, and to nothing else.
+fn stand_in(part: &[u8]) -> String {
+    Algorithm::Sha256.hash(part).to_string()
 }
 
 /// The blob of a descriptor, embedded in it as its member `data`: `value` is that member as it
@@ -353,10 +371,29 @@ mod tests {
         assert!(platform_of_json(b"{\"os\":").is_none());
     }
 
+    /// FR32: a long part is told apart from others, and is not held.
+    #[test]
+    fn a_long_part_of_a_platform_is_held_as_its_digest() {
+        let read = |os: &str, features: &str| {
+            let json = format!(r#"{{"os":"{os}","os.features":[{features}]}}"#);
+            platform_of_json(json.as_bytes()).unwrap()
+        };
+        let long = "a".repeat(LONGEST_PLATFORM);
+        assert_eq!(read(&long, "").os, long);
+        let longer = read(&format!("{long}a"), "");
+        assert_eq!(longer.os.len(), 71);
+        assert_ne!(longer, read(&format!("{long}b"), ""));
+        let list = |feature: &str| [feature; 2000].join(",");
+        let many = read("linux", &list("\"a\""));
+        assert_eq!(many.os_features.len(), 1);
+        assert_eq!(many, read("linux", &list("\"a\"")));
+        assert_ne!(many, read("linux", &list("\"b\"")));
+        assert_eq!(read("linux", &list("7")).os_features.len(), 1);
+    }
+
     /// FR15: what is embedded counts only if it is the blob.
     #[test]
     fn an_embedded_blob_counts_if_it_is_the_one_that_is_promised() {
-        use crate::value::digest::Algorithm;
         for (text, bytes) in [
             (r#""""#, Some("")),
             (r#""e30=""#, Some("{}")),

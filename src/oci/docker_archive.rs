@@ -8,14 +8,13 @@
 //! Layouts may hold any file, so a `manifest.json` that is no such list is somebody else's, and is
 //! left alone.
 
-use std::collections::{BTreeMap, BTreeSet};
-
-use serde::de::IgnoredAny;
-use serde_json::value::RawValue;
+use std::borrow::Cow;
+use std::collections::BTreeSet;
+use std::ops::Range;
 
 use crate::error::Error;
 use crate::json::edit::{self, PartFate};
-use crate::json::read::{Json, is_member};
+use crate::json::read::{InvalidJson, Json, Unexpected, ValueKind, is_member};
 use crate::layout::{DockerFile, Locked, RootEdit};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::Reference;
@@ -28,15 +27,17 @@ pub struct DockerArchive {
     repositories: Option<String>,
 }
 
-/// One image of `manifest.json`.
+/// One image of `manifest.json`, if it names any blob of the layout: nothing hangs on others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Item {
     /// Its config, if the path is that of a blob.
     pub config: Option<Digest>,
     /// Its layers, as far as their paths are those of blobs.
     pub layers: Vec<Digest>,
-    /// Its names, normalised.
-    pub names: Vec<Option<String>>,
+    /// Which element of the list it is.
+    number: usize,
+    /// Where in the text its list of names stands.
+    tags: Range<usize>,
 }
 
 impl DockerArchive {
@@ -59,32 +60,42 @@ impl DockerArchive {
     fn parse(
         manifest: Option<Vec<u8>>,
         repositories: Option<Vec<u8>>,
-    ) -> Result<DockerArchive, serde_json::Error> {
+    ) -> Result<DockerArchive, InvalidJson> {
         let mut archive = DockerArchive::default();
         if let Some(bytes) = manifest
             && let Ok(text) = String::from_utf8(bytes)
             && text.trim_start().starts_with('[')
         {
             // An odd item keeps the blobs that it names; somebody else's list names none.
-            let items: Vec<&RawValue> = serde_json::from_str(&text)?;
-            let items = items.iter().map(|item| Item::new(item.get())).collect();
+            let items = items(&text)?;
             archive.manifest = Some((text, items));
         }
         if let Some(bytes) = repositories
             && let Ok(text) = String::from_utf8(bytes)
-            && serde_json::from_str::<BTreeMap<String, BTreeMap<String, IgnoredAny>>>(&text).is_ok()
+            && is_object_of_objects(&text)
         {
             archive.repositories = Some(text);
         }
         Ok(archive)
     }
 
-    /// The images of `manifest.json`.
+    /// The images of `manifest.json` that name blobs.
     pub fn items(&self) -> &[Item] {
         self.manifest.as_ref().map_or(&[], |(_, items)| items)
     }
 
-    /// The files without these names and without the items of these numbers.
+    /// Calls `each` with the names of an item, normalised, until it says that it has heard enough. They
+    /// are read again each time, for there may be more of them than anybody asks for.
+    pub fn names(&self, item: &Item, each: &mut dyn FnMut(Option<String>) -> bool) {
+        if let Some((text, _)) = &self.manifest {
+            let mut goes_on = true;
+            each_text(&text[item.tags.clone()], &mut |tag| {
+                goes_on = goes_on && each(tag.and_then(normalised));
+            });
+        }
+    }
+
+    /// The files without these names and without these items, by their place in [`DockerArchive::items`].
     pub fn edited(&self, gone: &BTreeSet<String>, dropped: &BTreeSet<usize>) -> Vec<RootEdit> {
         let mut edits = Vec::new();
         let mut edit = |file, old: &str, new: String| {
@@ -97,10 +108,11 @@ impl DockerArchive {
             }
         };
         if let Some((text, items)) = &self.manifest {
+            let dropped: BTreeSet<usize> = dropped.iter().map(|at| items[*at].number).collect();
             let new = edit::edit_parts(text, |number, part| match part.value(text) {
                 item if !item.starts_with('{') => PartFate::Keep,
                 _ if dropped.contains(&number) => PartFate::Drop,
-                item => PartFate::Replace(without_tags(item, &items[number], gone)),
+                item => PartFate::Replace(without_tags(item, gone)),
             });
             edit(DockerFile::Manifest, text, new);
         }
@@ -126,27 +138,67 @@ impl DockerArchive {
     }
 }
 
+/// The items of a list that name blobs.
+fn items(text: &str) -> Result<Vec<Item>, InvalidJson> {
+    let (mut items, mut number) = (Vec::new(), 0);
+    let mut json = Json::new(text.as_bytes());
+    let read = json.list(|json| {
+        // One that is no object is no item.
+        match json.kind()? {
+            ValueKind::Object => {
+                let mut item = Item::read(json)?;
+                item.number = number;
+                if item.blobs().next().is_some() {
+                    items.push(item);
+                }
+            }
+            _ => json.skip()?,
+        }
+        number += 1;
+        Ok(())
+    });
+    let read = read.and_then(|()| json.end());
+    read.map_err(|unexpected| json.explained(unexpected))?;
+    Ok(items)
+}
+
+fn is_object_of_objects(text: &str) -> bool {
+    let mut json = Json::new(text.as_bytes());
+    let read = json.object(|json, _| json.object(|json, _| json.skip()));
+    read.and_then(|()| json.end()).is_ok()
+}
+
+/// Calls `each` with the elements of a list, `None` for those that are no texts.
+fn each_text(list: &str, each: &mut dyn FnMut(Option<&str>)) {
+    // What was read before can be read again; of anything else than a list there are none.
+    let _ = Json::new(list.as_bytes()).list(|json| {
+        each(json.unicode()?.as_deref());
+        Ok(())
+    });
+}
+
 impl Item {
-    fn new(text: &str) -> Item {
+    fn read(json: &mut Json<'_>) -> Result<Item, Unexpected> {
         let mut item = Item::default();
-        // `text` is JSON; one that is no object is no item.
-        let _ = Json::new(text.as_bytes()).object(|json, key| {
+        json.object(|json, key| {
             if key.is_member("Config") {
                 let path = json.unicode()?;
                 item.config = path.and_then(|path| blob_of_path(&path));
-            } else if key.is_member("Layers") {
-                let paths = json.texts()?.into_iter().flatten();
-                item.layers
-                    .extend(paths.filter_map(|path| blob_of_path(&path)));
+            } else if key.is_member("Layers") && json.kind()? == ValueKind::List {
+                json.list(|json| {
+                    let path = json.unicode()?;
+                    item.layers
+                        .extend(path.and_then(|path| blob_of_path(&path)));
+                    Ok(())
+                })?;
             } else if key.is_member("RepoTags") {
-                let tags = json.texts()?;
-                item.names = tags.iter().map(|tag| normalised(tag.as_ref()?)).collect();
+                item.tags = json.range()?;
             } else {
                 json.skip()?;
             }
             Ok(())
-        });
-        item
+        })?;
+        Ok(item)
     }
 
     /// The blobs that it needs.
@@ -156,15 +208,16 @@ impl Item {
 }
 
 /// The text of an item without some of its names.
-fn without_tags(item: &str, parsed: &Item, gone: &BTreeSet<String>) -> String {
+fn without_tags(item: &str, gone: &BTreeSet<String>) -> String {
     edit::edit_parts(item, |_, member| {
         let list = member.value(item);
         if !is_member(member.key(item), "RepoTags") || !list.starts_with('[') {
             return PartFate::Keep;
         }
-        let kept = edit::edit_parts(list, |number, _| {
-            let name = parsed.names.get(number).and_then(Option::as_ref);
-            drop_if(name.is_some_and(|name| gone.contains(name)))
+        let kept = edit::edit_parts(list, |_, tag| {
+            let name = serde_json::from_str::<Cow<'_, str>>(tag.value(list)).ok();
+            let name = name.and_then(|name| normalised(&name));
+            drop_if(name.is_some_and(|name| gone.contains(&name)))
         });
         member.with_value(item, &kept)
     })
@@ -255,7 +308,8 @@ mod tests {
             .iter()
             .map(|item| item.blobs().count())
             .collect();
-        assert_eq!(counts, [0, 0, 2]);
+        // Those without blobs are not held.
+        assert_eq!(counts, [2]);
         assert!(
             archive
                 .edited(&gone(&["docker.io/library/odd:latest"]), &BTreeSet::new())

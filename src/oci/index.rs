@@ -16,7 +16,7 @@ use super::descriptor::{
     CREATED_ANNOTATION, Role, StrongestMediaType, embedded, read_platform, retargeted,
 };
 use crate::error::Error;
-use crate::json::edit::{self, Part, PartFate};
+use crate::json::edit::{self, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
@@ -252,11 +252,6 @@ impl Index {
         if edits.is_empty() {
             return None;
         }
-        let part = |range: &Range<usize>| Part {
-            key: 0..0,
-            value: range.clone(),
-        };
-        let parts: Vec<Part> = self.ranges.iter().map(part).collect();
         let fate = |position| match edits.get(&position) {
             None => PartFate::Keep,
             Some(EntryEdit::Remove) => PartFate::Drop,
@@ -264,7 +259,7 @@ impl Index {
                 .edited_entry(position, edit)
                 .map_or(PartFate::Keep, PartFate::Replace),
         };
-        Some(edit::edit(&self.text, &parts, fate))
+        Some(edit::edit(&self.text, &self.ranges, fate))
     }
 
     /// The text of an entry after an edit; `None` if it goes, or stays as it is.
@@ -306,11 +301,25 @@ impl Index {
             _ => &own,
         };
         let (head, tail) = (&self.text[..self.list.start], &self.text[self.list.end..]);
-        [head, before, &entries.join(separator), after, tail].concat()
+        let bytes = entries.iter().map(|entry| entry.len() + separator.len());
+        let around = head.len() + before.len() + after.len() + tail.len();
+        let mut text = String::with_capacity(bytes.sum::<usize>() + around);
+        text.extend([head, before]);
+        for (number, entry) in entries.iter().enumerate() {
+            text.push_str(if number == 0 { "" } else { separator });
+            text.push_str(entry);
+        }
+        text.extend([&**after, tail]);
+        text
     }
 
-    /// The blanks and brackets around the entries, and between the first two.
+    /// The blanks and brackets around the entries, and between the first two. More than an indented
+    /// list has between two of them are not worth to be done again.
     pub fn spacing(&self) -> Spacing {
+        let usual = |text: &str, bracket: &str| match text.len() <= MOST_BLANKS {
+            true => text.to_owned(),
+            false => bracket.to_owned(),
+        };
         let (Some(first), Some(last)) = (self.ranges.first(), self.ranges.last()) else {
             return Spacing {
                 before: "[".to_owned(),
@@ -318,16 +327,16 @@ impl Index {
                 after: "]".to_owned(),
             };
         };
-        let before = &self.text[self.list.start..first.start];
+        let before = usual(&self.text[self.list.start..first.start], "[");
         let separator = match self.ranges.get(1) {
-            Some(second) => self.text[first.end..second.start].to_owned(),
+            Some(second) => usual(&self.text[first.end..second.start], ","),
             // An indented list goes on indented.
             None => format!(",{}", before.trim_start_matches('[')),
         };
         Spacing {
-            before: before.to_owned(),
+            before,
             separator,
-            after: self.text[last.end..self.list.end].to_owned(),
+            after: usual(&self.text[last.end..self.list.end], "]"),
         }
     }
 }
@@ -358,6 +367,9 @@ fn dangling_text(entry: &str, digest: &Digest) -> String {
         member.with_value(entry, &new)
     })
 }
+
+/// The most bytes between two entries that are taken for indentation.
+const MOST_BLANKS: usize = 1024;
 
 /// The most entries that an index may have. A million are a very large registry; what they take is
 /// memory, and a list of ten million zeros is only 20 MB long.

@@ -97,14 +97,16 @@ impl Holders {
         let graph = &view.graph;
         for (number, item) in view.archive.items().iter().enumerate() {
             let config = item.config.as_ref().and_then(|digest| graph.find(digest));
-            let has_name = !item
-                .names
-                .iter()
-                .flatten()
-                .all(|name| names_gone.contains(name))
-                || item.names.contains(&None);
             let is_lost = |config| graph.has_parent(config) && !self.contains(config);
-            if !has_name && config.is_some_and(is_lost) {
+            if !config.is_some_and(is_lost) {
+                continue;
+            }
+            let mut has_name = false;
+            view.archive.names(item, &mut |name| {
+                has_name = name.is_none_or(|name| !names_gone.contains(&name));
+                !has_name
+            });
+            if !has_name {
                 self.lost_archive_images.insert(number);
             }
         }

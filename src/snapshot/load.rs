@@ -250,8 +250,12 @@ impl Snapshot<Trashed> {
         entries: &[RemovedEntry],
         documents: &[Digest],
     ) -> Snapshot<Trashed> {
-        let entries: Vec<&str> = entries.iter().map(|removed| removed.entry.get()).collect();
-        let text = format!("{{\"manifests\":[{}]}}", entries.join(","));
+        let mut text = "{\"manifests\":[".to_owned();
+        for (number, removed) in entries.iter().enumerate() {
+            text.push_str(if number == 0 { "" } else { "," });
+            text.push_str(removed.entry.get());
+        }
+        text.push_str("]}");
         // Every entry is JSON, so the list is one.
         let index = Index::parse(text.into_bytes()).unwrap_or_default();
         let read =

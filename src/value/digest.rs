@@ -309,11 +309,18 @@ impl Digest {
     }
 }
 
+/// The longest text of a digest, in bytes. No file has a longer name, so there is no such blob; and what
+/// is no digest is kept as it was found.
+const LONGEST: usize = 1024;
+
 impl FromStr for Digest {
     type Err = InvalidDigest;
 
     fn from_str(text: &str) -> Result<Digest, InvalidDigest> {
         let invalid = || InvalidDigest(text.chars().take(200).collect());
+        if text.len() > LONGEST {
+            return Err(invalid());
+        }
         let (name, encoded) = text.split_once(':').ok_or_else(invalid)?;
         if let Some(algorithm) = Algorithm::of_name(name) {
             return algorithm.digest_of_file_name(encoded).ok_or_else(invalid);

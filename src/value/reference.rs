@@ -27,6 +27,8 @@ const OFFICIAL_PREFIX: &str = "library/";
 /// The tag of a reference that has neither tag nor digest, where one is needed.
 const DEFAULT_TAG: &str = "latest";
 
+/// The longest text that is looked at: all that may be long in a reference is its domain.
+const MAX_BYTES: usize = 1 << 16;
 const MAX_PATH_BYTES: usize = 255;
 const MAX_TAG_BYTES: usize = 128;
 const MIN_DIGEST_HEX_DIGITS: usize = 32;
@@ -93,6 +95,9 @@ impl Reference {
     /// Says what is wrong with the text, in Docker's words. 64 hex digits are refused, as they are
     /// an image ID; [`parse_argument`] takes them for one.
     pub fn parse(text: &str) -> Result<Reference, InvalidReference> {
+        if text.len() > MAX_BYTES {
+            return Err(InvalidReference::TooLong);
+        }
         if is_identifier(text) {
             return Err(InvalidReference::Identifier(text.to_owned()));
         }
