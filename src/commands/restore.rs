@@ -59,9 +59,10 @@ impl Decision {
         references: &[String],
         incomplete: bool,
     ) -> anyhow::Result<Decision> {
-        let trash = layout.trash()?;
+        let mut trash = layout.trash()?;
         let current = session.read(layout, &[], &trash)?;
         let removals = removals(layout, &trash);
+        trash.let_go_of_records();
         let is_stored = |digest: &Digest| matches!(layout.stat_blob(digest), Ok(Some(_)));
         let look_at =
             |digest: &Digest, size, content| look_at(layout, &trash, digest, size, content);
@@ -101,13 +102,6 @@ impl Decision {
             files,
             warnings,
         })
-    }
-
-    fn new_index(&self) -> Option<String> {
-        let entries = self.restoration.entries.as_ref()?;
-        let entries: Vec<&str> = entries.iter().map(String::as_str).collect();
-        let spacing = self.restoration.spacing.as_ref();
-        Some(self.current.index.with_entries(&entries, spacing))
     }
 
     /// Sizes are asked for in the trash, so this comes before the blobs leave it.
@@ -209,7 +203,7 @@ fn carry_out(
         }
         let change = Restore {
             old_index: decision.current.index.bytes(),
-            new_index: decision.new_index(),
+            new_index: decision.restoration.index.as_deref(),
             root_edits: &decision.files,
             trash: &decision.trash,
             blobs: &decision.restoration.blobs,

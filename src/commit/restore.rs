@@ -21,7 +21,7 @@ pub struct Restore<'a> {
     /// index.json when it was decided.
     pub old_index: &'a [u8],
     /// index.json from now on; `None`: it stays.
-    pub new_index: Option<String>,
+    pub new_index: Option<&'a str>,
     /// Other files that change with it.
     pub root_edits: &'a [RootEdit],
     /// The trash that the blobs lie in.
@@ -138,7 +138,7 @@ pub fn restore(
             left: change.blobs.len() - blobs.tried,
         }));
     }
-    let new = change.new_index.as_deref().map(str::as_bytes);
+    let new = change.new_index.map(str::as_bytes);
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     let not_kept = match written {
         IndexWrite::Done { not_kept } => not_kept,

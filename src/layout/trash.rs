@@ -127,6 +127,16 @@ pub struct Trash {
 }
 
 impl Trash {
+    /// Lets go of the bytes of all records, which somebody understood or did not: they may be as large as
+    /// index.json was.
+    pub(crate) fn let_go_of_records(&mut self) {
+        for removal in &mut self.removals {
+            if let RecordFile::Bytes(bytes) = &mut removal.record {
+                *bytes = Vec::new();
+            }
+        }
+    }
+
     /// The removals, oldest first.
     pub(crate) fn removals(&self) -> &[Removal] {
         &self.removals

@@ -383,7 +383,7 @@ mod tests {
         let longer = read(&format!("{long}a"), "");
         assert_eq!(longer.os.len(), 71);
         assert_ne!(longer, read(&format!("{long}b"), ""));
-        let list = |feature: &str| [feature; 2000].join(",");
+        let list = |feature: &str| [feature; 3000].join(",");
         let many = read("linux", &list("\"a\""));
         assert_eq!(many.os_features.len(), 1);
         assert_eq!(many, read("linux", &list("\"a\"")));

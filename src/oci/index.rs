@@ -169,7 +169,12 @@ impl Index {
             text: &text,
             media_types: Vec::new(),
         };
-        let (mut has_list, mut has_too_many) = (false, false);
+        let mut has_list = false;
+        if has_too_many(&text) {
+            return Err(format!(
+                "has more than {MAX_ENTRIES} entries; that is the most that is read"
+            ));
+        }
         let mut json = Json::new(text.as_bytes());
         let read = json.object(|json, key| {
             if key.is_member("subject") {
@@ -188,10 +193,6 @@ impl Index {
             match json.kind()? {
                 ValueKind::Null => json.skip()?,
                 ValueKind::List => json.list(|json| {
-                    if index.entries.len() == MAX_ENTRIES {
-                        has_too_many = true;
-                        return json.unexpected("it is too long");
-                    }
                     let (entry, range) = reader.read(json)?;
                     index.entries.push(entry);
                     index.ranges.push(range);
@@ -203,11 +204,6 @@ impl Index {
             Ok(())
         });
         let read = read.and_then(|()| json.end());
-        if has_too_many {
-            return Err(format!(
-                "has more than {MAX_ENTRIES} entries; that is the most that is read"
-            ));
-        }
         read.map_err(|unexpected| {
             let reason = json.explained(unexpected);
             format!("is not an image index: {reason}")
@@ -374,6 +370,31 @@ const MOST_BLANKS: usize = 1024;
 /// The most entries that an index may have. A million are a very large registry; what they take is
 /// memory, and a list of ten million zeros is only 20 MB long.
 const MAX_ENTRIES: usize = 4 << 20;
+
+/// Whether a text has more entries than are read. They are counted before the first is held; and that
+/// only in a text with so many commas, which nearly none has.
+fn has_too_many(text: &str) -> bool {
+    let commas = || text.bytes().filter(|byte| *byte == b',').count();
+    if text.len() <= MAX_ENTRIES || commas() < MAX_ENTRIES {
+        return false;
+    }
+    let mut entries = 0;
+    let mut json = Json::new(text.as_bytes());
+    // What is no index is said by whoever reads it.
+    let _ = json.object(|json, key| {
+        if !key.is_member("manifests") || json.kind()? != ValueKind::List {
+            return json.skip();
+        }
+        json.list(|json| {
+            entries += 1;
+            match entries > MAX_ENTRIES {
+                true => json.unexpected("it is too long"),
+                false => json.skip(),
+            }
+        })
+    });
+    entries > MAX_ENTRIES
+}
 
 /// Reads entries. Nearly all have one of a few media types, which are held once.
 struct EntryReader<'a> {

@@ -4,6 +4,7 @@
 //! for byte: an entry comes back as it was. The blobs lie beside it, see [`crate::layout::Trash`].
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -49,10 +50,10 @@ pub struct RemovedEntry {
     /// Where it stood, counted from 0.
     pub position: usize,
     /// Its text.
-    pub entry: Box<RawValue>,
+    pub entry: Arc<RawValue>,
     /// The text of what stands there since, if it was changed and not removed.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replaced_by: Option<Box<RawValue>>,
+    pub replaced_by: Option<Arc<RawValue>>,
 }
 
 /// What an image lost.
@@ -99,7 +100,9 @@ impl TrashRecord {
         documents: Vec<String>,
         missing: &[Digest],
     ) -> TrashRecord {
-        let raw = |text: &str| RawValue::from_string(text.to_owned()).ok();
+        let raw = |text: &str| -> Option<Arc<RawValue>> {
+            Some(RawValue::from_string(text.to_owned()).ok()?.into())
+        };
         let entries = edits.iter().filter_map(|(position, edit)| {
             let new = index.edited_entry(*position, edit);
             Some(RemovedEntry {

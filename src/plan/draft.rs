@@ -5,6 +5,7 @@
 
 use std::cell::OnceCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use anyhow::Context as _;
 
@@ -137,6 +138,10 @@ impl<'a> Draft<'a> {
     /// A record's name as it is shown, for lists of names.
     pub(super) fn shown(&self, id: RecordId) -> String {
         self.view.shown(id)
+    }
+
+    pub(super) fn shown_shared(&self, id: RecordId) -> Arc<str> {
+        self.view.shown_shared(id)
     }
 
     /// The records of an image that Docker's rules count: an entry that merely lists a part of
@@ -447,7 +452,9 @@ impl<'a> Draft<'a> {
         for (_, id) in followers {
             let record = self.record(id);
             if !record.is_dangling() {
-                self.plan.actions.push(Action::Untagged(self.shown(id)));
+                self.plan
+                    .actions
+                    .push(Action::Untagged(self.shown_shared(id)));
             }
             self.plan.actions.push(Action::DeletedBelow(record.target));
         }

@@ -1,6 +1,7 @@
 //! The plan as a value: what a command does to a layout, and says about it. Complete when it is made.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::rewrite_index::NewBlob;
 use crate::error::{Error, ErrorKind};
@@ -62,7 +63,7 @@ pub struct KeptImage {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// This name goes.
-    Untagged(String),
+    Untagged(Arc<str>),
     /// This document goes, unless something else still needs it.
     Deleted(NodeId),
     /// This one and the documents below it go, as far as nothing else needs them.

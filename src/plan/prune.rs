@@ -91,7 +91,9 @@ impl Draft<'_> {
             if !self.record(id).entries.iter().all(is_agreed) {
                 continue;
             }
-            self.plan.actions.push(Action::Untagged(self.shown(id)));
+            self.plan
+                .actions
+                .push(Action::Untagged(self.shown_shared(id)));
             let target = self.record(id).target;
             self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);

@@ -6,6 +6,7 @@
 //! that lacks anything stays in the trash, unless that is accepted, and what is damaged always does.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
 
 use super::draft::Draft;
 use super::plan::{Refusal, RefusalClass};
@@ -25,9 +26,9 @@ use crate::words::{quoted, shell_word};
 #[derive(Clone, Debug, Default)]
 pub struct Restoration {
     /// Entries of index.json that come back or get their old text, as they are shown.
-    pub restored: Vec<(String, Digest)>,
-    /// The texts of all entries from now on, if they change.
-    pub entries: Option<Vec<String>>,
+    pub restored: Vec<(Arc<str>, Digest)>,
+    /// The text of index.json from now on, if it changes.
+    pub index: Option<String>,
     /// How the entries were separated when they went.
     pub spacing: Option<Spacing>,
     /// Blobs that leave the trash and are not in the layout.
@@ -340,7 +341,10 @@ impl<'a> Choice<'a> {
             }
             self.settle_record(removed, &undone, everything, &mut restoration);
         }
-        restoration.entries = list.changed();
+        restoration.index = list.changed().map(|entries| {
+            let spacing = restoration.spacing.as_ref();
+            self.current.index.with_entries(&entries, spacing)
+        });
         self.give_back_parts(&mut restoration);
         let damage = self.current.graph.damage().iter();
         let damage = damage.map(|damage| self.current.graph.digest(damage.node).clone());
@@ -617,7 +621,7 @@ impl<'a> List<'a> {
         if self.take_by_text(text.get()).is_some() {
             return Some(record.target);
         }
-        let shown = record.shown(graph);
+        let shown = record.shown_shared(graph);
         let new = ListedEntry {
             text: text.get(),
             name: (!record.is_dangling()).then_some(record.key()),
@@ -646,7 +650,9 @@ impl<'a> List<'a> {
             restoration.spacing.clone_from(&removed.record.spacing);
         }
         if graph.is_missing_document(record.target) {
-            restoration.missing.push((shown.clone(), digest.clone()));
+            restoration
+                .missing
+                .push((shown.to_string(), digest.clone()));
         }
         self.is_changed = true;
         restoration.restored.push((shown, digest.clone()));
@@ -695,9 +701,9 @@ impl<'a> List<'a> {
         self.order = order;
     }
 
-    fn changed(&self) -> Option<Vec<String>> {
+    fn changed(&self) -> Option<Vec<&'a str>> {
         let texts = self.order.iter().map(|number| self.entries[*number].text);
-        self.is_changed.then(|| texts.map(str::to_owned).collect())
+        self.is_changed.then(|| texts.collect())
     }
 }
 

@@ -169,7 +169,9 @@ impl Draft<'_> {
             Some(record) if !self.is_dangling(record) && !self.uses.of(found.target).is_empty() => {
                 self.refuse_user(found, options.force)?;
                 // The image stays for the container.
-                self.plan.actions.push(Action::Untagged(self.shown(record)));
+                self.plan
+                    .actions
+                    .push(Action::Untagged(self.shown_shared(record)));
                 match found.set.len() {
                     1 => self.dangle(record),
                     _ => self.remove(record),
@@ -290,8 +292,8 @@ impl Draft<'_> {
         for id in records {
             let digest = self.graph().digest(self.record(*id).target);
             let name = match self.is_dangling(*id) {
-                true => format!("{DANGLING_PREFIX}{digest}"),
-                false => self.shown(*id),
+                true => format!("{DANGLING_PREFIX}{digest}").into(),
+                false => self.shown_shared(*id),
             };
             self.plan.actions.push(Action::Untagged(name));
             self.remove(*id);
@@ -312,7 +314,9 @@ impl Draft<'_> {
         };
         for id in set {
             if !self.is_dangling(*id) {
-                self.plan.actions.push(Action::Untagged(self.shown(*id)));
+                self.plan
+                    .actions
+                    .push(Action::Untagged(self.shown_shared(*id)));
             }
             match keep_for_children {
                 true => self.dangle(*id),
@@ -364,7 +368,9 @@ impl Draft<'_> {
                 continue;
             }
             if !self.is_dangling(id) {
-                self.plan.actions.push(Action::Untagged(self.shown(id)));
+                self.plan
+                    .actions
+                    .push(Action::Untagged(self.shown_shared(id)));
             }
             self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);

@@ -54,7 +54,9 @@ impl Draft<'_> {
     }
 
     fn untag_record(&mut self, id: RecordId) {
-        self.plan.actions.push(Action::Untagged(self.shown(id)));
+        self.plan
+            .actions
+            .push(Action::Untagged(self.shown_shared(id)));
         self.dangle_belongings(id);
         let target = self.record(id).target;
         match self.set_of(target).iter().any(|other| *other != id) {

@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::path::Path;
+use std::sync::Arc;
 
 use serde::Serialize;
 
@@ -31,7 +32,7 @@ pub(crate) struct RestoreReport {
 
 #[derive(Debug, Serialize)]
 pub(super) struct RestoredEntry {
-    name: String,
+    name: Arc<str>,
     digest: Digest,
 }
 
@@ -85,7 +86,7 @@ impl RestoreReport {
             digest: digest.clone(),
             size: size_of(digest),
         };
-        let entry = |(name, digest): &(String, Digest)| RestoredEntry {
+        let entry = |(name, digest): &(Arc<str>, Digest)| RestoredEntry {
             name: name.clone(),
             digest: digest.clone(),
         };

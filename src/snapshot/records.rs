@@ -18,8 +18,8 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::ops::Deref;
-use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use super::graph::{Graph, NodeId};
 use super::names::{Name, meaning, name_of, schema_subject};
@@ -145,6 +145,14 @@ impl Record {
             Name::Reference(reference) => reference.familiar(),
             Name::Tag(text) | Name::Raw(text) => text.to_string(),
             Name::Dangling => graph.digest(self.target).to_string(),
+        }
+    }
+
+    /// The same, of which a name that may be long is no copy.
+    pub fn shown_shared(&self, graph: &Graph) -> Arc<str> {
+        match &self.name {
+            Name::Tag(text) | Name::Raw(text) => text.clone(),
+            Name::Reference(_) | Name::Dangling => self.shown(graph).into(),
         }
     }
 

@@ -72,9 +72,9 @@ impl View {
 
     /// The same, to be said of many blobs: a name that may be long is not copied.
     pub fn shown_shared(&self, id: RecordId) -> Arc<str> {
-        match (&self.records.record(id).name, self.spelling(id)) {
-            (Name::Tag(text) | Name::Raw(text), None) => text.clone(),
-            _ => self.shown(id).into(),
+        match self.spelling(id) {
+            Some(text) => text.into(),
+            None => self.records.record(id).shown_shared(&self.graph),
         }
     }
 

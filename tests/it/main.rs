@@ -57,6 +57,8 @@ mod why_and_check;
 
 // What holds for every layout.
 
+/// Work is bounded by what is read, and nobody who does not read what is printed holds up others.
+mod bounds;
 /// Every kind of input from outside keeps the laws of `fuzz/src`.
 pub mod fuzz_entries;
 /// Nothing that is needed goes, for random layouts and commands.
