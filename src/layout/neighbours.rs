@@ -75,7 +75,9 @@ pub(super) fn layouts_beside(path: &Path) -> Vec<PathBuf> {
     };
     let listed = path.parent().map(std::fs::read_dir);
     let entries = listed.into_iter().flatten().flatten().take(MOST_LOOKED_AT);
-    let paths = entries.flatten().map(|entry| entry.path());
+    let is_file = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
+    let dirs = entries.flatten().filter(|entry| !is_file(entry));
+    let paths = dirs.map(|entry| entry.path());
     let others = paths.filter(|other| *other != path && is_layout(other));
     others.take(MOST_NEIGHBOURS).collect()
 }
