@@ -131,6 +131,21 @@ impl Access {
         users.iter().any(widens) || new.is_wider_for_groups(&old)
     }
 
+    /// Whether the owner of before can still do what was allowed, if that is a member of `groups`.
+    pub(crate) fn keeps_owner_of(&self, before: &Access, groups: &[u32]) -> bool {
+        match (self.rights(), before.rights()) {
+            (Some(new), Some(old)) => {
+                let of_groups = || {
+                    let groups = groups.iter().filter_map(|group| new.groups.get(group));
+                    groups.fold(new.others, |all, may| all | may)
+                };
+                let may = new.of_user(before.owner).unwrap_or_else(of_groups);
+                old.owner_may & !may == 0
+            }
+            _ => false,
+        }
+    }
+
     /// The same for a file of a directory with this access: without the right to enter, and without
     /// what a mode has beside the permissions.
     pub(crate) fn for_files(&self) -> Access {
@@ -441,6 +456,35 @@ mod tests {
                 // Members of both groups: what the one denies the other gives.
                 access.mode & 0o777 == 0o705,
                 "{access:?} {ours:?}"
+            );
+        }
+    }
+
+    /// FR28
+    #[test]
+    fn an_owner_is_kept_out_unless_a_shared_group_or_others_are_let_in() {
+        let team = listed(
+            RUNNER,
+            1,
+            &[
+                (tag::OWNER, 6, u32::MAX),
+                (tag::OWNING_GROUP, 0, u32::MAX),
+                (tag::GROUP, 6, 5),
+                (tag::MASK, 6, u32::MAX),
+                (tag::OTHERS, 0, u32::MAX),
+            ],
+        );
+        for (now, groups, is_kept) in [
+            (plain(1, 1, 0o600), &[][..], true),
+            (plain(RUNNER, 1, 0o606), &[], true),
+            (plain(RUNNER, 1, 0o604), &[], false),
+            (team.clone(), &[5], true),
+            (team, &[6], false),
+        ] {
+            assert_eq!(
+                now.keeps_owner_of(&plain(1, 1, 0o600), groups),
+                is_kept,
+                "{now:?}"
             );
         }
     }

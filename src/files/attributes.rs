@@ -49,7 +49,7 @@ impl Attributes {
     /// What the operating system says of looking at the file or of changing its mode.
     pub(crate) fn give(&self, file: impl AsFd) -> Result<Given, Errno> {
         let mut given = Given::default();
-        if !give_access(&file, &self.access)? {
+        if !give_access_to_all(&file, &self.access)? {
             given.is_wider = true;
             given.not_kept = self.access_not_kept(&access_of(&file)?);
             return Ok(given);
@@ -128,7 +128,7 @@ pub(crate) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
 ///
 /// # Errors
 /// As [`Attributes::give`].
-pub(crate) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
+fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
     let runner = rustix::process::geteuid().as_raw();
     let mut now = access_of(&file)?;
     // Owner before mode, because a change of owner takes mode bits away. Only root may give a file to
@@ -171,6 +171,40 @@ pub(crate) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errn
     Ok(true)
 }
 
+/// [`give_access`], and where an access list is there anyway it names the owner and the group that could
+/// not be given: if that is what keeps others out, or if the owner would be kept out.
+pub(crate) fn give_access_to_all(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
+    let is_given = give_access(&file, access)?;
+    if access.acl.is_none()
+        || is_given && access_of(&file)?.keeps_owner_of(access, &shared_groups())
+    {
+        return Ok(is_given);
+    }
+    Ok(give_named(&file, access)? || give_access(&file, access)?)
+}
+
+/// Groups that the owner of a file may be in as well: those of whoever runs this, without the first one,
+/// which is often nobody else's.
+fn shared_groups() -> Vec<u32> {
+    let own = rustix::process::getegid();
+    let groups = rustix::process::getgroups().unwrap_or_default();
+    let groups = groups.into_iter().filter(|group| *group != own);
+    groups.map(Gid::as_raw).collect()
+}
+
+/// Gives an access list that names the owner and the group that could not be given. `false`: it would let
+/// others in, or cannot be had.
+fn give_named(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
+    let now = access_of(&file)?;
+    let runner = rustix::process::geteuid().as_raw();
+    let Some(named) = access.naming_owners(now.owner, now.group) else {
+        return Ok(false);
+    };
+    Ok(!named.is_wider_than(access, runner)
+        && give_access(&file, &named)?
+        && access_of(&file)?.acl == named.acl)
+}
+
 /// [`give_access`] to what may have less: where that is needed, an access list names the owner and the
 /// group that could not be given; and where that cannot be had, everybody but the owner may only do
 /// what all might.
@@ -178,24 +212,11 @@ pub(crate) fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errn
 /// # Errors
 /// As [`Attributes::give`].
 pub(crate) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno> {
-    let is_given = give_access(&file, access)?;
+    if give_access_to_all(&file, access)? {
+        return Ok(());
+    }
     let now = access_of(&file)?;
     let runner = rustix::process::geteuid().as_raw();
-    // Whoever might before should go on being able to.
-    if is_given && (access.acl.is_none() || !access.is_wider_than(&now, runner)) {
-        return Ok(());
-    }
-    if access.acl.is_some()
-        && let Some(named) = access.naming_owners(now.owner, now.group)
-        && !named.is_wider_than(access, runner)
-        && give_access(&file, &named)?
-        && access_of(&file)?.acl == named.acl
-    {
-        return Ok(());
-    }
-    if give_access(&file, access)? {
-        return Ok(());
-    }
     let _ = rustix::fs::fremovexattr(&file, ACL);
     let least = Access {
         owner: now.owner,

@@ -20,7 +20,7 @@ use super::blobs::{Presence, open_regular};
 use super::lock::IndexLock;
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
 use crate::error::{Error, ErrorKind};
-use crate::files::attributes::{Attributes, access_of, give_access};
+use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
 use crate::files::stat::{describe, is_name_of};
 use crate::files::temporary::Temporary;
@@ -185,7 +185,7 @@ impl Locked<Exclusive> {
         let write_in = |place: BorrowedFd<'_>| -> io::Result<bool> {
             let mut temporary = Temporary::create(place, "blob")?;
             temporary.file.write_all(bytes)?;
-            if !give_access(&temporary.file, &access)? {
+            if !give_access_to_all(&temporary.file, &access)? {
                 return Ok(false);
             }
             temporary.file.sync_all()?;

@@ -25,6 +25,7 @@ use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::blobs::{each_digest, open_regular, read_verified};
+use super::lock::LayoutLock;
 use super::moves::{OpenRemoval, enter, enter_all, stat};
 use super::replace::sync_directory;
 use super::trash_access::{
@@ -36,7 +37,7 @@ use crate::files::access::Access;
 use crate::files::attributes::give_at_most;
 use crate::files::directory::each_file;
 use crate::files::stat::{FileId, Weight, found};
-use crate::files::temporary::{RANDOM_DIGITS, Temporary, random_digits};
+use crate::files::temporary::{RANDOM_DIGITS, Temporary, random_digits, remove_stale};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The record of a removal.
@@ -551,6 +552,8 @@ impl Locked<Exclusive> {
                 }
                 rustix::fs::unlinkat(blobs, digest.file_name().as_ref(), AtFlags::empty())
             })?;
+            // Not being able to list it is no failure: then it stays.
+            let _ = remove_stale(&dir, LayoutLock::sight(&self.layout));
             remove_directories(&self.layout, id);
             Ok(())
         };
