@@ -9,7 +9,8 @@
 
 use std::ffi::CString;
 use std::fs::File;
-use std::os::fd::{AsFd, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::sync::Mutex;
 
 use jiff::SignedDuration;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -91,8 +92,93 @@ impl<'a> Temporary<'a> {
 impl Drop for Temporary<'_> {
     fn drop(&mut self) {
         if !self.is_renamed {
-            // If this fails, the next run that changes the layout removes it.
-            let _ = rustix::fs::unlinkat(self.dir, &self.name, AtFlags::empty());
+            unlink(self.dir, &self.name);
+        }
+    }
+}
+
+/// A second name for a file whose own is about to be another's; it is removed when this is dropped.
+///
+/// A disk without a journal can write that a file without a name is gone before it writes that its name
+/// is another's, and then a power cut leaves neither of the two. So an old file has a name of ours until
+/// the new one's is durable.
+#[must_use = "the name goes when this is dropped"]
+pub(crate) struct SecondName<'a> {
+    dir: BorrowedFd<'a>,
+    name: String,
+}
+
+impl<'a> SecondName<'a> {
+    /// Gives a file of `from` one in `dir`. `None`: it cannot have two, and nothing better can be done.
+    pub(crate) fn give(from: impl AsFd, file: &str, dir: BorrowedFd<'a>) -> Option<Self> {
+        let name = format!("{TEMPORARY}{}-old", random_digits().ok()?);
+        rustix::fs::linkat(from, file, dir, &name, AtFlags::empty()).ok()?;
+        Some(SecondName { dir, name })
+    }
+}
+
+/// Names of old files that are removed when this is dropped, as the last thing that a run does: a new
+/// directory can be given the place of a file that was just removed, while the disk still has the name
+/// of that file, and whoever mends the disk then takes the directory for that.
+#[derive(Debug, Default)]
+pub(crate) struct OldNames(Mutex<Vec<(OwnedFd, String)>>);
+
+impl OldNames {
+    pub(crate) fn add<'a>(&self, old: impl Into<OldName<'a>>) {
+        let OldName { dir, name } = old.into();
+        match (dir.try_clone_to_owned(), self.0.lock()) {
+            (Ok(dir), Ok(mut names)) => names.push((dir, name)),
+            _ => unlink(dir, &name),
+        }
+    }
+}
+
+impl Drop for OldNames {
+    fn drop(&mut self) {
+        let names = self.0.get_mut();
+        for (dir, name) in names.into_iter().flat_map(|names| names.drain(..)) {
+            unlink(dir, &name);
+        }
+    }
+}
+
+/// A name for [`OldNames`].
+pub(crate) struct OldName<'a> {
+    dir: BorrowedFd<'a>,
+    name: String,
+}
+
+impl<'a> From<SecondName<'a>> for OldName<'a> {
+    fn from(mut second: SecondName<'a>) -> OldName<'a> {
+        let name = std::mem::take(&mut second.name);
+        OldName {
+            dir: second.dir,
+            name,
+        }
+    }
+}
+
+/// The old file has the name of the temporary one, with which it was exchanged.
+impl<'a> From<Temporary<'a>> for OldName<'a> {
+    fn from(mut exchanged: Temporary<'a>) -> OldName<'a> {
+        exchanged.is_renamed = true;
+        let name = std::mem::take(&mut exchanged.name);
+        OldName {
+            dir: exchanged.dir,
+            name,
+        }
+    }
+}
+
+/// If this fails, the next run that changes the layout does it.
+fn unlink(dir: impl AsFd, name: &str) {
+    let _ = rustix::fs::unlinkat(dir, name, AtFlags::empty());
+}
+
+impl Drop for SecondName<'_> {
+    fn drop(&mut self) {
+        if !self.name.is_empty() {
+            unlink(self.dir, &self.name);
         }
     }
 }
@@ -140,10 +226,23 @@ pub(crate) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
             names.extend(CString::new(name));
         }
     })?;
+    if !names.is_empty() {
+        // One of them may be the last name of a file that was replaced by a run that was killed: see
+        // `SecondName`.
+        let _ = sync_all(&dir);
+    }
     for name in names {
         remove_if_stale(&dir, &name, sight);
     }
     Ok(())
+}
+
+/// Makes everything durable that lies on the file system of a directory.
+fn sync_all(dir: impl AsFd) -> Result<(), Errno> {
+    #[cfg(target_os = "linux")]
+    return rustix::fs::syncfs(dir);
+    #[cfg(not(target_os = "linux"))]
+    return rustix::fs::fsync(dir);
 }
 
 /// The same for one file. Not being able to remove garbage is no reason not to do what was asked.

@@ -273,6 +273,8 @@ pub struct Locked<M> {
     blob_dirs: blob_dirs::BlobDirs,
     /// Temporary files of ours that were seen when the blobs were listed.
     temporaries: Mutex<Vec<(Algorithm, CString)>>,
+    /// Names of files that were replaced.
+    old_names: temporary::OldNames,
     /// Files that have another name in the trash, once somebody asked.
     trashed_files: OnceLock<HashSet<FileId>>,
     /// Held for what dropping it does.
@@ -345,6 +347,7 @@ impl<M> Locked<M> {
             layout,
             blob_dirs,
             temporaries: Mutex::default(),
+            old_names: temporary::OldNames::default(),
             trashed_files: OnceLock::new(),
             _lock: lock,
             mode: PhantomData,

@@ -23,7 +23,7 @@ use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
 use crate::files::stat::{describe, is_name_of};
-use crate::files::temporary::Temporary;
+use crate::files::temporary::{OldNames, SecondName, Temporary};
 use crate::value::digest::Digest;
 use crate::words::listed;
 
@@ -119,15 +119,16 @@ impl Locked<Exclusive> {
         for mut replacement in ready {
             not_kept.append(&mut replacement.not_kept);
             let target = replacement.target;
-            let is_replaced = replacement
-                .replace()
-                .map_err(|error| match replaced.is_empty() {
-                    true => error,
-                    // Whoever reads that something failed thinks that nothing was changed.
-                    false => error.context(format!(
-                        "{} changed already, and index.json is as it was",
-                        listed(&replaced, replaced.len())
-                    )),
+            let is_replaced =
+                replacement.replace(&self.old_names).map_err(|error| {
+                    match replaced.is_empty() {
+                        true => error,
+                        // Whoever reads that something failed thinks that nothing was changed.
+                        false => error.context(format!(
+                            "{} changed already, and index.json is as it was",
+                            listed(&replaced, replaced.len())
+                        )),
+                    }
                 })?;
             if !is_replaced {
                 return Ok(IndexWrite::ChangedMeanwhile);
@@ -282,8 +283,8 @@ impl<'a> Replacement<'a> {
     }
 
     /// Takes the target's place, if that still has its old bytes and all that it had beside them. The
-    /// value tells whether it did.
-    fn replace(mut self) -> anyhow::Result<bool> {
+    /// value tells whether it did. The old file keeps a name.
+    fn replace(mut self, old_names: &OldNames) -> anyhow::Result<bool> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
@@ -292,8 +293,11 @@ impl<'a> Replacement<'a> {
         }
         if !exchange(dir, &self.temporary.name, self.target).with_context(context)? {
             // Not every file system can do it.
+            let old_name = SecondName::give(dir, self.target, dir.as_fd());
             let renamed = self.temporary.rename(dir, self.target);
-            return renamed.map(|()| true).with_context(context);
+            renamed.with_context(context)?;
+            old_name.into_iter().for_each(|name| old_names.add(name));
+            return Ok(true);
         }
         // What was written in place meanwhile came out by this name.
         let name = &self.temporary.name;
@@ -301,6 +305,7 @@ impl<'a> Replacement<'a> {
         if out.is_ok_and(|is_old| is_old)
             && attributes_of(self.layout, name).is_ok_and(|found| found == self.attributes)
         {
+            old_names.add(self.temporary);
             return Ok(true);
         }
         if is_name_of(dir, self.target, &self.temporary.file) {

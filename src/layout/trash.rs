@@ -37,7 +37,9 @@ use crate::files::access::Access;
 use crate::files::attributes::give_at_most;
 use crate::files::directory::each_file;
 use crate::files::stat::{FileId, Weight, found};
-use crate::files::temporary::{RANDOM_DIGITS, Temporary, random_digits, remove_stale};
+use crate::files::temporary::{
+    RANDOM_DIGITS, SecondName, Temporary, random_digits, remove_stale,
+};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The record of a removal.
@@ -501,14 +503,19 @@ impl Locked<Exclusive> {
         Ok(OpenRemoval::new(dir, above, TrashAccess::of(self)?)?)
     }
 
-    /// Replaces the record of a removal that is there, by one that says less. After a power cut the old
-    /// one may be there again: what it says beyond that is in the layout.
+    /// Replaces the record of a removal that is there, durably.
     ///
     /// # Errors
     /// What the operating system says; the old record is whole then.
     pub(crate) fn replace_record(&self, id: &RemovalId, record: &[u8]) -> anyhow::Result<()> {
         let removal = self.open_removal(id)?;
-        self.write_record(id, removal.dir(), record)
+        let old_record = SecondName::give(removal.dir(), RECORD, self.layout.dir.as_fd());
+        self.write_record(id, removal.dir(), record)?;
+        sync_directory(removal.dir())?;
+        old_record
+            .into_iter()
+            .for_each(|name| self.old_names.add(name));
+        Ok(())
     }
 
     /// The temporary file lies in the root, where the next run finds it if this one is killed.

@@ -57,6 +57,10 @@ pub(crate) struct Disk {
     changes: Vec<Change>,
     /// Files whose content is not on the disk for sure.
     unwritten: BTreeSet<Inode>,
+    /// Files without a name: a disk that still has one may lose it.
+    freed: BTreeSet<Inode>,
+    /// Files that the present call took a name from.
+    bereft: Vec<Inode>,
     calls: usize,
 }
 
@@ -81,6 +85,8 @@ impl Disk {
             durable: BTreeMap::from([(ROOT, BTreeMap::new())]),
             changes: Vec::new(),
             unwritten: BTreeSet::new(),
+            freed: BTreeSet::new(),
+            bereft: Vec::new(),
             calls: 0,
         };
         let mut known = BTreeMap::new();
@@ -142,10 +148,11 @@ impl Disk {
         let Node::Dir(names) = &mut self.live[dir] else {
             panic!("{name} in a file");
         };
-        match now {
+        let before = match now {
             Some(inode) => names.insert(name.to_owned(), inode),
             None => names.remove(name),
         };
+        self.bereft.extend(before);
         self.changes.push(Change {
             call: self.calls,
             dir,
@@ -249,6 +256,16 @@ impl Disk {
             }
             Op::Say(_) => {}
         }
+        for file in std::mem::take(&mut self.bereft) {
+            let has_name = self.live.iter().any(|node| match node {
+                Node::Dir(names) => names.values().any(|node| *node == file),
+                Node::File(_) => false,
+            });
+            if !has_name && matches!(self.live[file], Node::File(_)) {
+                self.unwritten.insert(file);
+                self.freed.insert(file);
+            }
+        }
     }
 
     /// Files of `path` and below as running programs see them.
@@ -302,7 +319,14 @@ impl Disk {
                 }
             }
         }
-        let files: Vec<Inode> = self.unwritten.iter().copied().collect();
+        // What no name may lead to is of no interest.
+        let durable = self.durable.values().flatten();
+        let led_to: BTreeSet<Inode> = durable
+            .map(|(name, node)| (name, Some(*node)))
+            .chain(self.changes.iter().map(|change| (&change.name, change.now)))
+            .filter_map(|(name, node)| node.filter(|_| !is_passing(name)))
+            .collect();
+        let files: Vec<Inode> = self.unwritten.intersection(&led_to).copied().collect();
         let count = units.len() + files.len();
         let mut show = |bits: &dyn Fn(usize) -> bool| {
             let mut numbers: Vec<usize> = Vec::new();
@@ -375,10 +399,11 @@ pub(crate) struct State<'d> {
 
 impl<'d> State<'d> {
     fn entry(&self, dir: Inode, name: &str) -> Option<Inode> {
-        match self.chosen.get(&(dir, name)) {
+        let now = match self.chosen.get(&(dir, name)) {
             Some(now) => *now,
             None => self.disk.durable.get(&dir)?.get(name).copied(),
-        }
+        };
+        now.filter(|node| !(self.short.contains(node) && self.disk.freed.contains(node)))
     }
 
     pub(crate) fn find(&self, path: &str) -> Option<Inode> {
