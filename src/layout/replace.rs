@@ -119,17 +119,16 @@ impl Locked<Exclusive> {
         for mut replacement in ready {
             not_kept.append(&mut replacement.not_kept);
             let target = replacement.target;
-            let is_replaced =
-                replacement.replace(&self.old_names).map_err(|error| {
-                    match replaced.is_empty() {
-                        true => error,
-                        // Whoever reads that something failed thinks that nothing was changed.
-                        false => error.context(format!(
-                            "{} changed already, and index.json is as it was",
-                            listed(&replaced, replaced.len())
-                        )),
-                    }
-                })?;
+            let is_replaced = replacement.replace(&self.old_names).map_err(|error| {
+                match replaced.is_empty() {
+                    true => error,
+                    // Whoever reads that something failed thinks that nothing was changed.
+                    false => error.context(format!(
+                        "{} changed already, and index.json is as it was",
+                        listed(&replaced, replaced.len())
+                    )),
+                }
+            })?;
             if !is_replaced {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }

@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Mutex, OnceLock};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
 
@@ -595,6 +596,37 @@ fn no_sync_is_without_need() {
         let unused: Vec<_> = unused.map(|number| PRECAUTIONS[number]).collect();
         assert!(unused.is_empty(), "{unused:?}");
     }
+}
+
+/// FR26: the second name changed the file, and made it look young.
+#[test]
+fn a_blob_that_a_killed_run_left_in_both_places_is_no_younger_and_frees_its_bytes_once() {
+    let place = Place::new();
+    let layout = alone(&place);
+    let long_ago = SystemTime::UNIX_EPOCH + Duration::from_secs(1_500_000_000);
+    for path in blob_files(&layout).into_keys() {
+        let file = fs::File::options().write(true).open(layout.join(path));
+        file.unwrap().set_modified(long_ago).unwrap();
+    }
+    place.succeeds(&layout, &["rmi", "--trash", "app"]);
+    let removal = only_removal(&layout);
+    let blobs = blob_files(&removal);
+    let name_again = || {
+        for path in blobs.keys() {
+            fs::hard_link(removal.join(path), layout.join(path)).unwrap();
+        }
+    };
+    name_again();
+    let prune = place.dry_and_real(&layout, &["prune", "-a", "-f"], 0);
+    assert_eq!(prune.reclaimed(), Some(0.0), "{prune}");
+    assert!(blob_files(&layout).is_empty(), "{prune}");
+    name_again();
+    let all: usize = blobs.values().map(Vec::len).sum();
+    let all = f64::from(u32::try_from(all).unwrap());
+    let args = ["prune", "-a", "-f", "--trash-keep", "0s"];
+    let prune = place.dry_and_real(&layout, &args, 0);
+    assert_eq!(prune.reclaimed(), Some(all), "{prune}");
+    assert!(!layout.join(".ocirm-trash").exists(), "{prune}");
 }
 
 /// A file system with a layout, and what its owner has there.

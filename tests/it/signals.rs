@@ -208,7 +208,33 @@ fn a_restore_that_gets_a_signal_leaves_nothing_half_done() {
     }
 }
 
-/// index.json is not touched then: what is back is said, and the same command finishes the work.
+/// FR37: all is named again then, and the trash alone is not cleared.
+#[test]
+fn a_restore_that_is_stopped_at_its_end_says_that_everything_is_back() {
+    if !strace::is_here() {
+        return;
+    }
+    let place = Place::new();
+    let dir = big_layout(&place, "layout", MANY);
+    let before = Tree::of(&dir);
+    place.succeeds(&dir, &["rmi", "--trash", "big"]);
+    let args = in_layout(&dir, &["restore", "-v", "big"]);
+    let finished = signalled(&place, "unlinkat", "TERM", 20, &args);
+    assert_status(&finished, 143);
+    assert_mentions(&finished, "interrupted: everything is back, and ");
+    assert!(finished.out.contains("Restored: big"), "{finished}");
+    assert_eq!(names(&dir), ["big", "kept"]);
+    let trash = dir.join(".ocirm-trash");
+    assert!(trash.exists(), "{finished}");
+    place.succeeds(&dir, &["check", "--complete"]);
+    let again = place.succeeds(&dir, &["restore", "big"]);
+    assert!(!trash.exists(), "{again}");
+    let mut changes = before.changes(&Tree::of(&dir));
+    changes.retain(|c| c.path != "index.json" || c.what != What::Time);
+    assert!(changes.is_empty(), "{changes:?}\n{finished}");
+}
+
+/// FR37: index.json is not touched then: what is back is said, and the same command finishes the work.
 #[test]
 fn a_restore_stops_between_two_files_and_says_what_is_back() {
     if !strace::is_here() {
