@@ -224,7 +224,7 @@ struct Call {
     text: String,
 }
 
-/// A call that changes the disk, and the one that follows it.
+/// A call that changes the disk, and the next one that does, or the end.
 #[derive(Debug)]
 struct Point {
     call: Call,
@@ -371,9 +371,13 @@ impl Undisturbed {
 
         let calls = calls(&log);
         let layout = arg(&done);
-        let points = calls
+        // What comes between is looking, of which threads do as much as they happen to get.
+        let marks: Vec<&Call> = calls
+            .iter()
+            .filter(|call| call.changes(layout) || call.name == "exit_group")
+            .collect();
+        let points = marks
             .windows(2)
-            .filter(|pair| pair[0].changes(layout))
             .map(|pair| Point {
                 call: pair[0].clone(),
                 next: pair[1].clone(),

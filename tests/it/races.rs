@@ -681,17 +681,17 @@ const COMPARED: Moment = Moment {
 };
 /// index.json is replaced; the lock is still held. The first renaming is that of the lock file.
 const REPLACED: Moment = Moment::after("/^renameat2?$", 2);
-/// The lock file is deleted, and before it the old index.json.
-const UNLOCKED: Moment = Moment::after("/^unlinkat$", 2);
+/// The lock file is deleted.
+const UNLOCKED: Moment = Moment::after("/^unlinkat$", 1);
 /// index.json was looked at for the last time before blobs go.
 const LOOKED: Moment = Moment {
     number: 6,
     ..COMPARED
 };
 
-/// So many blobs are gone, and before them the old index.json and the lock file.
+/// So many blobs are gone, and before them the lock file.
 const fn swept(blobs: usize) -> Moment {
-    Moment::after("/^unlinkat$", blobs + 2)
+    Moment::after("/^unlinkat$", blobs + 1)
 }
 
 /// A run that stands still at a moment.
