@@ -43,6 +43,10 @@ impl Watch<'_> {
 
 /// How an attempt ended.
 #[derive(Debug)]
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one at a time"
+)]
 pub enum Attempt<T> {
     /// Somebody changed index.json first. Decide again.
     IndexChanged(Locked<Exclusive>),
