@@ -11,7 +11,7 @@ use super::print;
 use super::session::Session;
 use super::sharers::FoundSharers;
 use crate::cli::OutputFormat;
-use crate::commit::{Attempt, Change, Outcome, Watch, delete, repeat};
+use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside, repeat};
 use crate::error::{Error, ErrorKind};
 use crate::gc::{BlobFate, Garbage, Live, TrashUse};
 use crate::layout::{Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount};
@@ -100,12 +100,14 @@ pub(super) trait Decide {
     ) -> anyhow::Result<Decision>;
 }
 
-/// Leaves garbage to a later `prune` if another program is writing now and may use it. What goes to the
-/// trash can come back, and is not left. `known` is a file that shows it and was found on the way.
+/// Leaves garbage to a later `prune` if another program is writing now and may use it, into this layout
+/// or one that shares the blobs. What goes to the trash can come back, and is not left. `known` is a file
+/// that shows it and was found on the way.
 pub(super) fn leave_to_writer<M>(
     garbage: &mut Garbage,
     trash: &TrashUse,
     layout: &Locked<M>,
+    sharers: &[Locked<Shared>],
     since: Option<Timestamp>,
     known: Option<String>,
 ) {
@@ -118,6 +120,7 @@ pub(super) fn leave_to_writer<M>(
         Some(format!("blobs/{algorithm}/{name}"))
     };
     let writer = layout.find_writer(since).or(known).or_else(unfinished);
+    let writer = writer.or_else(|| find_writer_beside(sharers, since));
     if let Some(writer) = writer {
         garbage.postpone(writer);
     }

@@ -370,7 +370,14 @@ impl Decide for Prune {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));
         }
-        leave_to_writer(&mut garbage, &trash, layout, self.writers_since, writer);
+        leave_to_writer(
+            &mut garbage,
+            &trash,
+            layout,
+            sharers,
+            self.writers_since,
+            writer,
+        );
         Ok(Decision {
             view: snapshot.into_view(),
             plan,

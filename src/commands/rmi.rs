@@ -147,7 +147,14 @@ impl Decide for Rmi {
             &mut garbage,
             self.trash,
         )?;
-        leave_to_writer(&mut garbage, &trash, layout, self.writers_since, None);
+        leave_to_writer(
+            &mut garbage,
+            &trash,
+            layout,
+            sharers,
+            self.writers_since,
+            None,
+        );
         if let Some(postponed) = &garbage.postponed
             && !plan.removed_parts.is_empty()
         {

@@ -512,7 +512,9 @@ impl Sweep<'_> {
 
     /// The temporary file of another program that is writing now.
     fn writer(&self) -> Option<String> {
-        self.layout.find_writer(self.change.writers_since?)
+        let since = self.change.writers_since?;
+        let writer = self.layout.find_writer(since);
+        writer.or_else(|| find_writer_beside(self.change.sharers, since))
     }
 
     /// Finds out what is needed if somebody changed an index.json.
@@ -784,6 +786,15 @@ impl Sweep<'_> {
         }
         names.into_iter().collect()
     }
+}
+
+/// The temporary file of a program that writes into one of the layouts that share the blobs, and is
+/// younger than `since`.
+pub fn find_writer_beside(sharers: &[Locked<Shared>], since: Timestamp) -> Option<String> {
+    sharers.iter().find_map(|sharer| {
+        let writer = sharer.find_writer(since)?;
+        Some(sharer.path().join(writer).display().to_string())
+    })
 }
 
 /// What became of the attempt to let a blob go.

@@ -14,7 +14,7 @@ use std::time::Duration;
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Exclusive, Locked};
 
-pub use delete::{Change, Emptied, Outcome, delete};
+pub use delete::{Change, Emptied, Outcome, delete, find_writer_beside};
 pub use restore::{Restore, Restored, RestoredBlobs, restore, restore_blobs};
 
 /// How often a decision is made again because index.json changed under it.
@@ -43,10 +43,7 @@ impl Watch<'_> {
 
 /// How an attempt ended.
 #[derive(Debug)]
-#[expect(
-    clippy::large_enum_variant,
-    reason = "there is one at a time"
-)]
+#[expect(clippy::large_enum_variant, reason = "there is one at a time")]
 pub enum Attempt<T> {
     /// Somebody changed index.json first. Decide again.
     IndexChanged(Locked<Exclusive>),

@@ -86,7 +86,10 @@ impl Access {
             groups: BTreeMap::from([(self.group, self.mode >> 3 & ALL)]),
             others: self.mode & ALL,
         };
-        let Some(acl) = &self.acl else {
+        // The kernel does not look at an access list that lets in nobody beside owner and others: whoever
+        // it names is one of the others then.
+        let is_heeded = self.mode & 0o070 != 0;
+        let Some(acl) = self.acl.as_ref().filter(|_| is_heeded) else {
             return Some(rights);
         };
         let entries = parse(acl)?;
@@ -149,9 +152,15 @@ impl Access {
     /// The same for a file of a directory with this access: without the right to enter, and without
     /// what a mode has beside the permissions.
     pub(crate) fn for_files(&self) -> Access {
+        let mode = self.mode & 0o666;
+        // An access list that is no longer heeded would make others of those that it names.
+        let is_lost = self.acl.is_some() && self.mode & 0o070 != 0 && mode & 0o070 == 0;
         Access {
-            mode: self.mode & 0o666,
-            acl: self.mapped(|entry| entry.may & !1),
+            mode: if is_lost { mode & 0o600 } else { mode },
+            acl: self.mapped(|entry| match is_lost && entry.tag == tag::OTHERS {
+                true => 0,
+                false => entry.may & !1,
+            }),
             ..self.clone()
         }
     }
@@ -167,7 +176,7 @@ impl Access {
 
     /// What both allow, for something that lies in either.
     pub(crate) fn and(&self, other: &Access) -> Access {
-        let both = self.mode & other.mode & 0o777;
+        let both = self.mode & other.mode;
         let special = (self.mode | other.mode) & SPECIAL;
         // Whoever is asked about, so nobody is left out.
         if !self.is_wider_than(other, 0) {
@@ -182,16 +191,17 @@ impl Access {
                 ..other.clone()
             };
         }
-        let is_plain = self.acl.is_none() && other.acl.is_none();
-        let is_of_same = (self.owner, self.group) == (other.owner, other.group);
-        let mode = match is_plain && is_of_same {
-            true => both,
-            false => both & 0o700,
+        let both = match (self.rights(), other.rights()) {
+            (Some(one), Some(two)) => one.and(&two, self.group, other.group).stored(self),
+            _ => Access {
+                mode: both & 0o700,
+                acl: None,
+                ..self.clone()
+            },
         };
         Access {
-            mode: mode | special,
-            acl: None,
-            ..self.clone()
+            mode: both.mode | special,
+            ..both
         }
     }
 
@@ -286,6 +296,76 @@ impl Rights {
         match user == self.owner {
             true => Some(self.owner_may),
             false => self.users.get(&user).copied(),
+        }
+    }
+
+    /// What both allow, in the hands of the owner and the group of this one. The owner of one directory
+    /// is taken for a member of the group that both have: whoever shares a layout is.
+    fn and(&self, other: &Rights, group: u32, other_group: u32) -> Rights {
+        let of_other_owner = match group == other_group {
+            true => other.groups.get(&group).copied(),
+            false => None,
+        };
+        let of_other_owner = of_other_owner.unwrap_or_else(|| other.least());
+        let of_user =
+            |rights: &Rights, user| rights.of_user(user).unwrap_or_else(|| rights.least());
+        let of_group = |rights: &Rights, group| {
+            let may = rights.groups.get(group).copied();
+            may.unwrap_or_else(|| rights.least())
+        };
+        let users = self.users.keys().chain(other.users.keys());
+        let groups = self.groups.keys().chain(other.groups.keys());
+        Rights {
+            owner: self.owner,
+            owner_may: self.owner_may & other.of_user(self.owner).unwrap_or(of_other_owner),
+            users: users
+                .filter(|user| **user != self.owner)
+                .map(|user| (*user, of_user(self, *user) & of_user(other, *user)))
+                .collect(),
+            groups: groups
+                .map(|group| (*group, of_group(self, group) & of_group(other, group)))
+                .collect(),
+            others: self.others & other.others,
+        }
+    }
+
+    /// The same for a file with the owner and group of another one: as a mode, if that is enough.
+    fn stored(mut self, like: &Access) -> Access {
+        let of_group = self.groups.remove(&like.group).unwrap_or(0);
+        let mask = self.users.values().chain(self.groups.values());
+        let mask = mask.fold(of_group, |all, may| all | may);
+        if mask == 0 {
+            // A list that is not heeded would make others of those that it names.
+            let others = match self.users.is_empty() && self.groups.is_empty() {
+                true => self.others,
+                false => 0,
+            };
+            return Access {
+                mode: self.owner_may << 6 | others,
+                acl: None,
+                ..like.clone()
+            };
+        }
+        let entry = |tag, may, id| AclEntry { tag, may, id };
+        let mut entries = vec![entry(tag::OWNER, self.owner_may, u32::MAX)];
+        entries.extend(
+            self.users
+                .iter()
+                .map(|(id, may)| entry(tag::USER, *may, *id)),
+        );
+        entries.push(entry(tag::OWNING_GROUP, of_group, u32::MAX));
+        entries.extend(
+            self.groups
+                .iter()
+                .map(|(id, may)| entry(tag::GROUP, *may, *id)),
+        );
+        entries.push(entry(tag::MASK, mask, u32::MAX));
+        entries.push(entry(tag::OTHERS, self.others, u32::MAX));
+        let is_plain = self.users.is_empty() && self.groups.is_empty();
+        Access {
+            mode: self.owner_may << 6 | mask << 3 | self.others,
+            acl: (!is_plain).then(|| stored(&entries)),
+            ..like.clone()
         }
     }
 
@@ -423,11 +503,69 @@ mod tests {
             (plain(1, 1, 0o1777), plain(1, 1, 0o1777), 0o1777),
             (plain(1, 1, 0o755), plain(1, 2, 0o775), 0o755),
             (plain(1, 1, 0o750), plain(1, 2, 0o750), 0o700),
+            // Members of one group that made a directory each.
+            (plain(1, 1, 0o2775), plain(2, 1, 0o2775), 0o2775),
+            (plain(1, 1, 0o2770), plain(2, 1, 0o2770), 0o2770),
+            (plain(1, 1, 0o2770), plain(2, 1, 0o2750), 0o2550),
         ] {
             let both = root.and(&blobs);
             assert_eq!(both.mode, mode, "{root:?} {blobs:?}");
+            assert_eq!(both.group, 1);
+            if root.owner != blobs.owner {
+                continue;
+            }
             assert!(!both.is_wider_than(&root, 0) && !both.is_wider_than(&blobs, 0));
         }
+    }
+
+    /// FR28: a list on one of the two takes nothing from those that it does not name.
+    #[test]
+    fn what_both_allow_is_found_with_a_list_on_one_side() {
+        let nobody = u32::MAX;
+        let named = listed(
+            1,
+            1,
+            &[
+                (tag::OWNER, 7, nobody),
+                (tag::USER, 5, 3),
+                (tag::OWNING_GROUP, 7, nobody),
+                (tag::MASK, 7, nobody),
+                (tag::OTHERS, 0, nobody),
+            ],
+        );
+        for (one, two) in [
+            (named.clone(), plain(1, 1, 0o2770)),
+            (plain(1, 1, 0o2770), named),
+        ] {
+            let both = one.and(&two);
+            let rights = both.rights().unwrap();
+            assert_eq!(both.mode, 0o2770);
+            assert_eq!(
+                (rights.owner_may, rights.groups[&1], rights.others),
+                (7, 7, 0)
+            );
+            assert_eq!(rights.users[&3], 0);
+        }
+    }
+
+    /// FR28: without the right to enter a list can let in nobody; then the kernel does not heed it.
+    #[test]
+    fn whom_a_list_shuts_out_is_not_one_of_the_others_of_a_file() {
+        let nobody = u32::MAX;
+        let dir = listed(
+            1,
+            1,
+            &[
+                (tag::OWNER, 6, nobody),
+                (tag::USER, 1, 3),
+                (tag::OWNING_GROUP, 0, nobody),
+                (tag::MASK, 1, nobody),
+                (tag::OTHERS, 4, nobody),
+            ],
+        );
+        let file = dir.for_files();
+        assert_eq!(file.mode, 0o600);
+        assert!(!file.is_wider_than(&dir, 0));
     }
 
     #[test]

@@ -37,9 +37,7 @@ use crate::files::access::Access;
 use crate::files::attributes::give_at_most;
 use crate::files::directory::each_file;
 use crate::files::stat::{FileId, Weight, found};
-use crate::files::temporary::{
-    RANDOM_DIGITS, SecondName, Temporary, random_digits, remove_stale,
-};
+use crate::files::temporary::{RANDOM_DIGITS, SecondName, Temporary, random_digits, remove_stale};
 use crate::value::digest::{Algorithm, Digest};
 
 /// The record of a removal.

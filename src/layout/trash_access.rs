@@ -8,7 +8,7 @@
 use std::collections::BTreeMap;
 use std::os::fd::{AsFd, OwnedFd};
 
-use rustix::fs::{Mode, OFlags};
+use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blobs::open_regular;
@@ -114,9 +114,20 @@ pub(super) fn make_new_like(
     access: &Access,
 ) -> Result<OwnedFd, Errno> {
     rustix::fs::mkdirat(&parent, name, Mode::RWXU)?;
-    let dir = open(&parent, name)?;
-    give_at_most(&dir, access)?;
-    Ok(dir)
+    let opened = open(&parent, name).or_else(|e| match e {
+        // A umask can take from the owner, too.
+        Errno::ACCESS => {
+            rustix::fs::chmodat(&parent, name, Mode::RWXU, AtFlags::empty())?;
+            open(&parent, name)
+        }
+        e => Err(e),
+    });
+    let given = opened.and_then(|dir| give_at_most(&dir, access).map(|()| dir));
+    if given.is_err() {
+        // What nobody can use would be in everybody's way.
+        let _ = rustix::fs::unlinkat(&parent, name, AtFlags::REMOVEDIR);
+    }
+    given
 }
 
 /// Makes the layout's directory for the blobs of an algorithm, if it is gone, like `removed`, that of a

@@ -352,9 +352,10 @@ fn may_have_been_document(bytes: &[u8]) -> bool {
     begin.is_none_or(|byte| matches!(byte, b'{' | 0))
 }
 
-/// Whether bytes begin as a document does.
+/// Whether bytes begin as a document does. What is blank as far as it was read may go on as one.
 fn looks_like_document(bytes: &[u8]) -> bool {
-    bytes.trim_ascii_start().first() == Some(&b'{')
+    let begin = bytes.trim_ascii_start().first();
+    begin.is_none_or(|byte| *byte == b'{')
 }
 
 #[cfg(test)]
