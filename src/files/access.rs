@@ -89,10 +89,13 @@ impl Access {
         // The kernel does not look at an access list that lets in nobody beside owner and others: whoever
         // it names is one of the others then.
         let is_heeded = self.mode & 0o070 != 0;
-        let Some(acl) = self.acl.as_ref().filter(|_| is_heeded) else {
+        let Some(acl) = &self.acl else {
             return Some(rights);
         };
         let entries = parse(acl)?;
+        if !is_heeded {
+            return Some(rights);
+        }
         let mask = entries.iter().find(|entry| entry.tag == tag::MASK);
         let mask = mask.map_or(ALL, |mask| mask.may);
         rights.groups.clear();

@@ -62,7 +62,10 @@ struct BlobRead {
 /// all the same, or have been one: nothing that can be seen of it says otherwise.
 pub fn may_be_document(error: &BlobError) -> bool {
     match error {
-        BlobError::TooLarge { first, .. } => looks_like_document(first),
+        // What is blank as far as it was read may go on as a document.
+        BlobError::TooLarge { first, .. } => {
+            looks_like_document(first) || first.trim_ascii_start().is_empty()
+        }
         BlobError::Size { first, .. } | BlobError::Digest { first, .. } => {
             may_have_been_document(first)
         }
@@ -352,10 +355,9 @@ fn may_have_been_document(bytes: &[u8]) -> bool {
     begin.is_none_or(|byte| matches!(byte, b'{' | 0))
 }
 
-/// Whether bytes begin as a document does. What is blank as far as it was read may go on as one.
+/// Whether bytes begin as a document does.
 fn looks_like_document(bytes: &[u8]) -> bool {
-    let begin = bytes.trim_ascii_start().first();
-    begin.is_none_or(|byte| *byte == b'{')
+    bytes.trim_ascii_start().first() == Some(&b'{')
 }
 
 #[cfg(test)]
@@ -503,7 +505,11 @@ pub(crate) mod tests {
             assert_eq!(!graph.damage().is_empty(), damaged, "{text}");
         }
         let digest = store.put("x");
-        for (first, damaged) in [(b" {".to_vec(), true), (b"PK".to_vec(), false)] {
+        for (first, damaged) in [
+            (b" {".to_vec(), true),
+            (b"    ".to_vec(), true),
+            (b"PK".to_vec(), false),
+        ] {
             let graph = Graph::walk(
                 &[entry(&digest)],
                 &|_, _, _| {
