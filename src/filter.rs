@@ -4,13 +4,12 @@
 //! value that cannot be read is an error before anything is looked at. Different keys must all
 //! hold.
 
-use std::collections::BTreeMap;
-
 use globset::{GlobBuilder, GlobMatcher};
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use crate::error::Error;
+use crate::oci::config::Labels;
 use crate::snapshot::{Name, meaning};
 use crate::value::reference::Reference;
 use crate::value::time::parse_until;
@@ -178,7 +177,7 @@ impl Filters {
 
     /// Whether the labels of an image pass: one of its configs must satisfy all conditions, so an
     /// image without configs never does.
-    pub fn pass_labels(&self, configs: &[BTreeMap<String, String>]) -> bool {
+    pub fn pass_labels(&self, configs: &[Labels]) -> bool {
         let pass = |labels| self.labels.iter().all(|check| check.holds(labels));
         self.labels.is_empty() || configs.iter().any(pass)
     }
@@ -235,11 +234,11 @@ impl LabelCheck {
         })
     }
 
-    fn holds(&self, labels: &BTreeMap<String, String>) -> bool {
+    fn holds(&self, labels: &Labels) -> bool {
         let found = labels.get(&self.key);
         let holds = match &self.value {
             None => found.is_some(),
-            Some(value) => found == Some(value),
+            Some(value) => found.as_ref() == Some(value),
         };
         holds != self.negated
     }
@@ -286,6 +285,8 @@ impl Pattern {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
 
     fn parse(texts: &[&str], for_use: FilterUse) -> Result<Filters, String> {
@@ -339,11 +340,11 @@ mod tests {
 
     #[test]
     fn labels_are_judged_together_and_per_config() {
-        let config = |pairs: &[(&str, &str)]| {
+        let config = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
             pairs
                 .iter()
                 .map(|(k, v)| ((*k).to_owned(), (*v).to_owned()))
-                .collect::<BTreeMap<_, _>>()
+                .collect()
         };
         let test = config(&[("stage", "test"), ("team", "x")]);
         let prod = config(&[("stage", "prod")]);
@@ -363,7 +364,7 @@ mod tests {
             (vec!["label!=none"], vec![], false),
         ] {
             let parsed = parse(&filters, FilterUse::Ls).unwrap();
-            let labels: Vec<_> = labels.into_iter().cloned().collect();
+            let labels: Vec<_> = labels.into_iter().map(Labels::from).collect();
             assert_eq!(parsed.pass_labels(&labels), passes, "{filters:?}");
         }
     }

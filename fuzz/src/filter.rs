@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 use ocirm::filter::{FilterUse, Filters, Pattern};
+use ocirm::oci::config::Labels;
 use ocirm::value::time::{parse_duration, parse_until};
 
 /// Reads the lines as filters, each by itself and all together.
@@ -107,7 +108,7 @@ fn one(line: &str) -> Option<Filters> {
             for key in [label, label.trim_end_matches('!'), "other"] {
                 for text in [text, "", "another"] {
                     let labels = BTreeMap::from([(key.to_owned(), text.to_owned())]);
-                    let labels = [labels];
+                    let labels = [Labels::from(&labels)];
                     assert!(filters.pass_labels(&labels) != opposite.pass_labels(&labels));
                 }
             }

@@ -1,9 +1,10 @@
 //! What the user tells about containers: the files of `--containers`.
 
+use std::fs::File;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use crate::containers::{Container, parse};
+use crate::containers::{Container, MAX_LIST_BYTES, parse};
 use crate::error::{Error, ErrorKind};
 
 /// Reads all lists of containers. One that cannot be read or understood is an error: what it would
@@ -23,10 +24,12 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
 }
 
 fn read(file: &Path) -> std::io::Result<Vec<u8>> {
-    if file != Path::new("-") {
-        return std::fs::read(file);
-    }
     let mut bytes = Vec::new();
-    std::io::stdin().lock().read_to_end(&mut bytes)?;
+    // One byte more than may be shows that there are too many.
+    let most = MAX_LIST_BYTES as u64 + 1;
+    match file == Path::new("-") {
+        true => std::io::stdin().lock().take(most).read_to_end(&mut bytes)?,
+        false => File::open(file)?.take(most).read_to_end(&mut bytes)?,
+    };
     Ok(bytes)
 }

@@ -4,13 +4,15 @@
 use std::fmt;
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::value::RawValue;
 
+use crate::json::read::Json;
 use crate::value::digest::{Algorithm, Digest, DigestPrefix};
 use crate::value::platform::Platform;
 
 /// The longest list that is read. A thousand containers in the longest format are 10 MiB.
-pub(super) const MAX_LIST_BYTES: usize = 64 << 20;
+pub const MAX_LIST_BYTES: usize = 64 << 20;
 
 const EXPECTED: &str = "expected the JSON that `docker inspect`, `docker ps -a --no-trunc --format json`, \
                         `podman ps -a --format json`, `nerdctl ps -a --no-trunc --format json`, \
@@ -123,16 +125,30 @@ impl InvalidContainers {
     }
 }
 
-/// Calls `each` with the elements of a list. Where one is not understood, the error says which.
+/// Calls `each` with the elements of a list, one by one. Where one is not understood, the error says
+/// which.
 pub(super) fn each_element<'a>(
-    elements: Vec<&'a RawValue>,
+    list: &'a RawValue,
     what: &str,
     mut each: impl FnMut(&'a RawValue) -> Result<(), InvalidContainers>,
 ) -> Result<(), InvalidContainers> {
-    for (i, element) in elements.into_iter().enumerate() {
-        each(element).map_err(|error| error.inside(format_args!("{what} {}", i + 1)))?;
-    }
-    Ok(())
+    // This says what is no list, and holds nothing of what is one.
+    read::<Vec<IgnoredAny>>(list)?;
+    let text = list.get();
+    let (mut failure, mut number) = (None, 0_usize);
+    let mut json = Json::new(text.as_bytes());
+    let _ = json.list(|json| {
+        number += 1;
+        let element = serde_json::from_str(&text[json.range()?]);
+        let result = element
+            .map_err(|error| reason(shortened(&error)))
+            .and_then(&mut each);
+        result.or_else(|error| {
+            failure = Some(error.inside(format_args!("{what} {number}")));
+            json.unexpected("it is not understood")
+        })
+    });
+    failure.map_or(Ok(()), Err)
 }
 
 /// An error of the part that is being read; [`InvalidContainers::inside`] says which it is.

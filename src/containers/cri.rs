@@ -15,7 +15,7 @@ pub(super) fn list(
     #[derive(Deserialize)]
     struct List<'a> {
         #[serde(borrow)]
-        containers: Vec<&'a RawValue>,
+        containers: &'a RawValue,
     }
     each_element(
         read::<List<'_>>(value)?.containers,

@@ -13,7 +13,7 @@ use super::container::{Container, InvalidContainers, each_element, given, read, 
 struct Kind<'a> {
     kind: Option<String>,
     #[serde(borrow)]
-    items: Option<Vec<&'a RawValue>>,
+    items: Option<&'a RawValue>,
 }
 
 /// Reads a pod, or a list of pods.

@@ -13,5 +13,5 @@ pub mod in_use;
 mod kubernetes;
 mod parse;
 
-pub use container::{Container, InvalidContainers};
+pub use container::{Container, InvalidContainers, MAX_LIST_BYTES};
 pub use parse::parse;

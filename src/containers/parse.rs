@@ -38,11 +38,8 @@ pub fn parse(bytes: &[u8]) -> Result<Vec<Container>, InvalidContainers> {
                 1 => error,
                 _ => error.inside(format_args!("array {count}")),
             };
-            let elements = read(value)?;
-            each_element(elements, "element", |element| {
-                object(element, &mut containers)
-            })
-            .map_err(in_array)?;
+            each_element(value, "element", |element| object(element, &mut containers))
+                .map_err(in_array)?;
         } else {
             object(value, &mut containers)
                 .map_err(|error| error.inside(format_args!("object {count}")))?;

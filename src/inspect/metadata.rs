@@ -3,7 +3,7 @@
 //! manifests say is in the snapshot already.
 
 use std::cell::{OnceCell, RefCell};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -13,7 +13,7 @@ use jiff::Timestamp;
 
 use super::completeness::{Completeness, Holdings};
 use crate::layout::Locked;
-use crate::oci::config::{ImageConfig, Wanted};
+use crate::oci::config::{ImageConfig, Labels, Wanted};
 use crate::snapshot::platform_manifests::{config_node, platform_manifests};
 use crate::snapshot::{
     Graph, MAX_DOCUMENT_BYTES, NodeId, NodeKind, Parts, PlatformManifest, Record, RecordId, View,
@@ -467,7 +467,7 @@ impl<'a, M> ImageMetadata<'a, M> {
     }
 
     /// The labels of each config of the image that is there.
-    pub(crate) fn labels(&self, id: RecordId) -> Vec<BTreeMap<String, String>> {
+    pub(crate) fn labels(&self, id: RecordId) -> Vec<Labels> {
         let manifests = self.platform_manifests(id);
         let images = manifests.all.iter().filter(|of| of.is_present_image());
         images

@@ -143,22 +143,29 @@ impl<'a> Trees<'a> {
         branches
     }
 
-    /// Puts below a branch what the index lists beside it and is about it, at any depth.
+    /// Puts below a branch what the index lists beside it and is about it, as deep as a tree is shown:
+    /// what is about each other may be as long a row as the index. The rest stands beside the branch.
     fn add_belongings(&self, branch: &mut Branch, about: &mut Belongings, shown: &mut Shown) {
-        for (node, role) in about.remove(&branch.node).unwrap_or_default() {
-            let known = branch.below.iter_mut().find(|below| below.node == node);
-            let is_known = known.is_some();
-            let mut new = self.branch(node, None, shown);
-            let belonging = match known {
-                Some(known) => known,
-                None => &mut new,
+        if shown.depth >= MAX_DEPTH {
+            return;
+        }
+        let Some(belongings) = about.remove(&branch.node) else {
+            return;
+        };
+        let below = branch.below.iter().enumerate();
+        let known: HashMap<NodeId, usize> = below.map(|(at, below)| (below.node, at)).collect();
+        shown.depth += 1;
+        for (node, role) in belongings {
+            let mut new = None;
+            let belonging = match known.get(&node) {
+                Some(at) => &mut branch.below[*at],
+                None => new.insert(self.branch(node, None, shown)),
             };
             self.add_belongings(belonging, about, shown);
             (belonging.role, belonging.platform) = (role, None);
-            if !is_known {
-                branch.below.push(new);
-            }
+            branch.below.extend(new);
         }
+        shown.depth -= 1;
     }
 
     fn branch(&self, node: NodeId, declared: Option<Platform>, shown: &mut Shown) -> Branch {

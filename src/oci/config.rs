@@ -4,6 +4,7 @@
 //! says that it is an image's; others must not be parsed. Members of an odd type are as good as
 //! missing: what is shown or filtered may then be less, but nothing depends on it for safety.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -17,9 +18,46 @@ pub struct ImageConfig {
     /// When the image was built. Reproducible builds have the epoch, or nothing.
     pub created: Option<jiff::Timestamp>,
     /// Its labels.
-    pub labels: BTreeMap<String, String>,
+    pub labels: Labels,
     /// What it runs on: one of few, for all the images of a layout.
     pub platform: Arc<Platform>,
+}
+
+/// The labels of a config, as they stand there: a list of small ones would take many times the memory of
+/// its text, and few of them are ever asked for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Labels(
+    /// Objects, one after another: a config may have several.
+    Arc<[u8]>,
+);
+
+impl Labels {
+    /// The value of a label; of a repeated one, the last.
+    pub fn get(&self, label: &str) -> Option<String> {
+        let mut found = None;
+        let mut json = Json::new(&self.0);
+        // They were read before.
+        while json.kind().is_ok() {
+            let read = json.object(|json, key| {
+                match *key.bytes() == *label.as_bytes() {
+                    true => found = json.unicode()?.map(Cow::into_owned).or(found.take()),
+                    false => json.skip()?,
+                }
+                Ok(())
+            });
+            if read.is_err() {
+                break;
+            }
+        }
+        found
+    }
+}
+
+impl From<&BTreeMap<String, String>> for Labels {
+    fn from(labels: &BTreeMap<String, String>) -> Labels {
+        // Texts can always be written.
+        Labels(serde_json::to_vec(labels).unwrap_or_default().into())
+    }
 }
 
 /// What is asked of a config. Labels take time and memory.
@@ -58,7 +96,7 @@ impl ImageConfig {
             return ImageConfig::default();
         }
         let created = created.and_then(|raw| Json::new(raw).unicode().ok()?);
-        let mut labels = BTreeMap::new();
+        let mut labels = Vec::new();
         if wanted == Wanted::Labels
             && let Some(config) = config
         {
@@ -70,25 +108,18 @@ impl ImageConfig {
         }
         ImageConfig {
             created: created.and_then(|text| text.parse().ok()),
-            labels,
+            labels: Labels(labels.into()),
             platform: Arc::new(platform),
         }
     }
 }
 
-fn read_labels(
-    json: &mut Json<'_>,
-    labels: &mut BTreeMap<String, String>,
-) -> Result<(), Unexpected> {
-    if json.kind()? != ValueKind::Object {
-        return json.skip();
+fn read_labels(json: &mut Json<'_>, labels: &mut Vec<u8>) -> Result<(), Unexpected> {
+    match json.kind()? {
+        ValueKind::Object => labels.extend_from_slice(json.raw()?),
+        _ => json.skip()?,
     }
-    json.object(|json, key| {
-        if let (Some(key), Some(value)) = (key.unicode(), json.unicode()?) {
-            labels.insert(key.into_owned(), value.into_owned());
-        }
-        Ok(())
-    })
+    Ok(())
 }
 
 #[cfg(test)]
@@ -102,11 +133,8 @@ mod tests {
                 "config":{"Cmd":["x"],"Labels":{"a":"b","c":7,"d":"\u0065"}},"rootfs":[]}"#,
         );
         assert_eq!(config.created.unwrap().to_string(), "2021-06-01T12:00:00Z");
-        let labels: Vec<_> = config.labels.iter().collect();
-        assert_eq!(
-            labels,
-            [(&"a".into(), &"b".into()), (&"d".into(), &"e".into())]
-        );
+        let labels = ["a", "c", "d", "x"].map(|label| config.labels.get(label));
+        assert_eq!(labels, [Some("b".into()), None, Some("e".into()), None]);
         assert_eq!(config.platform.to_string(), "linux/arm64");
         let odd =
             ImageConfig::parse(br#"{"created":7,"os":"linux","architecture":"s390x","config":[]}"#);
@@ -114,7 +142,7 @@ mod tests {
             (odd.created, odd.platform.to_string()),
             (None, "linux/s390x".into())
         );
-        assert_eq!(ImageConfig::parse(b"no").labels.len(), 0);
+        assert_eq!(ImageConfig::parse(b"no").labels, super::Labels::default());
     }
 
     #[test]

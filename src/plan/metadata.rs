@@ -1,12 +1,11 @@
 //! What decisions ask about images beside their names. Whoever decides is given the answers; where
 //! they come from is `inspect::metadata`'s business, and tests make them up.
 
-use std::collections::BTreeMap;
-
 use jiff::Timestamp;
 
 use crate::inspect::completeness::Completeness;
 use crate::inspect::metadata::{Created, ImageMetadata};
+use crate::oci::config::Labels;
 use crate::snapshot::records::RecordId;
 
 /// What decisions need to know of images beside their names, asked only where a filter needs it.
@@ -21,7 +20,7 @@ pub(crate) trait Metadata {
     /// When the image came into the layout.
     fn arrived(&self, record: RecordId) -> Timestamp;
     /// The labels of each of its configs that are there.
-    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>>;
+    fn labels(&self, record: RecordId) -> Vec<Labels>;
 }
 
 impl<M> Metadata for ImageMetadata<'_, M> {
@@ -37,7 +36,7 @@ impl<M> Metadata for ImageMetadata<'_, M> {
     fn arrived(&self, record: RecordId) -> Timestamp {
         self.arrived(record)
     }
-    fn labels(&self, record: RecordId) -> Vec<BTreeMap<String, String>> {
+    fn labels(&self, record: RecordId) -> Vec<Labels> {
         self.labels(record)
     }
 }

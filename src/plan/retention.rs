@@ -338,6 +338,7 @@ mod tests {
     use super::*;
     use crate::filter::Filters;
     use crate::inspect::metadata::CreatedFrom;
+    use crate::oci::config::Labels;
     use crate::plan::draft::tests::snapshot;
     use crate::plan::prune::PruneOptions;
 
@@ -365,7 +366,7 @@ mod tests {
         fn arrived(&self, record: RecordId) -> Timestamp {
             self.created(record).time
         }
-        fn labels(&self, _: RecordId) -> Vec<BTreeMap<String, String>> {
+        fn labels(&self, _: RecordId) -> Vec<Labels> {
             Vec::new()
         }
     }
