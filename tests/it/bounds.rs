@@ -14,7 +14,7 @@ use rustix::fs::{FlockOperation, OFlags};
 use rustix::io::Errno;
 
 use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, under};
-use crate::support::contents::{digest, index};
+use crate::support::contents::{digest, digest_of, index};
 use crate::support::layout::{Layout, MANIFEST};
 use crate::support::place::{Place, assert_status, object, objects};
 
@@ -162,6 +162,31 @@ fn a_blob_and_a_list_of_docker_cost_a_few_times_their_bytes() {
     ] {
         fs::write(layout.dir.join("manifest.json"), &list).expect("an own file");
         cost_little(&place, &layout, list.len(), &[0]);
+    }
+}
+
+/// FR32: manifests that attest each other in a row as long as the index are no depth of the stack.
+#[test]
+fn a_long_row_of_attestations_is_shown_as_deep_as_a_tree_may_be() {
+    let place = Place::new();
+    let (mut layout, _) = layout(&place);
+    let digest = |number: usize| digest_of(number.to_string());
+    let manifests: Vec<String> = (0..20_000)
+        .map(|number| {
+            format!(
+                "{{\"digest\":\"{}\",\"annotations\":{{\"vnd.docker.reference.type\":\"attestation-manifest\",\
+                 \"vnd.docker.reference.digest\":\"{}\"}}}}",
+                digest(number),
+                digest(number + 1)
+            )
+        })
+        .collect();
+    let text = format!("{{\"manifests\":[{}]}}", manifests.join(","));
+    let index = layout.blob("application/vnd.oci.image.index.v1+json", text);
+    layout.tagged(&index, "index").finish();
+    for format in ["table", "json"] {
+        let done = place.succeeds(&layout.dir, &["ls", "--tree", "--format", format]);
+        assert!(done.out.contains("attestation"), "{format}");
     }
 }
 

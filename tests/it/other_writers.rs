@@ -519,6 +519,20 @@ fn where_all_sharers_are_named_their_garbage_goes() {
     assert_eq!(blobs(&one.dir), expected);
 }
 
+/// FR31: who writes into a layout that shares the blobs may be using them, too.
+#[test]
+fn a_writer_in_a_layout_that_shares_the_blobs_is_seen() {
+    let (place, one, two, _) = linked();
+    fs::write(two.dir.join("oci-put-blob42"), "half a layer").unwrap();
+    let before = blobs(&one.dir);
+    let args = [&PRUNE[..], &["--grace", "1h", "--also-root", arg(&two.dir)]].concat();
+    let done = place.dry_and_real(&one.dir, &["rmi", "one:1", "--also-root", arg(&two.dir)], 0);
+    assert_mentions(&done, "oci-put-blob42");
+    assert_eq!(blobs(&one.dir), before, "{done}");
+    let done = place.run_in(&one.dir, &args);
+    assert_eq!(blobs(&one.dir), before, "{done}");
+}
+
 /// FR30: links that lead to the layout itself, or elsewhere, are nobody else's.
 #[test]
 fn links_to_a_layout_and_in_it_share_nothing() {
