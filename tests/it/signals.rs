@@ -39,8 +39,9 @@ fn big_layout(place: &Place, name: &str, layers: usize) -> PathBuf {
 /// The files that belong to `kept`: a manifest, a config, a layer.
 const KEPT: usize = 3;
 
+/// The call takes a while, so that the thread which waits for signals has heard of it when the next one is due.
 fn signalled(place: &Place, call: &str, signal: &str, when: usize, args: &[String]) -> Finished {
-    let inject = format!("{call}:signal={signal}:when={when}");
+    let inject = format!("{call}:signal={signal}:delay_exit=30000:when={when}");
     let command = strace::injected(&inject, Path::new("/dev/null"), args, &place.home());
     Running::start(command, args).finish()
 }
