@@ -228,7 +228,8 @@ fn left_by_prune(before: &[String], after: &[String], blobs: &Stock) -> BTreeSet
         // What they are about they do not need.
         let mut todo = more;
         while let Some(digest) = todo.pop() {
-            if left.insert(digest.clone()) {
+            // What a list names need not be there.
+            if blobs.0.contains_key(&digest) && left.insert(digest.clone()) {
                 for member in ["manifests", "layers", "config"] {
                     todo.extend(listed(blobs, &digest, member));
                 }
