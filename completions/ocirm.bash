@@ -25,6 +25,9 @@ _ocirm() {
             ocirm,ls)
                 cmd="ocirm__subcmd__ls"
                 ;;
+            ocirm,policy)
+                cmd="ocirm__subcmd__policy"
+                ;;
             ocirm,prune)
                 cmd="ocirm__subcmd__prune"
                 ;;
@@ -49,6 +52,9 @@ _ocirm() {
             ocirm__subcmd__help,ls)
                 cmd="ocirm__subcmd__help__subcmd__ls"
                 ;;
+            ocirm__subcmd__help,policy)
+                cmd="ocirm__subcmd__help__subcmd__policy"
+                ;;
             ocirm__subcmd__help,prune)
                 cmd="ocirm__subcmd__help__subcmd__prune"
                 ;;
@@ -64,6 +70,21 @@ _ocirm() {
             ocirm__subcmd__help,why)
                 cmd="ocirm__subcmd__help__subcmd__why"
                 ;;
+            ocirm__subcmd__help__subcmd__policy,check)
+                cmd="ocirm__subcmd__help__subcmd__policy__subcmd__check"
+                ;;
+            ocirm__subcmd__policy,check)
+                cmd="ocirm__subcmd__policy__subcmd__check"
+                ;;
+            ocirm__subcmd__policy,help)
+                cmd="ocirm__subcmd__policy__subcmd__help"
+                ;;
+            ocirm__subcmd__policy__subcmd__help,check)
+                cmd="ocirm__subcmd__policy__subcmd__help__subcmd__check"
+                ;;
+            ocirm__subcmd__policy__subcmd__help,help)
+                cmd="ocirm__subcmd__policy__subcmd__help__subcmd__help"
+                ;;
             *)
                 ;;
         esac
@@ -71,7 +92,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why check help"
+            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune restore why policy check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -100,7 +121,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__check)
-            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -140,7 +161,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help)
-            opts="ls rmi untag prune restore why check help"
+            opts="ls rmi untag prune restore why policy check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -184,6 +205,34 @@ _ocirm() {
         ocirm__subcmd__help__subcmd__ls)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__policy)
+            opts="check"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__policy__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
@@ -266,7 +315,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -332,8 +381,108 @@ _ocirm() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocirm__subcmd__policy)
+            opts="-v -h --layout --lock-timeout --no-lock --verbose --color --help check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__policy__subcmd__check)
+            opts="-v -h --layout --lock-timeout --no-lock --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__policy__subcmd__help)
+            opts="check help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__policy__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__policy__subcmd__help__subcmd__help)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 4 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -349,6 +498,49 @@ _ocirm() {
                     ;;
                 --keep-last)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-within)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-daily)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-weekly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-monthly)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --keep-newest-per)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --newest-by)
+                    COMPREPLY=($(compgen -W "created version" -- "${cur}"))
+                    return 0
+                    ;;
+                --max-size)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --policy)
+                    local oldifs
+                    if [ -n "${IFS+x}" ]; then
+                        oldifs="$IFS"
+                    fi
+                    IFS=$'\n'
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    if [ -n "${oldifs+x}" ]; then
+                        IFS="$oldifs"
+                    fi
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o filenames
+                    fi
                     return 0
                     ;;
                 --containers)
@@ -419,7 +611,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -452,7 +644,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -519,7 +711,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -552,7 +744,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__why)
-            opts="-v -h --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-v -h --format --layout --lock-timeout --no-lock --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

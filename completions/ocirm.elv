@@ -22,7 +22,6 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -35,6 +34,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand prune 'Remove dangling images and unreferenced blobs'
             cand restore 'Bring back what --trash removed'
             cand why 'Explain what keeps an image or a blob'
+            cand policy 'Work with policy files'
             cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -56,7 +56,6 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --digests 'Add a column with digests to the table; JSON always has them, a template shows them with ''{{.Digest}}'', and --quiet prints IDs alone'
             cand --no-trunc 'Do not shorten IDs'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -79,13 +78,10 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --no-prune 'Keep dangling images that the removed one was built from'
             cand --attestations 'Remove only the attestation manifests of the image'
             cand --rewrite-index 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one'
-            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
-            cand --no-trash 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
-            cand --ignore-writers 'Delete blobs although a young temporary file in the layout shows that another program is writing; otherwise they are left to the next prune then'
+            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -100,7 +96,6 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand -n 'Show what would be done, and change nothing'
             cand --dry-run 'Show what would be done, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -109,12 +104,20 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         &'ocirm;prune'= {
             cand --filter 'Only images that pass; see above'
             cand --keep 'Keep images whose name, tag or digest matches; wins over everything; repeatable'
-            cand --keep-last 'With --all: keep the newest N images of each repository'
+            cand --keep-last 'With --all: keep the newest N images of each repository, or N of those with a name that matches; repeatable, like all that follow'
+            cand --keep-within 'With --all: keep what was created within this time, such as 36h, 30d or 2w'
+            cand --keep-daily 'With --all: keep the newest image of each of the last N days (UTC) that have any'
+            cand --keep-weekly 'With --all: keep the newest image of each of the last N weeks (Monday to Sunday) that have any'
+            cand --keep-monthly 'With --all: keep the newest image of each of the last N months that have any'
+            cand --keep-newest-per 'With --all: keep the highest version of each major version, or of each major and minor one; of tags that are semantic versions, with or without a v'
+            cand --newest-by 'What --keep-last calls the newest: what was created last, or the highest semantic version'
+            cand --max-size 'With --all: keep the newest images, and all that other options keep, as long as the blobs of the layout have no more bytes together, such as 20GB or 500MiB'
+            cand --policy 'Keep what the rules of this file keep; implies --all'
             cand --containers 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
             cand --recursive 'Every layout below this directory; symbolic links are not followed'
             cand --also-root 'Another layout that shares this one''s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --unlisted-referrers 'What to do with signatures and the like that no entry of index.json leads to and that are about something that stays'
-            cand --grace 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes'
+            cand --grace 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing else writes'
             cand --trash-keep 'Delete what has been in the trash for longer, such as 12h, 7d or 4w'
             cand --format 'How to print the result'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
@@ -126,11 +129,9 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --force 'Do not ask'
             cand -n 'Show what would be removed, and change nothing'
             cand --dry-run 'Show what would be removed, and change nothing'
-            cand --allow-empty 'With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is to be kept'
-            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
-            cand --no-trash 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
+            cand --allow-empty 'With what keeps images: remove every image of a layout all the same, if nothing in it is to be kept'
+            cand --trash 'Move what goes into the layout''s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -141,11 +142,9 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
-            cand --incomplete 'Bring back images that lack something, too, without it'
             cand -n 'Show what would come back, and change nothing'
             cand --dry-run 'Show what would come back, and change nothing'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -157,11 +156,40 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
             cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;policy'= {
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+            cand check 'Say in words what a policy file does'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ocirm;policy;check'= {
+            cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help (see more with ''--help'')'
+            cand --help 'Print help (see more with ''--help'')'
+        }
+        &'ocirm;policy;help'= {
+            cand check 'Say in words what a policy file does'
+            cand help 'Print this message or the help of the given subcommand(s)'
+        }
+        &'ocirm;policy;help;check'= {
+        }
+        &'ocirm;policy;help;help'= {
         }
         &'ocirm;check'= {
             cand --recursive 'Every layout below this directory; symbolic links are not followed'
@@ -172,7 +200,6 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --digests 'Read every blob and compare its digest'
             cand --complete 'Exit with status 12 unless every image is complete'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
-            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
             cand --verbose 'Say more: each blob, what was kept and why'
             cand -h 'Print help (see more with ''--help'')'
@@ -185,6 +212,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand prune 'Remove dangling images and unreferenced blobs'
             cand restore 'Bring back what --trash removed'
             cand why 'Explain what keeps an image or a blob'
+            cand policy 'Work with policy files'
             cand check 'Check whether a layout is sound'
             cand help 'Print this message or the help of the given subcommand(s)'
         }
@@ -199,6 +227,11 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         &'ocirm;help;restore'= {
         }
         &'ocirm;help;why'= {
+        }
+        &'ocirm;help;policy'= {
+            cand check 'Say in words what a policy file does'
+        }
+        &'ocirm;help;policy;check'= {
         }
         &'ocirm;help;check'= {
         }

@@ -169,19 +169,37 @@ pub enum Command {
     ///
     /// Filters: `broken=true` (images of which no platform could be used, because a manifest, a config
     /// or a layer of each is missing or damaged, or that list no platform; named ones too, even without
-    /// `--all`, and with `dangling=false` no dangling ones), `until=` (a date, a time, a Unix time, or a span such as 90m or 168h back from now; judged
+    /// `--all`, and with `dangling=false` no dangling ones), `until=` (a date, a time, a Unix time, or a span such as 90m or 30d back from now; judged
     /// by what `ocirm ls` shows as CREATED), `label=KEY[=VALUE]` and `label!=KEY[=VALUE]` (of the
     /// image's config), `reference=PATTERN` and `reference!=PATTERN`, `dangling=true|false`,
     /// `orphan=true|false`. All must hold. `orphan=true` takes signatures and the like whose image is
     /// gone, those too that have a name, with or without `--all`.
     ///
     /// Everything that is asked must agree to delete. `--keep` takes patterns for names, tags and
-    /// digests and wins over all else. `--keep-last N` keeps the newest N images of each repository,
-    /// whatever their tags are called: newest by CREATED as `ocirm ls` shows it, of equal ones what
-    /// stands later in index.json; several tags of one image count once, with the newest of their
-    /// dates. Broken images are not counted. Where nothing is said but that files are equally old, all
-    /// of these stay. If something was to be kept and yet every image of a layout would go, nothing goes
-    /// without `--allow-empty`.
+    /// digests and wins over all else. The options that count, with `--all`: `--keep-last`,
+    /// `--keep-within`, `--keep-daily`, `--keep-weekly`, `--keep-monthly` and `--keep-newest-per`, each
+    /// any number of times, and a name stays if any of them keeps it. They count images, not names,
+    /// in each repository by itself; plain tags and images without a name are one repository. Without
+    /// PATTERN they count all images and keep an image under all its names; with PATTERN those with a
+    /// matching name, under these names. PATTERN matches a name as it is shown, in full, or without its
+    /// tag, or the tag alone: `--keep-last 'nightly-*=3'`, `--keep-daily acme/web=7`. `--filter
+    /// reference=` restricts what is counted, `until`, `label` and `dangling` do not. Newest is by CREATED
+    /// as `ocirm ls` shows it, of equal ones what stands later in index.json; an image is as old as
+    /// the newest of its entries. Broken images are not counted. Where nothing is said but that files are
+    /// equally old, all of these stay. If something was to be kept and yet every image of a layout would
+    /// go, nothing goes without `--allow-empty`.
+    ///
+    /// `--max-size SIZE` keeps, of what no other option keeps, the newest images as long as the blobs of
+    /// the layout are not larger together, each counted once: the first that does not fit goes, and all
+    /// older ones. Images without a name and build caches count too. If what must stay is larger by
+    /// itself, the rest goes and the exit status is 1.
+    ///
+    /// `--policy FILE` takes what is to stay from a file in TOML, and implies `--all`. Of its rules the
+    /// first that matches a name decides; names that none matches stay. `ocirm policy check FILE` says in
+    /// words what a file does. Options keep in addition to it.
+    ///
+    /// A dry run and `--verbose` say of each name which option or rule keeps or removes it; in JSON the
+    /// member decisions does (name, digest, decision: keep or remove, rule, line, reason).
     ///
     /// Of what a container runs or has mounted one entry stays: the one without a name if there is one,
     /// else one of its names.
@@ -213,6 +231,8 @@ pub enum Command {
     /// With `--format json` one object for each REF is printed, with the members digest, kind, size,
     /// present, stub, changed and ways (entry, kind, belongs_to, steps).
     Why(WhyArgs),
+    /// Work with policy files
+    Policy(PolicyArgs),
     /// Check whether a layout is sound
     ///
     /// Every entry is followed; manifests and configs of images are compared with their digests, other
@@ -231,6 +251,37 @@ pub enum Command {
     /// damaged_orphans, unlisted_referrers, of_unlisted_referrers (blobs, bytes), temporary_files (of
     /// unfinished work of other tools) and other_files.
     Check(CheckArgs),
+}
+
+/// The arguments of `ocirm policy`.
+#[derive(Args, Debug)]
+pub struct PolicyArgs {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: PolicyCommand,
+}
+
+/// What can be done with policy files.
+#[derive(Debug, Subcommand)]
+pub enum PolicyCommand {
+    /// Say in words what a policy file does
+    ///
+    /// Says of each rule which names it is about and what it keeps or removes, and which rules are never
+    /// reached. With layouts also which names no rule matches, and which rules match nothing there.
+    /// Nothing is changed. A file that `ocirm prune --policy` would refuse is refused here too, with exit
+    /// status 2 and the line and column of what is wrong.
+    Check(PolicyCheckArgs),
+}
+
+/// The arguments of `ocirm policy check`.
+#[derive(Args, Debug)]
+pub struct PolicyCheckArgs {
+    /// The policy file
+    #[arg(value_name = "FILE", value_hint = ValueHint::FilePath)]
+    pub file: PathBuf,
+    /// Layouts to try it on
+    #[arg(value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
+    pub tried: Vec<PathBuf>,
 }
 
 /// The arguments of `ocirm why`.
@@ -405,9 +456,10 @@ pub struct UntagArgs {
 
 /// The arguments of `ocirm prune`.
 #[derive(Args, Debug)]
+#[command(group = ArgGroup::new("everything").multiple(true))]
 pub struct PruneArgs {
     /// Remove every image, not only dangling ones
-    #[arg(short, long)]
+    #[arg(short, long, group = "everything")]
     pub all: bool,
     /// Do not ask
     #[arg(short, long)]
@@ -421,11 +473,38 @@ pub struct PruneArgs {
     /// Keep images whose name, tag or digest matches; wins over everything; repeatable
     #[arg(long = "keep", value_name = "PATTERN")]
     pub keep: Vec<String>,
-    /// With --all: keep the newest N images of each repository
-    #[arg(long, value_name = "N", requires = "all", value_parser = clap::value_parser!(u32).range(1..))]
-    pub keep_last: Option<u32>,
-    /// With --keep or --keep-last: remove every image of a layout all the same, if nothing in it is
-    /// to be kept
+    /// With --all: keep the newest N images of each repository, or N of those with a name that
+    /// matches; repeatable, like all that follow
+    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    pub keep_last: Vec<String>,
+    /// With --all: keep what was created within this time, such as 36h, 30d or 2w
+    #[arg(long, value_name = "[PATTERN=]DURATION", requires = "everything")]
+    pub keep_within: Vec<String>,
+    /// With --all: keep the newest image of each of the last N days (UTC) that have any
+    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    pub keep_daily: Vec<String>,
+    /// With --all: keep the newest image of each of the last N weeks (Monday to Sunday) that have any
+    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    pub keep_weekly: Vec<String>,
+    /// With --all: keep the newest image of each of the last N months that have any
+    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    pub keep_monthly: Vec<String>,
+    /// With --all: keep the highest version of each major version, or of each major and minor one; of
+    /// tags that are semantic versions, with or without a v
+    #[arg(long, value_name = "[PATTERN=]major|minor", requires = "everything")]
+    pub keep_newest_per: Vec<String>,
+    /// What --keep-last calls the newest: what was created last, or the highest semantic version
+    #[arg(long, value_enum, value_name = "WHAT", requires = "keep_last")]
+    pub newest_by: Option<NewestBy>,
+    /// With --all: keep the newest images, and all that other options keep, as long as the blobs of the
+    /// layout have no more bytes together, such as 20GB or 500MiB
+    #[arg(long, value_name = "SIZE", requires = "everything")]
+    pub max_size: Option<String>,
+    /// Keep what the rules of this file keep; implies --all
+    #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "everything")]
+    pub policy: Option<PathBuf>,
+    /// With what keeps images: remove every image of a layout all the same, if nothing in it is to be
+    /// kept
     #[arg(long)]
     pub allow_empty: bool,
     /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
@@ -460,6 +539,15 @@ pub struct PruneArgs {
     /// How to print the result
     #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
     pub format: OutputFormat,
+}
+
+/// What makes one image newer than another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum NewestBy {
+    /// It was created later
+    Created,
+    /// It has a higher semantic version; what has none comes after all that have one
+    Version,
 }
 
 /// What `prune` does with referrers that no entry leads to.

@@ -22,7 +22,7 @@
 //! 6. [`snapshot`]: what a layout holds at one moment
 //! 7. `inspect`: what `ls`, `why` and `check` want to know of it
 //! 8. `containers`: which images containers use; `filter`: which images pass a filter or a pattern
-//! 9. [`plan`]: the decision. Values in, a plan out
+//! 9. `retention`: which images stay although they may be removed; [`plan`]: the decision. Values in, a plan out
 //! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
@@ -112,6 +112,9 @@ pub mod containers;
 
 #[doc(hidden)]
 pub mod filter;
+
+#[doc(hidden)]
+pub mod retention;
 
 pub mod plan;
 

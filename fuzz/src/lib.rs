@@ -10,6 +10,7 @@ mod filter;
 mod index;
 mod manifest;
 mod platform;
+mod policy;
 mod reference;
 mod removal;
 mod template;
@@ -19,6 +20,7 @@ pub use filter::filter;
 pub use index::index;
 pub use manifest::manifest;
 pub use platform::platform;
+pub use policy::policy;
 pub use reference::reference;
 pub use removal::removal;
 pub use template::template;
@@ -27,12 +29,13 @@ pub use template::template;
 pub type Target = (&'static str, fn(&[u8]) -> bool);
 
 /// All of them.
-pub const TARGETS: [Target; 8] = [
+pub const TARGETS: [Target; 9] = [
     ("containers", containers),
     ("filter", filter),
     ("index", index),
     ("manifest", manifest),
     ("platform", platform),
+    ("policy", policy),
     ("reference", reference),
     ("removal", removal),
     ("template", template),

@@ -4,6 +4,7 @@
 //! * `change`: what `rmi`, `untag` and `prune` have in common
 //! * `target_layouts`: which layouts a command is about; `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
+//! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
 //! * `interrupt`: SIGINT and SIGTERM
 
 mod change;
@@ -11,8 +12,11 @@ mod check;
 mod container_files;
 mod interrupt;
 mod ls;
+mod policy;
+mod policy_file;
 mod prune;
 mod restore;
+mod retention;
 mod rmi;
 mod session;
 mod sharers;
@@ -45,6 +49,7 @@ pub fn run(cli: Cli) -> u8 {
             Command::Rmi(args) => rmi::run(&session, args),
             Command::Untag(args) => untag::run(&session, args),
             Command::Prune(args) => prune::run(&session, args),
+            Command::Policy(args) => policy::run(&session, args),
             Command::Restore(args) => restore::run(&session, args),
             Command::Why(args) => why::run(&session, args),
             Command::Check(args) => check::run(&session, args),

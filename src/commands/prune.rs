@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
+use super::retention::retention;
 use super::session::{Listed, Session, span};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
@@ -18,28 +19,24 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Siblings, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
-use crate::plan::{Draft, FilterUse, Filters, Note, Pattern, Plan, PruneOptions, Retention};
+use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
 use crate::report::messages::{keeps_nothing, reclaimed};
 use crate::report::to_stdout;
 use crate::report::units::size_freed;
+use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 use crate::words::count;
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
-    let for_use = FilterUse::Prune { all: args.all };
+    let all = args.all || args.policy.is_some();
+    let for_use = FilterUse::Prune { all };
     let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system)?;
     let grace = span("--grace", &args.grace)?;
     let trash_keep = span("--trash-keep", &args.trash_keep)?;
-    let patterns = args.keep.iter();
-    let keep = patterns.map(|text| Ok((text.clone(), Pattern::parse(text)?)));
-    let retention = Retention {
-        keep: keep.collect::<Result<_, Error>>()?,
-        keep_last: args.keep_last.map(|count| count as usize),
-        allow_empty: args.allow_empty,
-    };
+    let retention = retention(&args)?;
     let containers = container_files::containers(&args.containers)?;
     let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
     let found_sharers = FoundSharers::of(&found);
@@ -55,7 +52,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let mut command = Prune {
         now,
         dry_run: args.dry_run,
-        all: args.all,
+        all,
         filters,
         retention,
         containers,
@@ -112,7 +109,7 @@ struct ConfirmedLayout {
     removals: HashSet<RemovalId>,
 }
 
-/// Patterns of `--keep` that match nothing in any layout so far, with the names most like them.
+/// Options whose patterns match nothing in any layout so far, with the names most like them.
 #[derive(Default)]
 struct UnmatchedPatterns(Option<BTreeMap<String, Option<String>>>);
 
@@ -121,21 +118,21 @@ impl UnmatchedPatterns {
     fn take_from(&mut self, plan: &mut Plan) {
         let mut here = BTreeMap::new();
         plan.notes.retain_mut(|note| match note {
-            Note::KeepsNothing { pattern, nearest } => {
-                here.insert(std::mem::take(pattern), nearest.take());
+            Note::KeepsNothing { option, nearest } => {
+                here.insert(std::mem::take(option), nearest.take());
                 false
             }
             _ => true,
         });
         match &mut self.0 {
             None => self.0 = Some(here),
-            Some(before) => before.retain(|pattern, _| here.contains_key(pattern)),
+            Some(before) => before.retain(|option, _| here.contains_key(option)),
         }
     }
 
     fn say(self, console: Console) {
-        for (pattern, nearest) in self.0.into_iter().flatten() {
-            console.warning(&shown(&keeps_nothing(&pattern, nearest.as_deref())));
+        for (option, nearest) in self.0.into_iter().flatten() {
+            console.warning(&shown(&keeps_nothing(&option, nearest.as_deref())));
         }
     }
 }
@@ -153,7 +150,7 @@ struct Prune {
     trash: TrashOptions,
     delete_unlisted_referrers: bool,
     confirmed: Option<Confirmed>,
-    /// What the patterns of `--keep` miss was said before the question.
+    /// Which patterns match nothing was said before the question.
     is_warned: bool,
     /// The names of files that went in layouts before this one.
     hard_links: HardLinks,
@@ -313,16 +310,28 @@ impl Decide for Prune {
         let nothing = ConfirmedLayout::default();
         let confirmed = self.confirmed.as_ref();
         let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
-        let decide = || {
+        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+        let limit = self.retention.policy.limit.as_ref();
+        // How much fits is only known when everything else is decided: as if nothing did.
+        let first = Retention {
+            allow_empty: self.retention.allow_empty || limit.is_some(),
+            ..self.retention.clone()
+        };
+        let sweep = |listed: gc::StoredBlobs, (live, plan): (&gc::Live, &Plan)| {
+            self.sweep(layout, sharers, (&snapshot, live, plan), listed, confirmed)
+        };
+        let decide = |retention: &Retention, room: Room| {
             let mut draft = Draft::with_uses(&snapshot, &uses);
             let options = PruneOptions {
                 all: self.all,
                 filters: &self.filters,
                 spare_after: self.spare_after,
                 confirmed: confirmed.map(|c| &c.entries),
-                retention: &self.retention,
+                retention,
+                room,
+                now: self.now,
             };
-            draft.prune(&options, &ImageMetadata::new(layout, &snapshot, self.now));
+            draft.prune(&options, &metadata);
             let mut plan = draft.finish();
             plan.note_nameless(&snapshot, &snapshot);
             if self.is_warned {
@@ -331,7 +340,26 @@ impl Decide for Prune {
             }
             (gc::mark(&snapshot, &plan), plan)
         };
-        let (listed, (live, plan)) = gc::StoredBlobs::new(&snapshot.graph, layout, blobs, decide);
+        let none = Room::default();
+        let (mut listed, (mut live, mut plan)) =
+            gc::StoredBlobs::new(&snapshot.graph, layout, blobs, || decide(&first, none));
+        let mut bytes = 0;
+        if let Some(limit) = limit {
+            bytes = listed.bytes(&snapshot.graph, layout)?;
+            let mut room = none;
+            if !plan.in_line.is_empty() && plan.refusals.is_empty() {
+                let listed = listed.again()?;
+                let (garbage, ..) = sweep(listed, (&live?, &plan))?;
+                let sizes = (bytes, limit.bytes);
+                let keep = self.delete_unlisted_referrers;
+                let fit = gc::fit(&snapshot, &plan.in_line, &garbage, sizes, layout, keep);
+                room = Room {
+                    images: fit.images,
+                    needed: (fit.images == 0).then_some(fit.with_first),
+                };
+            }
+            (live, plan) = decide(&self.retention, room);
+        }
         if !plan.refusals.is_empty() {
             // Nothing was decided, and blobs are only said to be unreferenced beside a decision.
             return Ok(Decision {
@@ -341,6 +369,48 @@ impl Decide for Prune {
             });
         }
         let live = live?;
+        let (mut garbage, trash, hard_links) = sweep(listed, (&live, &plan))?;
+        leave_to_writer(
+            &mut garbage,
+            &trash,
+            layout,
+            sharers,
+            self.writers_since,
+            writer,
+        );
+        if let Some(limit) = limit {
+            let going = garbage.blobs.iter().map(|blob| blob.size);
+            let left = bytes.saturating_sub(going.fold(0, u64::saturating_add));
+            if left > limit.bytes {
+                plan.refuse_size(left, &limit.source);
+            }
+        }
+        Ok(Decision {
+            view: snapshot.into_view(),
+            plan,
+            live: Some(live),
+            garbage,
+            trash,
+            hard_links,
+            writers_since: self.writers_since,
+            ..Decision::default()
+        })
+    }
+}
+
+/// What goes, what the trash has to do with it, and which names of files go.
+type Swept = (gc::Garbage, TrashUse, HardLinks);
+
+impl Prune {
+    /// Finds out what goes when this is left, in a layout of which a person agreed to so much.
+    fn sweep<M>(
+        &self,
+        layout: &Locked<M>,
+        sharers: &[Locked<Shared>],
+        (snapshot, live, plan): (&Snapshot<Whole>, &gc::Live, &Plan),
+        listed: gc::StoredBlobs,
+        confirmed: Option<&ConfirmedLayout>,
+    ) -> anyhow::Result<Swept> {
         let mut hard_links = self.hard_links.clone();
         let trash = layout.trash()?;
         let expired = trash.removals().iter().filter(|removal| {
@@ -356,13 +426,13 @@ impl Decide for Prune {
             delete_unlisted_referrers: self.delete_unlisted_referrers,
             is_trashed: &|digest| place(digest).is_some_and(|id| !expired.contains(id)),
         };
-        let mut garbage = gc::prune(&snapshot, &live, listed, layout, &options, &mut hard_links)?;
+        let mut garbage = gc::prune(snapshot, live, listed, layout, &options, &mut hard_links)?;
         let siblings = &self.siblings;
-        siblings.keep_originals(&snapshot.graph, &live, layout, &mut garbage);
+        siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
         let mut trash = TrashUse::decide(
             layout,
             sharers,
-            (&snapshot, &plan),
+            (snapshot, plan),
             &mut garbage,
             self.trash,
         )?;
@@ -370,23 +440,6 @@ impl Decide for Prune {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));
         }
-        leave_to_writer(
-            &mut garbage,
-            &trash,
-            layout,
-            sharers,
-            self.writers_since,
-            writer,
-        );
-        Ok(Decision {
-            view: snapshot.into_view(),
-            plan,
-            live: Some(live),
-            garbage,
-            trash,
-            hard_links,
-            writers_since: self.writers_since,
-            ..Decision::default()
-        })
+        Ok((garbage, trash, hard_links))
     }
 }

@@ -17,8 +17,10 @@
 //! ([`Live`]).
 //!
 //! * `mark`: what stays; `stored`: what lies on the disk; `garbage`: what goes; `rank`: in which order
+//! * `fit`: how many images a layout has room for
 //! * `trash`: what the trash and the layout need of each other
 
+mod fit;
 mod garbage;
 mod mark;
 mod originals;
@@ -26,6 +28,7 @@ mod rank;
 mod stored;
 mod trash;
 
+pub use fit::{Fit, fit};
 pub use garbage::{
     BlobFate, Destination, Garbage, GarbageBlob, MaybeShared, Original, Postponed, SweepOptions,
     prune, rmi,

@@ -128,6 +128,34 @@ impl StoredBlobs {
         (listed, made)
     }
 
+    /// The same list once more, to decide on it twice.
+    ///
+    /// # Errors
+    /// What was wrong when it was made.
+    pub fn again(&mut self) -> anyhow::Result<StoredBlobs> {
+        let stray = std::mem::replace(&mut self.stray, Ok(Vec::new()))?;
+        self.stray = Ok(stray.clone());
+        Ok(StoredBlobs {
+            is_empty: self.is_empty,
+            known: self.known.clone(),
+            stray: Ok(stray),
+        })
+    }
+
+    /// How many bytes they have, each once.
+    ///
+    /// # Errors
+    /// A blob that cannot be looked at.
+    pub fn bytes(&self, graph: &Graph, stored: &impl Stored) -> anyhow::Result<u64> {
+        let mut bytes: u64 = 0;
+        look_at(graph, stored, &self.known, &mut |blob| {
+            bytes = bytes.saturating_add(blob.stat.size);
+        })?;
+        let stray = self.stray.iter().flatten();
+        let stray = stray.map(|(_, stat)| stat.size);
+        Ok(stray.fold(bytes, u64::saturating_add))
+    }
+
     /// [`StoredBlobs::new`] for blobs that stand together in the list.
     fn share(graph: &Graph, stored: &impl Stored, blobs: &[Digest]) -> StoredBlobs {
         let mut listed = StoredBlobs {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 
-use super::plan::{Action, KeptImage, Note, Plan, Refusal};
+use super::plan::{Action, KeptImage, NameDecision, Note, Plan, Refusal};
 use super::rewrite_index;
 use crate::containers::in_use::Uses;
 use crate::oci::descriptor::Role;
@@ -432,9 +432,19 @@ impl<'a> Draft<'a> {
     fn report_held(&mut self) {
         for (id, reason) in std::mem::take(&mut self.held) {
             if self.plan.settled.stands_alone(id) {
+                let (name, image) = (self.view.shown_shared(id), self.record(id).target);
+                let reason: Arc<str> = reason.into();
+                self.plan.decisions.push(NameDecision {
+                    name: name.clone(),
+                    image,
+                    stays: true,
+                    rule: None,
+                    line: None,
+                    reason: reason.clone(),
+                });
                 self.plan.kept_images.push(KeptImage {
-                    name: self.shown(id),
-                    image: self.record(id).target,
+                    name,
+                    image,
                     reason,
                 });
             }

@@ -6,7 +6,7 @@
 //!   `patterns`: which names a pattern means
 //! * `rmi`, `rmi_parts`, `untag`, `prune`: what each command removes; `ls`: what it lists
 //! * `rewrite_index`: an index without some of its manifests
-//! * `retention`: what `--keep` and `--keep-last` do
+//! * `retention`: what `--keep` and the policy keep
 //! * `metadata`: what decisions ask about images beside their names
 //! * `restore`: what comes back from the trash
 //!
@@ -33,7 +33,7 @@ pub mod untag;
 
 pub use crate::filter::{FilterUse, Filters, Pattern};
 pub use draft::Draft;
-pub use plan::{Action, KeptImage, Note, Plan, Refusal, RefusalClass, Rewrite};
+pub use plan::{Action, KeptImage, NameDecision, Note, Plan, Refusal, RefusalClass, Rewrite};
 pub use prune::PruneOptions;
-pub use retention::Retention;
+pub use retention::{Retention, Room};
 pub use rmi::{PartSelection, RmiOptions};

@@ -31,6 +31,27 @@ pub struct Plan {
     pub kept_images: Vec<KeptImage>,
     /// Names that get a new index.
     pub rewrites: Vec<Rewrite>,
+    /// What becomes of each name, and why, where something was to be kept.
+    pub decisions: Vec<NameDecision>,
+    /// Images that stay while they fit, the newest first, whether they do or not.
+    pub in_line: Vec<NodeId>,
+}
+
+/// What `prune` decided about a name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NameDecision {
+    /// The name as it is shown.
+    pub name: Arc<str>,
+    /// The image.
+    pub image: NodeId,
+    /// Whether it stays.
+    pub stays: bool,
+    /// The rule that says so, from 1; `None`: no rule does.
+    pub rule: Option<usize>,
+    /// The line of the policy file that says so, from 1.
+    pub line: Option<usize>,
+    /// Why, as the end of a sentence: the rule, or the option as it was given.
+    pub reason: Arc<str>,
 }
 
 /// A name that leads to another index from now on.
@@ -52,11 +73,11 @@ pub struct Rewrite {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeptImage {
     /// The name as it is shown.
-    pub name: String,
+    pub name: Arc<str>,
     /// The image.
     pub image: NodeId,
     /// Why, as the end of a sentence.
-    pub reason: String,
+    pub reason: Arc<str>,
 }
 
 /// One line of the report.
@@ -189,8 +210,8 @@ pub enum Note {
     },
     /// Nothing in the layout matches a pattern for what is to be kept.
     KeepsNothing {
-        /// The pattern.
-        pattern: String,
+        /// The option as it was given: `--keep app:v*`.
+        option: String,
         /// The name that is most like it.
         nearest: Option<String>,
     },
@@ -268,6 +289,15 @@ impl Plan {
             of.insert(record.target);
         }
         go.difference(&stay).count()
+    }
+
+    /// Notes that what stays is larger than the limit. What goes, goes all the same.
+    pub(crate) fn refuse_size(&mut self, left: u64, limit: &str) {
+        let message = format!("the blobs that stay have {left} bytes, more than {limit} allows");
+        self.refusals.push(
+            Refusal::conflict(message)
+                .hint("what else was to go goes all the same; keep less, or allow more"),
+        );
     }
 
     /// Blobs that do not exist yet and that the new index.json leads to.

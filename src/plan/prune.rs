@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::draft::Draft;
 use super::metadata::Metadata;
 use super::plan::{Action, Note, Refusal};
-use super::retention::Retention;
+use super::retention::{Cause, Retention, Room};
 use crate::filter::Filters;
 use crate::inspect::completeness::Completeness;
 use crate::snapshot::unlisted::subjects_with_a_list;
@@ -29,6 +29,10 @@ pub struct PruneOptions<'a> {
     pub confirmed: Option<&'a HashSet<String>>,
     /// What stays whatever else is said.
     pub retention: &'a Retention,
+    /// How many of the images stay that do while they fit.
+    pub room: Room,
+    /// The present, from which the policy counts back.
+    pub now: Timestamp,
 }
 
 impl Draft<'_> {
@@ -78,17 +82,29 @@ impl Draft<'_> {
         }
         candidates.sort();
         self.note_unmatched(options.retention);
-        let going = self.retain(candidates, options.retention, metadata);
-        if let Err(refusal) = self.refuse_to_empty(&going, &young, options.retention) {
+        self.decide_passed_over(&candidates, &young, options.retention);
+        let retention = (options.retention, options.filters);
+        let retained = self.retain(candidates, retention, options.room, metadata, options.now);
+        self.plan.in_line = retained.in_line;
+        let going = retained.going.iter().map(|(_, id, _)| *id).collect();
+        if let Err(refusal) = self.refuse_to_empty(&going, &young, options) {
             self.plan.refusals.push(refusal);
             return;
         }
-        for (_, id) in going {
+        for (_, id, cause) in retained.going {
             let is_agreed = |at: &usize| {
                 let text = self.view.index.entry_text(*at);
                 options.confirmed.is_none_or(|agreed| agreed.contains(text))
             };
-            if !self.record(id).entries.iter().all(is_agreed) {
+            let is_agreed = self.record(id).entries.iter().all(is_agreed);
+            if !options.retention.is_empty() {
+                let cause = match is_agreed {
+                    true => cause,
+                    false => Cause::of("nobody agreed to remove it"),
+                };
+                self.decided(id, !is_agreed, cause);
+            }
+            if !is_agreed {
                 continue;
             }
             self.plan
@@ -113,10 +129,11 @@ impl Draft<'_> {
     /// no image: neither is what was meant.
     fn refuse_to_empty(
         &self,
-        going: &[(&str, RecordId)],
+        going: &HashSet<RecordId>,
         young: &HashSet<RecordId>,
-        retention: &Retention,
+        options: &PruneOptions<'_>,
     ) -> Result<(), Refusal> {
+        let retention = options.retention;
         if retention.allow_empty || retention.is_empty() || going.is_empty() {
             return Ok(());
         }
@@ -124,7 +141,6 @@ impl Draft<'_> {
         if !self.held.is_empty() {
             return Ok(());
         }
-        let going: HashSet<RecordId> = going.iter().map(|(_, id)| *id).collect();
         let mut images = self.records().iter();
         let graph = self.graph();
         let is_image = |record: &Record| {
@@ -140,14 +156,51 @@ impl Draft<'_> {
             return Ok(());
         }
         let targets: HashSet<_> = going.iter().map(|id| self.record(*id).target).collect();
-        Err(Refusal::conflict(format!(
-            "nothing that was to be kept is there, and {} of the layout would go",
-            match targets.len() {
-                1 => "the only image".to_owned(),
-                n => format!("all {n} images"),
-            }
-        ))
-        .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"))
+        let all = match targets.len() {
+            1 => "the only image".to_owned(),
+            n => format!("all {n} images"),
+        };
+        let limit = retention.policy.limit.as_ref().map(|limit| &limit.source);
+        Err(match (limit, options.room.needed) {
+            (Some(limit), Some(needed)) => Refusal::conflict(format!(
+                "not even the newest image fits into {limit}, and {all} of the layout would go: with it \
+                 alone the layout has {needed} bytes"
+            ))
+            .hint(format!(
+                "nothing was deleted; --max-size {needed} keeps that image, --allow-empty none"
+            )),
+            _ => Refusal::conflict(format!(
+                "nothing that was to be kept is there, and {all} of the layout would go"
+            ))
+            .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"),
+        })
+    }
+
+    /// Notes for the report what stays because it was not asked about.
+    fn decide_passed_over(
+        &mut self,
+        candidates: &[(&str, RecordId)],
+        young: &HashSet<RecordId>,
+        retention: &Retention,
+    ) {
+        if retention.is_empty() {
+            return;
+        }
+        let asked: HashSet<RecordId> = candidates.iter().map(|(_, id)| *id).collect();
+        let mut passed_over: Vec<(&str, RecordId)> = self
+            .records()
+            .iter()
+            .filter(|(id, record)| !record.kind.is_dependent() && !asked.contains(id))
+            .map(|(id, record)| (record.key(), id))
+            .collect();
+        passed_over.sort();
+        for (_, id) in passed_over {
+            let why = match young.contains(&id) {
+                true => "it is younger than the grace period",
+                false => "the command is not about it",
+            };
+            self.decided(id, true, Cause::of(why));
+        }
     }
 }
 

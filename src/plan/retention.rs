@@ -1,25 +1,31 @@
 //! Retention: which images `prune` leaves although it may remove them.
 //!
-//! Everything that is asked must agree to delete. A pattern of `--keep` wins over all else; the
-//! newest images of each repository stay with `--keep-last`; what a container uses stays, with one
-//! name at least. Each image that stays so is reported with the reason.
+//! Everything that is asked must agree to delete. A pattern of `--keep` wins over all else; what the
+//! policy counts stays ([`crate::retention`]); what a container uses stays, with one name at least; and
+//! what stays while it fits stays in the order of its age. Each image that stays so is reported with
+//! the reason.
 
-use std::borrow::Cow;
 use std::cell::{Cell, LazyCell};
-use std::cmp::Reverse;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 
 use jiff::Timestamp;
 
 use super::draft::Draft;
 use super::metadata::Metadata;
-use super::plan::{KeptImage, Note};
+use super::plan::{KeptImage, NameDecision, Note};
 use crate::containers::in_use::Use;
-use crate::filter::Pattern;
+use crate::filter::{Filters, Pattern};
 use crate::inspect::completeness::Completeness;
 use crate::inspect::metadata::Created;
-use crate::snapshot::{Follow, Name, NodeId, Record, RecordId, RecordKind, meaning};
+use crate::retention::{
+    Aged, Facts, NameRow, Policy, Scope, Verdict, decide, in_line, means, tag_of, tied,
+};
+use crate::snapshot::{Follow, NodeId, Record, RecordId, RecordKind};
 use crate::value::digest::DigestPrefix;
+
+/// Why something goes that nobody asked to keep.
+const NOTHING: &str = "nothing keeps it";
 
 /// How many digits of a digest `ls` prints at least.
 const SHOWN_DIGITS: usize = 12;
@@ -32,33 +38,73 @@ const MAX_COMPARED_BYTES: usize = 300;
 pub struct Retention {
     /// Patterns for names, tags and digests, with their texts.
     pub keep: Vec<(String, Pattern)>,
-    /// How many images of each repository stay.
-    pub keep_last: Option<usize>,
+    /// What is counted.
+    pub policy: Policy,
     /// It is meant that no image is left.
     pub allow_empty: bool,
 }
 
-/// An image of a repository, as old as its order among the newest needs it.
-struct AgedImage {
-    image: NodeId,
-    created: Created,
-    /// That of its last entry in the repository: tools append, so later ones are newer.
-    position: usize,
+/// How many of the images that stay while they fit do so.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Room {
+    /// The first so many of [`Plan::in_line`](super::Plan::in_line).
+    pub images: usize,
+    /// How large the layout is with the first alone, in bytes, if that does not fit.
+    pub needed: Option<u64>,
 }
 
-/// What `--keep-last` keeps.
+/// What of the candidates goes, and what is in line.
 #[derive(Default)]
-struct Newest {
-    /// The images, and why they stay.
-    reasons: HashMap<NodeId, String>,
-    /// Where nothing says which images are newer.
-    notes: Vec<Note>,
+pub(super) struct Retained<'c> {
+    /// What goes, in name order, and why.
+    pub(super) going: Vec<(&'c str, RecordId, Cause)>,
+    /// What would stay while it fits, the newest first.
+    pub(super) in_line: Vec<NodeId>,
+}
+
+/// Why something stays or goes, and which rule says so, by its number and line.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Cause {
+    /// `None`: nothing keeps it.
+    reason: Option<Arc<str>>,
+    rule: Option<usize>,
+    line: Option<usize>,
+}
+
+/// What becomes of a candidate, as far as that is known.
+enum Fate {
+    Stays(Cause),
+    /// It stays while it fits.
+    InLine(Cause),
+    Goes(Cause),
 }
 
 impl Retention {
     /// Whether nothing is to be kept.
     pub fn is_empty(&self) -> bool {
-        self.keep.is_empty() && self.keep_last.is_none()
+        self.keep.is_empty() && self.policy.is_empty() && self.policy.limit.is_none()
+    }
+}
+
+impl Cause {
+    pub(super) fn of(reason: impl Into<Arc<str>>) -> Cause {
+        Cause {
+            reason: Some(reason.into()),
+            ..Cause::default()
+        }
+    }
+
+    /// A count of the policy, by its place.
+    fn of_count(policy: &Policy, count: usize, reason: Arc<str>) -> Cause {
+        let count = &policy.counts[count];
+        Cause {
+            reason: Some(reason),
+            rule: match count.scope {
+                Scope::Rule(rule) => Some(rule + 1),
+                Scope::Everything | Scope::Pattern(..) => None,
+            },
+            line: count.line,
+        }
     }
 }
 
@@ -67,47 +113,257 @@ impl Draft<'_> {
     pub(super) fn retain<'c>(
         &mut self,
         candidates: Vec<(&'c str, RecordId)>,
-        retention: &Retention,
+        (retention, filters): (&Retention, &Filters),
+        room: Room,
         metadata: &dyn Metadata,
-    ) -> Vec<(&'c str, RecordId)> {
+        now: Timestamp,
+    ) -> Retained<'c> {
+        let policy = &retention.policy;
         let protected = self.kept_with_dependents(retention);
-        let newest = match retention.keep_last {
-            Some(count) => self.newest(count, metadata),
-            None => Newest::default(),
+        let verdicts = self.verdicts(policy, filters, metadata, now);
+        let mut fates: Vec<Fate> = Vec::with_capacity(candidates.len());
+        for (_, id) in &candidates {
+            let record = self.record(*id);
+            let pattern = self
+                .kept_by_pattern(record, retention)
+                .or_else(|| protected.get(&record.target).cloned());
+            fates.push(match (pattern, verdicts.get(id)) {
+                (Some(reason), _) => Fate::Stays(Cause::of(reason)),
+                (None, Some(verdict)) => self.fate(record, verdict, policy),
+                (None, None) => self.fate(record, &Verdict::Goes { rule: None }, policy),
+            });
+        }
+        self.keep_for_containers(&candidates, &mut fates);
+        let in_line = self.fill(&candidates, &mut fates, retention, room, metadata);
+        let mut retained = Retained {
+            in_line,
+            ..Retained::default()
         };
-        self.plan.notes.extend(newest.notes);
-        // How many records of each image are left when its candidates are gone through in order:
-        // of an image in use, the last one stays.
+        for ((key, id), fate) in candidates.into_iter().zip(fates) {
+            match fate {
+                Fate::Stays(cause) => {
+                    self.plan.kept_images.push(KeptImage {
+                        name: self.view.shown_shared(id),
+                        image: self.record(id).target,
+                        reason: cause.reason.clone().unwrap_or_default(),
+                    });
+                    if !retention.is_empty() {
+                        self.decided(id, true, cause);
+                    }
+                }
+                Fate::InLine(cause) | Fate::Goes(cause) => retained.going.push((key, id, cause)),
+            }
+        }
+        retained
+    }
+
+    /// Notes what becomes of a name, for the report.
+    pub(super) fn decided(&mut self, id: RecordId, stays: bool, cause: Cause) {
+        let Cause { reason, rule, line } = cause;
+        self.plan.decisions.push(NameDecision {
+            name: self.view.shown_shared(id),
+            image: self.record(id).target,
+            stays,
+            rule,
+            line,
+            reason: reason.unwrap_or_else(|| NOTHING.into()),
+        });
+    }
+
+    /// What the policy says of each record that is an image of its own.
+    fn verdicts(
+        &mut self,
+        policy: &Policy,
+        filters: &Filters,
+        metadata: &dyn Metadata,
+        now: Timestamp,
+    ) -> HashMap<RecordId, Verdict> {
+        if policy.is_empty() {
+            return HashMap::new();
+        }
+        let mut numbers: HashMap<NodeId, usize> = HashMap::new();
+        let mut images: Vec<RecordId> = Vec::new();
+        let mut ids = Vec::new();
+        let mut names = Vec::new();
+        for (id, record) in self.records().iter() {
+            if record.kind.is_dependent() {
+                continue;
+            }
+            let image = *numbers.entry(record.target).or_insert_with(|| {
+                images.push(id);
+                images.len() - 1
+            });
+            ids.push(id);
+            names.push(NameRow {
+                image,
+                name: &record.name,
+                key: record.key(),
+                position: last_position(record),
+                is_meant: filters.pass_name(&record.name, record.key()),
+                is_dangling: record.kind == RecordKind::Dangling,
+            });
+        }
+        let facts = FactsOf {
+            draft: self,
+            images: &images,
+            metadata,
+        };
+        let decided = decide(policy, &names, images.len(), &facts, now);
+        let notes = decided.equally_old.into_iter();
+        let notes = notes.map(|(repository, of)| Note::EquallyOld {
+            repository,
+            images: of.images,
+        });
+        // Several counts may say the same.
+        for note in notes {
+            if !self.plan.notes.contains(&note) {
+                self.plan.notes.push(note);
+            }
+        }
+        ids.into_iter().zip(decided.of_name).collect()
+    }
+
+    fn fate(&self, record: &Record, verdict: &Verdict, policy: &Policy) -> Fate {
+        match verdict {
+            Verdict::Kept { count, reason } => {
+                Fate::Stays(Cause::of_count(policy, *count, reason.clone()))
+            }
+            Verdict::WhileItFits { count } => {
+                let source = policy.counts[*count].source.as_str();
+                Fate::InLine(Cause::of_count(policy, *count, source.into()))
+            }
+            Verdict::NoRule => {
+                let file = policy.rules.as_ref().map_or("", |rules| &rules.file);
+                Fate::Stays(Cause::of(format!("no rule of {file} matches it")))
+            }
+            Verdict::Goes { rule } => {
+                let rules = policy.rules.as_ref().zip(*rule);
+                Fate::Goes(match rules {
+                    Some((rules, place)) => Cause {
+                        reason: Some(rules.rules[place].source.as_str().into()),
+                        rule: Some(place + 1),
+                        line: Some(rules.rules[place].line),
+                    },
+                    None if record.kind == RecordKind::Dangling => Cause::of("it is dangling"),
+                    None => Cause::default(),
+                })
+            }
+        }
+    }
+
+    /// Of an image in use, the last of its names stays, and the name that a container was started with.
+    /// Whatever else keeps a name makes no difference, or keeping one would remove another.
+    fn keep_for_containers(&self, candidates: &[(&str, RecordId)], fates: &mut [Fate]) {
+        // How many records of each image are left when its candidates are gone through in order.
         let mut left: Vec<usize> = vec![0; self.graph().len()];
         for (id, record) in self.records().iter() {
             let counts = self.is_present(id) && !record.kind.is_dependent();
             left[record.target.index()] += usize::from(counts);
         }
-        let mut going = Vec::with_capacity(candidates.len());
-        for (key, id) in candidates {
-            let record = self.record(id);
-            let reason = self
-                .kept_by_pattern(record, retention)
-                .or_else(|| protected.get(&record.target).cloned())
-                .or_else(|| newest.reasons.get(&record.target).cloned())
-                .or_else(|| self.kept_for_container(record, left[record.target.index()]));
-            match reason {
-                Some(reason) => {
-                    self.plan.kept_images.push(KeptImage {
-                        name: self.shown(id),
-                        image: record.target,
-                        reason,
-                    });
+        for ((_, id), fate) in candidates.iter().zip(fates) {
+            let record = self.record(*id);
+            let left = &mut left[record.target.index()];
+            match self.kept_for_container(record, *left) {
+                Some(reason) if !matches!(fate, Fate::Stays(_)) => {
+                    *fate = Fate::Stays(Cause::of(reason));
                 }
-                None => {
-                    // What belongs to another image was not counted.
-                    let left = &mut left[record.target.index()];
-                    *left = left.saturating_sub(1);
-                    going.push((key, id));
-                }
+                Some(_) => {}
+                // What belongs to another image was not counted.
+                None => *left = left.saturating_sub(1),
             }
         }
-        going
+    }
+
+    /// Keeps what is in line as long as there is room, and all names of what stays anyway: they cost
+    /// nothing. The value is the line.
+    fn fill(
+        &mut self,
+        candidates: &[(&str, RecordId)],
+        fates: &mut [Fate],
+        retention: &Retention,
+        room: Room,
+        metadata: &dyn Metadata,
+    ) -> Vec<NodeId> {
+        let is_in_line = |fate: &Fate| matches!(fate, Fate::InLine(_));
+        if !fates.iter().any(is_in_line) {
+            return Vec::new();
+        }
+        let graph = self.graph();
+        let mut is_candidate = vec![false; self.records().iter().len()];
+        let mut stays = vec![false; graph.len()];
+        let mut waits: Vec<Option<RecordId>> = vec![None; graph.len()];
+        for ((_, id), fate) in candidates.iter().zip(&*fates) {
+            is_candidate[id.index()] = true;
+            let image = self.record(*id).target.index();
+            match fate {
+                Fate::Stays(_) => stays[image] = true,
+                Fate::InLine(_) => waits[image] = Some(*id),
+                Fate::Goes(_) => {}
+            }
+        }
+        for (id, record) in self.records().iter() {
+            let is_own = self.is_present(id) && !record.kind.is_dependent();
+            stays[record.target.index()] |= is_own && !is_candidate[id.index()];
+        }
+        let waiting = waits.iter().zip(&stays).filter(|(_, stays)| !**stays);
+        let waiting: Vec<RecordId> = waiting.filter_map(|(id, _)| *id).collect();
+        let aged = waiting.iter().map(|id| {
+            let image = self.record(*id).target;
+            let records = self.records().of_target(image).iter();
+            let own = records.map(|id| self.record(*id));
+            let own = own.filter(|record| !record.kind.is_dependent());
+            let position = own.map(last_position).max().unwrap_or_default();
+            Aged::new(image.index(), self.age(image, *id, metadata), position)
+        });
+        let line = in_line(aged.collect());
+        let (equal, unknown) = tied(&line, room.images);
+        if !equal.is_empty() {
+            self.plan.notes.push(Note::EquallyOld {
+                repository: "this layout".to_owned(),
+                images: unknown,
+            });
+        }
+        // Whether nothing but its equal age keeps an image that would not fit.
+        let mut fits: Vec<Option<bool>> = vec![None; graph.len()];
+        for (place, aged) in line.iter().enumerate() {
+            if place < room.images || equal.contains(&place) {
+                fits[aged.image] = Some(equal.contains(&place));
+            }
+        }
+        let limit = retention.policy.limit.as_ref();
+        let limit = &limit.map_or("the limit", |limit| &*limit.source);
+        for ((_, id), fate) in candidates.iter().zip(fates) {
+            let image = self.record(*id).target.index();
+            let Fate::InLine(cause) = fate else {
+                continue;
+            };
+            let mut cause = std::mem::take(cause);
+            *fate = match (stays[image], fits[image]) {
+                (true, _) => Fate::Stays(cause),
+                (false, Some(false)) => Fate::Stays(cause),
+                (false, Some(true)) => {
+                    let why = "nothing says that it is older than what fits";
+                    let reason = cause.reason.unwrap_or_default();
+                    cause.reason = Some(format!("{reason}: {why}").into());
+                    Fate::Stays(cause)
+                }
+                (false, None) => {
+                    let reason = cause.reason.unwrap_or_default();
+                    let why = match *reason == **limit {
+                        true => format!("it does not fit into {limit}"),
+                        false => format!("it does not fit: {reason}"),
+                    };
+                    cause.reason = Some(why.into());
+                    Fate::Goes(cause)
+                }
+            };
+        }
+        let images: HashMap<usize, NodeId> = waiting
+            .iter()
+            .map(|id| self.record(*id).target)
+            .map(|image| (image.index(), image))
+            .collect();
+        line.iter().map(|aged| images[&aged.image]).collect()
     }
 
     /// The images that something belongs to which a pattern keeps: it would go with them. What matches
@@ -167,23 +423,40 @@ impl Draft<'_> {
             prefix.is_some()
         };
         pattern.matches(&record.name, record.key())
-            || tag_of(record).is_some_and(|tag| pattern.matches_text(&tag))
+            || tag_of(&record.name).is_some_and(|tag| pattern.matches_text(&tag))
             || pattern.matches_text(&digest.to_string())
             || is_id()
     }
 
     /// Notes which patterns keep nothing, for a wrong letter in one of them may cost images.
     pub(super) fn note_unmatched(&mut self, retention: &Retention) {
-        let mut unmatched: Vec<&(String, Pattern)> = retention.keep.iter().collect();
+        let mut keep: Vec<&(String, Pattern)> = retention.keep.iter().collect();
+        let counts = retention.policy.counts.iter();
+        let mut counts: Vec<(&str, &str, &Pattern)> = counts
+            .filter_map(|count| match &count.scope {
+                Scope::Pattern(text, pattern) => Some((&*count.source, &**text, pattern)),
+                Scope::Everything | Scope::Rule(_) => None,
+            })
+            .collect();
         for (_, record) in self.records().iter() {
-            if unmatched.is_empty() {
+            if keep.is_empty() && counts.is_empty() {
                 return;
             }
-            unmatched.retain(|pattern| !self.is_matched(record, pattern));
+            keep.retain(|pattern| !self.is_matched(record, pattern));
+            let is_image = !record.kind.is_dependent();
+            counts.retain(|(_, _, pattern)| {
+                !(is_image && means(pattern, &record.name, record.key()))
+            });
         }
-        for (text, _) in unmatched {
+        let keep = keep
+            .into_iter()
+            .map(|(text, _)| (format!("--keep {text}"), &**text));
+        let counts = counts
+            .into_iter()
+            .map(|(option, text, _)| (option.to_owned(), text));
+        for (option, text) in keep.chain(counts) {
             self.plan.notes.push(Note::KeepsNothing {
-                pattern: text.clone(),
+                option,
                 nearest: self.nearest_name(text),
             });
         }
@@ -208,7 +481,7 @@ impl Draft<'_> {
         let records = self.records().iter();
         let independent = records.filter(|(_, record)| !record.kind.is_dependent());
         let nearest = independent.min_by_key(|(id, record)| {
-            let (shown, tag) = (self.shown(*id), tag_of(record));
+            let (shown, tag) = (self.shown(*id), tag_of(&record.name));
             let last_part = shown.rsplit('/').next().unwrap_or_default();
             let repository = tag.as_deref().and_then(|tag| shown.strip_suffix(tag));
             let repository = repository.map_or(shown.as_str(), |text| text.trim_end_matches(':'));
@@ -238,44 +511,6 @@ impl Draft<'_> {
         })
     }
 
-    /// The newest images of each repository. Images are counted, not tags, and what cannot be used
-    /// is not counted.
-    fn newest(&self, count: usize, metadata: &dyn Metadata) -> Newest {
-        let mut repositories: BTreeMap<String, HashMap<NodeId, AgedImage>> = BTreeMap::new();
-        for (id, record) in self.records().iter() {
-            let repository = match &record.name {
-                Name::Reference(reference) => reference.repository(),
-                Name::Tag(_) => String::new(),
-                Name::Raw(text) => match meaning(text) {
-                    Some(reference) => reference.repository(),
-                    None => text.to_string(),
-                },
-                Name::Dangling if record.kind == RecordKind::Unnamed => String::new(),
-                Name::Dangling => continue,
-            };
-            if record.kind.is_dependent() || metadata.completeness(id) == Completeness::Broken {
-                continue;
-            }
-            let position = record.entries.last().copied().unwrap_or_default();
-            let images = repositories.entry(repository).or_default();
-            let aged = images.entry(record.target).or_insert_with(|| AgedImage {
-                image: record.target,
-                created: self.age(record.target, id, metadata),
-                position,
-            });
-            aged.position = aged.position.max(position);
-        }
-        let mut newest = Newest::default();
-        for (repository, images) in repositories {
-            let of = match repository.as_str() {
-                "" => "this layout",
-                name => name,
-            };
-            newest.add(of, images.into_values().collect(), count);
-        }
-        newest
-    }
-
     /// When the newest of an image's entries says that it was created.
     fn age(&self, image: NodeId, record: RecordId, metadata: &dyn Metadata) -> Created {
         let others = self.records().of_target(image).iter();
@@ -286,61 +521,42 @@ impl Draft<'_> {
     }
 }
 
-impl Newest {
-    /// Keeps the newest images of a repository.
-    fn add(&mut self, repository: &str, mut images: Vec<AgedImage>, count: usize) {
-        images.sort_by_key(|aged| Reverse((aged.created.time, aged.position)));
-        let (kept, rest) = images.split_at(count.min(images.len()));
-        let unstated = |aged: &&AgedImage| !aged.created.is_stated();
-        let times = kept.iter().filter(unstated).map(|aged| aged.created.time);
-        let times: HashSet<Timestamp> = times.collect();
-        // Files of one moment, as a copy of a layout makes them, say nothing about which is newer.
-        let is_as_old = |aged: &&AgedImage| times.contains(&aged.created.time);
-        let equal: Vec<&AgedImage> = rest.iter().filter(unstated).filter(is_as_old).collect();
-        let reason = format!("--keep-last {count} of {repository}");
-        for aged in kept {
-            self.keep(aged.image, &reason);
-        }
-        let Some(first) = equal.first() else {
-            return;
-        };
-        let reason = format!("{reason}: nothing says that it is older than those");
-        for aged in &equal {
-            self.keep(aged.image, &reason);
-        }
-        let is_equal =
-            |aged: &&AgedImage| unstated(aged) && aged.created.time == first.created.time;
-        self.notes.push(Note::EquallyOld {
-            repository: repository.to_owned(),
-            images: kept.iter().filter(is_equal).count() + equal.len(),
-        });
+/// What is known of the images of a draft.
+struct FactsOf<'f, 'a> {
+    draft: &'f Draft<'a>,
+    /// For each image one of its records.
+    images: &'f [RecordId],
+    metadata: &'f dyn Metadata,
+}
+
+impl Facts for FactsOf<'_, '_> {
+    fn created(&self, image: usize) -> Created {
+        let id = self.images[image];
+        let target = self.draft.record(id).target;
+        self.draft.age(target, id, self.metadata)
     }
 
-    fn keep(&mut self, image: NodeId, reason: &str) {
-        let reasons = &mut self.reasons;
-        reasons.entry(image).or_insert_with(|| reason.to_owned());
+    fn is_usable(&self, image: usize) -> bool {
+        self.metadata.completeness(self.images[image]) != Completeness::Broken
     }
 }
 
-/// The tag in a name that is more than a tag.
-fn tag_of(record: &Record) -> Option<Cow<'_, str>> {
-    match &record.name {
-        Name::Reference(reference) => reference.tag().map(Cow::Borrowed),
-        Name::Raw(text) => meaning(text)?.tag().map(|tag| Cow::Owned(tag.to_owned())),
-        Name::Tag(_) | Name::Dangling => None,
-    }
+/// Where the last entry of a record stands in index.json.
+fn last_position(record: &Record) -> usize {
+    record.entries.last().copied().unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
+    use std::collections::{BTreeMap, BTreeSet};
 
     use super::*;
-    use crate::filter::Filters;
     use crate::inspect::metadata::CreatedFrom;
     use crate::oci::config::Labels;
     use crate::plan::draft::tests::snapshot;
     use crate::plan::prune::PruneOptions;
+    use crate::retention::Order;
+    use crate::retention::options::CountOption;
 
     /// Images of which nothing is known but when they were made, by record, in seconds; negative
     /// where only the file says so, and 0 where the image is broken.
@@ -371,6 +587,15 @@ mod tests {
         }
     }
 
+    /// `--keep-last` with so many.
+    fn last(count: usize) -> Policy {
+        let option = CountOption::Last(Order::Created);
+        Policy {
+            counts: vec![option.parse(&count.to_string()).unwrap()],
+            ..Policy::default()
+        }
+    }
+
     #[test]
     fn the_newest_images_of_each_repository_and_what_matches_stay() {
         const IMAGES: &str = "a.io/web:1=A a.io/web:2=B a.io/web:3=C a.io/web:new=C b.io/db:1=D";
@@ -396,9 +621,11 @@ mod tests {
                     confirmed: None,
                     retention: &Retention {
                         keep: keep.collect(),
-                        keep_last,
+                        policy: keep_last.map(last).unwrap_or_default(),
                         allow_empty: true,
                     },
+                    room: Room::default(),
+                    now: Timestamp::UNIX_EPOCH,
                 },
                 &Made(&[30, 20, 10, 10, 5]),
             );
@@ -425,10 +652,12 @@ mod tests {
                 spare_after: Timestamp::MAX,
                 confirmed: None,
                 retention: &Retention {
-                    keep_last: Some(keep_last),
+                    policy: last(keep_last),
                     allow_empty: true,
                     ..Retention::default()
                 },
+                room: Room::default(),
+                now: Timestamp::UNIX_EPOCH,
             },
             &Made(dates),
         );
@@ -541,7 +770,7 @@ mod tests {
                 ..Retention::default()
             });
             let expected = Note::KeepsNothing {
-                pattern: pattern.to_owned(),
+                option: format!("--keep {pattern}"),
                 nearest: expected.map(str::to_owned),
             };
             assert_eq!(draft.plan.notes, [expected], "{pattern}");

@@ -31,6 +31,9 @@ pub(crate) struct Report<'a> {
     pub(super) kept: Vec<KeptBlob<'a>>,
     /// Images, or names of them, that the filters let go and that stay, and why.
     pub(super) kept_images: Vec<KeptImage<'a>>,
+    /// What becomes of each name, and why, where something was to be kept.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub(super) decisions: Vec<Decided<'a>>,
     /// Names that lead to a new index.
     pub(super) rewritten: Vec<Rewritten>,
     /// Bytes that leave the disk.
@@ -69,6 +72,37 @@ pub(super) struct KeptImage<'a> {
     pub(super) name: &'a str,
     pub(super) digest: &'a Digest,
     pub(super) reason: &'a str,
+}
+
+/// What becomes of a name.
+#[derive(Debug, Serialize)]
+pub(super) struct Decided<'a> {
+    pub(super) name: &'a str,
+    pub(super) digest: &'a Digest,
+    /// `keep` or `remove`.
+    pub(super) decision: &'static str,
+    /// The number of the rule that says so.
+    rule: Option<usize>,
+    /// Its line in the policy file.
+    line: Option<usize>,
+    pub(super) reason: &'a str,
+}
+
+/// The word of a [`Decided`] for what stays.
+pub(super) const KEEP: &str = "keep";
+
+fn decisions<'a>(input: &ReportInput<'a>) -> Vec<Decided<'a>> {
+    let graph = &input.snapshot.graph;
+    let decisions = input.plan.decisions.iter();
+    let decided = decisions.map(|decided| Decided {
+        name: &decided.name,
+        digest: graph.digest(decided.image),
+        decision: if decided.stays { KEEP } else { "remove" },
+        rule: decided.rule,
+        line: decided.line,
+        reason: &decided.reason,
+    });
+    decided.collect()
 }
 
 /// A name that leads to a new index.
@@ -153,6 +187,7 @@ impl<'a> Report<'a> {
             deleted,
             kept: kept(input),
             kept_images: kept_images.collect(),
+            decisions: decisions(input),
             rewritten: rewritten(input),
             freed_bytes: total(freed.chain([emptied.weight.bytes])),
             freed_at_most: input.may_share_blocks,

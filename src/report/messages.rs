@@ -42,6 +42,8 @@ pub(super) const DELETED: Tenses = Tenses::new("Deleted", "Would delete");
 pub(super) const TRASHED: Tenses = Tenses::new("Trashed", "Would trash");
 pub(super) const UNLINKED: Tenses = Tenses::new("Unlinked", "Would unlink");
 pub(super) const MOVED: Tenses = Tenses::new("Moved", "Would move");
+pub(super) const KEPT: Tenses = Tenses::new("Kept", "Would keep");
+pub(super) const REMOVED: Tenses = Tenses::new("Removed", "Would remove");
 pub(super) const RESTORED: Tenses = Tenses::new("Restored", "Would restore");
 pub(super) const MOVED_BACK: Tenses = Tenses::new("Moved back", "Would move back");
 
@@ -437,7 +439,7 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
                 _ => "stay",
             }
         ),
-        Note::KeepsNothing { pattern, nearest } => keeps_nothing(pattern, nearest.as_deref()),
+        Note::KeepsNothing { option, nearest } => keeps_nothing(option, nearest.as_deref()),
         Note::NamelessLeft { .. }
         | Note::NamelessNow { .. }
         | Note::EquallyOld { .. }
@@ -445,11 +447,11 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
     })
 }
 
-/// A pattern that matches nothing, and the name that is most like it.
-pub(crate) fn keeps_nothing(pattern: &str, nearest: Option<&str>) -> String {
+/// An option whose pattern matches nothing, and the name that is most like it.
+pub(crate) fn keeps_nothing(option: &str, nearest: Option<&str>) -> String {
     match nearest {
-        Some(name) => format!("--keep {pattern} matches nothing; the name most like it is {name}"),
-        None => format!("--keep {pattern} matches nothing"),
+        Some(name) => format!("{option} matches nothing; the name most like it is {name}"),
+        None => format!("{option} matches nothing"),
     }
 }
 

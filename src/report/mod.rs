@@ -8,7 +8,7 @@
 //!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
 //! * `talk`: these reports, told to a person
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
-//! * `check`, `why`: what these two say
+//! * `check`, `why`, `policy`: what these three say
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `escape`, `shorten`, `table`, `template`, `units`: the small parts
 
@@ -22,6 +22,7 @@ mod image_table;
 pub mod list;
 pub(crate) mod list_lines;
 pub(crate) mod messages;
+pub(crate) mod policy;
 pub(crate) mod restore;
 mod shorten;
 mod table;

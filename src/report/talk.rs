@@ -4,12 +4,12 @@
 use std::collections::BTreeSet;
 use std::io::{self, Write};
 
-use super::change::Report;
+use super::change::{KEEP, Report};
 use super::change_lines::Line;
 use super::console::Console;
 use super::messages::{
-    BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, LEAD, LEAVE, MOVE, MOVED, NOTHING, REMOVE,
-    ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, weight,
+    BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, KEPT, LEAD, LEAVE, MOVE, MOVED, NOTHING,
+    REMOVE, REMOVED, ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, weight,
 };
 use super::restore::RestoreReport;
 use super::shorten::{message, visible};
@@ -59,7 +59,38 @@ impl Report<'_> {
                 rewritten.to
             ));
         }
-        for kept in &self.kept_images {
+        self.talk_decisions(console);
+        for note in &self.notes {
+            console.say(&message(note));
+        }
+        talk_failures(console, &self.warnings, &self.errors);
+    }
+
+    /// Says of each name what keeps or removes it: in a dry run, and to who asks for more words.
+    fn talk_decisions(&self, console: Console) {
+        for decided in &self.decisions {
+            let head = match decided.decision {
+                KEEP => KEPT,
+                _ => REMOVED,
+            };
+            let line = format!(
+                "{}: {} ({}), {}",
+                head.of(self.dry_run),
+                visible(decided.name),
+                decided.digest.short(),
+                visible(decided.reason)
+            );
+            match self.dry_run {
+                true => console.say(&line),
+                false => console.say_more(&line),
+            }
+        }
+        // Where nothing was to be kept, what containers use stays all the same.
+        let kept = self
+            .kept_images
+            .iter()
+            .filter(|_| self.decisions.is_empty());
+        for kept in kept {
             console.say_more(&format!(
                 "Kept: {} ({}), {}",
                 visible(kept.name),
@@ -67,10 +98,6 @@ impl Report<'_> {
                 visible(kept.reason)
             ));
         }
-        for note in &self.notes {
-            console.say(&message(note));
-        }
-        talk_failures(console, &self.warnings, &self.errors);
     }
 
     /// One line: how many entries of index.json, how many blobs, how many bytes.

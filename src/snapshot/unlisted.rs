@@ -106,6 +106,27 @@ impl UnlistedDocuments {
         found
     }
 
+    /// What would stay with each digest, if that stayed: what is about it, and all that this needs.
+    /// What is about those stands under their own digests.
+    pub fn followers(&self, view: &View, read: &ReadSmall<'_>) -> HashMap<Digest, Vec<Digest>> {
+        let mut bytes = Vec::new();
+        let mut followers = HashMap::new();
+        for (subject, referrers) in self.about(view, &[]) {
+            let mut seen: HashSet<Digest> = HashSet::new();
+            let mut stack: Vec<Digest> = referrers.into_iter().cloned().collect();
+            seen.extend(stack.iter().cloned());
+            while let Some(digest) = stack.pop() {
+                let below = self.needed_by(&digest, &view.graph, read, &mut bytes);
+                stack.extend(below.into_iter().filter_map(|(needed, is_read)| {
+                    let is_new = seen.insert(needed.clone());
+                    (is_new && is_read).then_some(needed)
+                }));
+            }
+            followers.insert(subject.clone(), seen.into_iter().collect());
+        }
+        followers
+    }
+
     /// By what they are about, the documents that are about something.
     fn about<'a>(
         &'a self,

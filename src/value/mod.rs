@@ -5,8 +5,9 @@
 //! * `reference`: the name of an image
 //! * `platform`: what an image runs on; `platform_selection`: which of some a given one selects
 //! * `mount_table`: the kernel's list of mounts
-//! * `time`: durations, and values of `until`
+//! * `time`: durations, and values of `until`; `bytes`: numbers of bytes
 
+pub mod bytes;
 pub mod digest;
 pub(crate) mod mount_table;
 pub mod platform;

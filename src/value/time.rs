@@ -27,9 +27,6 @@ const UNITS: [(&str, i128); 10] = [
     ("w", 604_800 * NANOS_PER_SECOND),
 ];
 
-/// How many of the units Docker knows.
-const DOCKER_UNITS: usize = UNITS.len() - 2;
-
 /// Digits behind the point of a duration that are looked at. More could not change a week by a
 /// nanosecond.
 const MAX_FRACTION_DIGITS: usize = 18;
@@ -52,7 +49,7 @@ pub enum InvalidTime {
     DurationRange(String),
     /// The text is nothing that `until` accepts.
     #[error(
-        "invalid value for 'until' filter: `{}` is neither a duration (10m, 1h30m, 168h), nor a \
+        "invalid value for 'until' filter: `{}` is neither a duration (10m, 1h30m, 7d), nor a \
          date or time (2006-01-02, 2006-01-02T15:04, 2006-01-02T15:04:05Z, \
          2006-01-02T15:04:05.5+07:00), nor a Unix time in seconds (1136073600)",
         shown(.0)
@@ -78,10 +75,6 @@ fn shown(text: &str) -> String {
 ///
 /// When the text is no duration, a blank included, or a longer one than can be counted.
 pub fn parse_duration(text: &str) -> Result<SignedDuration, InvalidTime> {
-    duration(text, &UNITS)
-}
-
-fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, InvalidTime> {
     let invalid = || InvalidTime::Duration(text.to_owned());
     let out_of_range = || InvalidTime::DurationRange(text.to_owned());
 
@@ -106,7 +99,7 @@ fn duration(text: &str, units: &[(&str, i128)]) -> Result<SignedDuration, Invali
         }
         let end = after.find(|c: char| c == '.' || c.is_ascii_digit());
         let (unit, after) = after.split_at(end.unwrap_or(after.len()));
-        let known = units.iter().find(|(name, _)| *name == unit);
+        let known = UNITS.iter().find(|(name, _)| *name == unit);
         let (_, nanos) = known.ok_or_else(invalid)?;
         // Overflow is remembered, not reported at once: a typing error further on comes first.
         total = total
@@ -141,9 +134,8 @@ fn split_digits(text: &str) -> (&str, &str) {
 
 /// Reads the value of `--filter until=`: what it means is tried in the order in which Docker does.
 ///
-/// 1. A duration as [`parse_duration`] reads it, but without days and weeks, and of at most 292
-///    years, back from `now`; a negative one leads into the future. A bare `0` is none, it is the
-///    Unix time.
+/// 1. A duration as [`parse_duration`] reads it, days and weeks included, of at most 292 years, back
+///    from `now`; a negative one leads into the future. A bare `0` is none, it is the Unix time.
 /// 2. `2006-01-02`, `2006-01-02T15`, `2006-01-02T15:04`, `2006-01-02T15:04:05`, the last one also
 ///    with a fraction of a second; each may be followed by `Z` or an offset such as `+07:00`.
 ///    Without these it is a time in `zone`.
@@ -157,7 +149,7 @@ pub fn parse_until(text: &str, now: Timestamp, zone: &TimeZone) -> Result<Timest
     let invalid = || InvalidTime::Until(text.to_owned());
     let out_of_range = || InvalidTime::UntilRange(text.to_owned());
     if text != "0" {
-        match duration(text, &UNITS[..DOCKER_UNITS]) {
+        match parse_duration(text) {
             // Docker counts nanoseconds in 64 bits.
             Ok(back) if i64::try_from(back.as_nanos()).is_err() => return Err(out_of_range()),
             Ok(back) => return now.checked_sub(back).map_err(|_| out_of_range()),
@@ -342,6 +334,8 @@ mod tests {
             ("-5m", "2024-05-10T12:05:00Z"),
             ("0s", "2024-05-10T12:00:00Z"),
             ("-0", "2024-05-10T12:00:00Z"),
+            ("30d", "2024-04-10T12:00:00Z"),
+            ("1w1d", "2024-05-02T12:00:00Z"),
             // In the zone.
             ("2006-01-02", "2006-01-01T22:00:00Z"),
             ("2006-01-02T15", "2006-01-02T13:00:00Z"),

@@ -12,13 +12,14 @@ use crate::support::field::case::{Case, read_cases};
 use crate::support::field::run::{Ending, run};
 
 /// The files in `fixtures/field`.
-const FILES: [&str; 6] = [
+const FILES: [&str; 7] = [
     "cases.json",
     "platforms.json",
     "selection.json",
     "referrers.json",
     "age.json",
     "use_and_damage.json",
+    "retention.json",
 ];
 
 /// Cases whose rule is not built yet. One that passes has to leave the list.
@@ -102,6 +103,11 @@ fn the_newer_image_is_the_one_that_its_case_says() {
 #[test]
 fn what_is_in_use_or_damaged_ends_as_its_case_says() {
     try_all("use_and_damage.json");
+}
+
+#[test]
+fn what_is_counted_stays_as_its_case_says() {
+    try_all("retention.json");
 }
 
 #[test]

@@ -168,6 +168,12 @@ fn a_platform_reads_back_as_it_is_shown() {
     try_target("platform");
 }
 
+/// V16.
+#[test]
+fn a_policy_is_understood_whole_or_refused_with_its_place() {
+    try_target("policy");
+}
+
 #[test]
 fn a_reference_reads_back_as_it_is_shown() {
     try_target("reference");

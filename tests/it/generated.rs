@@ -25,13 +25,18 @@ fn rendered() -> Vec<(PathBuf, Vec<u8>)> {
     }
     let mut command = ocirm::cli::Cli::command();
     command.build();
-    page(&command, "ocirm", &mut files);
+    pages(&command, "ocirm", &mut files);
+    files
+}
+
+/// The page of a command, and those of its subcommands.
+fn pages(command: &clap::Command, name: &str, files: &mut Vec<(PathBuf, Vec<u8>)>) {
+    page(command, name, files);
     for sub in command.get_subcommands() {
         if sub.get_name() != "help" {
-            page(sub, &format!("ocirm-{}", sub.get_name()), &mut files);
+            pages(sub, &format!("{name}-{}", sub.get_name()), files);
         }
     }
-    files
 }
 
 fn page(command: &clap::Command, name: &str, files: &mut Vec<(PathBuf, Vec<u8>)>) {

@@ -87,6 +87,8 @@ fn commands() -> impl Strategy<Value = Vec<String>> {
         Just("prune -f --grace 0s".to_owned()),
         (0_u8..5).prop_map(|n| format!("prune -f -a --grace 0s --keep n{n}")),
         Just("prune -f -a --grace 0s --keep-last 2".to_owned()),
+        (300_u32..1500).prop_map(|n| format!("prune -f -a --grace 0s --max-size {n}")),
+        Just("prune -f -a --grace 0s --keep-daily 1 --keep-last n[12]=1".to_owned()),
         Just("prune -f".to_owned()),
     ];
     prop::collection::vec(command, 1..5)

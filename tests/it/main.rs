@@ -36,6 +36,8 @@ mod newest;
 mod other_writers;
 /// Parts of an image go as they were asked for, with what belongs to them, and nothing else.
 mod platforms_and_parts;
+/// Policy files and limits keep what they say, and what they do not mean is refused.
+mod policies;
 /// What is about an image belongs to it, whoever wrote it and wherever it is listed.
 mod referrers;
 /// `restore` looks before it names, and a trash with nothing in it goes.

@@ -505,26 +505,31 @@ fn a_real_run_reports_the_same_kept_images_as_a_dry_one() {
     assert_eq!(members(&real["kept_images"], "name"), ["shop:1", "web:1"]);
 }
 
+/// V18.
 #[test]
-fn verbose_says_what_was_kept_and_why_and_otherwise_nothing_is_said_of_it() {
+fn a_dry_run_and_verbose_say_of_each_name_what_becomes_of_it_and_why() {
     let ground = Ground::of(&["docker.io/library/web:1", "docker.io/library/shop:1"]);
     let layout = &ground.layout.dir;
+    let image = id(&ground.layout.rows()[0]).to_owned();
     let mut args = PRUNE_ALL.to_vec();
-    args.extend(["--dry-run", "--keep", "web:*"]);
-    let quiet = ground.place.succeeds(layout, &args);
+    args.extend(["--keep", "web:*", "--dry-run"]);
+    let dry = ground.place.succeeds(layout, &args);
+    let (kept, removed) = (
+        format!("Would keep: web:1 ({image}), --keep web:*"),
+        "Would remove: shop:1 (",
+    );
+    assert_mentions(&dry, &kept);
+    assert_mentions(&dry, removed);
+    args.pop();
+    let quiet = {
+        let other = Ground::of(&["docker.io/library/web:1", "docker.io/library/shop:1"]);
+        other.place.succeeds(&other.layout.dir, &args)
+    };
     assert!(!quiet.err.contains("--keep"), "{quiet}");
     args.push("--verbose");
     let verbose = ground.place.succeeds(layout, &args);
-    let line = verbose
-        .err
-        .lines()
-        .find(|line| line.contains("--keep web:*"));
-    let line = line.unwrap_or_else(|| panic!("{verbose}"));
-    let image = ground.layout.rows()[0].clone();
-    assert!(
-        line.contains("web:1") && line.contains(id(&image)),
-        "{line}"
-    );
+    assert_mentions(&verbose, "Kept: web:1 (");
+    assert_mentions(&verbose, "Removed: shop:1 (");
 }
 
 #[test]

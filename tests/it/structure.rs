@@ -17,6 +17,7 @@ const STAGES: [&str; 18] = [
     "inspect",
     "containers",
     "filter",
+    "retention",
     "plan",
     "gc",
     "commit",

@@ -1,0 +1,239 @@
+//! What `policy check` says: a policy file in words, and what it is about in a layout.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use jiff::SignedDuration;
+
+use super::shorten::visible;
+use super::units::size;
+use crate::retention::{Count, Keep, Order, Part, Period, Policy, Rule, Rules, Scope};
+use crate::snapshot::{RecordKind, View};
+use crate::words::{count, listed};
+
+/// Names that a sentence lists before it says how many more there are.
+const MOST_NAMES: usize = 8;
+
+/// What a policy file does, a line for each rule.
+pub(crate) fn of_policy(policy: &Policy) -> String {
+    let Some(rules) = &policy.rules else {
+        return String::new();
+    };
+    let mut text = String::new();
+    let number = count(rules.rules.len(), "rule", "rules");
+    // Writing to a String cannot fail.
+    let _ = writeln!(
+        text,
+        "{}: {number}. For each name the first rule that matches decides; a name that none matches stays.",
+        visible(&rules.file)
+    );
+    if let Some(limit) = &policy.limit {
+        let _ = writeln!(
+            text,
+            "{}: what the rules keep stays whatever its size; what stays while it fits does so as long as \
+             the blobs of the layout have at most {} together.",
+            visible(&limit.source),
+            size(limit.bytes)
+        );
+    }
+    let mut last: Option<usize> = None;
+    for (place, rule) in rules.rules.iter().enumerate() {
+        let deeds = deeds(policy, place);
+        let _ = writeln!(
+            text,
+            "{} (line {}), {}: {deeds}.",
+            head(place, rule),
+            rule.line,
+            subject(rule)
+        );
+        if let Some(last) = last {
+            let _ = writeln!(
+                text,
+                "  It is never reached: rule {} decides everything that is left.",
+                last + 1
+            );
+        } else if rule.matches_everything() {
+            last = Some(place);
+        }
+    }
+    if last.is_none() {
+        let _ = writeln!(
+            text,
+            "Images without a name stay: no rule is without both repositories and tags."
+        );
+    }
+    text
+}
+
+/// What a rule is called.
+fn head(place: usize, rule: &Rule) -> String {
+    match &rule.name {
+        Some(name) => format!("Rule {} \"{}\"", place + 1, visible(name)),
+        None => format!("Rule {}", place + 1),
+    }
+}
+
+/// Which names a rule matches.
+fn subject(rule: &Rule) -> String {
+    fn texts<P>(patterns: &[(String, P)]) -> String {
+        let texts: Vec<String> = patterns
+            .iter()
+            .map(|(t, _)| visible(t).into_owned())
+            .collect();
+        match &texts[..] {
+            [.., _, _] => format!(
+                "{} or {}",
+                texts[..texts.len() - 1].join(", "),
+                texts[texts.len() - 1]
+            ),
+            _ => texts.concat(),
+        }
+    }
+    match (&rule.tags, &rule.repositories) {
+        (None, None) => "every name, and images without one".to_owned(),
+        (Some(tags), None) => format!("tags {}", texts(tags)),
+        (None, Some(repositories)) => format!("names in {}", texts(repositories)),
+        (Some(tags), Some(repositories)) => {
+            format!("tags {} in {}", texts(tags), texts(repositories))
+        }
+    }
+}
+
+/// What a rule does with the names that it decides, behind its name.
+fn deeds(policy: &Policy, place: usize) -> String {
+    let own = |count: &&Count| matches!(count.scope, Scope::Rule(rule) if rule == place);
+    let keeps = policy.counts.iter().filter(own);
+    let keeps: Vec<&Keep> = keeps.map(|count| &count.keep).collect();
+    if keeps.is_empty() {
+        return "removes all of them".to_owned();
+    }
+    if keeps.contains(&&Keep::All) {
+        return "keeps all of them".to_owned();
+    }
+    let words: Vec<String> = keeps.into_iter().map(words).collect();
+    format!("keeps {}; the others go", listed(&words, words.len()))
+}
+
+fn words(keep: &Keep) -> String {
+    let plural = |n: usize, one: &str, many: &str| match n {
+        1 => one.to_owned(),
+        n => format!("{n} {many}"),
+    };
+    match keep {
+        Keep::All => "all images".to_owned(),
+        Keep::WhileItFits => "the newest images while they fit".to_owned(),
+        Keep::Last {
+            count,
+            by: Order::Created,
+        } => {
+            let images = plural(*count, "image", "images");
+            format!("the newest {images} of each repository")
+        }
+        Keep::Last {
+            count,
+            by: Order::Version,
+        } => {
+            let versions = plural(*count, "version", "versions");
+            format!("the highest {versions} of each repository")
+        }
+        Keep::Within(span) => format!("what was created in the last {}", span_in_words(*span)),
+        Keep::NewestOf { count, period } => {
+            let (one, many) = match period {
+                Period::Day => ("day", "days"),
+                Period::Week => ("week", "weeks"),
+                Period::Month => ("month", "months"),
+            };
+            let periods = plural(*count, one, many);
+            format!("in each repository the newest of each of the last {periods} that have any")
+        }
+        Keep::NewestPer(Part::Major) => {
+            "in each repository the highest of each major version".to_owned()
+        }
+        Keep::NewestPer(Part::Minor) => {
+            "in each repository the highest of each minor version".to_owned()
+        }
+    }
+}
+
+/// A span in its largest whole unit.
+fn span_in_words(span: SignedDuration) -> String {
+    let seconds = span.as_secs();
+    let units = [
+        (604_800, "week", "weeks"),
+        (86_400, "day", "days"),
+        (3_600, "hour", "hours"),
+        (60, "minute", "minutes"),
+    ];
+    let whole = units
+        .iter()
+        .find(|(unit, ..)| seconds >= *unit && seconds % unit == 0 && span.subsec_nanos() == 0);
+    let (unit, one, many) = whole.copied().unwrap_or((1, "second", "seconds"));
+    count(seconds.unsigned_abs() / unit.unsigned_abs(), one, many)
+}
+
+/// What a policy is about in a layout.
+pub(crate) fn of_layout(policy: &Policy, path: &Path, view: &View) -> String {
+    let Some(Rules { rules, .. }) = &policy.rules else {
+        return String::new();
+    };
+    let mut decided: Vec<Vec<String>> = vec![Vec::new(); rules.len()];
+    // Of what each rule matches and another one before it decides, how much and which.
+    let mut taken: Vec<Option<(usize, usize)>> = vec![None; rules.len()];
+    let mut left = Vec::new();
+    for (id, record) in view.records.iter() {
+        if record.kind.is_dependent() || record.kind == RecordKind::Dangling {
+            continue;
+        }
+        let mut first = None;
+        for (place, rule) in rules.iter().enumerate() {
+            if rule.matches(&record.name, record.key()) {
+                match first {
+                    None => {
+                        first = Some(place);
+                        decided[place].push(view.shown(id));
+                    }
+                    Some(first) => {
+                        let (names, _) = taken[place].unwrap_or_default();
+                        taken[place] = Some((names + 1, first));
+                    }
+                }
+            }
+        }
+        if first.is_none() {
+            left.push(view.shown(id));
+        }
+    }
+    let mut text = format!("Layout: {}\n", visible(&path.display().to_string()));
+    for (place, rule) in rules.iter().enumerate() {
+        let head = head(place, rule);
+        // Writing to a String cannot fail.
+        let _ = match (&decided[place][..], taken[place]) {
+            ([], None) => writeln!(text, "{head} matches nothing here."),
+            ([], Some((names, first))) => writeln!(
+                text,
+                "{head} is never reached here: it matches {}, which rules before it decide, such as rule {}.",
+                count(names, "name", "names"),
+                first + 1
+            ),
+            (names, _) => writeln!(
+                text,
+                "{head} decides {}: {}.",
+                count(names.len(), "name", "names"),
+                shown(names)
+            ),
+        };
+    }
+    if !left.is_empty() {
+        let names = count(left.len(), "name", "names");
+        let _ = writeln!(text, "No rule matches {names}: {}.", shown(&left));
+    }
+    text
+}
+
+fn shown(names: &[String]) -> String {
+    let shown: Vec<String> = names
+        .iter()
+        .map(|name| visible(name).into_owned())
+        .collect();
+    listed(&shown, MOST_NAMES)
+}
