@@ -92,7 +92,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --verbose --color --help --version ls rmi untag prune restore why policy check help"
+            opts="-v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -121,7 +121,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__check)
-            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -315,7 +315,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -382,7 +382,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__policy)
-            opts="-v -h --layout --lock-timeout --no-lock --verbose --color --help check help"
+            opts="-v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -411,7 +411,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__policy__subcmd__check)
-            opts="-v -h --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -482,7 +482,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --trash-keep --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -611,7 +611,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -v -h --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-n -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -644,7 +644,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -711,7 +711,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -744,7 +744,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__why)
-            opts="-v -h --format --layout --lock-timeout --no-lock --verbose --color --help"
+            opts="-v -h --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

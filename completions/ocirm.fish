@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ocirm_global_optspecs
-    string join \n layout= lock-timeout= no-lock v/verbose color= h/help V/version
+    string join \n layout= lock-timeout= no-lock unsafe-mount v/verbose color= h/help V/version
 end
 
 function __fish_ocirm_needs_command
@@ -30,6 +30,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -l color -d 'When to use colou
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_needs_command" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_needs_command" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s V -l version -d 'Print version'
@@ -59,6 +60,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below e
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests to the table; JSON always has them, a template shows them with \'{{.Digest}}\', and --quiet prints IDs alone'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list' -r
@@ -79,9 +81,12 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l referrers -d 'Remove
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-prune -d 'Keep dangling images that the removed one was built from'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l attestations -d 'Remove only the attestation manifests of the image'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l rewrite-index -d 'With one of the options above: make a new index without what goes for this name, so that every tool sees a complete image; other names keep the old one'
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-trash -d 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l ignore-writers -d 'Delete blobs although a young temporary file in the layout shows that another program is writing; otherwise they are left to the next prune then'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -94,6 +99,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l ignore -d 'A missing name is no failure'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s n -l dry-run -d 'Show what would be done, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l filter -d 'Only images that pass; see above' -r
@@ -113,7 +119,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l recursive -d 'Ever
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unlisted-referrers -d 'What to do with signatures and the like that no entry of index.json leads to and that are about something that stays' -r -f -a "keep\t'They stay with what they are about'
 delete\t'They go like everything that is unreferenced'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d; 0s when nothing else writes' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
@@ -126,8 +132,10 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s a -l all -d 'Remov
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s f -l force -d 'Do not ask'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s n -l dry-run -d 'Show what would be removed, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l allow-empty -d 'With what keeps images: remove every image of a layout all the same, if nothing in it is to be kept'
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash -d 'Move what goes into the layout\'s trash, `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than --trash-keep [default with OCIRM_TRASH=1]'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-trash -d 'Delete what goes, also where OCIRM_TRASH=1 makes --trash the default'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -137,8 +145,10 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l lock-timeout -d 
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l incomplete -d 'Bring back images that lack something, too, without it'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s n -l dry-run -d 'Show what would come back, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
@@ -149,6 +159,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l color -d 'When to us
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -157,6 +168,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Say in words what a policy file does'
@@ -167,6 +179,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subc
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from help" -f -a "check" -d 'Say in words what a policy file does'
@@ -182,6 +195,7 @@ never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l digests -d 'Read every blob and compare its digest'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l complete -d 'Exit with status 12 unless every image is complete'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check help" -f -a "ls" -d 'List images'

@@ -71,7 +71,7 @@ pub fn policy(input: &[u8]) -> bool {
         }) = longer
         {
             for tag in ["v1.0.0", "nightly-1", "pr-12", "latest", "x"] {
-                let name = Name::Tag(tag.to_owned());
+                let name = Name::Tag(tag.into());
                 let found = longer
                     .deciding(&name, tag)
                     .expect("the last rule matches everything");

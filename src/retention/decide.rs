@@ -319,7 +319,7 @@ mod tests {
         match text {
             "" => Name::Dangling,
             text if text.contains(':') => Name::Reference(Reference::parse(text).unwrap()),
-            text => Name::Tag(text.to_owned()),
+            text => Name::Tag(text.into()),
         }
     }
 

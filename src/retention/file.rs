@@ -403,7 +403,7 @@ mod tests {
         ] {
             let policy = parse(&format!("[[rule]]\ntags = ['{pattern}']\nkeep = true")).unwrap();
             let rules = policy.rules.unwrap();
-            let name = Name::Tag(tag.to_owned());
+            let name = Name::Tag(tag.into());
             assert_eq!(
                 rules.deciding(&name, tag).is_some(),
                 matches,

@@ -255,7 +255,7 @@ mod tests {
         match Reference::parse(text) {
             Ok(reference) if text.contains([':', '/']) => Name::Reference(reference),
             _ if text.is_empty() => Name::Dangling,
-            _ => Name::Tag(text.to_owned()),
+            _ => Name::Tag(text.into()),
         }
     }
 
