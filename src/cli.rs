@@ -205,7 +205,7 @@ pub enum Command {
     /// else one of its names.
     ///
     /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
-    Prune(PruneArgs),
+    Prune(Box<PruneArgs>),
     /// Bring back what --trash removed
     ///
     /// A REF is a name, a digest, or at least four digits of an ID, of an image that `rmi --trash` or

@@ -48,7 +48,7 @@ pub fn run(cli: Cli) -> u8 {
             Command::Ls(args) => ls::run(&session, args),
             Command::Rmi(args) => rmi::run(&session, args),
             Command::Untag(args) => untag::run(&session, args),
-            Command::Prune(args) => prune::run(&session, args),
+            Command::Prune(args) => prune::run(&session, *args),
             Command::Policy(args) => policy::run(&session, args),
             Command::Restore(args) => restore::run(&session, args),
             Command::Why(args) => why::run(&session, args),
