@@ -5,7 +5,7 @@
 //! what stays while it fits stays in the order of its age. Each image that stays so is reported with
 //! the reason.
 
-use std::cell::{Cell, LazyCell};
+use std::cell::{Cell, LazyCell, RefCell};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -207,6 +207,7 @@ impl Draft<'_> {
             draft: self,
             images: &images,
             metadata,
+            created: RefCell::default(),
         };
         let decided = decide(policy, &names, images.len(), &facts, now);
         let notes = decided.equally_old.into_iter();
@@ -527,13 +528,18 @@ struct FactsOf<'f, 'a> {
     /// For each image one of its records.
     images: &'f [RecordId],
     metadata: &'f dyn Metadata,
+    /// Dates that were asked for: an image may be in many repositories, with many names in each.
+    created: RefCell<HashMap<usize, Created>>,
 }
 
 impl Facts for FactsOf<'_, '_> {
     fn created(&self, image: usize) -> Created {
-        let id = self.images[image];
-        let target = self.draft.record(id).target;
-        self.draft.age(target, id, self.metadata)
+        let mut known = self.created.borrow_mut();
+        *known.entry(image).or_insert_with(|| {
+            let id = self.images[image];
+            let target = self.draft.record(id).target;
+            self.draft.age(target, id, self.metadata)
+        })
     }
 
     fn is_usable(&self, image: usize) -> bool {

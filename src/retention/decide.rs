@@ -85,6 +85,8 @@ struct Table<'a> {
     all: Vec<usize>,
     /// For each image its names, by number.
     of_image: Vec<Vec<usize>>,
+    /// For each repository and image where the last entry of the image there stands.
+    positions: HashMap<(usize, usize), usize>,
 }
 
 /// Images that are counted together, with their names there: by number of the image.
@@ -139,11 +141,14 @@ impl<'a> Table<'a> {
         let mut numbers: HashMap<String, usize> = HashMap::new();
         let mut repositories = Vec::with_capacity(names.len());
         let mut of_image = vec![Vec::new(); images];
+        let mut positions: HashMap<(usize, usize), usize> = HashMap::new();
         for (at, row) in names.iter().enumerate() {
             let next = numbers.len();
             let number = *numbers.entry(repository_of(row.name)).or_insert(next);
             repositories.push(number);
             of_image[row.image].push(at);
+            let position = positions.entry((number, row.image)).or_default();
+            *position = row.position.max(*position);
         }
         let mut repository_names = vec![String::new(); numbers.len()];
         for (name, number) in numbers {
@@ -169,6 +174,7 @@ impl<'a> Table<'a> {
             repositories,
             repository_names,
             of_image,
+            positions,
         }
     }
 
@@ -189,11 +195,24 @@ impl<'a> Table<'a> {
         among.iter().copied().filter(is_in_scope)
     }
 
+    /// How many images have to be told apart for a count: it keeps all names of an image, or none.
+    fn images_of(&self, count: &Count) -> usize {
+        match count.scope {
+            Scope::Everything => self.of_image.len(),
+            Scope::Pattern(..) | Scope::Rule(_) => 0,
+        }
+    }
+
     /// What stays while it fits, unless something keeps it anyway.
     fn put_in_line(&self, count: &Count, number: usize, facts: &dyn Facts, decided: &mut Decided) {
+        // All names of an image are looked at once, however many of them count.
+        let mut is_done = vec![false; self.images_of(count)];
         for at in self.in_scope(count) {
             let image = self.names[at].image;
-            if !facts.is_usable(image) {
+            let is_everything = matches!(count.scope, Scope::Everything);
+            if is_everything && std::mem::replace(&mut is_done[image], true)
+                || !facts.is_usable(image)
+            {
                 continue;
             }
             let at = [at];
@@ -231,13 +250,14 @@ impl<'a> Table<'a> {
             Keep::NewestPer(_) => true,
             _ => false,
         };
+        let mut is_kept = vec![false; self.images_of(count)];
         for (repository, group) in groups {
             let aged = |(image, names): (&usize, &Vec<usize>)| Aged {
                 version: uses_versions.then(|| self.version(names)).flatten(),
                 ..Aged::new(
                     *image,
                     facts.created(*image),
-                    self.position(*image, repository),
+                    self.positions[&(repository, *image)],
                 )
             };
             let images: Vec<Aged> = group.iter().map(aged).collect();
@@ -251,6 +271,7 @@ impl<'a> Table<'a> {
                 format!("{reason}: nothing says that it is older than those").into();
             for (image, is_tied) in picked.images {
                 let names = match count.scope {
+                    Scope::Everything if std::mem::replace(&mut is_kept[image], true) => continue,
                     Scope::Everything => &self.of_image[image],
                     Scope::Pattern(..) | Scope::Rule(_) => &group[&image],
                 };
@@ -269,14 +290,6 @@ impl<'a> Table<'a> {
         let rows = names.iter().map(|at| &self.names[*at]);
         rows.filter_map(|row| TagVersion::parse(&tag_alone(row.name, row.key)?))
             .max()
-    }
-
-    /// Where the last entry of an image in a repository stands.
-    fn position(&self, image: usize, repository: usize) -> usize {
-        let names = self.of_image[image].iter();
-        let names = names.filter(|at| self.repositories[**at] == repository);
-        let positions = names.map(|at| self.names[*at].position);
-        positions.max().unwrap_or_default()
     }
 }
 
