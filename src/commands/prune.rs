@@ -429,13 +429,8 @@ impl Prune {
         let mut garbage = gc::prune(snapshot, live, listed, layout, &options, &mut hard_links)?;
         let siblings = &self.siblings;
         siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
-        let mut trash = TrashUse::decide(
-            layout,
-            sharers,
-            (snapshot, plan),
-            &mut garbage,
-            self.trash,
-        )?;
+        let mut trash =
+            TrashUse::decide(layout, sharers, (snapshot, plan), &mut garbage, self.trash)?;
         if let Some(confirmed) = confirmed {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));
