@@ -475,30 +475,65 @@ pub struct PruneArgs {
     pub keep: Vec<String>,
     /// With --all: keep the newest N images of each repository, or N of those with a name that
     /// matches; repeatable, like all that follow
-    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]N",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_last: Vec<String>,
     /// With --all: keep what was created within this time, such as 36h, 30d or 2w
-    #[arg(long, value_name = "[PATTERN=]DURATION", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]DURATION",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_within: Vec<String>,
     /// With --all: keep the newest image of each of the last N days (UTC) that have any
-    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]N",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_daily: Vec<String>,
     /// With --all: keep the newest image of each of the last N weeks (Monday to Sunday) that have any
-    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]N",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_weekly: Vec<String>,
     /// With --all: keep the newest image of each of the last N months that have any
-    #[arg(long, value_name = "[PATTERN=]N", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]N",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_monthly: Vec<String>,
     /// With --all: keep the highest version of each major version, or of each major and minor one; of
     /// tags that are semantic versions, with or without a v
-    #[arg(long, value_name = "[PATTERN=]major|minor", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "[PATTERN=]major|minor",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub keep_newest_per: Vec<String>,
     /// What --keep-last calls the newest: what was created last, or the highest semantic version
     #[arg(long, value_enum, value_name = "WHAT", requires = "keep_last")]
     pub newest_by: Option<NewestBy>,
     /// With --all: keep the newest images, and all that other options keep, as long as the blobs of the
     /// layout have no more bytes together, such as 20GB or 500MiB
-    #[arg(long, value_name = "SIZE", requires = "everything")]
+    #[arg(
+        long,
+        value_name = "SIZE",
+        requires = "everything",
+        allow_negative_numbers = true
+    )]
     pub max_size: Option<String>,
     /// Keep what the rules of this file keep; implies --all
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "everything")]
