@@ -554,7 +554,7 @@ fn last_position(record: &Record) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::{BTreeMap, BTreeSet};
+    use std::collections::BTreeSet;
 
     use super::*;
     use crate::inspect::metadata::CreatedFrom;
