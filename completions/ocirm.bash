@@ -315,7 +315,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --reverse --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -352,7 +352,7 @@ _ocirm() {
                     return 0
                     ;;
                 --sort)
-                    COMPREPLY=($(compgen -W "created none" -- "${cur}"))
+                    COMPREPLY=($(compgen -W "created size unique name none" -- "${cur}"))
                     return 0
                     ;;
                 --format)

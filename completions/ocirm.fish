@@ -47,6 +47,9 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l recursive -d 'Every l
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l containers -d 'Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input' -r -F
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s f -l filter -d 'Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until, before, since' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l sort -d 'What comes first; `none`, the order of index.json, is the fastest for --quiet' -r -f -a "created\t'The newest first, by CREATED; of equal ones what stands later in index.json'
+size\t'The largest first, by SIZE; of equal ones the newest'
+unique\t'What frees most first, by UNIQUE; of equal ones the newest'
+name\t'By name: repository, then tag, and numbers by their values, so that 1.9 comes before 1.10; what has no name comes last'
 none\t'As they stand in index.json'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
@@ -55,10 +58,11 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l color -d 'When to use
 always\t'Always'
 never\t'Never'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s a -l all -d 'Also list what belongs to other images: manifests of an index, signatures'
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, the newest first'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s q -l quiet -d 'Print IDs only, each once, in the order of --sort'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l tree -d 'Show below each image its platforms, attestations and referrers, and the layers of caches'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l digests -d 'Add a column with digests to the table; JSON always has them, a template shows them with \'{{.Digest}}\', and --quiet prints IDs alone'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-trunc -d 'Do not shorten IDs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l reverse -d 'The other way round, whatever the order'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'

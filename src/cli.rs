@@ -324,7 +324,7 @@ pub struct LsArgs {
     /// Every layout below this directory; symbolic links are not followed
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// Print IDs only, each once, the newest first
+    /// Print IDs only, each once, in the order of --sort
     #[arg(short, long, conflicts_with = "format")]
     pub quiet: bool,
     /// Show below each image its platforms, attestations and referrers, and the layers of caches
@@ -353,6 +353,9 @@ pub struct LsArgs {
     /// What comes first; `none`, the order of index.json, is the fastest for --quiet
     #[arg(long, value_enum, value_name = "ORDER", default_value = "created")]
     pub sort: Sort,
+    /// The other way round, whatever the order
+    #[arg(long)]
+    pub reverse: bool,
     /// `table`, `json`, or a template such as '{{.Repository}}:{{.Tag}}'
     #[arg(long, value_name = "FORMAT", default_value = "table")]
     pub format: String,
@@ -363,6 +366,13 @@ pub struct LsArgs {
 pub enum Sort {
     /// The newest first, by CREATED; of equal ones what stands later in index.json
     Created,
+    /// The largest first, by SIZE; of equal ones the newest
+    Size,
+    /// What frees most first, by UNIQUE; of equal ones the newest
+    Unique,
+    /// By name: repository, then tag, and numbers by their values, so that 1.9 comes before 1.10; what
+    /// has no name comes last
+    Name,
     /// As they stand in index.json
     None,
 }

@@ -4,7 +4,7 @@
 //! layouts are collected first: they stand in one table. Either way nothing is printed before the
 //! layout's lock is gone, for whoever reads the list may take long: a pager waits for a person.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -20,17 +20,18 @@ use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
-use crate::inspect::listing::{ListedRecord, Listing, entries_by_kind, sort_by_age};
+use crate::inspect::listing::{ListedRecord, Listing, entries_by_kind, sort_by_age_or_name};
 use crate::inspect::metadata::ImageMetadata;
+use crate::inspect::order::Order;
 use crate::inspect::tree::Trees;
-use crate::layout::{Locked, Shared, Trash};
+use crate::layout::{Locked, Shared, Trash, Weight};
 use crate::plan::ls::ListOptions;
 use crate::plan::{FilterUse, Filters};
 use crate::report::console::shown;
-use crate::report::list::{ListFormat, ids, render, template};
+use crate::report::list::{Foot, ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
-use crate::report::write_to_stdout;
-use crate::snapshot::{Graph, NodeId, RecordId, Snapshot};
+use crate::report::{is_for_a_person, write_to_stdout};
+use crate::snapshot::{Graph, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
@@ -43,12 +44,14 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         session,
         options: ListOptions::new(args.all, &references, filters)?,
         format,
-        sort: args.sort,
+        order: order(args.sort),
+        reversed: args.reverse,
         full: args.no_trunc,
         now,
         tree: args.tree,
         containers: (!args.containers.is_empty()).then_some(containers),
         several: found.several,
+        has_foot: !args.quiet && !args.tree && args.format == "table" && is_for_a_person(),
     };
     if !found.several {
         let [path] = &*found.layouts else {
@@ -66,7 +69,18 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     }
     print(|out| match &list.format {
         ListFormat::Quiet => ids(collected.ids.iter(), list.full, out),
-        format => render(&collected.lines, format, list.full, now, out),
+        format => {
+            render(&collected.lines, format, list.full, now, out)?;
+            let foot = Foot::OfSeveral {
+                images: collected.images,
+                layouts: collected.layouts,
+            };
+            if list.has_foot {
+                foot.write(out)
+            } else {
+                Ok(())
+            }
+        }
     })?;
     for error in failures {
         status = status.max(failed(session.console, &error));
@@ -99,7 +113,9 @@ struct List<'a> {
     session: &'a Session,
     options: ListOptions,
     format: ListFormat,
-    sort: Sort,
+    order: Order,
+    /// All of it the other way round.
+    reversed: bool,
     /// Whole digests.
     full: bool,
     now: Timestamp,
@@ -107,6 +123,8 @@ struct List<'a> {
     containers: Option<Vec<Container>>,
     /// There are several layouts, so that lines say which they are of.
     several: bool,
+    /// Below the table a line says how much it is.
+    has_foot: bool,
 }
 
 /// What is listed of several layouts, and only then printed.
@@ -114,6 +132,18 @@ struct List<'a> {
 struct Collected {
     ids: Vec<Digest>,
     lines: Vec<ImageLine>,
+    images: usize,
+    layouts: usize,
+}
+
+fn order(sort: Sort) -> Order {
+    match sort {
+        Sort::Created => Order::Age,
+        Sort::Size => Order::Size,
+        Sort::Unique => Order::Unique,
+        Sort::Name => Order::Name,
+        Sort::None => Order::Index,
+    }
 }
 
 impl List<'_> {
@@ -122,10 +152,13 @@ impl List<'_> {
     fn layout(&self, path: &Path, into: Option<&mut Collected>) -> anyhow::Result<u8> {
         let layout = self.session.open_to_look(path)?;
         match self.format {
-            ListFormat::Quiet if self.sort == Sort::None && self.options.need_only_kinds() => {
+            ListFormat::Quiet if self.order == Order::Index && self.options.need_only_kinds() => {
                 self.ids_by_kind(layout, into)
             }
-            ListFormat::Quiet => self.ids(layout, into),
+            // Sizes take more than what was read of documents.
+            ListFormat::Quiet if !matches!(self.order, Order::Size | Order::Unique) => {
+                self.ids(layout, into)
+            }
             _ => self.images(layout, path, into),
         }
     }
@@ -141,7 +174,11 @@ impl List<'_> {
         drop(progress);
         let status = warn(self.session, &snapshot.graph);
         let listed = entries_by_kind(&snapshot).filter(|(_, kind)| self.options.admit_kind(*kind));
-        self.show_ids(listed.map(|(digest, _)| digest), into)?;
+        let mut digests: Vec<&Digest> = listed.map(|(digest, _)| digest).collect();
+        if self.reversed {
+            digests.reverse();
+        }
+        self.show_ids(digests.into_iter(), into)?;
         release(snapshot, !self.several);
         Ok(status)
     }
@@ -149,13 +186,12 @@ impl List<'_> {
     fn ids(&self, layout: Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
         let snapshot = self.session.read(&layout, &[], &Trash::default())?;
         let metadata = ImageMetadata::new(&layout, &snapshot, self.now);
-        if self.sort == Sort::Created || self.options.select_by_configs() {
+        if self.order != Order::Index || self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
         let mut listed: Vec<RecordId> = self.options.records(&snapshot, &metadata)?.collect();
-        if self.sort == Sort::Created {
-            sort_by_age(&snapshot, &metadata, &mut listed);
-        }
+        let (order, reversed) = (self.order, self.reversed);
+        sort_by_age_or_name(&snapshot, &metadata, &mut listed, order, reversed);
         release(metadata, !self.several);
         drop(layout);
         let status = warn(self.session, &snapshot.graph);
@@ -194,11 +230,12 @@ impl List<'_> {
             snapshot.show_unlisted(&layout, &unreferenced);
         }
         let metadata = ImageMetadata::new(&layout, &snapshot, self.now);
+        let stray = self
+            .has_foot
+            .then(|| strays(&layout, &snapshot.graph, &stored));
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
         let mut listed = listing.listed(self.options.records(&snapshot, &listing.metadata)?);
-        if self.sort == Sort::Created {
-            listing.sort_by_age(&mut listed);
-        }
+        listing.sort(&mut listed, self.order, self.reversed);
         let trees = self.trees(&listing, &listed);
         let Listing { measures, metadata } = listing;
         release(metadata, !self.several);
@@ -217,9 +254,27 @@ impl List<'_> {
                 ..ImageLine::new(&measures, record, has_parts)
             }
         });
+        let foot = stray.map(|mut weight| {
+            weight += measures.present();
+            let is_image = |record: &&ListedRecord| !kind(&snapshot, record.id).is_dependent();
+            let images = listed.iter().filter(is_image);
+            let images = images.map(|record| snapshot.records.record(record.id).target);
+            (images.collect::<HashSet<NodeId>>().len(), weight)
+        });
         match into {
-            Some(into) => into.lines.extend(made),
-            None => print(|out| render(made, &self.format, self.full, self.now, out))?,
+            Some(into) if matches!(self.format, ListFormat::Quiet) => {
+                into.ids.extend(made.map(|line| line.digest));
+            }
+            Some(into) => {
+                into.lines.extend(made);
+                into.layouts += 1;
+                into.images += foot.map_or(0, |(images, _)| images);
+            }
+            None => print(|out| {
+                render(made, &self.format, self.full, self.now, out)?;
+                let foot = foot.map(|(images, stored)| Foot::OfOne { images, stored });
+                foot.map_or(Ok(()), |foot| foot.write(out))
+            })?,
         }
         release(measures, !self.several);
         release(snapshot, !self.several);
@@ -245,6 +300,17 @@ impl List<'_> {
         }
         made
     }
+}
+
+fn kind(snapshot: &View, id: RecordId) -> RecordKind {
+    snapshot.records.record(id).kind
+}
+
+/// What of the stored blobs nothing leads to.
+fn strays<M>(layout: &Locked<M>, graph: &Graph, stored: &[Digest]) -> Weight {
+    let stray = stored.iter().filter(|digest| graph.find(digest).is_none());
+    let stats = stray.filter_map(|digest| layout.stat_blob(digest).ok()?);
+    stats.map(|stat| Weight::of_one(stat.size)).sum()
 }
 
 /// Lets go of what was read. Giving back the memory of a large layout piece by piece takes longer than

@@ -11,7 +11,9 @@ use std::sync::Arc;
 use foldhash::fast::RandomState;
 
 use super::metadata::{Created, ImageMetadata, PlatformManifests, Platforms};
+use super::order::{NameKey, Order};
 use super::sizes::{Sizes, sizes};
+use crate::layout::Weight;
 use crate::oci::config::Wanted;
 use crate::snapshot::{Follow, Kinds, Name, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
@@ -86,10 +88,25 @@ impl<'s, 'l, M> Listing<'s, 'l, M> {
         listed
     }
 
-    /// Puts records in the order of their age, the newest first.
-    pub(crate) fn sort_by_age(&self, listed: &mut [ListedRecord]) {
+    /// Puts records in an order. `reversed`: as a whole the other way round.
+    pub(crate) fn sort(&self, listed: &mut [ListedRecord], order: Order, reversed: bool) {
         let snapshot = self.measures.snapshot;
-        listed.sort_by_key(|record| newest(snapshot, record.id, record.created));
+        if order != Order::Index {
+            listed.sort_by_key(|record| newest(snapshot, record.id, record.created));
+        }
+        let sizes = |record: &ListedRecord| {
+            let target = snapshot.records.record(record.id).target;
+            self.measures.sizes.of(target)
+        };
+        match order {
+            Order::Age | Order::Index => {}
+            Order::Size => listed.sort_by_key(|record| Reverse(sizes(record).size)),
+            Order::Unique => listed.sort_by_key(|record| Reverse(sizes(record).unique)),
+            Order::Name => listed.sort_by_cached_key(|record| by_name(snapshot, record.id)),
+        }
+        if reversed {
+            listed.reverse();
+        }
     }
 }
 
@@ -101,6 +118,13 @@ impl Measures<'_> {
 
     pub(crate) fn is_present(&self, node: NodeId) -> bool {
         self.present[node.index()] || self.snapshot.graph.embedded(node).is_some()
+    }
+
+    /// How many blobs that something leads to are here, and their bytes, each once.
+    pub(crate) fn present(&self) -> Weight {
+        let graph = &self.snapshot.graph;
+        let present = graph.ids().filter(|node| self.present[node.index()]);
+        present.map(|node| Weight::of_one(graph.size(node))).sum()
     }
 
     /// Bytes that are here of a blob and of what it needs.
@@ -121,13 +145,29 @@ fn newest(snapshot: &View, id: RecordId, created: Created) -> impl Ord + use<> {
     Reverse((created.time, entries.last().copied()))
 }
 
-/// Puts records in the order of their age, the newest first.
-pub(crate) fn sort_by_age<M>(
+/// By this names stand in their order, and what has none comes last.
+fn by_name(snapshot: &View, id: RecordId) -> impl Ord + use<> {
+    let name = name(snapshot, id).map(NameKey::new);
+    (name.is_none(), name)
+}
+
+/// [`Listing::sort`] of records of which nothing was measured.
+pub(crate) fn sort_by_age_or_name<M>(
     snapshot: &View,
     metadata: &ImageMetadata<'_, M>,
     ids: &mut [RecordId],
+    order: Order,
+    reversed: bool,
 ) {
-    ids.sort_by_cached_key(|id| newest(snapshot, *id, metadata.created(*id)));
+    if matches!(order, Order::Age | Order::Name) {
+        ids.sort_by_cached_key(|id| newest(snapshot, *id, metadata.created(*id)));
+    }
+    if order == Order::Name {
+        ids.sort_by_cached_key(|id| by_name(snapshot, *id));
+    }
+    if reversed {
+        ids.reverse();
+    }
 }
 
 /// What a list of IDs shows: each entry that has one, in the order of index.json, and what it is.

@@ -6,7 +6,7 @@
 //! * `lacks`: what an image in the trash lacks
 //! * `sizes`: bytes of an image, and bytes that would leave with it
 //! * `tree`: what belongs to an image
-//! * `listing`: the list of images
+//! * `order`: what stands first in a list; `listing`: the list of images
 //! * `check`: whether a layout is sound
 //! * `why`: what leads to a blob
 
@@ -15,6 +15,7 @@ pub(crate) mod completeness;
 pub(crate) mod lacks;
 pub(crate) mod listing;
 pub(crate) mod metadata;
+pub(crate) mod order;
 pub(crate) mod sizes;
 pub(crate) mod tree;
 pub(crate) mod why;

@@ -16,7 +16,9 @@ use super::shorten::visible;
 use super::template::{Field, InvalidTemplate, Template};
 use super::tree_lines::trees;
 use super::units::{age, size};
+use crate::layout::Weight;
 use crate::value::digest::Digest;
+use crate::words::count;
 
 /// How to show a list.
 #[derive(Clone, Debug)]
@@ -161,6 +163,42 @@ pub(crate) fn render<L: Lines>(
                 printed.add(&cells.collect::<Vec<_>>(), out)
             })?;
             printed.end(out)
+        }
+    }
+}
+
+/// The last line below a table for a person: how much it is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Foot {
+    /// Of the images of a layout, of which all blobs are counted.
+    OfOne { images: usize, stored: Weight },
+    /// Of those of several.
+    OfSeveral { images: usize, layouts: usize },
+}
+
+impl Foot {
+    pub(crate) fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        let images = |number| count(number, "image", "images");
+        match self {
+            Foot::OfOne {
+                images: number,
+                stored,
+            } => writeln!(
+                out,
+                "{}; the layout has {} in {}",
+                images(number),
+                size(stored.bytes),
+                count(stored.blobs, "blob", "blobs")
+            ),
+            Foot::OfSeveral {
+                images: number,
+                layouts,
+            } => writeln!(
+                out,
+                "{} in {}",
+                images(number),
+                count(layouts, "layout", "layouts")
+            ),
         }
     }
 }

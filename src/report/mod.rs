@@ -32,7 +32,12 @@ mod tree_lines;
 pub(crate) mod units;
 pub(crate) mod why;
 
-use std::io::{self, Write};
+use std::io::{self, IsTerminal as _, Write};
+
+/// Whether standard output goes to somebody's eyes, and not to a file or a program.
+pub(crate) fn is_for_a_person() -> bool {
+    io::stdout().is_terminal()
+}
 
 /// Writes to standard output. Somebody who stopped reading is no failure: what was to be done is
 /// done by then.

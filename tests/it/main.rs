@@ -34,6 +34,8 @@ mod names_in_the_wild;
 mod newest;
 /// What other programs do at the same time, as far as it can be seen, loses nothing.
 mod other_writers;
+/// What takes the disk adds up, lists have an order, and the trash is shown.
+mod overview;
 /// Parts of an image go as they were asked for, with what belongs to them, and nothing else.
 mod platforms_and_parts;
 /// Policy files and limits keep what they say, and what they do not mean is refused.

@@ -330,7 +330,7 @@ fn ids_are_printed_newest_first_and_each_once() {
     );
     let filtered = ["ls", "-q", "--sort", "none", "--filter", "reference=?"];
     assert_eq!(printed(&filtered), in_order([0, 1, 2, 3]));
-    let refused = place.refuses(&layout.dir, &["ls", "--sort", "size"], 2);
+    let refused = place.refuses(&layout.dir, &["ls", "--sort", "age"], 2);
     assert_mentions(&refused, "--sort");
 }
 
