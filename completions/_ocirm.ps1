@@ -21,6 +21,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
 
     $completions = @(switch ($command) {
         'ocirm' {
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -50,6 +51,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--filter', '--filter', [CompletionResultType]::ParameterName, 'Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until, before, since')
             [CompletionResult]::new('--sort', '--sort', [CompletionResultType]::ParameterName, 'What comes first; `none`, the order of index.json, is the fastest for --quiet')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}''')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -76,6 +78,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--containers', '--containers', [CompletionResultType]::ParameterName, 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input')
             [CompletionResult]::new('--also-root', '--also-root', [CompletionResultType]::ParameterName, 'Another layout that shares this one''s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -101,6 +104,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;untag' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -134,6 +138,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--grace', '--grace', [CompletionResultType]::ParameterName, 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes')
             [CompletionResult]::new('--trash-keep', '--trash-keep', [CompletionResultType]::ParameterName, 'Delete what has been in the trash for longer, such as 12h, 7d or 4w')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -156,6 +161,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;restore' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -172,6 +178,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;why' {
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -184,6 +191,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             break
         }
         'ocirm;policy' {
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -198,6 +206,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             break
         }
         'ocirm;policy;check' {
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
@@ -223,6 +232,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         'ocirm;check' {
             [CompletionResult]::new('--recursive', '--recursive', [CompletionResultType]::ParameterName, 'Every layout below this directory; symbolic links are not followed')
             [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How to print the result')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')

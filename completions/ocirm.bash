@@ -92,13 +92,20 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check help"
+            opts="-l -v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -121,7 +128,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__check)
-            opts="-v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-l -v -h --digests --complete --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -139,6 +146,13 @@ _ocirm() {
                     return 0
                     ;;
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -315,7 +329,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --reverse --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -q -f -l -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --reverse --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -366,6 +380,13 @@ _ocirm() {
                     fi
                     return 0
                     ;;
+                -l)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -382,13 +403,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__policy)
-            opts="-v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help check help"
+            opts="-l -v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help check help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -411,13 +439,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__policy__subcmd__check)
-            opts="-v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-l -v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -482,7 +517,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -f -n -l -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -595,6 +630,13 @@ _ocirm() {
                     fi
                     return 0
                     ;;
+                -l)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -611,7 +653,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -l -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -622,6 +664,13 @@ _ocirm() {
                     return 0
                     ;;
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -644,7 +693,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-f -n -l -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -695,6 +744,13 @@ _ocirm() {
                     fi
                     return 0
                     ;;
+                -l)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
                 --lock-timeout)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
@@ -711,7 +767,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -l -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -722,6 +778,13 @@ _ocirm() {
                     return 0
                     ;;
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
@@ -744,7 +807,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__why)
-            opts="-v -h --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-l -v -h --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -755,6 +818,13 @@ _ocirm() {
                     return 0
                     ;;
                 --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs

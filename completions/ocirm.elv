@@ -18,6 +18,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
     }
     var completions = [
         &'ocirm'= {
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -46,6 +47,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --filter 'Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until, before, since'
             cand --sort 'What comes first; `none`, the order of index.json, is the fastest for --quiet'
             cand --format '`table`, `json`, or a template such as ''{{.Repository}}:{{.Tag}}'''
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -71,6 +73,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --containers 'Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in JSON; repeatable, `-` for standard input'
             cand --also-root 'Another layout that shares this one''s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do'
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -95,6 +98,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;untag'= {
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -127,6 +131,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --grace 'Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a temporary file of another program is younger; 0s when nothing else writes'
             cand --trash-keep 'Delete what has been in the trash for longer, such as 12h, 7d or 4w'
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -148,6 +153,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;restore'= {
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -163,6 +169,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;why'= {
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -174,6 +181,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --help 'Print help (see more with ''--help'')'
         }
         &'ocirm;policy'= {
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -187,6 +195,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ocirm;policy;check'= {
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
@@ -208,6 +217,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         &'ocirm;check'= {
             cand --recursive 'Every layout below this directory; symbolic links are not followed'
             cand --format 'How to print the result'
+            cand -l 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --layout 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'

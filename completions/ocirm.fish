@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_ocirm_global_optspecs
-    string join \n layout= lock-timeout= no-lock unsafe-mount v/verbose color= h/help V/version
+    string join \n l/layout= lock-timeout= no-lock unsafe-mount v/verbose color= h/help V/version
 end
 
 function __fish_ocirm_needs_command
@@ -24,7 +24,7 @@ function __fish_ocirm_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c ocirm -n "__fish_ocirm_needs_command" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_needs_command" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_needs_command" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_needs_command" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -52,7 +52,7 @@ unique\t'What frees most first, by UNIQUE; of equal ones the newest'
 name\t'By name: repository, then tag, and numbers by their values, so that 1.9 comes before 1.10; what has no name comes last'
 none\t'As they stand in index.json'"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l format -d '`table`, `json`, or a template such as \'{{.Repository}}:{{.Tag}}\'' -r
-complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -74,7 +74,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l containers -d 'Conta
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l also-root -d 'Another layout that shares this one\'s blobs: what its index.json leads to stays, and what it has a stub of. With it, blobs of a directory that others may share are deleted; name all that do' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -95,7 +95,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s v -l verbose -d 'Say
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand untag" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -127,7 +127,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l grace -d 'Leave un
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l trash-keep -d 'Delete what has been in the trash for longer, such as 12h, 7d or 4w' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -144,7 +144,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s v -l verbose -d 'S
 complete -c ocirm -n "__fish_ocirm_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -157,7 +157,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s v -l verbose -d 
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -166,7 +166,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l no-lock -d 'Take no 
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand why" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -177,7 +177,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -f -a "check" -d 'Say in words what a policy file does'
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and not __fish_seen_subcommand_from check help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subcommand_from check" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
@@ -191,7 +191,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand policy; and __fish_seen_subc
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l recursive -d 'Every layout below this directory; symbolic links are not followed' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l format -d 'How to print the result' -r -f -a "text\t'Lines for people'
 json\t'One JSON object'"
-complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand check" -s l -l layout -d 'The layout to work on [default: $OCIRM_LAYOUT, else the current directory]' -r -f -a "(__fish_complete_directories)"
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand check" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'

@@ -44,8 +44,8 @@ pub struct Common {
     /// The layout to work on [default: $OCIRM_LAYOUT, else the current directory]
     ///
     /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves. `ls`,
-    /// `prune` and `check` take several.
-    #[arg(long = "layout", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    /// `prune` and `check` take several, and also directories without this option.
+    #[arg(short = 'l', long = "layout", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub layouts: Vec<PathBuf>,
     /// How long to wait for a lock that somebody else holds, such as 30s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s")]
@@ -94,6 +94,13 @@ pub enum Command {
     /// PLATFORMS, CREATED, SIZE (bytes that are here) and UNIQUE (bytes that removing the image would
     /// free). A platform that the image lists and the layout does not have stands in parentheses; an
     /// image of which any blob is missing is marked `(incomplete)`. Layouts may be sparse.
+    ///
+    /// A REF is what `ocirm rmi` takes, or a repository, for all its images. Where it is ambiguous, as the
+    /// beginning of several IDs is, all that it could be is listed. Finding nothing is exit status 1.
+    ///
+    /// A directory among the arguments is a layout to list: `./dir`, `dir/`, `oci:dir`, and what could be a
+    /// name as well, such as `acme/web`, if it has a slash and no --layout is given. Without a slash it is a
+    /// name, unless there is no layout to look it up in.
     ///
     /// CREATED is what the annotation `org.opencontainers.image.created` of the entry in index.json
     /// says, else that of the index or manifest, else the config. The days 0001-01-01,
@@ -298,6 +305,9 @@ pub struct WhyArgs {
 /// The arguments of `ocirm check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
+    /// The layouts to check, as DIR or oci:DIR [default: that of --layout]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directories: Vec<PathBuf>,
     /// Read every blob and compare its digest
     #[arg(long)]
     pub digests: bool,
@@ -315,8 +325,8 @@ pub struct CheckArgs {
 /// The arguments of `ocirm ls`.
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// Only these: a repository, a name, a pattern such as `ghcr.io/*/web`, a tag, or a digest
-    #[arg(value_name = "REF")]
+    /// Only these: what `rmi` takes, or a repository; or layouts to list, as DIR or oci:DIR
+    #[arg(value_name = "REF|DIR")]
     pub references: Vec<String>,
     /// Also list what belongs to other images: manifests of an index, signatures
     #[arg(short, long)]
@@ -468,6 +478,9 @@ pub struct UntagArgs {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("everything").multiple(true))]
 pub struct PruneArgs {
+    /// The layouts to prune, as DIR or oci:DIR [default: that of --layout]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directories: Vec<PathBuf>,
     /// Remove every image, not only dangling ones
     #[arg(short, long, group = "everything")]
     pub all: bool,

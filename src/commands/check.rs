@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use super::session::Session;
-use super::target_layouts::{in_layout, target_layouts};
+use super::target_layouts::{in_layout, layout_directories};
 use super::{failed, print};
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
@@ -13,7 +13,7 @@ use crate::report::check::CheckReport;
 use crate::snapshot::{Holders, RemovedParts};
 
 pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
-    let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
+    let found = layout_directories(session, args.recursive.as_deref(), args.directories)?;
     let mut status = found.say_failures(session.console);
     for path in &found.layouts {
         match look_into(session, path, args.digests) {

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::session::Session;
-use super::target_layouts::{in_layout, target_layouts};
+use super::target_layouts::{in_layout, layouts_and_references};
 use super::{container_files, failed};
 use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
@@ -39,7 +39,8 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let filters = Filters::parse(&args.filters, FilterUse::Ls, now, &TimeZone::system)?;
     let format = list_format(&args)?;
     let containers = container_files::containers(&args.containers)?;
-    let (found, references) = target_layouts(session, args.recursive.as_deref(), args.references)?;
+    let (found, references) =
+        layouts_and_references(session, args.recursive.as_deref(), args.references)?;
     let list = List {
         session,
         options: ListOptions::new(args.all, &references, filters)?,

@@ -2,6 +2,7 @@
 //!
 //! * `session`: the common options, and opening and reading a layout with them
 //! * `change`: what `rmi`, `untag` and `prune` have in common
+//! * `layout_argument`: how a layout is named
 //! * `target_layouts`: which layouts a command is about; `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
 //! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
@@ -11,6 +12,7 @@ mod change;
 mod check;
 mod container_files;
 mod interrupt;
+mod layout_argument;
 mod ls;
 mod policy;
 mod policy_file;

@@ -1,5 +1,8 @@
 //! `ocirm policy check`.
 
+use std::path::PathBuf;
+
+use super::layout_argument::directory;
 use super::policy_file::read_policy;
 use super::print;
 use super::session::Session;
@@ -17,7 +20,9 @@ pub(super) fn run(session: &Session, args: PolicyArgs) -> anyhow::Result<u8> {
 fn check(session: &Session, args: PolicyCheckArgs) -> anyhow::Result<u8> {
     let policy = read_policy(&args.file)?;
     let mut text = of_policy(&policy);
-    let layouts = session.layouts.iter().chain(&args.tried);
+    let tried = args.tried.into_iter().map(directory);
+    let tried: Vec<PathBuf> = tried.collect::<Result<_, _>>()?;
+    let layouts = session.layouts.iter().chain(&tried);
     let mut status = 0;
     for path in layouts {
         let view = session.open_shared(path).and_then(|layout| {

@@ -7,10 +7,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
+use super::layout_argument::directory;
 use super::retention::retention;
 use super::session::{Listed, Session, span};
 use super::sharers::FoundSharers;
-use super::target_layouts::{TargetLayouts, in_layout, target_layouts};
+use super::target_layouts::{TargetLayouts, in_layout, layout_directories};
 use super::{container_files, failed, print};
 use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
 use crate::containers::Container;
@@ -38,14 +39,19 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let trash_keep = span("--trash-keep", &args.trash_keep)?;
     let retention = retention(&args)?;
     let containers = container_files::containers(&args.containers)?;
-    let (found, _) = target_layouts(session, args.recursive.as_deref(), Vec::new())?;
+    let found = layout_directories(session, args.recursive.as_deref(), args.directories)?;
+    let also_roots: Vec<PathBuf> = args
+        .also_roots
+        .into_iter()
+        .map(directory)
+        .collect::<Result<_, _>>()?;
     let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
         lenient: false,
         command: ChangingCommand::Prune { grace: &args.grace },
-        sharers: &args.also_roots,
+        sharers: &also_roots,
         found_sharers: Some(&found_sharers),
     };
     let spare_after = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
@@ -73,13 +79,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         is_warned: false,
         hard_links: HardLinks::default(),
         siblings: Siblings::new(
-            found
-                .layouts
-                .iter()
-                .chain(&args.also_roots)
-                .cloned()
-                .collect(),
-            args.recursive.is_some() || !args.also_roots.is_empty(),
+            found.layouts.iter().chain(&also_roots).cloned().collect(),
+            args.recursive.is_some() || !also_roots.is_empty(),
         ),
     };
     if !args.force && !args.dry_run {

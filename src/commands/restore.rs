@@ -17,7 +17,7 @@ use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
-    let (path, references) = target_layout(session, args.references)?;
+    let (path, references) = target_layout(session, args.references, false)?;
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
         let mut decision = Decision::new(session, &layout, &references, args.incomplete)?;

@@ -1,10 +1,13 @@
 //! `ocirm rmi`.
 
+use std::path::PathBuf;
+
 use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::container_files;
+use super::layout_argument::directory;
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
 use crate::cli::{DEFAULT_GRACE, RmiArgs};
@@ -32,7 +35,12 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
     let grace = span("--grace", DEFAULT_GRACE)?;
     let containers = container_files::containers(&args.containers)?;
-    let (path, references) = target_layout(session, args.references)?;
+    let (path, references) = target_layout(session, args.references, true)?;
+    let also_roots: Vec<PathBuf> = args
+        .also_roots
+        .into_iter()
+        .map(directory)
+        .collect::<Result<_, _>>()?;
     let command = Rmi {
         containers,
         references,
@@ -53,10 +61,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
             rewrite_index: args.rewrite_index,
         },
         siblings: Siblings::new(
-            std::iter::once(&path)
-                .chain(&args.also_roots)
-                .cloned()
-                .collect(),
+            std::iter::once(&path).chain(&also_roots).cloned().collect(),
             true,
         ),
     };
@@ -65,7 +70,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         format: args.format,
         lenient: args.force || args.ignore,
         command: ChangingCommand::NamedImages,
-        sharers: &args.also_roots,
+        sharers: &also_roots,
         found_sharers: None,
     };
     run.run_and_print(session, &path, &command)

@@ -8,6 +8,7 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::interrupt::Interrupt;
+use super::layout_argument::directory;
 use crate::cli::Common;
 use crate::commit::{RestoredBlobs, restore_blobs};
 use crate::error::Error;
@@ -56,7 +57,12 @@ impl Session {
             console.warning("no lock is taken; whatever else uses the layout now can lose images");
         }
         Ok(Session {
-            layouts: common.layouts.clone(),
+            layouts: common
+                .layouts
+                .iter()
+                .cloned()
+                .map(directory)
+                .collect::<Result<_, _>>()?,
             has_several: AtomicBool::new(false),
             lock_timeout: span("--lock-timeout", &common.lock_timeout)?,
             locking: !common.no_lock,

@@ -1,30 +1,71 @@
-//! Which layout a command is about: `--layout`, a reference that names one, the environment, or the
-//! current directory.
+//! Which layouts a command is about: those of `--layout`, directories among the arguments, a reference
+//! that names one, the environment, or the current directory.
 
 use std::path::{Path, PathBuf};
 
+use super::layout_argument::{default_layout, directory, is_directory, split};
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
 use crate::layout::{FileId, discover};
 use crate::report::console::{Console, shown};
-use crate::value::digest::Digest;
+use crate::words::quoted;
 
-/// The variable that names the layout.
-const VARIABLE: &str = "OCIRM_LAYOUT";
-
-/// All layouts that `ls`, `prune` or `check` are about, and the references without what named one.
-pub(super) fn target_layouts(
+/// The layouts that a command is about that takes no references: those of `--layout`, those that were
+/// given as arguments, and all below `recursive`; without any, that of the environment or the current
+/// directory. `given` are directories, or `oci:DIR` as skopeo has it.
+///
+/// # Errors
+/// Exit status 2 where an argument names an image; 1 where there is no layout below `recursive`.
+pub(super) fn layout_directories(
     session: &Session,
     recursive: Option<&Path>,
-    references: Vec<String>,
+    given: Vec<PathBuf>,
+) -> anyhow::Result<TargetLayouts> {
+    let mut layouts = session.layouts.clone();
+    for path in given {
+        layouts.push(directory(path)?);
+    }
+    several(session, recursive, layouts)
+}
+
+/// The layouts that `ls` is about, and the references without what named one. Which arguments are
+/// directories is said at [`is_directory`].
+///
+/// # Errors
+/// As for [`layout_directories`], and references that name different layouts.
+pub(super) fn layouts_and_references(
+    session: &Session,
+    recursive: Option<&Path>,
+    arguments: Vec<String>,
 ) -> anyhow::Result<(TargetLayouts, Vec<String>)> {
-    let named = !session.layouts.is_empty();
-    let mut found = TargetLayouts {
-        layouts: session.layouts.clone(),
-        failures: Vec::new(),
-        links: Vec::new(),
-        several: session.layouts.len() > 1 || recursive.is_some(),
-    };
+    let is_given = !session.layouts.is_empty() || recursive.is_some();
+    let mut layouts = session.layouts.clone();
+    let mut references = Vec::new();
+    for text in arguments {
+        match is_directory(&text, is_given) {
+            true => layouts.push(directory(text.into())?),
+            false => references.push(text),
+        }
+    }
+    if layouts.len() > 1 || recursive.is_some() {
+        if let Some(text) = references.iter().find(|text| split(text).is_some()) {
+            return Err(Error::usage(format!("`{text}` names a layout of its own"))
+                .hint("with several layouts, give references without one")
+                .into());
+        }
+        return Ok((several(session, recursive, layouts)?, references));
+    }
+    let (path, references) = one_layout(&layouts, references)?;
+    Ok((TargetLayouts::of(vec![path]), references))
+}
+
+/// These layouts and all below `recursive`, each once.
+fn several(
+    session: &Session,
+    recursive: Option<&Path>,
+    layouts: Vec<PathBuf>,
+) -> anyhow::Result<TargetLayouts> {
+    let mut found = TargetLayouts::of(layouts);
     if let Some(dir) = recursive {
         let below = discover(dir);
         if below.layouts.is_empty() {
@@ -37,13 +78,12 @@ pub(super) fn target_layouts(
         found.layouts.extend(below.layouts);
         found.failures = below.failures;
         found.links = below.links;
+        found.several = true;
+    }
+    if found.layouts.is_empty() {
+        found.layouts.push(default_layout()?);
     }
     if found.several {
-        if let Some(text) = references.iter().find(|text| split(text).is_some()) {
-            return Err(Error::usage(format!("`{text}` names a layout of its own"))
-                .hint("with several layouts, give references without one")
-                .into());
-        }
         let mut seen = std::collections::HashSet::new();
         found.layouts.retain(|path| {
             // One that cannot be found is reported when it is its turn.
@@ -52,16 +92,11 @@ pub(super) fn target_layouts(
         if found.layouts.len() > 1 {
             session.has_several();
         }
-        return Ok((found, references));
     }
-    let (path, references) = target_layout(session, references)?;
-    if !named {
-        found.layouts = vec![path];
-    }
-    Ok((found, references))
+    Ok(found)
 }
 
-/// What [`target_layouts`] finds.
+/// Layouts that were named or found.
 pub(super) struct TargetLayouts {
     pub(super) layouts: Vec<PathBuf>,
     pub(super) failures: Vec<String>,
@@ -72,6 +107,15 @@ pub(super) struct TargetLayouts {
 }
 
 impl TargetLayouts {
+    fn of(layouts: Vec<PathBuf>) -> TargetLayouts {
+        TargetLayouts {
+            several: layouts.len() > 1,
+            layouts,
+            failures: Vec::new(),
+            links: Vec::new(),
+        }
+    }
+
     /// Says what could not be looked into. The value is the exit status.
     pub(super) fn say_failures(&self, console: Console) -> u8 {
         for failure in &self.failures {
@@ -90,8 +134,28 @@ pub(super) fn in_layout(path: &Path, error: anyhow::Error) -> anyhow::Error {
 }
 
 /// The layout, and the references without what named it.
+///
+/// # Errors
+/// Exit status 2: they name different layouts, or a layout and no image where one `is_needed`.
 pub(super) fn target_layout(
     session: &Session,
+    references: Vec<String>,
+    is_needed: bool,
+) -> anyhow::Result<(PathBuf, Vec<String>)> {
+    let first = references.first().cloned();
+    let (path, references) = one_layout(&session.layouts, references)?;
+    if let Some(first) = first.filter(|_| is_needed && references.is_empty()) {
+        return Err(
+            Error::usage(format!("{} names a layout, and no image", quoted(&first)))
+                .hint(format!("{}:REF names one", first.trim_end_matches(':')))
+                .into(),
+        );
+    }
+    Ok((path, references))
+}
+
+fn one_layout(
+    layouts: &[PathBuf],
     references: Vec<String>,
 ) -> anyhow::Result<(PathBuf, Vec<String>)> {
     let mut named: Option<(PathBuf, String)> = None;
@@ -114,7 +178,7 @@ pub(super) fn target_layout(
         bare.extend(reference.map(str::to_owned));
         named = Some((dir, text));
     }
-    let given = match session.layouts.as_slice() {
+    let given = match layouts {
         [] => None,
         [one] => Some(one),
         _ => {
@@ -133,65 +197,7 @@ pub(super) fn target_layout(
         }
         (Some(dir), _) => dir.clone(),
         (None, Some((named, _))) => named,
-        (None, None) => match std::env::var_os(VARIABLE) {
-            Some(dir) if !dir.is_empty() => PathBuf::from(dir),
-            _ => PathBuf::from("."),
-        },
+        (None, None) => default_layout()?,
     };
     Ok((path, bare))
-}
-
-/// The layout and the reference of `oci:DIR:REF` (as skopeo has it) or `ocidir://DIR:REF` and
-/// `ocidir://DIR@DIGEST` (as regctl has it). `oci:latest` and `oci:1@sha256:…` are images called
-/// `oci`.
-fn split(text: &str) -> Option<(&str, Option<&str>)> {
-    if let Some(rest) = text.strip_prefix("ocidir://") {
-        if let Some((dir, digest)) = rest.rsplit_once('@')
-            && digest.parse::<Digest>().is_ok()
-        {
-            return Some((dir, Some(digest)));
-        }
-        return match rest.rsplit_once(':') {
-            Some((dir, reference)) if !reference.contains('/') => Some((dir, Some(reference))),
-            _ => Some((rest, None)),
-        };
-    }
-    let rest = text.strip_prefix("oci:")?;
-    match rest.split_once(':') {
-        Some((dir, _)) if dir.contains('@') => None,
-        Some((dir, "")) => Some((dir, None)),
-        Some((dir, reference)) => Some((dir, Some(reference))),
-        None if rest.contains('/') || rest.starts_with('.') => Some((rest, None)),
-        None => None,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::split;
-
-    #[test]
-    fn the_spellings_of_other_tools_name_a_layout_and_a_reference() {
-        let digest = format!("sha256:{}", "ab".repeat(32));
-        for (text, expected) in [
-            ("oci:dir:v1", Some(("dir", Some("v1")))),
-            (
-                "oci:/a/b:docker.io/x:1",
-                Some(("/a/b", Some("docker.io/x:1"))),
-            ),
-            ("oci:./dir", Some(("./dir", None))),
-            ("oci:dir:", Some(("dir", None))),
-            ("oci:latest", None),
-            (&format!("oci:1@{digest}"), None),
-            ("ocidir://a/b:v1", Some(("a/b", Some("v1")))),
-            ("ocidir://a/b", Some(("a/b", None))),
-            (
-                &format!("ocidir://a/b@{digest}"),
-                Some(("a/b", Some(digest.as_str()))),
-            ),
-            ("alpine:3", None),
-        ] {
-            assert_eq!(split(text), expected, "{text}");
-        }
-    }
 }

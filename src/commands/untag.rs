@@ -12,7 +12,7 @@ use crate::report::change_input::ChangingCommand;
 use crate::snapshot::{Record, Snapshot, Whole};
 
 pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
-    let (path, references) = target_layout(session, args.references)?;
+    let (path, references) = target_layout(session, args.references, true)?;
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,

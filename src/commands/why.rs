@@ -15,7 +15,7 @@ use crate::value::digest::Digest;
 use crate::value::reference::{Argument, parse_argument};
 
 pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
-    let (path, references) = target_layout(session, args.references)?;
+    let (path, references) = target_layout(session, args.references, true)?;
     let layout = session.open_to_look(&path)?;
     let mut snapshot = session.read(&layout, &[], &Trash::default())?;
     let mut status = 0;

@@ -29,7 +29,7 @@
 //! * `lock_order`: several layouts, locked for one command
 //! * `writers`: temporary files of other programs that are writing
 //! * `forbidden`: why a change is not allowed, and who may make it
-//! * `discover`: finding layouts
+//! * `discover`: finding layouts; `no_layout`: what lies where none is
 #![expect(
     clippy::disallowed_methods,
     reason = "with the files the one stage that changes the disk"
@@ -45,6 +45,7 @@ mod lock_order;
 mod mounts;
 mod moves;
 mod neighbours;
+mod no_layout;
 mod replace;
 mod returns;
 mod stubs;
@@ -84,6 +85,7 @@ pub use hard_links::HardLinks;
 pub use lock::LockOptions;
 pub(crate) use mounts::UnsafeMount;
 pub(crate) use moves::{Given, OpenRemoval};
+pub(crate) use no_layout::is_archive;
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};
@@ -133,14 +135,15 @@ impl Layout {
     /// # Errors
     /// Exit status 12 when the directory, its `oci-layout` or a version that we know is missing.
     pub fn open(path: &Path) -> anyhow::Result<Layout> {
-        let shown = path.display();
         let dir = rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|errno| {
-            let what = match std::io::Error::from(errno) {
-                e if e.kind() == ErrorKind::NotFound => format!("there is no directory `{shown}`"),
-                e if e.kind() == ErrorKind::NotADirectory => format!("`{shown}` is no directory"),
-                e => format!("cannot open the directory `{shown}`: {e}"),
-            };
-            Error::layout(what).hint("name an OCI image layout with --layout DIR or OCIRM_LAYOUT")
+            match std::io::Error::from(errno) {
+                e if e.kind() == ErrorKind::NotFound => no_layout::nothing_there(path),
+                e if e.kind() == ErrorKind::NotADirectory => no_layout::no_directory(path),
+                e => Error::layout(format!(
+                    "cannot open the directory `{}`: {e}",
+                    path.display()
+                )),
+            }
         })?;
         let layout = Layout {
             path: path.to_owned(),
@@ -180,12 +183,7 @@ impl Layout {
             found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         }
         let Some(bytes) = found else {
-            return Err(Error::layout(format!(
-                "`{}` is no OCI image layout: it has no file `oci-layout`",
-                self.path.display()
-            ))
-            .hint("name a layout with --layout DIR or OCIRM_LAYOUT")
-            .into());
+            return Err(no_layout::no_marker(&self.path).into());
         };
         let marker: serde_json::Value = serde_json::from_slice(&bytes)
             .map_err(|e| Error::layout(format!("`{shown}` says no layout version: {e}")))?;

@@ -5,6 +5,7 @@
 //! * `reference`: the name of an image
 //! * `platform`: what an image runs on; `platform_selection`: which of some a given one selects
 //! * `mount_table`: the kernel's list of mounts
+//! * `transport`: where other tools say an image is
 //! * `time`: durations, and values of `until`; `bytes`: numbers of bytes
 
 pub mod bytes;
@@ -14,6 +15,7 @@ pub mod platform;
 pub(crate) mod platform_selection;
 pub mod reference;
 pub mod time;
+pub(crate) mod transport;
 
 /// Whether there is something, and nothing but such bytes.
 fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {

@@ -101,6 +101,8 @@ mod what_failed;
 
 /// The pages say what the program does.
 mod examples;
+/// What is typed is found, or what would be found is said.
+mod finding;
 /// Completions and manual pages are what the command line says.
 mod generated;
 /// What is left is whole to skopeo and umoci.
