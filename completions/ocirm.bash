@@ -25,6 +25,9 @@ _ocirm() {
             ocirm,ls)
                 cmd="ocirm__subcmd__ls"
                 ;;
+            ocirm,man)
+                cmd="ocirm__subcmd__man"
+                ;;
             ocirm,policy)
                 cmd="ocirm__subcmd__policy"
                 ;;
@@ -51,6 +54,9 @@ _ocirm() {
                 ;;
             ocirm__subcmd__help,ls)
                 cmd="ocirm__subcmd__help__subcmd__ls"
+                ;;
+            ocirm__subcmd__help,man)
+                cmd="ocirm__subcmd__help__subcmd__man"
                 ;;
             ocirm__subcmd__help,policy)
                 cmd="ocirm__subcmd__help__subcmd__policy"
@@ -92,7 +98,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-l -v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check help"
+            opts="-l -v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -175,7 +181,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help)
-            opts="ls rmi untag prune restore why policy check help"
+            opts="ls rmi untag prune restore why policy check man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -217,6 +223,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help__subcmd__ls)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__man)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -329,17 +349,29 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__ls)
-            opts="-a -q -f -l -v -h --all --recursive --quiet --tree --containers --digests --no-trunc --filter --sort --reverse --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -f -q -l -v -h --all --filter --recursive --sort --reverse --quiet --tree --digests --no-trunc --containers --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
+                --filter)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                -f)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
                 --recursive)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
+                    return 0
+                    ;;
+                --sort)
+                    COMPREPLY=($(compgen -W "created size unique name none" -- "${cur}"))
                     return 0
                     ;;
                 --containers)
@@ -357,22 +389,46 @@ _ocirm() {
                     fi
                     return 0
                     ;;
-                --filter)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                -f)
-                    COMPREPLY=($(compgen -f "${cur}"))
-                    return 0
-                    ;;
-                --sort)
-                    COMPREPLY=($(compgen -W "created size unique name none" -- "${cur}"))
-                    return 0
-                    ;;
                 --format)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__man)
+            opts="-l -v -h --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
                 --layout)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
@@ -517,7 +573,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -f -n -l -v -h --all --force --dry-run --filter --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --recursive --also-root --unlisted-referrers --grace --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -n -f -l -v -h --all --filter --unlisted-referrers --recursive --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --also-root --grace --dry-run --force --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -525,6 +581,17 @@ _ocirm() {
             case "${prev}" in
                 --filter)
                     COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --unlisted-referrers)
+                    COMPREPLY=($(compgen -W "keep delete" -- "${cur}"))
+                    return 0
+                    ;;
+                --recursive)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
                     return 0
                     ;;
                 --keep)
@@ -593,22 +660,11 @@ _ocirm() {
                     fi
                     return 0
                     ;;
-                --recursive)
-                    COMPREPLY=()
-                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
-                        compopt -o plusdirs
-                    fi
-                    return 0
-                    ;;
                 --also-root)
                     COMPREPLY=()
                     if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
                         compopt -o plusdirs
                     fi
-                    return 0
-                    ;;
-                --unlisted-referrers)
-                    COMPREPLY=($(compgen -W "keep delete" -- "${cur}"))
                     return 0
                     ;;
                 --grace)
@@ -653,7 +709,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -l -v -h --incomplete --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -l -v -h --dry-run --incomplete --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -693,7 +749,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -l -v -h --force --ignore --referrers --no-prune --platform --keep-platform --manifest --attestations --rewrite-index --trash --no-trash --ignore-writers --containers --also-root --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-f -n -l -v -h --platform --keep-platform --manifest --attestations --rewrite-index --force --referrers --no-prune --containers --also-root --dry-run --ignore --trash --no-trash --ignore-writers --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -767,7 +823,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -l -v -h --ignore --dry-run --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -l -v -h --dry-run --ignore --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -6,52 +6,100 @@
 
 use std::path::PathBuf;
 
-use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, ValueHint};
+use clap::{
+    ArgAction, ArgGroup, Args, CommandFactory as _, Parser, Subcommand, ValueEnum, ValueHint,
+};
+
+use crate::help;
 
 /// How old unreferenced blobs, and temporary files of other programs, must be unless the user says.
 pub const DEFAULT_GRACE: &str = "1h";
+
+// The headings of options, in the order in which the help has them.
+
+/// What a command is about.
+const WHAT: &str = "What is listed";
+/// How a list looks.
+const OUTPUT: &str = "How it is listed";
+/// What a command removes.
+const WHAT_GOES: &str = "What goes";
+/// What a command does not remove.
+const WHAT_STAYS: &str = "What stays";
+/// How a command removes it and says so.
+const HOW: &str = "How";
+/// What every command understands.
+const COMMON: &str = "Common options";
 
 /// Removes images from OCI image layout directories with Docker's rules, and never loses data
 ///
 /// An OCI image layout is a directory with `oci-layout`, `index.json` and `blobs/`, as skopeo,
 /// umoci, crane, oras, regctl, podman and BuildKit write them. ocirm works on the directory itself;
 /// there is no daemon and no registry.
-///
-/// Data goes to standard output, everything else to standard error. Exit status: 0 done, or nothing
-/// to do; 1 something was not found, refused or failed; 2 the command line cannot be understood; 11
-/// a lock is held by somebody else; 12 the layout is damaged or unsafe to change, and nothing was
-/// deleted; 130 and 143 stopped by SIGINT or SIGTERM, between two files.
 #[derive(Debug, Parser)]
 #[command(
     name = "ocirm",
     version,
     max_term_width = 100,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    disable_help_flag = true,
+    disable_version_flag = true
 )]
 pub struct Cli {
     /// What every command understands.
     #[command(flatten)]
     pub common: Common,
+    /// Print the version
+    #[arg(short = 'V', long, action = ArgAction::Version, help_heading = COMMON)]
+    pub version: Option<bool>,
     /// What to do.
     #[command(subcommand)]
     pub command: Command,
 }
 
+/// The command line as clap knows it, with what [`help`] says below the long help.
+#[must_use]
+pub fn command() -> clap::Command {
+    with_page(Cli::command(), "")
+}
+
+/// A command and those below it, each with its page; `path` is what is typed after the program's name.
+fn with_page(mut command: clap::Command, path: &str) -> clap::Command {
+    if let Some(page) = help::page(path) {
+        let style = *command.get_styles().get_header();
+        let below = help::below(page, &|title| format!("{style}{title}{style:#}"));
+        if !below.is_empty() {
+            command = command.after_long_help(clap::builder::StyledStr::from(below));
+        }
+    }
+    let names: Vec<String> = command
+        .get_subcommands()
+        .map(|sub| sub.get_name().to_owned())
+        .collect();
+    names.into_iter().fold(command, |command, name| {
+        let path = format!("{path} {name}");
+        command.mut_subcommand(name, |sub| with_page(sub, path.trim_start()))
+    })
+}
+
 /// Options that go before or after the command.
 #[derive(Args, Debug)]
-#[command(next_help_heading = "Common options")]
+#[command(next_help_heading = COMMON)]
 pub struct Common {
-    /// The layout to work on [default: $OCIRM_LAYOUT, else the current directory]
+    /// The layout [default: $OCIRM_LAYOUT, else .]
     ///
     /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves. `ls`,
-    /// `prune` and `check` take several, and also directories without this option.
+    /// `prune` and `check` take several, and also directories without this option. Without it, and
+    /// without such a reference, it is the one that the variable OCIRM_LAYOUT names, else the current
+    /// directory.
     #[arg(short = 'l', long = "layout", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub layouts: Vec<PathBuf>,
     /// How long to wait for a lock that somebody else holds, such as 30s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s")]
+    #[arg(hide_short_help = true)]
     pub lock_timeout: String,
     /// Take no lock at all; only when nothing else uses the layout
     #[arg(long, global = true)]
+    #[arg(hide_short_help = true)]
     pub no_lock: bool,
     /// Change a layout also on a mounted bucket that may lose what was written
     ///
@@ -59,6 +107,7 @@ pub struct Common {
     /// that never arrives, while the deletions that follow do. There layouts are read, and dry runs work;
     /// everything that would change one is refused with exit status 12 without this option.
     #[arg(long, global = true)]
+    #[arg(hide_short_help = true)]
     pub unsafe_mount: bool,
     /// Say more: each blob, what was kept and why
     #[arg(short, long, global = true)]
@@ -71,7 +120,11 @@ pub struct Common {
         value_name = "WHEN",
         default_value = "auto"
     )]
+    #[arg(hide_short_help = true)]
     pub color: Color,
+    /// Print help; --help has everything
+    #[arg(short, long, global = true, action = ArgAction::Help)]
+    pub help: Option<bool>,
 }
 
 /// When to use colour.
@@ -108,12 +161,6 @@ pub enum Command {
     /// modified, with `(file)` behind it. Of images of one moment the one that stands later in
     /// index.json is the newer.
     ///
-    /// With `--format json` every line is an object with the members name, repository, tag, digest,
-    /// kind (named, dangling, unnamed, child, referrer), media_type, platforms (those that are here, with
-    /// version and features), missing_platforms,
-    /// created, created_from (entry, manifest, config, file, index.json), size, unique, missing_blobs, damaged, and where asked for layout, containers and tree.
-    /// Sizes are bytes.
-    ///
     /// A template of `--format` has the fields ID, Repository, Tag, Digest, CreatedSince, CreatedAt,
     /// CreatedFrom, Size, Containers, SharedSize, UniqueSize, Name, Platforms, Kind and Layout. CreatedSince
     /// and CreatedAt have no `(file)` behind them; CreatedFrom says what created_from of the JSON does.
@@ -137,22 +184,12 @@ pub enum Command {
     ///
     /// With `--rewrite-index` the given name gets a new index without these parts instead, which other
     /// tools see as complete; other names keep the old one.
-    ///
-    /// With `--format json` one object is printed, with the members layout, dry_run, untagged, deleted
-    /// (digest, kind, size), kept (digest, kind, size, needed_by), kept_images (name, digest, reason),
-    /// rewritten (name, from, to), freed_bytes, freed_at_most (it may be less: the file system can give
-    /// several files the same blocks), spared, postponed (writer, blobs,
-    /// bytes; or null),
-    /// unlisted_referrers (referrers, blobs, bytes), errors (class, message, hint) and warnings,
-    /// to_trash, and emptied (removals, blobs, bytes; what left the trash for good). Sizes are bytes.
     Rmi(RmiArgs),
     /// Take names away and keep the images
     ///
     /// Takes exactly the names that are given, or that a pattern such as `acme/app:1.*` matches, and
     /// deletes nothing. When the last name of an image
     /// goes, the image stays as a dangling one, which `prune` removes.
-    ///
-    /// With `--format json` one object is printed; see `ocirm rmi`.
     Untag(UntagArgs),
     /// Remove dangling images and unreferenced blobs
     ///
@@ -210,8 +247,6 @@ pub enum Command {
     ///
     /// Of what a container runs or has mounted one entry stays: the one without a name if there is one,
     /// else one of its names.
-    ///
-    /// With `--format json` one object is printed for each layout; see `ocirm rmi`.
     Prune(Box<PruneArgs>),
     /// Bring back what --trash removed
     ///
@@ -225,18 +260,11 @@ pub enum Command {
     /// had when it was removed: a blob that is neither in the layout nor in the trash, or that is
     /// damaged, of layers as far as their sizes tell. With `--incomplete` it comes back without that,
     /// unless its manifest itself is damaged.
-    ///
-    /// With `--format json` one object is printed, with the members layout, dry_run, restored (name,
-    /// digest), incomplete (name, digest, restored, lacks: digest, kind, reason), blobs (digest, size),
-    /// bytes, errors and warnings.
     Restore(RestoreArgs),
     /// Explain what keeps an image or a blob
     ///
     /// Shows how the entries of index.json lead to it, one way for each name, or that nothing does
     /// and when its file last changed. A REF is a name, or the full digest of any blob.
-    ///
-    /// With `--format json` one object for each REF is printed, with the members digest, kind, size,
-    /// present, stub, changed and ways (entry, kind, belongs_to, steps).
     Why(WhyArgs),
     /// Work with policy files
     Policy(PolicyArgs),
@@ -249,15 +277,20 @@ pub enum Command {
     /// platform at least could be used) or broken; with `--complete` anything but complete is a failure.
     /// Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
-    ///
-    /// With `--format json` one object for each layout is printed, with the members layout, sound (nothing
-    /// is damaged), entries (how many index.json has), odd_entries (positions of those without a valid
-    /// digest), images (name, digest, state: complete, sparse or broken; of what belongs to an image only
-    /// what is not complete), present and present_bytes (referenced blobs that are here), missing, damaged and
-    /// stubs (digest, kind, needed_by, reason), orphans and orphan_bytes (unreferenced blobs), orphan_stubs,
-    /// damaged_orphans, unlisted_referrers, of_unlisted_referrers (blobs, bytes), temporary_files (of
-    /// unfinished work of other tools) and other_files.
     Check(CheckArgs),
+    /// Write the manual pages into a directory
+    ///
+    /// One page for each command, such as `ocirm-prune.1`. The directory is made where there is none;
+    /// pages that are there already are replaced, other files stay.
+    Man(ManArgs),
+}
+
+/// The arguments of `ocirm man`.
+#[derive(Args, Debug)]
+pub struct ManArgs {
+    /// Where the pages are written
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directory: PathBuf,
 }
 
 /// The arguments of `ocirm policy`.
@@ -297,15 +330,19 @@ pub struct WhyArgs {
     /// Names of images, or full digests of blobs
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<String>,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
-    /// The layouts to check, as DIR or oci:DIR [default: that of --layout]
+    /// Layouts, as DIR or oci:DIR [default: that of --layout]
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub directories: Vec<PathBuf>,
     /// Read every blob and compare its digest
@@ -314,60 +351,98 @@ pub struct CheckArgs {
     /// Exit with status 12 unless every image is complete
     #[arg(long)]
     pub complete: bool,
-    /// Every layout below this directory; symbolic links are not followed
+    /// Every layout below this directory
+    ///
+    /// Symbolic links are not followed.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm ls`.
 #[derive(Args, Debug)]
 pub struct LsArgs {
-    /// Only these: what `rmi` takes, or a repository; or layouts to list, as DIR or oci:DIR
+    /// Only these: what `rmi` takes, or a repository; or layouts
+    ///
+    /// A repository, a name, a pattern such as `ghcr.io/*/web`, a tag, a digest, or digits of an ID; or
+    /// layouts to list, as DIR or oci:DIR.
     #[arg(value_name = "REF|DIR")]
     pub references: Vec<String>,
-    /// Also list what belongs to other images: manifests of an index, signatures
+    /// Also list what belongs to other images
+    ///
+    /// Manifests of an index, signatures and other referrers.
     #[arg(short, long)]
+    #[arg(help_heading = WHAT)]
     pub all: bool,
-    /// Every layout below this directory; symbolic links are not followed
+    /// Only images that pass
+    ///
+    /// The keys are broken, dangling, orphan, label, label!, reference, reference!, until, before and
+    /// since; repeatable, and all must hold. `ocirm prune --help` says what they mean.
+    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
+    #[arg(help_heading = WHAT)]
+    pub filters: Vec<String>,
+    /// Every layout below this directory
+    ///
+    /// Symbolic links are not followed.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = WHAT)]
     pub recursive: Option<PathBuf>,
+    /// What comes first: created, size, unique, name, none
+    ///
+    /// `created`, the default, is the newest first, by CREATED; of equal ones what stands later in
+    /// index.json. `size` is the largest first, `unique` what frees most first; of equal ones the newest.
+    /// `name` is by repository, then tag, and numbers by their values, so that 1.9 comes before 1.10;
+    /// what has no name comes last. `none` is the order of index.json, the fastest for --quiet.
+    #[arg(long, value_enum, value_name = "ORDER", default_value = "created")]
+    #[arg(help_heading = OUTPUT, hide_default_value = true, hide_possible_values = true)]
+    pub sort: Sort,
+    /// The other way round, whatever the order
+    #[arg(long)]
+    #[arg(help_heading = OUTPUT)]
+    pub reverse: bool,
     /// Print IDs only, each once, in the order of --sort
     #[arg(short, long, conflicts_with = "format")]
+    #[arg(help_heading = OUTPUT)]
     pub quiet: bool,
-    /// Show below each image its platforms, attestations and referrers, and the layers of caches
+    /// Show what belongs to each image below it
+    ///
+    /// Its platforms, attestations and referrers, and the layers of caches.
     #[arg(long, conflicts_with_all = ["quiet", "digests"])]
+    #[arg(help_heading = OUTPUT)]
     pub tree: bool,
-    /// Mark what these containers use, as docker, podman, nerdctl, crictl or kubectl print them in
-    /// JSON; repeatable, `-` for standard input
+    /// Add a column with digests to the table
+    ///
+    /// JSON always has them, a template shows them with '{{.Digest}}', and --quiet prints IDs alone.
+    #[arg(long)]
+    #[arg(help_heading = OUTPUT)]
+    pub digests: bool,
+    /// Do not shorten IDs
+    #[arg(long)]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
+    pub no_trunc: bool,
+    /// Mark what these containers use
+    ///
+    /// FILE is what docker, podman, nerdctl, crictl or kubectl print in JSON; repeatable, `-` for
+    /// standard input
     #[arg(
         long = "containers",
         value_name = "FILE",
         value_hint = ValueHint::FilePath,
         conflicts_with = "quiet"
     )]
+    #[arg(help_heading = OUTPUT, hide_short_help = true)]
     pub containers: Vec<PathBuf>,
-    /// Add a column with digests to the table; JSON always has them, a template shows them with
-    /// '{{.Digest}}', and --quiet prints IDs alone
-    #[arg(long)]
-    pub digests: bool,
-    /// Do not shorten IDs
-    #[arg(long)]
-    pub no_trunc: bool,
-    /// Only images that pass: broken, dangling, orphan, label, label!, reference, reference!, until,
-    /// before, since
-    #[arg(short, long = "filter", value_name = "KEY=VALUE")]
-    pub filters: Vec<String>,
-    /// What comes first; `none`, the order of index.json, is the fastest for --quiet
-    #[arg(long, value_enum, value_name = "ORDER", default_value = "created")]
-    pub sort: Sort,
-    /// The other way round, whatever the order
-    #[arg(long)]
-    pub reverse: bool,
-    /// `table`, `json`, or a template such as '{{.Repository}}:{{.Tag}}'
+    /// table (default), json, or a template
+    ///
+    /// A template is such as '{{.Repository}}:{{.Tag}}'.
     #[arg(long, value_name = "FORMAT", default_value = "table")]
+    #[arg(help_heading = OUTPUT, hide_default_value = true)]
     pub format: String,
 }
 
@@ -391,86 +466,128 @@ pub enum Sort {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("parts").multiple(true))]
 pub struct RmiArgs {
-    /// The images, or patterns for their names
+    /// Names, digests, IDs, or patterns for names
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<String>,
-    /// Remove all names of an image given by ID; a missing image is no failure
-    #[arg(short, long)]
-    pub force: bool,
-    /// A missing image is no failure
-    #[arg(long)]
-    pub ignore: bool,
-    /// Remove signatures and the like that have a name of their own, too, when nothing else leads to
-    /// what they are about any more
-    #[arg(long)]
-    pub referrers: bool,
-    /// Keep dangling images that the removed one was built from
-    #[arg(long)]
-    pub no_prune: bool,
-    /// Remove only this platform: os, arch, os/arch, os/arch/variant, or os(version+feature)/arch;
-    /// repeatable, or a list
+    /// Only this platform; repeatable
+    ///
+    /// os, arch, os/arch, os/arch/variant, or os(version+feature)/arch; repeatable, or a list.
     #[arg(long = "platform", value_name = "PLATFORM", group = "parts")]
+    #[arg(help_heading = WHAT_GOES)]
     pub platforms: Vec<String>,
-    /// Keep only this platform, and remove all others; repeatable, or a list
+    /// All platforms but this; repeatable
+    ///
+    /// Keep only this platform, and remove all others; repeatable, or a list.
     #[arg(
         long = "keep-platform",
         value_name = "PLATFORM",
         group = "parts",
         conflicts_with = "platforms"
     )]
+    #[arg(help_heading = WHAT_GOES)]
     pub keep_platforms: Vec<String>,
+    /// Only this manifest of an index
+    ///
     /// Remove only what the image's index lists under this digest, or under the only one that begins
-    /// so, and what belongs to it; repeatable
+    /// so, and what belongs to it; repeatable.
     #[arg(long = "manifest", value_name = "DIGEST", group = "parts")]
+    #[arg(help_heading = WHAT_GOES)]
     pub manifests: Vec<String>,
-    /// Remove only the attestation manifests of the image
+    /// Only the attestations of the image
+    ///
+    /// Remove only the attestation manifests of the image.
     #[arg(long, group = "parts")]
+    #[arg(help_heading = WHAT_GOES, hide_short_help = true)]
     pub attestations: bool,
+    /// Give the name an index without these parts
+    ///
     /// With one of the options above: make a new index without what goes for this name, so that every
-    /// tool sees a complete image; other names keep the old one
+    /// tool sees a complete image; other names keep the old one.
     #[arg(long, requires = "parts")]
+    #[arg(help_heading = WHAT_GOES)]
     pub rewrite_index: bool,
-    /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
-    /// prune finds it older than --trash-keep [default with OCIRM_TRASH=1]
+    /// All names of an image given by ID
+    ///
+    /// Remove all names of an image given by ID; a missing image is no failure.
+    #[arg(short, long)]
+    #[arg(help_heading = WHAT_GOES)]
+    pub force: bool,
+    /// Remove signatures and the like that have a name of their own, too, when nothing else leads to
+    /// what they are about any more
+    #[arg(long)]
+    #[arg(help_heading = WHAT_GOES, hide_short_help = true)]
+    pub referrers: bool,
+    /// Keep dangling images that the removed one was built from
+    #[arg(long)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
+    pub no_prune: bool,
+    /// Keep what these containers use
+    ///
+    /// FILE is what docker, podman, nerdctl, crictl or kubectl print in JSON; repeatable, `-` for
+    /// standard input
+    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
+    pub containers: Vec<PathBuf>,
+    /// Another layout that shares this one's blobs
+    ///
+    /// What its index.json leads to stays, and what it has a stub of. With it, blobs of a directory
+    /// that others may share are deleted; name all that do
+    #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
+    pub also_roots: Vec<PathBuf>,
+    /// Show what would go, and change nothing
+    #[arg(short = 'n', long)]
+    #[arg(help_heading = HOW)]
+    pub dry_run: bool,
+    /// A missing image is no failure
+    #[arg(long)]
+    #[arg(help_heading = HOW, hide_short_help = true)]
+    pub ignore: bool,
+    /// Move what goes into the layout's trash
+    ///
+    /// That is `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than
+    /// --trash-keep [default with OCIRM_TRASH=1]
     #[arg(long, overrides_with = "no_trash")]
+    #[arg(help_heading = HOW)]
     pub trash: bool,
     /// Delete what goes, also where OCIRM_TRASH=1 makes --trash the default
     #[arg(long, overrides_with = "trash")]
+    #[arg(help_heading = HOW, hide_short_help = true)]
     pub no_trash: bool,
-    /// Delete blobs although a young temporary file in the layout shows that another program is writing;
-    /// otherwise they are left to the next prune then
+    /// Delete blobs although another program is writing
+    ///
+    /// A young temporary file in the layout shows that; without the option blobs are left to the next
+    /// prune then.
     #[arg(long)]
+    #[arg(help_heading = HOW, hide_short_help = true)]
     pub ignore_writers: bool,
-    /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
-    /// JSON; repeatable, `-` for standard input
-    #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
-    pub containers: Vec<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json leads to stays, and what it has
-    /// a stub of. With it, blobs of a directory that others may share are deleted; name all that do
-    #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
-    pub also_roots: Vec<PathBuf>,
-    /// Show what would be removed, and change nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(help_heading = HOW, hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm untag`.
 #[derive(Args, Debug)]
 pub struct UntagArgs {
-    /// The names, or patterns for them
+    /// Names, or patterns for them
     #[arg(value_name = "REF", required = true)]
     pub references: Vec<String>,
-    /// A missing name is no failure
-    #[arg(long)]
-    pub ignore: bool,
     /// Show what would be done, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// A missing name is no failure
+    #[arg(long)]
+    pub ignore: bool,
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 
@@ -478,32 +595,52 @@ pub struct UntagArgs {
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("everything").multiple(true))]
 pub struct PruneArgs {
-    /// The layouts to prune, as DIR or oci:DIR [default: that of --layout]
+    /// In these layouts, as DIR or oci:DIR
+    ///
+    /// Without it in that of --layout.
     #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = WHAT_GOES)]
     pub directories: Vec<PathBuf>,
-    /// Remove every image, not only dangling ones
+    /// Every image, not only dangling ones
     #[arg(short, long, group = "everything")]
+    #[arg(help_heading = WHAT_GOES)]
     pub all: bool,
-    /// Do not ask
-    #[arg(short, long)]
-    pub force: bool,
-    /// Show what would be removed, and change nothing
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// Only images that pass; see above
+    /// Only images that pass; repeatable
+    ///
+    /// Filters are listed above; all must hold.
     #[arg(long = "filter", value_name = "KEY=VALUE")]
+    #[arg(help_heading = WHAT_GOES)]
     pub filters: Vec<String>,
-    /// Keep images whose name, tag or digest matches; wins over everything; repeatable
+    /// What to do with signatures that no entry leads to
+    ///
+    /// Signatures and the like that no entry of index.json leads to and that are about something that
+    /// stays.
+    #[arg(long, value_enum, value_name = "WHAT", default_value = "keep")]
+    #[arg(help_heading = WHAT_GOES, hide_short_help = true)]
+    pub unlisted_referrers: UnlistedReferrers,
+    /// Every layout below this directory
+    ///
+    /// Symbolic links are not followed.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = WHAT_GOES)]
+    pub recursive: Option<PathBuf>,
+    /// Images whose name, tag or digest matches
+    ///
+    /// It wins over everything; repeatable.
     #[arg(long = "keep", value_name = "PATTERN")]
+    #[arg(help_heading = WHAT_STAYS)]
     pub keep: Vec<String>,
+    /// The newest N images of each repository
+    ///
     /// With --all: keep the newest N images of each repository, or N of those with a name that
-    /// matches; repeatable, like all that follow
+    /// matches; repeatable, like all that follow.
     #[arg(
         long,
         value_name = "[PATTERN=]N",
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS)]
     pub keep_last: Vec<String>,
     /// With --all: keep what was created within this time, such as 36h, 30d or 2w
     #[arg(
@@ -512,6 +649,7 @@ pub struct PruneArgs {
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_within: Vec<String>,
     /// With --all: keep the newest image of each of the last N days (UTC) that have any
     #[arg(
@@ -520,6 +658,7 @@ pub struct PruneArgs {
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_daily: Vec<String>,
     /// With --all: keep the newest image of each of the last N weeks (Monday to Sunday) that have any
     #[arg(
@@ -528,6 +667,7 @@ pub struct PruneArgs {
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_weekly: Vec<String>,
     /// With --all: keep the newest image of each of the last N months that have any
     #[arg(
@@ -536,6 +676,7 @@ pub struct PruneArgs {
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_monthly: Vec<String>,
     /// With --all: keep the highest version of each major version, or of each major and minor one; of
     /// tags that are semantic versions, with or without a v
@@ -545,57 +686,87 @@ pub struct PruneArgs {
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_newest_per: Vec<String>,
     /// What --keep-last calls the newest: what was created last, or the highest semantic version
     #[arg(long, value_enum, value_name = "WHAT", requires = "keep_last")]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub newest_by: Option<NewestBy>,
-    /// With --all: keep the newest images, and all that other options keep, as long as the blobs of the
-    /// layout have no more bytes together, such as 20GB or 500MiB
+    /// The newest that fit into SIZE
+    ///
+    /// With --all: keep the newest images, and all that other options keep, as long as the blobs of
+    /// the layout have no more bytes together, such as 20GB or 500MiB.
     #[arg(
         long,
         value_name = "SIZE",
         requires = "everything",
         allow_negative_numbers = true
     )]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub max_size: Option<String>,
-    /// Keep what the rules of this file keep; implies --all
+    /// What the rules of this file keep
+    ///
+    /// Implies --all; `ocirm policy check FILE` says what a file does.
     #[arg(long, value_name = "FILE", value_hint = ValueHint::FilePath, group = "everything")]
+    #[arg(help_heading = WHAT_STAYS)]
     pub policy: Option<PathBuf>,
-    /// With what keeps images: remove every image of a layout all the same, if nothing in it is to be
-    /// kept
+    /// Remove every image, if nothing is to be kept
+    ///
+    /// With options that keep images: remove every image of a layout all the same, if nothing in it
+    /// is to be kept.
     #[arg(long)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub allow_empty: bool,
-    /// Containers that use images, as docker, podman, nerdctl, crictl or kubectl print them in
-    /// JSON; repeatable, `-` for standard input
+    /// Keep what these containers use
+    ///
+    /// FILE is what docker, podman, nerdctl, crictl or kubectl print in JSON; repeatable, `-` for
+    /// standard input
     #[arg(long = "containers", value_name = "FILE", value_hint = ValueHint::FilePath)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub containers: Vec<PathBuf>,
-    /// Every layout below this directory; symbolic links are not followed
-    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
-    pub recursive: Option<PathBuf>,
-    /// Another layout that shares this one's blobs: what its index.json leads to stays, and what it has
-    /// a stub of. With it, blobs of a directory that others may share are deleted; name all that do
+    /// Another layout that shares this one's blobs
+    ///
+    /// What its index.json leads to stays, and what it has a stub of. With it, blobs of a directory
+    /// that others may share are deleted; name all that do
     #[arg(long = "also-root", value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub also_roots: Vec<PathBuf>,
-    /// What to do with signatures and the like that no entry of index.json leads to and that are about
-    /// something that stays
-    #[arg(long, value_enum, value_name = "WHAT", default_value = "keep")]
-    pub unlisted_referrers: UnlistedReferrers,
-    /// Leave unreferenced blobs alone that are younger, such as 30m, 2h or 7d, and all of them if a
-    /// temporary file of another program is younger; 0s when nothing else writes
+    /// Leave unreferenced blobs alone that are younger
+    ///
+    /// Such as 30m, 2h or 7d; and all of them if a temporary file of another program is younger; 0s
+    /// when nothing else writes.
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_GRACE)]
+    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub grace: String,
-    /// Move what goes into the layout's trash, `.ocirm-trash`, where `ocirm restore` finds it until a
-    /// prune finds it older than --trash-keep [default with OCIRM_TRASH=1]
+    /// Show what would go, and change nothing
+    #[arg(short = 'n', long)]
+    #[arg(help_heading = HOW)]
+    pub dry_run: bool,
+    /// Do not ask
+    #[arg(short, long)]
+    #[arg(help_heading = HOW)]
+    pub force: bool,
+    /// Move what goes into the layout's trash
+    ///
+    /// That is `.ocirm-trash`, where `ocirm restore` finds it until a prune finds it older than
+    /// --trash-keep [default with OCIRM_TRASH=1]
     #[arg(long, overrides_with = "no_trash")]
+    #[arg(help_heading = HOW)]
     pub trash: bool,
     /// Delete what goes, also where OCIRM_TRASH=1 makes --trash the default
     #[arg(long, overrides_with = "trash")]
+    #[arg(help_heading = HOW, hide_short_help = true)]
     pub no_trash: bool,
     /// Delete what has been in the trash for longer, such as 12h, 7d or 4w
     #[arg(long, value_name = "DURATION", default_value = "7d")]
+    #[arg(help_heading = HOW, hide_short_help = true)]
     pub trash_keep: String,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(help_heading = HOW, hide_short_help = true, hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 
@@ -620,17 +791,21 @@ pub enum UnlistedReferrers {
 /// The arguments of `ocirm restore`.
 #[derive(Args, Debug)]
 pub struct RestoreArgs {
-    /// The images [default: everything in the trash]
+    /// Images [default: everything in the trash]
     #[arg(value_name = "REF")]
     pub references: Vec<String>,
-    /// Bring back images that lack something, too, without it
-    #[arg(long)]
-    pub incomplete: bool,
     /// Show what would come back, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,
-    /// How to print the result
-    #[arg(long, value_enum, value_name = "FORMAT", default_value = "text")]
+    /// Also images that lack something, without it
+    #[arg(long)]
+    pub incomplete: bool,
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object for each layout,
+    /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
 }
 

@@ -26,7 +26,9 @@
 //! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
-//! 13. `cli`, `commands`: the command line's types; wiring, one file for each command
+//! 13. `help`: what help and manual pages say beside the options; `cli`: the command line's types
+//! 14. `manual`: the manual pages
+//! 15. `commands`: wiring, one file for each command
 //!
 //! # What holds everywhere
 //!
@@ -126,7 +128,13 @@ pub mod commit;
 pub mod report;
 
 #[doc(hidden)]
+pub mod help;
+
+#[doc(hidden)]
 pub mod cli;
+
+#[doc(hidden)]
+pub mod manual;
 
 #[doc(hidden)]
 pub mod commands;

@@ -2,8 +2,13 @@
 
 use std::process::ExitCode;
 
-use clap::Parser as _;
+use clap::FromArgMatches as _;
+use ocirm::cli::{Cli, command};
 
 fn main() -> ExitCode {
-    ExitCode::from(ocirm::commands::run(ocirm::cli::Cli::parse()))
+    let matches = command().get_matches();
+    match Cli::from_arg_matches(&matches) {
+        Ok(cli) => ExitCode::from(ocirm::commands::run(cli)),
+        Err(error) => error.format(&mut command()).exit(),
+    }
 }

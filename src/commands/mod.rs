@@ -14,6 +14,7 @@ mod container_files;
 mod interrupt;
 mod layout_argument;
 mod ls;
+mod man;
 mod policy;
 mod policy_file;
 mod prune;
@@ -55,6 +56,7 @@ pub fn run(cli: Cli) -> u8 {
             Command::Restore(args) => restore::run(&session, args),
             Command::Why(args) => why::run(&session, args),
             Command::Check(args) => check::run(&session, args),
+            Command::Man(args) => man::run(&args),
         };
         session.say_what_waited();
         result

@@ -4,7 +4,6 @@
 
 use std::path::{Path, PathBuf};
 
-use clap::CommandFactory as _;
 use clap_complete::Shell;
 
 /// Every generated file with its contents.
@@ -17,39 +16,16 @@ fn rendered() -> Vec<(PathBuf, Vec<u8>)> {
         Shell::PowerShell,
         Shell::Zsh,
     ] {
-        let mut command = ocirm::cli::Cli::command();
+        let mut command = ocirm::cli::command();
         let mut bytes = Vec::new();
         clap_complete::generate(shell, &mut command, "ocirm", &mut bytes);
         let name = clap_complete::Generator::file_name(&shell, "ocirm");
         files.push((Path::new("completions").join(name), bytes));
     }
-    let mut command = ocirm::cli::Cli::command();
-    command.build();
-    pages(&command, "ocirm", &mut files);
-    files
-}
-
-/// The page of a command, and those of its subcommands.
-fn pages(command: &clap::Command, name: &str, files: &mut Vec<(PathBuf, Vec<u8>)>) {
-    page(command, name, files);
-    for sub in command.get_subcommands() {
-        if sub.get_name() != "help" {
-            pages(sub, &format!("{name}-{}", sub.get_name()), files);
-        }
+    for page in ocirm::manual::pages().unwrap() {
+        files.push((Path::new("man").join(page.file), page.text));
     }
-}
-
-fn page(command: &clap::Command, name: &str, files: &mut Vec<(PathBuf, Vec<u8>)>) {
-    let mut bytes = Vec::new();
-    // The name of a page has a dash where a person types a blank.
-    let command = command.clone().display_name(name.to_owned());
-    clap_mangen::Man::new(command)
-        .title(name.to_uppercase())
-        .source(concat!("ocirm ", env!("CARGO_PKG_VERSION")))
-        .manual("User Commands")
-        .render(&mut bytes)
-        .unwrap();
-    files.push((Path::new("man").join(format!("{name}.1")), bytes));
+    files
 }
 
 #[test]

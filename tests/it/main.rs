@@ -105,6 +105,8 @@ mod examples;
 mod finding;
 /// Completions and manual pages are what the command line says.
 mod generated;
+/// The help fits a screen, and its examples are command lines.
+mod help;
 /// What is left is whole to skopeo and umoci.
 mod interop;
 /// The source keeps the order of its stages.

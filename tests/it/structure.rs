@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 19] = [
+const STAGES: [&str; 21] = [
     "error",
     "words",
     "value",
@@ -22,7 +22,9 @@ const STAGES: [&str; 19] = [
     "gc",
     "commit",
     "report",
+    "help",
     "cli",
+    "manual",
     "commands",
 ];
 
