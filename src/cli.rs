@@ -285,6 +285,19 @@ pub enum Command {
     Man(ManArgs),
 }
 
+impl Command {
+    /// Whether nothing but errors is to be said. What `ls --quiet` leaves out is something else.
+    pub fn is_quiet(&self) -> bool {
+        match self {
+            Command::Rmi(args) => args.quiet,
+            Command::Untag(args) => args.quiet,
+            Command::Prune(args) => args.quiet,
+            Command::Restore(args) => args.quiet,
+            _ => false,
+        }
+    }
+}
+
 /// The arguments of `ocirm man`.
 #[derive(Args, Debug)]
 pub struct ManArgs {
@@ -561,6 +574,10 @@ pub struct RmiArgs {
     #[arg(long)]
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub ignore_writers: bool,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    #[arg(help_heading = HOW)]
+    pub quiet: bool,
     /// How the result is printed
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,
@@ -582,6 +599,10 @@ pub struct UntagArgs {
     /// A missing name is no failure
     #[arg(long)]
     pub ignore: bool,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    #[arg(help_heading = HOW)]
+    pub quiet: bool,
     /// How the result is printed
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,
@@ -761,6 +782,10 @@ pub struct PruneArgs {
     #[arg(long, value_name = "DURATION", default_value = "7d")]
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub trash_keep: String,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    #[arg(help_heading = HOW)]
+    pub quiet: bool,
     /// How the result is printed
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,
@@ -800,6 +825,10 @@ pub struct RestoreArgs {
     /// Also images that lack something, without it
     #[arg(long)]
     pub incomplete: bool,
+    /// Print nothing but errors
+    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    #[arg(help_heading = HOW)]
+    pub quiet: bool,
     /// How the result is printed
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,

@@ -18,6 +18,7 @@ use crate::layout::{Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount};
 use crate::plan::{Plan, RefusalClass};
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
+use crate::report::console::shown;
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
 use crate::words::{count, quoted};
@@ -151,6 +152,8 @@ pub(super) fn uses_trash(trash: bool, no_trash: bool) -> Result<bool, Error> {
 pub(super) struct Run<'a> {
     pub(super) dry_run: bool,
     pub(super) format: OutputFormat,
+    /// Layouts were looked for, and there may be more than anybody reads about.
+    pub(super) of_many: bool,
     /// What is not there is as good as removed.
     pub(super) lenient: bool,
     pub(super) command: ChangingCommand<'a>,
@@ -269,16 +272,11 @@ impl Run<'_> {
     ) -> anyhow::Result<u8> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
-        let is_prune = matches!(self.command, ChangingCommand::Prune { .. });
-        let printed = print(|out| {
-            self.write(session, path, &report, out)?;
-            match is_prune && self.format == OutputFormat::Text {
-                true => {
-                    out.write_all(reclaimed(report.freed_bytes, report.freed_at_most).as_bytes())
-                }
-                false => Ok(()),
-            }
-        });
+        session.say_what_waited();
+        let printed = match session.console.is_quiet() {
+            true => Ok(()),
+            false => print(|out| self.write(session, path, &report, out)),
+        };
         report.talk(session.console);
         // Giving back the memory of a large layout piece by piece takes longer than ending does.
         std::mem::forget(report);
@@ -287,7 +285,28 @@ impl Run<'_> {
         Ok(status)
     }
 
-    pub(super) fn write(
+    /// Prints what happened to one of several layouts. Of many, a line if anything did, and all with `-v`.
+    pub(super) fn print_one_of_several(
+        &self,
+        session: &Session,
+        path: &Path,
+        report: &Report<'_>,
+    ) -> anyhow::Result<()> {
+        let console = session.console;
+        match self.format {
+            _ if console.is_quiet() => Ok(()),
+            OutputFormat::Json => print(|out| report.write_json(path, out)),
+            OutputFormat::Text if console.is_verbose() || !self.of_many => print(|out| {
+                let layout = shown(&path.display().to_string());
+                writeln!(out, "Layout: {layout}")?;
+                report.write_text(console.is_verbose(), out)
+            }),
+            OutputFormat::Text if report.is_empty() => Ok(()),
+            OutputFormat::Text => print(|out| report.write_line(path, out)),
+        }
+    }
+
+    fn write(
         &self,
         session: &Session,
         path: &Path,
@@ -296,7 +315,14 @@ impl Run<'_> {
     ) -> io::Result<()> {
         match self.format {
             OutputFormat::Json => report.write_json(path, out),
-            OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+            OutputFormat::Text => {
+                report.write_text(session.console.is_verbose(), out)?;
+                if matches!(self.command, ChangingCommand::Prune { .. }) {
+                    let reclaimed = reclaimed(report.freed_bytes, report.freed_at_most);
+                    out.write_all(reclaimed.as_bytes())?;
+                }
+                Ok(())
+            }
         }
     }
 }

@@ -2,36 +2,50 @@
 
 use std::path::Path;
 
+use super::print;
 use super::session::Session;
-use super::target_layouts::{in_layout, layout_directories};
-use super::{failed, print};
+use super::several::Failures;
+use super::target_layouts::layout_directories;
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
 use crate::inspect::check::check;
 use crate::layout::Trash;
-use crate::report::check::CheckReport;
+use crate::report::check::{CheckReport, total};
 use crate::snapshot::{Holders, RemovedParts};
 
 pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let found = layout_directories(session, args.recursive.as_deref(), args.directories)?;
-    let mut status = found.say_failures(session.console);
+    let console = session.console;
+    let mut status = found.say_failures(console);
+    let mut failures = Failures::default();
+    let (mut sound, mut damaged) = (0, 0);
+    let is_text = args.format == OutputFormat::Text;
     for path in &found.layouts {
         match look_into(session, path, args.digests) {
             Ok(report) => {
                 if !report.sound || args.complete && !report.complete {
                     status = status.max(ErrorKind::Layout.exit_status());
                 }
+                match report.sound {
+                    true => sound += 1,
+                    false => damaged += 1,
+                }
+                let is_short = args.recursive.is_some() && !console.is_verbose();
                 print(|out| match args.format {
                     OutputFormat::Json => report.write_json(out),
-                    OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+                    OutputFormat::Text if is_short => report.write_short(out),
+                    OutputFormat::Text => report.write_text(console.is_verbose(), out),
                 })?;
             }
             Err(error) if !found.several => return Err(error),
-            Err(error) => {
-                status = status.max(failed(session.console, &in_layout(path, error)));
-            }
+            Err(error) => status = status.max(failures.add(console, path, error, !is_text)),
         }
     }
+    if found.several && is_text {
+        let total = total(found.layouts.len(), sound, damaged);
+        print(|out| writeln!(out, "{total}"))?;
+    }
+    failures.say_again(console, found.layouts.len());
     Ok(status)
 }
 

@@ -13,9 +13,10 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
+use super::container_files;
 use super::session::Session;
-use super::target_layouts::{in_layout, layouts_and_references};
-use super::{container_files, failed};
+use super::several::Failures;
+use super::target_layouts::layouts_and_references;
 use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -65,7 +66,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     for path in &found.layouts {
         match list.layout(path, Some(&mut collected)) {
             Ok(one) => status = status.max(one),
-            Err(error) => failures.push(in_layout(path, error)),
+            Err(error) => failures.push((path, error)),
         }
     }
     print(|out| match &list.format {
@@ -83,8 +84,11 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
             }
         }
     })?;
-    for error in failures {
-        status = status.max(failed(session.console, &error));
+    // All of them stand at the end, so none is said twice.
+    let is_json = matches!(list.format, ListFormat::Json);
+    for (path, error) in failures {
+        let mut failures = Failures::default();
+        status = status.max(failures.add(session.console, path, error, is_json));
     }
     Ok(status)
 }

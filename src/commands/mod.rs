@@ -3,7 +3,8 @@
 //! * `session`: the common options, and opening and reading a layout with them
 //! * `change`: what `rmi`, `untag` and `prune` have in common
 //! * `layout_argument`: how a layout is named
-//! * `target_layouts`: which layouts a command is about; `sharers`: which of them share their blobs
+//! * `target_layouts`: which layouts a command is about; `several`: what is said of more than one;
+//!   `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
 //! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
 //! * `interrupt`: SIGINT and SIGTERM
@@ -22,6 +23,7 @@ mod restore;
 mod retention;
 mod rmi;
 mod session;
+mod several;
 mod sharers;
 mod target_layouts;
 mod untag;
@@ -35,7 +37,7 @@ use session::Session;
 
 use crate::cli::{Cli, Color, Command};
 use crate::error::{Error, ErrorKind};
-use crate::report::console::{Console, shown};
+use crate::report::console::{Console, Talk, shown};
 use crate::report::write_to_stdout;
 
 /// Runs the program and says what failed. The value is the exit status.
@@ -45,7 +47,17 @@ pub fn run(cli: Cli) -> u8 {
         Color::Always => ColorChoice::Always,
         Color::Never => ColorChoice::Never,
     };
-    let console = Console::new(color, cli.common.verbose);
+    let talk = match (cli.command.is_quiet(), cli.common.verbose) {
+        (true, _) => Talk::Quiet,
+        (false, false) => Talk::Usual,
+        (false, true) => Talk::Verbose,
+    };
+    let console = Console::new(color, talk);
+    if console.is_quiet() && cli.common.verbose {
+        // clap sees no conflict with an option that stands before the command.
+        let error = Error::usage("the argument '--quiet' cannot be used with '--verbose'");
+        return failed(console, &error.into());
+    }
     let result = Session::new(&cli.common, console).and_then(|session| {
         let result = match cli.command {
             Command::Ls(args) => ls::run(&session, args),
@@ -72,14 +84,21 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Re
     write_to_stdout(write).context("cannot write to standard output")
 }
 
-/// Says what failed; the value is the exit status, which the first [`Error`] in the chain of causes
-/// chooses.
+/// Says what failed; the value is the exit status.
 fn failed(console: Console, error: &anyhow::Error) -> u8 {
     console.error(&shown(&format!("{error:#}")));
-    let mut causes = error.chain();
-    let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
-    if let Some(hint) = known.and_then(Error::hint_text) {
+    let (hint, kind) = hint_and_kind(error);
+    if let Some(hint) = hint {
         console.hint(&shown(hint));
     }
-    known.map_or(ErrorKind::Failed, Error::kind).exit_status()
+    kind.exit_status()
+}
+
+/// What the user can do about a failure, and of which kind it is: that of the first [`Error`] in the
+/// chain of causes.
+fn hint_and_kind(error: &anyhow::Error) -> (Option<&str>, ErrorKind) {
+    let mut causes = error.chain();
+    let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
+    let kind = known.map_or(ErrorKind::Failed, Error::kind);
+    (known.and_then(Error::hint_text), kind)
 }

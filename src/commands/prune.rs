@@ -9,10 +9,11 @@ use jiff::tz::TimeZone;
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::layout_argument::directory;
 use super::retention::retention;
-use super::session::{Listed, Session, span};
+use super::session::{Listed, Session, Stream, span};
+use super::several::Failures;
 use super::sharers::FoundSharers;
-use super::target_layouts::{TargetLayouts, in_layout, layout_directories};
-use super::{container_files, failed, print};
+use super::target_layouts::{TargetLayouts, layout_directories};
+use super::{container_files, print};
 use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -24,7 +25,7 @@ use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
 use crate::report::messages::{keeps_nothing, reclaimed};
-use crate::report::to_stdout;
+use crate::report::sums::Sums;
 use crate::report::units::size_freed;
 use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
@@ -49,6 +50,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
+        of_many: args.recursive.is_some(),
         lenient: false,
         command: ChangingCommand::Prune { grace: &args.grace },
         sharers: &also_roots,
@@ -58,6 +60,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let mut command = Prune {
         now,
         dry_run: args.dry_run,
+        is_json: args.format == OutputFormat::Json,
+        of_many: args.recursive.is_some(),
         all,
         filters,
         retention,
@@ -141,6 +145,10 @@ impl UnmatchedPatterns {
 struct Prune {
     now: Timestamp,
     dry_run: bool,
+    /// One JSON object is printed, and no line beside it.
+    is_json: bool,
+    /// As in [`Run`].
+    of_many: bool,
     all: bool,
     filters: Filters,
     retention: Retention,
@@ -168,9 +176,11 @@ impl Prune {
     ) -> anyhow::Result<u8> {
         let console = session.console;
         let mut status = found.say_failures(console);
-        let mut freed: u64 = 0;
-        let mut at_most = false;
+        let mut sums = Sums::default();
+        let (mut freed, mut at_most) = (0_u64, false);
         let mut unmatched = UnmatchedPatterns::default();
+        let mut failures = Failures::default();
+        let is_text = run.format == OutputFormat::Text;
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
                 console.error("interrupted; the layouts that follow were not looked at");
@@ -183,25 +193,26 @@ impl Prune {
                     unmatched.take_from(&mut decision.plan);
                     let (report, one) = run.report(session, &decision, outcome.as_ref());
                     status = status.max(one);
+                    sums += report.sums();
                     freed = freed.saturating_add(report.freed_bytes);
                     at_most |= report.freed_at_most && report.freed_bytes > 0;
-                    if run.format == OutputFormat::Text {
+                    if is_text && !console.is_quiet() {
                         session.interrupt.say_at_the_end(reclaimed(freed, at_most));
                     }
-                    let head = format!("Layout: {}\n", shown(&path.display().to_string()));
-                    print(|out| {
-                        if run.format == OutputFormat::Text && report.has_text(console.is_verbose())
-                        {
-                            out.write_all(head.as_bytes())?;
-                        }
-                        run.write(session, path, &report, out)
-                    })?;
-                    console.say(head.trim_end());
-                    report.talk(console);
+                    session.say_what_waited();
+                    run.print_one_of_several(session, path, &report)?;
+                    if let Some(message) = report.what_failed() {
+                        failures.note(path, message);
+                    }
+                    if report.has_talk(console) {
+                        console.say(&format!("Layout: {}", shown(&path.display().to_string())));
+                        report.talk(console);
+                    }
                     session.interrupt.reported();
                 }
                 Err(error) => {
-                    status = status.max(failed(console, &in_layout(path, error)));
+                    sums.add_failed();
+                    status = status.max(failures.add(console, path, error, !is_text));
                     session.interrupt.reported();
                 }
             }
@@ -209,10 +220,11 @@ impl Prune {
         if !self.is_warned {
             unmatched.say(console);
         }
-        match run.format {
-            OutputFormat::Text => to_stdout(&reclaimed(freed, at_most))?,
-            OutputFormat::Json => console.say(reclaimed(freed, at_most).trim_end()),
+        if is_text && !console.is_quiet() {
+            let total = sums.total(run.dry_run) + "\n" + &reclaimed(freed, at_most);
+            print(|out| out.write_all(total.as_bytes()))?;
         }
+        failures.say_again(console, found.layouts.len());
         Ok(status)
     }
 
@@ -285,7 +297,9 @@ impl Prune {
 impl Decide for Prune {
     /// Without a filter nothing of what goes was named: how much it is, is said before it is gone.
     fn announce(&self, session: &Session, decision: &Decision) {
-        if !self.all {
+        // Each of many layouts has one line, when it is done.
+        let is_shown = !self.of_many || session.console.is_verbose();
+        if !self.all || self.is_json || !is_shown {
             return;
         }
         let images = decision.plan.images_going(&decision.view);
@@ -295,7 +309,7 @@ impl Decide for Prune {
                 false => "Removing",
             };
             let images = count(images, "image", "images");
-            session.say_while_locked(format!("{remove} {images}."));
+            session.say_while_locked(Stream::Out, format!("{remove} {images}."));
         }
     }
 

@@ -31,11 +31,15 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     } else {
         carry_out(session, &path, &references, args.incomplete)?
     };
-    let printed = super::print(|out| match args.format {
-        OutputFormat::Json => report.write_json(out),
-        OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
-    });
-    report.talk(session.console);
+    let console = session.console;
+    let printed = match console.is_quiet() {
+        true => Ok(()),
+        false => super::print(|out| match args.format {
+            OutputFormat::Json => report.write_json(out),
+            OutputFormat::Text => report.write_text(console.is_verbose(), out),
+        }),
+    };
+    report.talk(console);
     printed?;
     Ok(match session.interrupt.signal() {
         Some(signal) => ErrorKind::Interrupted(signal).exit_status(),

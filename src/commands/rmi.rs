@@ -68,6 +68,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
+        of_many: false,
         lenient: args.force || args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &also_roots,

@@ -18,6 +18,7 @@ use crate::layout::{
 };
 use crate::report::console::{Console, shown};
 use crate::report::units::size;
+use crate::report::{stdout_is_ready, to_stdout};
 use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 use crate::value::time::parse_duration;
@@ -36,6 +37,15 @@ pub(super) struct Listed {
     pub(super) writer: Option<String>,
 }
 
+/// Where something is said.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Stream {
+    /// What happens as a matter of course.
+    Out,
+    /// What somebody must look at.
+    Err,
+}
+
 /// See the module.
 pub(super) struct Session {
     pub(super) layouts: Vec<PathBuf>,
@@ -47,8 +57,8 @@ pub(super) struct Session {
     pub(super) console: Console,
     ages: Ages,
     pub(super) interrupt: Interrupt,
-    /// What standard error did not take while a layout was locked.
-    waiting: Mutex<Vec<String>>,
+    /// What nobody took while a layout was locked.
+    waiting: Mutex<Vec<(Stream, String)>>,
 }
 
 impl Session {
@@ -74,23 +84,38 @@ impl Session {
         })
     }
 
-    /// Says something while a layout is locked: at once if standard error takes it, else when the lock
-    /// is gone. Nobody who does not read what is said may hold up whoever wants the lock.
-    pub(super) fn say_while_locked(&self, text: String) {
-        match self.console.is_ready() {
-            true => self.console.say(&text),
-            false => self.waiting().push(text),
+    /// Says something while a layout is locked: at once if the stream takes it, else when the lock is
+    /// gone. Nobody who does not read what is said may hold up whoever wants the lock.
+    pub(super) fn say_while_locked(&self, stream: Stream, text: String) {
+        if self.console.is_quiet() {
+            return;
+        }
+        let is_ready = match stream {
+            Stream::Out => stdout_is_ready(),
+            Stream::Err => self.console.is_ready(),
+        };
+        match is_ready {
+            true => self.say(stream, &text),
+            false => self.waiting().push((stream, text)),
+        }
+    }
+
+    fn say(&self, stream: Stream, text: &str) {
+        match stream {
+            // Who does not read it is told of it when the result is printed.
+            Stream::Out => drop(to_stdout(&format!("{text}\n"))),
+            Stream::Err => self.console.say(text),
         }
     }
 
     /// Says what had to wait. No layout is locked any more.
     pub(super) fn say_what_waited(&self) {
-        for text in std::mem::take(&mut *self.waiting()) {
-            self.console.say(&text);
+        for (stream, text) in std::mem::take(&mut *self.waiting()) {
+            self.say(stream, &text);
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<String>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<(Stream, String)>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -102,10 +127,12 @@ impl Session {
     /// Calls `with` with the options for locking.
     pub(super) fn locking<T>(&self, with: impl FnOnce(&LockOptions<'_>) -> T) -> T {
         let waiting = |what: &str| {
-            self.say_while_locked(format!(
-                "Waiting for {}, which another process uses.",
-                shown(what)
-            ));
+            // A job that had to wait and got what it wanted is no reason to write a letter.
+            if self.console.is_on_terminal() || self.console.is_verbose() {
+                let what = shown(what);
+                let text = format!("Waiting for {what}, which another process uses.");
+                self.say_while_locked(Stream::Err, text);
+            }
         };
         with(&LockOptions {
             enabled: self.locking,
@@ -293,11 +320,12 @@ impl Session {
                 && moved > 0
             {
                 let bytes = sizes[..tried].iter().copied().fold(0, u64::saturating_add);
-                self.say_while_locked(format!(
+                let back = format!(
                     "Brought {} ({}) back from the trash: index.json leads to them again.",
                     count(moved, "blob", "blobs"),
                     size(bytes)
-                ));
+                );
+                self.say_while_locked(Stream::Err, back);
             }
             self.interrupt.reported();
             came?;

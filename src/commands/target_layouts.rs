@@ -68,6 +68,13 @@ fn several(
     let mut found = TargetLayouts::of(layouts);
     if let Some(dir) = recursive {
         let below = discover(dir);
+        for path in &below.almost {
+            let path = path.to_string_lossy();
+            session.console.warning(&shown(&format!(
+                "{} has index.json and blobs but no oci-layout, so it is no layout and is left alone",
+                quoted(&path)
+            )));
+        }
         if below.layouts.is_empty() {
             let message = match below.failures.first() {
                 Some(failure) => format!("cannot look for layouts: {failure}"),

@@ -16,6 +16,7 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
+        of_many: false,
         lenient: args.ignore,
         command: ChangingCommand::NamedImages,
         sharers: &[],

@@ -12,6 +12,8 @@ use crate::files::stat::FileId;
 pub(crate) struct Discovered {
     /// The layouts, in the order of their paths.
     pub(crate) layouts: Vec<PathBuf>,
+    /// Directories that would be layouts if they had an `oci-layout` file.
+    pub(crate) almost: Vec<PathBuf>,
     /// What could not be looked into, and why.
     pub(crate) failures: Vec<String>,
     /// Symbolic links that lead to a directory, and to which.
@@ -35,6 +37,8 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
                 } else if entry.path().join("oci-layout").symlink_metadata().is_ok() {
                     found.insert(entry.path().to_owned());
                     all.layouts.push(entry.into_path());
+                } else if is_almost(entry.path()) {
+                    all.almost.push(entry.into_path());
                 }
             }
             Ok(entry) if entry.path_is_symlink() => {
@@ -51,6 +55,11 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
     all
 }
 
+/// Whether a directory has what a layout has beside its `oci-layout` file.
+fn is_almost(dir: &Path) -> bool {
+    dir.join("index.json").symlink_metadata().is_ok() && dir.join("blobs").is_dir()
+}
+
 #[cfg(test)]
 mod tests {
     use super::{FileId, discover};
@@ -59,15 +68,18 @@ mod tests {
     fn layouts_are_found_at_any_depth_and_links_are_not_followed() {
         let root = tempfile::tempdir().unwrap();
         let at = |path: &str| root.path().join(path);
-        for dir in ["a/blobs/sha256", "a/nested/deep", "b", "none"] {
+        for dir in ["a/blobs/sha256", "a/nested/deep", "b", "none", "old/blobs"] {
             std::fs::create_dir_all(at(dir)).unwrap();
         }
         for dir in ["a", "a/nested/deep", "b", "a/blobs/sha256"] {
             std::fs::write(at(dir).join("oci-layout"), "{}").unwrap();
         }
+        std::fs::write(at("old/index.json"), "{}").unwrap();
+        std::fs::write(at("none/index.json"), "{}").unwrap();
         std::os::unix::fs::symlink(at("b"), at("link")).unwrap();
         let found = discover(root.path());
         assert_eq!(found.layouts, [at("a"), at("a/nested/deep"), at("b")]);
+        assert_eq!(found.almost, [at("old")]);
         assert!(found.failures.is_empty());
         let links = [(FileId::of_path(&at("b")).unwrap(), at("link"))];
         assert_eq!(found.links, links);

@@ -12,7 +12,7 @@ use serde::Serialize;
 use super::change_input::{Deleted, ReportInput};
 use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::write_json;
-use super::messages::{ReportedError, errors, notes, postponed, warnings};
+use super::messages::{ReportedError, errors, notes, postponed, remarks, warnings};
 use super::units::total;
 use crate::gc::Destination;
 use crate::layout::Weight;
@@ -50,6 +50,10 @@ pub(crate) struct Report<'a> {
     pub(crate) errors: Vec<ReportedError>,
     /// What else the user should know.
     pub(super) warnings: Vec<String>,
+    /// What stayed as it was, although somebody may have thought that it would go.
+    pub(super) remarks: Vec<String>,
+    /// What was left as a matter of course, and how it can be removed all the same.
+    pub(super) notes: Vec<String>,
     /// What goes, goes to the trash.
     pub(super) to_trash: bool,
     /// What leaves the trash for good.
@@ -60,8 +64,6 @@ pub(crate) struct Report<'a> {
     pub(super) entries_removed: usize,
     #[serde(skip)]
     pub(super) entries_dangling: usize,
-    #[serde(skip)]
-    pub(super) notes: Vec<String>,
     /// What goes to the trash.
     #[serde(skip)]
     pub(super) trashed: Weight,
@@ -202,12 +204,13 @@ impl<'a> Report<'a> {
             },
             errors: errors(input),
             warnings: warnings(input),
+            remarks: remarks(input),
+            notes: notes(input),
             to_trash: input.trash.to_trash,
             emptied,
             lines,
             entries_removed: edits(EntryEdit::Remove),
             entries_dangling: edits(EntryEdit::Dangle),
-            notes: notes(input),
             trashed: trashed.map(|blob| Weight::of_one(blob.size)).sum(),
         }
     }
@@ -219,6 +222,15 @@ impl<'a> Report<'a> {
             && self.rewritten.is_empty()
             && self.entries_removed + self.entries_dangling == 0
             && self.emptied.removals == 0
+    }
+
+    /// What was not done, in short.
+    pub(crate) fn what_failed(&self) -> Option<String> {
+        let (first, others) = self.errors.split_first()?;
+        Some(match others.len() {
+            0 => first.message.clone(),
+            n => format!("{} (and {n} more)", first.message),
+        })
     }
 
     /// How many blobs leave the layout or the trash.

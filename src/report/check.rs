@@ -118,6 +118,23 @@ fn images(snapshot: &View, findings: &Findings) -> Vec<CheckedImage> {
     images.collect()
 }
 
+/// How many of several layouts are in order.
+pub(crate) fn total(layouts: usize, sound: usize, damaged: usize) -> String {
+    let mut text = format!(
+        "{sound} of {} sound",
+        count(layouts, "layout is", "layouts are")
+    );
+    for (number, what) in [
+        (damaged, "damaged"),
+        (layouts - sound - damaged, "could not be checked"),
+    ] {
+        if number > 0 {
+            text.push_str(&format!(", {number} {what}"));
+        }
+    }
+    text + "."
+}
+
 impl CheckReport {
     /// Puts a report together. `needed_by` says what leads to a blob.
     pub(crate) fn new(
@@ -161,8 +178,15 @@ impl CheckReport {
         }
     }
 
-    /// Writes the report for people.
-    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the report on one of several layouts: all of it if anything is damaged, or is not there.
+    pub(crate) fn write_short(&self, out: &mut dyn Write) -> io::Result<()> {
+        match self.sound && self.complete {
+            true => self.write_head(out),
+            false => self.write_text(false, out),
+        }
+    }
+
+    fn write_head(&self, out: &mut dyn Write) -> io::Result<()> {
         writeln!(
             out,
             "{}: {}, {} ({}), {}",
@@ -171,7 +195,12 @@ impl CheckReport {
             count(self.present, "referenced blob", "referenced blobs"),
             size(self.present_bytes),
             if self.sound { "sound" } else { "DAMAGED" }
-        )?;
+        )
+    }
+
+    /// Writes the report for people.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+        self.write_head(out)?;
         let mut line = |words: String| writeln!(out, "  {words}");
         for image in &self.images {
             line(match &image.name {

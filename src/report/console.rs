@@ -4,6 +4,7 @@
 //! log of a job. Failing to say something is never a failure: the deletion is what counts.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
+use std::os::fd::AsFd;
 use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
@@ -17,22 +18,37 @@ const QUIET: Duration = Duration::from_millis(500);
 /// How often progress is written.
 const PERIOD: Duration = Duration::from_millis(100);
 
+/// How much is said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Talk {
+    /// What failed, and nothing else, on neither stream.
+    Quiet,
+    /// What most people want to know.
+    Usual,
+    /// All of it.
+    Verbose,
+}
+
 /// Standard error, with or without colour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Console {
     color: ColorChoice,
-    verbose: bool,
+    talk: Talk,
 }
 
 impl Console {
-    /// `verbose`: say also what most people need not know.
-    pub(crate) fn new(color: ColorChoice, verbose: bool) -> Console {
-        Console { color, verbose }
+    pub(crate) fn new(color: ColorChoice, talk: Talk) -> Console {
+        Console { color, talk }
     }
 
     /// Whether to say what most people need not know.
     pub(crate) fn is_verbose(self) -> bool {
-        self.verbose
+        self.talk == Talk::Verbose
+    }
+
+    /// Whether to say nothing but what failed, on neither stream.
+    pub(crate) fn is_quiet(self) -> bool {
+        self.talk == Talk::Quiet
     }
 
     fn line(self, style: &str, head: &str, text: &str) {
@@ -47,7 +63,16 @@ impl Console {
 
     /// Something that may not be what the user wanted.
     pub(crate) fn warning(self, text: &str) {
-        self.line("\u{1b}[1;33m", "warning:", text);
+        if !self.is_quiet() {
+            self.line("\u{1b}[1;33m", "warning:", text);
+        }
+    }
+
+    /// Something that the user may have thought would be otherwise, and that is no failure.
+    pub(crate) fn note(self, text: &str) {
+        if !self.is_quiet() {
+            self.line("\u{1b}[1;36m", "note:", text);
+        }
     }
 
     /// What the user can do now.
@@ -55,18 +80,14 @@ impl Console {
         self.line("\u{1b}[1;36m", "hint:", text);
     }
 
-    /// What was done, or why something was not.
+    /// A line of the dialogue with who sits at the terminal.
     pub(crate) fn say(self, text: &str) {
         let _ = writeln!(io::stderr().lock(), "{text}");
     }
 
-    /// Whether standard error takes a line at once. A pipe that nobody reads does not, nor does a
-    /// terminal that was stopped.
+    /// Whether standard error takes a line at once.
     pub(crate) fn is_ready(self) -> bool {
-        let err = io::stderr();
-        let mut err = [PollFd::new(&err, PollFlags::OUT)];
-        // Who cannot be asked is written to as ever.
-        poll(&mut err, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
+        is_ready(&io::stderr())
     }
 
     /// The same, of lines that `write` writes.
@@ -75,11 +96,9 @@ impl Console {
         let _ = write(&mut err).and_then(|()| err.flush());
     }
 
-    /// The same, if the user asked for more words.
-    pub(crate) fn say_more(self, text: &str) {
-        if self.verbose {
-            self.say(text);
-        }
+    /// Whether somebody sits before it.
+    pub(crate) fn is_on_terminal(self) -> bool {
+        io::stderr().is_terminal()
     }
 
     /// Whether somebody can answer a question.
@@ -110,6 +129,14 @@ impl Console {
             enabled: io::stderr().is_terminal(),
         }
     }
+}
+
+/// Whether a stream takes a line at once. A pipe that nobody reads does not, nor does a terminal that was
+/// stopped.
+pub(super) fn is_ready(stream: &impl AsFd) -> bool {
+    let mut stream = [PollFd::new(stream, PollFlags::OUT)];
+    // Who cannot be asked is written to as ever.
+    poll(&mut stream, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
 }
 
 /// A line on a terminal that is written over again and again, and removed at the end. Nothing is

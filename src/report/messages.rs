@@ -57,7 +57,7 @@ pub(super) const FREE: Tenses = Tenses::new("freed", "would free");
 pub(super) const LEAD: Tenses = Tenses::new("leads", "would lead");
 pub(super) const BRING_BACK: Tenses = Tenses::new("Brought back", "Would bring back");
 pub(super) const NOTHING: Tenses =
-    Tenses::new("Nothing was removed.", "There is nothing to remove.");
+    Tenses::new("nothing was removed.", "there is nothing to remove.");
 pub(super) const END: Tenses = Tenses::new("", " Nothing was changed.");
 
 /// Names that a sentence lists before it says how many more there are.
@@ -100,6 +100,14 @@ pub(crate) struct ReportedError {
 }
 
 impl ReportedError {
+    pub(super) fn new(class: &'static str, message: String, hint: Option<&str>) -> ReportedError {
+        ReportedError {
+            class,
+            message,
+            hint: hint.map(str::to_owned),
+        }
+    }
+
     pub(super) fn refused(refusal: &Refusal) -> ReportedError {
         ReportedError {
             class: match refusal.class {
@@ -492,23 +500,30 @@ fn leaves_entries(input: &ReportInput<'_>) -> bool {
     })
 }
 
-/// What was left, and how it can be removed all the same.
-pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
+/// What stayed as it was, although somebody may have thought that it would go.
+pub(super) fn remarks(input: &ReportInput<'_>) -> Vec<String> {
     let of_plan = input.plan.notes.iter();
-    let mut notes: Vec<String> = of_plan.filter_map(not_as_expected).collect();
+    let mut remarks: Vec<String> = of_plan.filter_map(left_nameless).collect();
     if let ChangingCommand::Prune { grace } = input.command {
         let of_plan = input.plan.notes.iter();
-        notes.extend(of_plan.filter_map(|note| left_image(note, grace)));
+        remarks.extend(of_plan.filter_map(|note| left_image(note, grace)));
     }
     if let Some(latest) = input.trash.of_the_future.iter().max() {
         let n = input.trash.of_the_future.len();
-        notes.push(format!(
+        remarks.push(format!(
             "Left {} in the trash, dated in the future ({latest:.0}): clocks differ or one was set back; prune \
              --trash-keep 0s deletes {}.",
             count(n, "removal", "removals"),
             it_or_them(n as u64)
         ));
     }
+    remarks
+}
+
+/// What was left, and how it can be removed all the same.
+pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
+    let of_plan = input.plan.notes.iter();
+    let mut notes: Vec<String> = of_plan.filter_map(kept_together).collect();
     if input.trash.needed_by_sharers > 0 {
         notes.push(format!(
             "Left {} referenced by the trash of a layout that shares the blobs.",
@@ -563,22 +578,29 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     notes
 }
 
-/// What became of images, or did not, in a way that a person may not have thought of.
-fn not_as_expected(note: &Note) -> Option<String> {
-    Some(match note {
-        Note::NamelessNow { images: n } => format!(
-            "Left {} without a name: no image of this layout has one any more, so {} not dangling; \
-             `ocirm prune --all` or `ocirm rmi DIGEST` removes {}.",
-            count(*n, "image", "images"),
-            it_is_or_they_are(*n),
-            it_or_them(*n as u64)
-        ),
-        Note::EquallyOld { repository, images } => format!(
-            "Kept all {images} images of {repository} of which nothing but the age of their files is \
-             known, and that is equal."
-        ),
-        _ => return None,
-    })
+/// Images that lost their last name, in a layout where that makes none of them dangling.
+fn left_nameless(note: &Note) -> Option<String> {
+    let Note::NamelessNow { images: n } = note else {
+        return None;
+    };
+    Some(format!(
+        "Left {} without a name: no image of this layout has one any more, so {} not dangling; \
+         `ocirm prune --all` or `ocirm rmi DIGEST` removes {}.",
+        count(*n, "image", "images"),
+        it_is_or_they_are(*n),
+        it_or_them(*n as u64)
+    ))
+}
+
+/// Images of which none is known to be the newest.
+fn kept_together(note: &Note) -> Option<String> {
+    let Note::EquallyOld { repository, images } = note else {
+        return None;
+    };
+    Some(format!(
+        "Kept all {images} images of {repository} of which nothing but the age of their files is \
+         known, and that is equal."
+    ))
 }
 
 /// What `prune` notes about images that it leaves.

@@ -1,12 +1,13 @@
 //! THE WORDS: values in, text or JSON out, to a writer that is given.
 //!
-//! Data goes to standard output, talk to standard error. Names from a layout are escaped before a
+//! Data and results go to standard output, what somebody must look at to standard error. Names from a layout are escaped before a
 //! person sees them (`escape`), and are what they are in JSON.
 //!
 //! * `messages`: the sentences of the changing commands, both tenses side by side
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
 //!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
-//! * `talk`: these reports, told to a person
+//! * `talk`: these reports, told to a person; `sums`: how much it was
+//! * `failed_layout`: one of several with which nothing could be done
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
 //! * `check`, `why`, `policy`: what these three say
 //! * `console`: standard error: warnings, hints, progress, the question
@@ -18,6 +19,7 @@ mod change_lines;
 pub(crate) mod check;
 pub(crate) mod console;
 mod escape;
+pub(crate) mod failed_layout;
 mod image_table;
 pub mod list;
 pub(crate) mod list_lines;
@@ -25,6 +27,7 @@ pub(crate) mod messages;
 pub(crate) mod policy;
 pub(crate) mod restore;
 mod shorten;
+pub(crate) mod sums;
 mod table;
 mod talk;
 pub mod template;
@@ -43,6 +46,11 @@ pub(crate) fn is_for_a_person() -> bool {
 /// done by then.
 pub(crate) fn to_stdout(text: &str) -> io::Result<()> {
     write_to_stdout(|out| out.write_all(text.as_bytes()))
+}
+
+/// Whether standard output takes a line at once.
+pub(crate) fn stdout_is_ready() -> bool {
+    console::is_ready(&io::stdout())
 }
 
 /// [`to_stdout`] of something that need not be in memory as a whole.

@@ -1,5 +1,5 @@
-//! What `restore` did, or would do, as one value, and the lines about it. Its sentences stand with
-//! those of the other changing commands in `messages`.
+//! What `restore` did, or would do, as one value. Its sentences stand with those of the other changing
+//! commands in `messages` and `talk`.
 
 use std::io::{self, Write};
 use std::path::Path;
@@ -8,9 +8,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::escape::write_json;
-use super::messages::{MOVED_BACK, RESTORED, ReportedError, not_cleared, stopped};
-use super::shorten::visible;
-use super::units::{size, total};
+use super::messages::{ReportedError, not_cleared, stopped};
+use super::units::total;
 use crate::inspect::lacks::Incomplete;
 use crate::plan::restore::Restoration;
 use crate::value::digest::Digest;
@@ -32,7 +31,7 @@ pub(crate) struct RestoreReport {
 
 #[derive(Debug, Serialize)]
 pub(super) struct RestoredEntry {
-    name: Arc<str>,
+    pub(super) name: Arc<str>,
     digest: Digest,
 }
 
@@ -69,8 +68,8 @@ impl IncompleteImage {
 
 #[derive(Debug, Serialize)]
 pub(super) struct RestoredBlob {
-    digest: Digest,
-    size: u64,
+    pub(super) digest: Digest,
+    pub(super) size: u64,
 }
 
 impl RestoreReport {
@@ -126,18 +125,6 @@ impl RestoreReport {
     /// It was stopped when all was back, and before so many files of the trash were cleared away.
     pub(crate) fn not_cleared(&mut self, left: usize) {
         self.errors.push(not_cleared(left));
-    }
-
-    /// Writes the lines for standard output.
-    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
-        let [restored, moved] = [RESTORED, MOVED_BACK].map(|words| words.of(self.dry_run));
-        for entry in &self.restored {
-            writeln!(out, "{restored}: {}", visible(&entry.name))?;
-        }
-        for blob in self.blobs.iter().filter(|_| verbose) {
-            writeln!(out, "{moved}: {} ({})", blob.digest, size(blob.size))?;
-        }
-        Ok(())
     }
 
     /// Writes the JSON object, on one line.

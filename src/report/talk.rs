@@ -1,29 +1,27 @@
-//! Reports, told to a person: the lines for standard output, and what is said on standard error beside
-//! them. The sentences are those of `messages`.
+//! Reports, told to a person. What was done, or would be, and what was left as a matter of course is
+//! written to standard output; what somebody must look at is said on standard error, so that a job which
+//! throws standard output away is silent as long as all is well. The sentences are those of `messages`.
 
 use std::collections::BTreeSet;
 use std::io::{self, Write};
+use std::path::Path;
 
 use super::change::{KEEP, Report};
 use super::change_lines::Line;
 use super::console::Console;
 use super::messages::{
-    BRING_BACK, CHANGE, DELETE, DELETED, END, FREE, KEPT, LEAD, LEAVE, MOVE, MOVED, NOTHING,
-    REMOVE, REMOVED, ReportedError, TRASHED, Tenses, UNLINKED, UNTAGGED, blobs, weight,
+    BRING_BACK, DELETED, END, KEPT, LEAD, MOVED, MOVED_BACK, REMOVED, RESTORED, ReportedError,
+    TRASHED, UNLINKED, UNTAGGED, blobs,
 };
 use super::restore::RestoreReport;
 use super::shorten::{message, visible};
-use super::units::{size, size_freed, total};
+use super::sums::Sums;
+use super::units::{size, total};
 use crate::words::{count, listed};
 
 impl Report<'_> {
-    /// Whether there are any lines for standard output.
-    pub(crate) fn has_text(&self, verbose: bool) -> bool {
-        !self.lines.is_empty() || verbose && !self.deleted.is_empty()
-    }
-
-    /// Writes the lines for standard output: `Untagged: NAME`, `Deleted: DIGEST`, and with `verbose`
-    /// each blob with its size.
+    /// Writes what is said on standard output: `Untagged: NAME`, `Deleted: DIGEST`, with `verbose` each
+    /// blob with its size; then how much it was, and what stayed and why.
     pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
         let (deleted, unlinked) = match self.to_trash {
             true => (TRASHED, MOVED),
@@ -42,156 +40,165 @@ impl Report<'_> {
             let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
             writeln!(out, "{unlinked}: {digest} ({kind}, {size})")?;
         }
-        Ok(())
-    }
-
-    /// Says what the lines do not: how much it was, what stayed and why, what failed.
-    pub(crate) fn talk(&self, console: Console) {
         if !self.is_empty() || self.errors.is_empty() {
-            console.say(&format!("{}{}", self.summary(), END.of(self.dry_run)));
+            writeln!(out, "{}", capitalised(self.sums().sentence(self.dry_run)))?;
         }
-        self.talk_kept(console);
+        self.write_kept(verbose, out)?;
         for rewritten in &self.rewritten {
-            console.say(&format!(
+            writeln!(
+                out,
                 "{} {} to a new index: {}",
                 visible(&rewritten.name),
                 LEAD.of(self.dry_run),
                 rewritten.to
-            ));
+            )?;
         }
-        self.talk_decisions(console);
+        self.write_decisions(verbose, out)?;
         for note in &self.notes {
-            console.say(&message(note));
+            writeln!(out, "{}", message(note))?;
+        }
+        Ok(())
+    }
+
+    /// Writes one line about one of several layouts.
+    pub(crate) fn write_line(&self, layout: &Path, out: &mut dyn Write) -> io::Result<()> {
+        let layout = layout.display().to_string();
+        writeln!(
+            out,
+            "{}: {}",
+            visible(&layout),
+            self.sums().sentence(self.dry_run)
+        )
+    }
+
+    /// Whether there is anything that somebody must look at.
+    pub(crate) fn has_talk(&self, console: Console) -> bool {
+        let has_more = !self.remarks.is_empty() || !self.warnings.is_empty();
+        !self.errors.is_empty() || has_more && !console.is_quiet()
+    }
+
+    /// Says what somebody must look at.
+    pub(crate) fn talk(&self, console: Console) {
+        for remark in &self.remarks {
+            console.note(&message(remark));
         }
         talk_failures(console, &self.warnings, &self.errors);
     }
 
-    /// Says of each name what keeps or removes it: in a dry run, and to who asks for more words.
-    fn talk_decisions(&self, console: Console) {
-        for decided in &self.decisions {
+    /// Writes of each name what keeps or removes it: in a dry run, and for who asks for more words.
+    fn write_decisions(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+        let decisions = self.decisions.iter().filter(|_| verbose || self.dry_run);
+        for decided in decisions {
             let head = match decided.decision {
                 KEEP => KEPT,
                 _ => REMOVED,
             };
-            let line = format!(
+            writeln!(
+                out,
                 "{}: {} ({}), {}",
                 head.of(self.dry_run),
                 visible(decided.name),
                 decided.digest.short(),
                 visible(decided.reason)
-            );
-            match self.dry_run {
-                true => console.say(&line),
-                false => console.say_more(&line),
-            }
+            )?;
         }
         // Where nothing was to be kept, what containers use stays all the same.
         let kept = self
             .kept_images
             .iter()
-            .filter(|_| self.decisions.is_empty());
+            .filter(|_| verbose && self.decisions.is_empty());
         for kept in kept {
-            console.say_more(&format!(
+            writeln!(
+                out,
                 "Kept: {} ({}), {}",
                 visible(kept.name),
                 kept.digest.short(),
                 visible(kept.reason)
-            ));
+            )?;
+        }
+        Ok(())
+    }
+
+    /// How much it was.
+    pub(crate) fn sums(&self) -> Sums {
+        Sums {
+            removed: self.entries_removed as u64,
+            rewritten: self.rewritten.len() as u64,
+            dangling: self.entries_dangling as u64,
+            deleted: self.deleted.len() as u64,
+            trashed: self.trashed,
+            freed: self.freed_bytes - self.emptied.weight.bytes,
+            freed_at_most: self.freed_at_most,
+            removals: self.emptied.removals,
+            emptied: self.emptied.weight,
+            layouts: 1,
+            changed: u64::from(!self.is_empty()),
         }
     }
 
-    /// One line: how many entries of index.json, how many blobs, how many bytes.
-    fn summary(&self) -> String {
-        let of = |words: Tenses| words.of(self.dry_run);
-        let entries = |number| count(number, "entry", "entries");
-        let mut parts = Vec::new();
-        if self.entries_removed > 0 {
-            let entries = entries(self.entries_removed);
-            parts.push(format!("{} {entries} of index.json", of(REMOVE)));
-        }
-        if !self.rewritten.is_empty() {
-            let entries = entries(self.rewritten.len());
-            parts.push(format!("{} {entries} of index.json", of(CHANGE)));
-        }
-        if self.entries_dangling > 0 {
-            let images = count(self.entries_dangling, "image", "images");
-            parts.push(format!("{} {images} dangling", of(LEAVE)));
-        }
-        let trashed = weight(self.trashed);
-        if self.to_trash && !self.deleted.is_empty() {
-            parts.push(format!("{} {trashed} to the trash", of(MOVE)));
-        } else if !self.deleted.is_empty() {
-            let deleted = blobs(self.deleted.len() as u64);
-            parts.push(format!("{} {deleted}", of(DELETE)));
-            if self.trashed.blobs > 0 {
-                parts.push(format!(
-                    "{} {trashed} of these to the trash, where images lead to them",
-                    of(MOVE)
-                ));
-            }
-            let freed = self.freed_bytes - self.emptied.weight.bytes;
-            let freed = size_freed(freed, self.freed_at_most);
-            parts.push(format!("{} {freed}", of(FREE)));
-        }
-        if self.emptied.removals > 0 {
-            parts.push(format!(
-                "{} {} with {} ({}) from the trash",
-                of(DELETE),
-                count(self.emptied.removals, "removal", "removals"),
-                blobs(self.emptied.weight.blobs),
-                size(self.emptied.weight.bytes)
-            ));
-        }
-        if parts.is_empty() {
-            return of(NOTHING).to_owned();
-        }
-        let mut text = listed(&parts, parts.len());
-        text[..1].make_ascii_uppercase();
-        text + "."
-    }
-
-    fn talk_kept(&self, console: Console) {
+    fn write_kept(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
         if self.kept.is_empty() {
-            return;
+            return Ok(());
         }
         let holders: BTreeSet<&str> = self.kept.iter().map(|blob| &*blob.needed_by).collect();
         let holders: Vec<String> = holders
             .into_iter()
             .map(|name| visible(name).into())
             .collect();
-        console.say(&format!(
+        writeln!(
+            out,
             "Kept {} ({}) referenced by {}.",
             blobs(self.kept.len() as u64),
             size(total(self.kept.iter().map(|blob| blob.size))),
             listed(&holders, 3)
-        ));
-        for blob in &self.kept {
-            console.say_more(&format!(
+        )?;
+        for blob in self.kept.iter().filter(|_| verbose) {
+            writeln!(
+                out,
                 "Kept: {} ({}, {}), referenced by {}",
                 blob.digest,
                 blob.kind,
                 size(blob.size),
                 visible(&blob.needed_by)
-            ));
+            )?;
         }
+        Ok(())
     }
 }
 
+fn capitalised(mut text: String) -> String {
+    text[..1].make_ascii_uppercase();
+    text
+}
+
 impl RestoreReport {
-    /// Says how much it was, and what was not done.
-    pub(crate) fn talk(&self, console: Console) {
+    /// Writes what is said on standard output: what came back, and how much it was.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+        let [restored, moved] = [RESTORED, MOVED_BACK].map(|words| words.of(self.dry_run));
+        for entry in &self.restored {
+            writeln!(out, "{restored}: {}", visible(&entry.name))?;
+        }
+        for blob in self.blobs.iter().filter(|_| verbose) {
+            writeln!(out, "{moved}: {} ({})", blob.digest, size(blob.size))?;
+        }
         if !self.restored.is_empty() || !self.blobs.is_empty() {
-            console.say(&format!(
+            writeln!(
+                out,
                 "{} {} of index.json and {} ({}).{}",
                 BRING_BACK.of(self.dry_run),
                 count(self.restored.len(), "entry", "entries"),
                 blobs(self.blobs.len() as u64),
                 size(self.bytes),
                 END.of(self.dry_run)
-            ));
+            )?;
         } else if self.errors.is_empty() {
-            console.say("There is nothing to restore.");
+            writeln!(out, "There is nothing to restore.")?;
         }
+        Ok(())
+    }
+
+    /// Says what somebody must look at.
+    pub(crate) fn talk(&self, console: Console) {
         talk_failures(console, &self.warnings, &self.errors);
     }
 }

@@ -371,26 +371,29 @@ fn a_pager_that_nobody_reads_holds_up_no_change() {
     }
 }
 
-/// FR33: nor does a standard error that nobody reads.
+/// FR33: nor does a stream that takes nothing while the layout is locked.
 #[test]
 fn messages_that_nobody_reads_hold_up_no_change() {
-    let place = Place::new();
-    let (layout, _) = many_names(&place);
-    let (_read, write) = pipe();
-    let flags = rustix::fs::fcntl_getfl(&write).expect("a pipe");
-    rustix::fs::fcntl_setfl(&write, flags | OFlags::NONBLOCK).expect("a pipe");
-    let mut full = File::from(write.try_clone().expect("a second handle"));
-    while full.write(&[b'x'; 4096]).is_ok() {}
-    drop(full);
-    rustix::fs::fcntl_setfl(write.as_fd(), flags).expect("a pipe");
-    let args = in_layout(&layout.dir, &["prune", "-f", "-a", "--grace", "0s"]);
-    let mut command = ocirm(&args, &place.home());
-    command
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(write);
-    let _started = Started(command.spawn().expect("the program starts"));
-    drop(command);
-    until("all is pruned", || index(&layout.dir).rows.is_empty());
-    until("the lock is free", || is_free(&layout));
+    for is_out in [false, true] {
+        let place = Place::new();
+        let (layout, _) = many_names(&place);
+        let (_read, write) = pipe();
+        let flags = rustix::fs::fcntl_getfl(&write).expect("a pipe");
+        rustix::fs::fcntl_setfl(&write, flags | OFlags::NONBLOCK).expect("a pipe");
+        let mut full = File::from(write.try_clone().expect("a second handle"));
+        while full.write(&[b'x'; 4096]).is_ok() {}
+        drop(full);
+        rustix::fs::fcntl_setfl(write.as_fd(), flags).expect("a pipe");
+        let args = in_layout(&layout.dir, &["prune", "-f", "-a", "--grace", "0s"]);
+        let mut command = ocirm(&args, &place.home());
+        command.stdin(Stdio::null());
+        match is_out {
+            true => command.stdout(write).stderr(Stdio::null()),
+            false => command.stdout(Stdio::null()).stderr(write),
+        };
+        let _started = Started(command.spawn().expect("the program starts"));
+        drop(command);
+        until("all is pruned", || index(&layout.dir).rows.is_empty());
+        until("the lock is free", || is_free(&layout));
+    }
 }

@@ -16,7 +16,7 @@ use ocirm::snapshot::Snapshot;
 
 use crate::support::contents::{arg, blob_path, blobs, digest, index, names};
 use crate::support::layout::{LAYER, Layout};
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_status};
+use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status};
 
 /// A file system of its own, which goes with the test.
 struct Disk {
@@ -77,7 +77,7 @@ fn prune_works_on_a_full_disk_if_there_is_garbage() {
     let layout = disk.layout(9000);
     disk.fill();
     let done = disk.place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert_mentions(&done, "deleted 4 blobs");
+    assert_says(&done, "deleted 4 blobs");
     assert_eq!(names(&layout.dir), ["app:1", "app:2"]);
     assert_eq!(blobs(&layout.dir).len(), 3);
 }

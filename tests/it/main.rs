@@ -111,5 +111,7 @@ mod help;
 mod interop;
 /// The source keeps the order of its stages.
 mod structure;
+/// Each word goes to the stream where it belongs, and no more is said than was asked for.
+mod terminal;
 /// Whatever a user reads uses the words of the glossary.
 mod words;

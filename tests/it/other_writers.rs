@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 use crate::support::command::{Finished, Running, in_layout, ocirm};
 use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, names};
 use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, object};
+use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status, object};
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -102,9 +102,9 @@ fn beside_a_writer_rmi_takes_the_names_and_leaves_the_blobs_to_prune() {
         assert_eq!(done.said(false).untagged, ["old:1"], "{done}");
         assert!(done.said(false).deleted.is_empty(), "{done}");
         let shown = file.split('/').next().unwrap();
-        assert_mentions(&done, shown);
-        assert_mentions(&done, "Left 3 blobs");
-        assert_mentions(&done, "to the next prune");
+        assert_says(&done, shown);
+        assert_says(&done, "Left 3 blobs");
+        assert_says(&done, "to the next prune");
         assert_eq!(names(scene.dir()), ["docker.io/library/kept:1"]);
         assert_eq!(blobs(scene.dir()), before, "{file}");
         fs::remove_dir_all(scene.dir().join(shown))
@@ -277,7 +277,7 @@ fn a_young_document_that_is_not_finished_leaves_old_garbage() {
         set_modified(&half, SystemTime::now() + Duration::from_secs(60));
         let done = scene.run(&["prune", "--force", "--grace", "1s"]);
         assert_status(&done, 0);
-        assert_mentions(&done, "another program is writing");
+        assert_says(&done, "another program is writing");
         assert_eq!(blobs(scene.dir()), before, "{done}");
     }
     fs::write(&half, "\u{1f}half a layer").unwrap();
@@ -527,7 +527,7 @@ fn a_writer_in_a_layout_that_shares_the_blobs_is_seen() {
     let before = blobs(&one.dir);
     let args = [&PRUNE[..], &["--grace", "1h", "--also-root", arg(&two.dir)]].concat();
     let done = place.dry_and_real(&one.dir, &["rmi", "one:1", "--also-root", arg(&two.dir)], 0);
-    assert_mentions(&done, "oci-put-blob42");
+    assert_says(&done, "oci-put-blob42");
     assert_eq!(blobs(&one.dir), before, "{done}");
     let done = place.run_in(&one.dir, &args);
     assert_eq!(blobs(&one.dir), before, "{done}");

@@ -435,7 +435,7 @@ fn what_is_said_of_a_rule_is_escaped_like_everything_else() {
     let done = place.succeeds(&layout.dir, &args);
     assert!(!done.err.contains('\u{1b}'), "{done}");
     assert!(
-        !done.err.lines().any(|line| line.starts_with("Kept: x")),
+        !done.out.lines().any(|line| line.starts_with("Kept: x")),
         "{done}"
     );
     let done = place.run(&["policy", "check", arg(&file), arg(&layout.dir)]);

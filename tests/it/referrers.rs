@@ -8,7 +8,9 @@ use serde_json::{Value, json};
 use crate::support::contents::{blob_path, blobs, digest, digest_of, id, members, names, targets};
 use crate::support::layout::{INDEX, LAYER, Layout, MANIFEST};
 use crate::support::names::{DANGLING, NAME, REF};
-use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, object, objects};
+use crate::support::place::{
+    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_says, object, objects,
+};
 
 /// A descriptor without anything but what a blob is found by.
 fn plain(descriptor: &Value) -> Value {
@@ -60,7 +62,7 @@ fn an_unlisted_signature_stays_with_its_image_and_so_does_the_signature_of_it() 
     let done = signed.place.dry_and_real(&signed.layout.dir, &PRUNE, 0);
     assert!(!signed.has(&old));
     assert_eq!(blobs(&signed.layout.dir), before);
-    assert_mentions(&done, "Kept 2 unlisted referrers");
+    assert_says(&done, "Kept 2 unlisted referrers");
     let args = [&PRUNE[..], &["--format", "json"]].concat();
     let said = object(&signed.place.succeeds(&signed.layout.dir, &args));
     // Both have the empty config.
@@ -373,7 +375,7 @@ fn what_untag_left_is_dangling_beside_a_row_without_a_name() {
         .tagged(&index, "v1")
         .finish();
     let done = place.dry_and_real(&layout.dir, &["rmi", "v1"], 0);
-    assert_mentions(&done, digest(&image));
+    assert_says(&done, digest(&image));
     assert_eq!(targets(&layout.dir), [digest(&image)]);
     assert!(blobs(&layout.dir).contains(&layout.config_of(&image)));
 }

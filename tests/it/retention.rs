@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::contents::{self, blobs, digest, id, members, names};
 use crate::support::layout::{CREATED, Layout};
 use crate::support::names::familiar;
-use crate::support::place::{PRUNE_ALL, Place, assert_mentions, object, objects};
+use crate::support::place::{PRUNE_ALL, Place, assert_mentions, assert_says, object, objects};
 
 /// What reproducible builds write for a date.
 const EPOCH: &str = "1970-01-01T00:00:00Z";
@@ -518,18 +518,18 @@ fn a_dry_run_and_verbose_say_of_each_name_what_becomes_of_it_and_why() {
         format!("Would keep: web:1 ({image}), --keep web:*"),
         "Would remove: shop:1 (",
     );
-    assert_mentions(&dry, &kept);
-    assert_mentions(&dry, removed);
+    assert_says(&dry, &kept);
+    assert_says(&dry, removed);
     args.pop();
     let quiet = {
         let other = Ground::of(&["docker.io/library/web:1", "docker.io/library/shop:1"]);
         other.place.succeeds(&other.layout.dir, &args)
     };
-    assert!(!quiet.err.contains("--keep"), "{quiet}");
+    assert!(!quiet.out.contains("--keep"), "{quiet}");
     args.push("--verbose");
     let verbose = ground.place.succeeds(layout, &args);
-    assert_mentions(&verbose, "Kept: web:1 (");
-    assert_mentions(&verbose, "Removed: shop:1 (");
+    assert_says(&verbose, "Kept: web:1 (");
+    assert_says(&verbose, "Removed: shop:1 (");
 }
 
 #[test]

@@ -59,7 +59,9 @@ fn said_to_go(finished: &Finished) -> BTreeSet<String> {
 
 /// Waits until the program says that it waits, sends it a signal, and waits for its end.
 fn signal_while_waiting(place: &Place, args: &[String], signal: Signal) -> Finished {
-    let running = Running::start(ocirm(args, &place.home()), args);
+    let mut command = ocirm(args, &place.home());
+    command.arg("-v");
+    let running = Running::start(command, args);
     running.wait_for("Waiting for");
     kill_process(Pid::from_child(&running.child), signal).unwrap();
     running.finish()
@@ -380,7 +382,7 @@ fn a_signal_that_is_ignored_from_the_start_stays_ignored() {
         };
         for ends_by_signal in [false, true] {
             let dir = big_layout(&place, &format!("{ignored}-{ends_by_signal}"), 2);
-            let args = in_layout(&dir, &["--lock-timeout", "5m", "rmi", "big"]);
+            let args = in_layout(&dir, &["--lock-timeout", "5m", "-v", "rmi", "big"]);
             let inner = ocirm(&args, &place.home());
             let shell = format!("trap '' {ignored}; exec \"$@\"");
             let command = under("sh", ["-c", &shell, "sh"], &inner);

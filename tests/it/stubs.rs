@@ -7,7 +7,9 @@ use serde_json::Value;
 
 use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, names};
 use crate::support::layout::{LAYER, Layout};
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, object, objects};
+use crate::support::place::{
+    PRUNE, Place, assert_mentions, assert_says, assert_status, object, objects,
+};
 
 /// Empties the file of a blob, as deduplication leaves it.
 fn empty(layout: &Layout, digest: &str) {
@@ -127,11 +129,11 @@ fn what_a_repository_beside_this_one_has_a_stub_of_stays() {
     assert_eq!(blobs(&origin.dir).len(), before.len() - 3);
     let before = blobs(&origin.dir);
     let done = place.dry_and_real(&origin.dir, &["rmi", "app"], 1);
-    assert_mentions(&done, "referenced by a stub in");
+    assert!(done.out.contains("referenced by a stub in"), "{done}");
     assert_mentions(&done, "this is a repository of a store that deduplicates");
     assert_eq!(blobs(&origin.dir), before);
     let done = place.dry_and_real(&origin.dir, &[&PRUNE[..], &["--all"]].concat(), 1);
-    assert_mentions(&done, arg(&all[1].0.dir));
+    assert!(done.out.contains(arg(&all[1].0.dir)), "{done}");
     assert_eq!(blobs(&origin.dir), before);
 }
 
@@ -148,7 +150,7 @@ fn what_any_repository_of_the_run_has_a_stub_of_stays() {
         let own = digest_of(format!("layer {with_bytes}\n"));
         let args = ["rmi", "app", "--also-root", arg(&stub.dir)];
         let removed = place.dry_and_real(&origin.dir, &args, 0);
-        assert_mentions(&removed, "Kept 1 blob (11B) referenced by");
+        assert_says(&removed, "Kept 1 blob (11B) referenced by");
         let left = blobs(&origin.dir);
         assert!(left.contains(&base()), "{removed}");
         assert!(
@@ -294,7 +296,7 @@ fn stubs_stay_and_what_is_empty_by_right_goes() {
     let lost = digest_of("of another image");
     empty(&layout, &lost);
     let pruned = place.dry_and_real(&layout.dir, &PRUNE, 0);
-    assert_mentions(&pruned, "Left 1 stub of deduplication");
+    assert_says(&pruned, "Left 1 stub of deduplication");
     assert!(blobs(&layout.dir).contains(&lost));
     let checked = object(&place.succeeds(&layout.dir, &["check", "--format", "json"]));
     assert_eq!(checked["orphan_stubs"], 1, "{checked}");

@@ -24,7 +24,7 @@ use crate::support::index_document::{IndexDocument, Row};
 use crate::support::layout::{CONFIG, LAYER, Layout, MANIFEST};
 use crate::support::peers::{SKOPEO, UMOCI, oci};
 use crate::support::place::{
-    Place, assert_mentions, assert_no_traces, assert_status, fixtures, object, objects,
+    Place, assert_mentions, assert_no_traces, assert_says, assert_status, fixtures, object, objects,
 };
 use crate::support::strace;
 use crate::support::terminal::run_on_terminal;
@@ -528,7 +528,7 @@ fn restoring_again_finds_nothing_to_restore() {
     ground.copy_again(&ground.a);
     ground.succeeds(&["restore"]);
     let again = ground.succeeds(&["restore"]);
-    assert_mentions(&again, "nothing to restore");
+    assert_says(&again, "nothing to restore");
 }
 
 #[test]
@@ -706,7 +706,7 @@ fn what_another_layouts_trash_needs_of_shared_blobs_stays() {
     let finished = place.succeeds(&one.dir, &["rmi", "--trash", "--also-root", paths[1], "a"]);
     stock.assert_whole(&one.dir, digest(&b), &finished);
     let kept = place.succeeds(&two, &["rmi", "--also-root", paths[0], "b"]);
-    assert_mentions(
+    assert_says(
         &kept,
         "referenced by the trash of a layout that shares the blobs",
     );
@@ -826,7 +826,7 @@ fn a_prune_deletes_what_was_long_in_the_trash_and_nothing_younger() {
     assert_eq!(dry["freed_bytes"], bytes);
     assert!(ground.place.tree().traces(&before).is_empty());
     let words = ground.succeeds(&["prune", "-n", "--grace", "0s"]);
-    assert_mentions(&words, &format!("with {count} blobs"));
+    assert_says(&words, &format!("with {count} blobs"));
     assert!(ground.place.tree().traces(&before).is_empty());
     let real = object(&ground.succeeds(&["prune", "-f", "--grace", "0s", "--format", "json"]));
     assert_eq!(real["emptied"], dry["emptied"]);
@@ -910,7 +910,7 @@ fn names_that_are_deleted_from_the_trash_for_good_are_said_to_be() {
     make_old(&only_removal(&layout.dir));
     for args in [&["prune", "-n"][..], &["prune", "-f"]] {
         let finished = place.succeeds(&layout.dir, args);
-        assert_mentions(&finished, "trash");
+        assert_says(&finished, "trash");
     }
     assert!(!layout.dir.join(TRASH).exists());
 }
@@ -1103,7 +1103,7 @@ fn a_trash_that_is_no_directory_of_the_layout_stops_before_anything_goes() {
         }
         // Without the trash everything goes on.
         ground.succeeds(&["ls"]);
-        assert_mentions(&ground.succeeds(&["restore"]), "nothing to restore");
+        assert_says(&ground.succeeds(&["restore"]), "nothing to restore");
         ground.succeeds(&["rmi", "a"]);
         assert!(fs::read_dir(&canary).unwrap().next().is_none());
     }
@@ -1270,9 +1270,22 @@ fn a_record_that_somebody_made_up_cannot_spoil_the_layout() {
 
 fn as_done(finished: &Finished) -> Vec<String> {
     let lines = finished.out.lines().map(|line| {
-        line.replacen("Would untag:", "Untagged:", 1)
-            .replacen("Would trash:", "Trashed:", 1)
-            .replacen("Would move:", "Moved:", 1)
+        let mut line = line.to_owned();
+        for (would, done) in [
+            ("Would untag:", "Untagged:"),
+            ("Would trash:", "Trashed:"),
+            ("Would move back:", "Moved back:"),
+            ("Would move:", "Moved:"),
+            ("Would restore:", "Restored:"),
+            ("Would remove 2 images.", "Removing 2 images."),
+            ("Would bring back", "Brought back"),
+            ("Would remove", "Removed"),
+            ("would move", "moved"),
+            (" Nothing was changed.", ""),
+        ] {
+            line = line.replace(would, done);
+        }
+        line
     });
     lines.collect()
 }
@@ -1297,7 +1310,7 @@ fn a_dry_run_with_the_trash_says_what_the_real_run_does() {
         assert_eq!(as_done(&dry), as_done(&real));
         assert!(real.out.contains("Trashed: ") && !real.out.contains("Deleted"));
         assert!(dry.out.contains("Would trash: "), "{dry}");
-        assert_mentions(&real, "to the trash");
+        assert!(real.out.contains("to the trash"), "{real}");
         assert_eq!(
             real.out.matches("Moved: ").count(),
             trashed(&ground.dir).len()
@@ -1337,18 +1350,7 @@ fn a_dry_restore_says_what_the_real_one_does() {
         let report = object(&ground.succeeds(&dry_args));
         let old = blobs(&ground.dir);
         let real = ground.succeeds(args);
-        let done: Vec<String> = dry
-            .out
-            .lines()
-            .map(|line| {
-                line.replacen("Would restore:", "Restored:", 1).replacen(
-                    "Would move back:",
-                    "Moved back:",
-                    1,
-                )
-            })
-            .collect();
-        assert_eq!(done, real.out.lines().collect::<Vec<_>>());
+        assert_eq!(as_done(&dry), real.out.lines().collect::<Vec<_>>());
         let came: BTreeSet<String> = blobs(&ground.dir).difference(&old).cloned().collect();
         let said = members(&report["blobs"], "digest").into_iter();
         let said: BTreeSet<String> = said.map(str::to_owned).collect();
@@ -1357,7 +1359,7 @@ fn a_dry_restore_says_what_the_real_one_does() {
         assert_eq!(report["bytes"], came.iter().map(size).sum::<u64>());
         assert_eq!(report["dry_run"], true);
     }
-    assert_mentions(&ground.succeeds(&["restore"]), "nothing to restore");
+    assert_says(&ground.succeeds(&["restore"]), "nothing to restore");
 }
 
 #[test]

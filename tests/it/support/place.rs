@@ -163,6 +163,13 @@ pub(crate) fn assert_mentions(finished: &Finished, text: &str) {
     assert!(finished.err.contains(text), "no {text:?}\n{finished}");
 }
 
+/// Standard output says this somewhere, and standard error says nothing.
+#[track_caller]
+pub(crate) fn assert_says(finished: &Finished, text: &str) {
+    assert!(finished.out.contains(text), "no {text:?}\n{finished}");
+    assert_eq!(finished.err, "", "{finished}");
+}
+
 /// The one JSON object that a changing command printed.
 #[track_caller]
 pub(crate) fn object(finished: &Finished) -> Value {

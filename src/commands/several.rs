@@ -1,0 +1,52 @@
+//! Several layouts in one run: one that fails does not stop the others, is said at once, and again when
+//! all others are done, for by then it may have left the screen.
+
+use std::path::{Path, PathBuf};
+
+use super::target_layouts::in_layout;
+use super::{failed, hint_and_kind, print};
+use crate::report::console::{Console, shown};
+use crate::report::failed_layout::FailedLayout;
+use crate::words::count;
+
+/// What failed in which layout.
+#[derive(Debug, Default)]
+pub(super) struct Failures(Vec<(PathBuf, String)>);
+
+impl Failures {
+    /// Says what failed, with `json` on standard output, too. The value is the exit status.
+    pub(super) fn add(
+        &mut self,
+        console: Console,
+        path: &Path,
+        error: anyhow::Error,
+        json: bool,
+    ) -> u8 {
+        let message = format!("{error:#}");
+        if json {
+            let (hint, kind) = hint_and_kind(&error);
+            let failed = FailedLayout::new(path, kind, message.clone(), hint);
+            // Who stopped reading is told so by what is printed at the end.
+            let _ = print(|out| failed.write_json(out));
+        }
+        self.note(path, message);
+        failed(console, &in_layout(path, error))
+    }
+
+    /// Takes note of what failed and was said already.
+    pub(super) fn note(&mut self, path: &Path, message: String) {
+        self.0.push((path.to_owned(), message));
+    }
+
+    /// Says all of it again; `all` is the number of layouts.
+    pub(super) fn say_again(&self, console: Console, all: usize) {
+        if self.0.is_empty() {
+            return;
+        }
+        let layouts = count(all, "layout", "layouts");
+        console.error(&format!("{} of {layouts} failed:", self.0.len()));
+        for (path, message) in &self.0 {
+            console.say(&shown(&format!("  {}: {message}", path.display())));
+        }
+    }
+}

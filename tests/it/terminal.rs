@@ -1,0 +1,288 @@
+//! How the tool talks: which stream a word goes to, how little is said on demand, and what many layouts
+//! have said about them.
+
+use std::fs;
+
+use serde_json::Value;
+
+use crate::support::contents::{arg, blobs, digest, names};
+use crate::support::layout::Layout;
+use crate::support::place::{
+    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, objects,
+};
+
+/// Two images that share a layer, one of them without a name, and a blob that nothing leads to.
+fn ground(place: &Place, dir: &str) -> Layout {
+    let mut layout = place.layout(dir);
+    let app = layout.image("app");
+    layout.named(&app, "docker.io/library/app:1");
+    layout.named(&app, "docker.io/library/app:2");
+    let lost = layout.image("lost");
+    let dangling = format!("moby-dangling@{}", digest(&lost));
+    layout.named(&lost, &dangling).finish();
+    layout.blob("text/plain", "garbage\n");
+    layout
+}
+
+/// Y1: a job that throws standard output away is silent as long as all is well.
+#[test]
+fn what_went_well_is_said_on_standard_output_alone() {
+    for format in ["text", "json"] {
+        for command in [
+            &["prune", "--dry-run"][..],
+            &["prune", "--force"],
+            &PRUNE,
+            &PRUNE,
+            &["untag", "app:2"],
+            &["rmi", "--dry-run", "app:1"],
+            &["rmi", "--trash", "app:1"],
+            &["rmi", "--ignore", "--platform", "linux/none", "app:9"],
+        ] {
+            let place = Place::new();
+            let layout = ground(&place, "layout");
+            let args = [command, &["--format", format]].concat();
+            let done = place.run_in(&layout.dir, &args);
+            if command.contains(&"--ignore") {
+                continue;
+            }
+            assert_status(&done, 0);
+            assert_eq!(done.err, "", "{done}");
+            assert!(!done.out.is_empty(), "{done}");
+        }
+    }
+    let place = Place::new();
+    let layout = ground(&place, "layout");
+    place.succeeds(&layout.dir, &["rmi", "--trash", "app:1", "app:2"]);
+    for text in ["Brought back 2 entries", "There is nothing to restore."] {
+        let done = place.succeeds(&layout.dir, &["restore"]);
+        assert!(done.out.contains(text), "{done}");
+        assert_eq!(done.err, "", "{done}");
+    }
+    let again = place.succeeds(&layout.dir, &PRUNE);
+    let again = [again, place.succeeds(&layout.dir, &PRUNE)];
+    assert_eq!(
+        again[1].out,
+        "Nothing was removed.\nTotal reclaimed space: 0B\n"
+    );
+}
+
+/// Y1: what may not be as somebody thinks is a note on standard error, and in the JSON object.
+#[test]
+fn what_somebody_must_look_at_is_said_on_standard_error() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("nameless");
+    layout.unnamed(&image).finish();
+    let done = place.succeeds(&layout.dir, &PRUNE);
+    assert!(
+        done.err.starts_with("note: Left 1 image without a name"),
+        "{done}"
+    );
+    let json = [&PRUNE[..], &["--format", "json"]].concat();
+    let said = place.succeeds(&layout.dir, &json);
+    let report = &objects(&said)[0];
+    let remark = report["remarks"][0].as_str().unwrap();
+    assert!(remark.starts_with("Left 1 image without a name"), "{said}");
+    assert_eq!(report["notes"], Value::Array(Vec::new()), "{said}");
+}
+
+/// Y2: neither stream says anything, and the same happens.
+#[test]
+fn quiet_says_nothing_and_does_the_same() {
+    for command in [
+        &["prune", "--force"][..],
+        &PRUNE,
+        &PRUNE_ALL,
+        &["prune", "--dry-run"],
+        &["untag", "app:2"],
+        &["rmi", "app:1", "app:2"],
+        &["rmi", "--trash", "-f", "app:1"],
+        &["restore"],
+    ] {
+        let (loud, quiet) = (Place::new(), Place::new());
+        let (one, two) = (ground(&loud, "layout"), ground(&quiet, "layout"));
+        if command == ["restore"] {
+            for (place, layout) in [(&loud, &one), (&quiet, &two)] {
+                place.succeeds(&layout.dir, &["rmi", "--trash", "app:2"]);
+            }
+        }
+        loud.succeeds(&one.dir, command);
+        let done = quiet.succeeds(&two.dir, &[command, &["-q"]].concat());
+        assert_eq!((&*done.out, &*done.err), ("", ""), "{done}");
+        assert_eq!(names(&one.dir), names(&two.dir), "{command:?}");
+        assert_eq!(blobs(&one.dir), blobs(&two.dir), "{command:?}");
+    }
+}
+
+/// Y2: what exit status 1 is about is said, and no warning beside it.
+#[test]
+fn quiet_says_what_failed_and_what_to_do() {
+    let place = Place::new();
+    let mut layout = ground(&place, "layout");
+    let image = layout.image("nameless");
+    layout.unnamed(&image).finish();
+    let args = ["--no-lock", "rmi", "--quiet", "app:7", "app:1"];
+    let done = place.run_in(&layout.dir, &args);
+    assert_status(&done, 1);
+    assert_eq!(done.out, "", "{done}");
+    assert_mentions(&done, "No such image: app:7");
+    assert!(!done.err.contains("warning"), "{done}");
+    let left = names(&layout.dir);
+    assert!(
+        !left.contains(&"docker.io/library/app:1".to_owned()),
+        "{done}"
+    );
+    // Nobody is asked where nobody sits, and that is an error like any other.
+    let asked = place.refuses(&layout.dir, &["prune", "-q"], 2);
+    assert_mentions(&asked, "--force");
+}
+
+/// Y2: what prints all and what prints nothing cannot both be meant.
+#[test]
+fn quiet_goes_with_no_other_way_to_print() {
+    let place = Place::new();
+    let layout = ground(&place, "layout");
+    for args in [
+        &["prune", "-f", "-q", "--format", "json"][..],
+        &["rmi", "app:1", "-q", "--verbose"],
+        &["-v", "rmi", "app:1", "-q"],
+        &["restore", "--quiet", "--format", "json"],
+        &["untag", "app:1", "--quiet", "--format", "json"],
+    ] {
+        let refused = place.refuses(&layout.dir, args, 2);
+        assert_mentions(&refused, "cannot be used with");
+    }
+}
+
+/// Three layouts below `store`, one of which nothing is to be removed of.
+fn store(place: &Place) -> [Layout; 3] {
+    let mut whole = place.layout("store/whole");
+    let image = whole.image("whole");
+    whole.named(&image, "docker.io/library/whole:1").finish();
+    [ground(place, "store/a"), ground(place, "store/b"), whole]
+}
+
+/// Y5: of many layouts each that changes has a line, and all have a total.
+#[test]
+fn many_layouts_have_a_line_each_if_they_change() {
+    let place = Place::new();
+    let layouts = store(&place);
+    let store = place.path("store");
+    let prune = [&PRUNE[..], &["--recursive", arg(&store)]].concat();
+    let [a, b, whole] = layouts.each_ref().map(|layout| arg(&layout.dir));
+    let line = |dir: &str, done: &str| format!("{dir}: {done}");
+    let dry = place.run(&[&prune[..], &["-n"]].concat());
+    let would = "would remove 1 entry of index.json, would delete";
+    assert!(dry.out.starts_with(&line(a, would)), "{dry}");
+    assert!(
+        dry.out
+            .contains("2 of 3 layouts would change: would remove 2 entries"),
+        "{dry}"
+    );
+    let verbose = place.run(&[&prune[..], &["-n", "-v"]].concat());
+    for dir in [a, b, whole] {
+        assert!(
+            verbose.out.contains(&format!("Layout: {dir}\n")),
+            "{verbose}"
+        );
+    }
+    assert!(verbose.out.contains("Would unlink: "), "{verbose}");
+    let done = place.run(&prune);
+    assert_status(&done, 0);
+    assert_eq!(done.err, "", "{done}");
+    let lines: Vec<&str> = done.out.lines().collect();
+    assert_eq!(lines.len(), 4, "{done}");
+    assert!(
+        lines[0].starts_with(&line(a, "removed 1 entry of index.json, deleted")),
+        "{done}"
+    );
+    assert!(
+        lines[1].starts_with(&line(b, "removed 1 entry of index.json, deleted")),
+        "{done}"
+    );
+    assert!(
+        lines[2].starts_with("2 of 3 layouts changed: removed 2 entries of index.json"),
+        "{done}"
+    );
+    let again = place.run(&prune);
+    assert_eq!(
+        again.out,
+        "0 of 3 layouts changed.\nTotal reclaimed space: 0B\n"
+    );
+    let checked = place.run(&["check", "--recursive", arg(&store)]);
+    assert_eq!(checked.out.lines().count(), 4, "{checked}");
+    assert!(
+        checked.out.ends_with("\n3 of 3 layouts are sound.\n"),
+        "{checked}"
+    );
+}
+
+/// Y5: what failed is said when it does, again at the end, and in JSON in its place.
+#[test]
+fn a_layout_that_fails_is_said_again_at_the_end_and_has_its_object() {
+    let place = Place::new();
+    let [a, b, _whole] = store(&place);
+    fs::write(a.dir.join("index.json"), "{").unwrap();
+    let store = place.path("store");
+    let before = place.tree();
+    for command in [&["check"][..], &["prune", "--dry-run", "--grace", "0s"]] {
+        let args = [command, &["--recursive", arg(&store)]].concat();
+        let done = place.run(&args);
+        assert_status(&done, 12);
+        let said: Vec<&str> = done.err.lines().collect();
+        assert!(said[0].contains("in the layout"), "{done}");
+        assert!(said.contains(&"ocirm: 1 of 3 layouts failed:"), "{done}");
+        let last = said.last().unwrap();
+        assert!(last.starts_with(&format!("  {}: ", arg(&a.dir))), "{done}");
+        assert!(last.contains("index.json"), "{done}");
+    }
+    for command in [
+        &["check", "--format", "json"][..],
+        &["ls", "--format", "json"],
+        &["prune", "--dry-run", "--format", "json"],
+    ] {
+        let args = [command, &["--recursive", arg(&store)]].concat();
+        let done = place.run(&args);
+        assert_status(&done, 12);
+        let all = objects(&done);
+        let of = |dir| {
+            all.iter()
+                .filter(|o| o["layout"] == arg(dir))
+                .collect::<Vec<_>>()
+        };
+        assert!(!of(&b.dir).is_empty(), "{done}");
+        let failed = of(&a.dir);
+        assert_eq!(failed.len(), 1, "{done}");
+        assert_eq!(failed[0]["errors"][0]["class"], "layout", "{done}");
+        let message = failed[0]["errors"][0]["message"].as_str().unwrap();
+        assert!(
+            message.contains("index.json") && !message.contains("in the layout"),
+            "{done}"
+        );
+    }
+    assert_no_traces(&before, &place.tree(), &place.run(&["--version"]));
+}
+
+/// Y6: a directory that lacks nothing but `oci-layout` is not passed over in silence.
+#[test]
+fn a_directory_that_is_nearly_a_layout_is_named() {
+    let place = Place::new();
+    let [a, ..] = store(&place);
+    fs::remove_file(a.dir.join("oci-layout")).unwrap();
+    let store = place.path("store");
+    for command in [&["ls"][..], &["check"], &["prune", "-f"]] {
+        let done = place.run(&[command, &["--recursive", arg(&store)]].concat());
+        assert_status(&done, 0);
+        assert_eq!(done.err.lines().count(), 1, "{done}");
+        assert!(done.err.starts_with("warning: `"), "{done}");
+        assert_mentions(
+            &done,
+            &format!(
+                "{}` has index.json and blobs but no oci-layout",
+                arg(&a.dir)
+            ),
+        );
+    }
+    let quiet = place.run(&["prune", "-q", "-f", "--recursive", arg(&store)]);
+    assert_eq!((&*quiet.out, &*quiet.err), ("", ""), "{quiet}");
+}
