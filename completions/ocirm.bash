@@ -573,7 +573,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__prune)
-            opts="-a -n -f -l -v -h --all --filter --unlisted-referrers --recursive --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --also-root --grace --dry-run --force --trash --no-trash --trash-keep --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-a -n -f -q -l -v -h --all --filter --unlisted-referrers --recursive --keep --keep-last --keep-within --keep-daily --keep-weekly --keep-monthly --keep-newest-per --newest-by --max-size --policy --allow-empty --containers --also-root --grace --dry-run --force --trash --no-trash --trash-keep --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -709,7 +709,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -l -v -h --dry-run --incomplete --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -q -l -v -h --dry-run --incomplete --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -749,7 +749,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__rmi)
-            opts="-f -n -l -v -h --platform --keep-platform --manifest --attestations --rewrite-index --force --referrers --no-prune --containers --also-root --dry-run --ignore --trash --no-trash --ignore-writers --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-f -n -q -l -v -h --platform --keep-platform --manifest --attestations --rewrite-index --force --referrers --no-prune --containers --also-root --dry-run --ignore --trash --no-trash --ignore-writers --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -823,7 +823,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__untag)
-            opts="-n -l -v -h --dry-run --ignore --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -q -l -v -h --dry-run --ignore --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -35,6 +35,9 @@ const COMMON: &str = "Common options";
 /// An OCI image layout is a directory with `oci-layout`, `index.json` and `blobs/`, as skopeo,
 /// umoci, crane, oras, regctl, podman and BuildKit write them. ocirm works on the directory itself;
 /// there is no daemon and no registry.
+///
+/// Data and results go to standard output, what somebody must look at to standard error: a job that
+/// throws standard output away is silent as long as all is well.
 #[derive(Debug, Parser)]
 #[command(
     name = "ocirm",

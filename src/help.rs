@@ -155,8 +155,8 @@ pub const PAGES: &[Page] = &[
              (digest, kind, size, needed_by), kept_images (name, digest, reason), rewritten (name, from, to), \
              freed_bytes, freed_at_most (it may be less: the file system can give several files the same blocks), \
              spared, postponed (writer, blobs, bytes; or null), unlisted_referrers (referrers, blobs, bytes), errors \
-             (class, message, hint), warnings, remarks and notes (on what stayed), to_trash, and emptied (removals, blobs, bytes; what left the trash \
-             for good). Sizes are bytes.",
+             (class, message, hint), warnings, remarks and notes (on what stayed), to_trash, and emptied (removals, blobs, \
+             bytes; what left the trash for good). Sizes are bytes.",
         ),
         see_also: &["untag", "prune", "restore", "why"],
     },

@@ -4,7 +4,9 @@ use std::fs;
 
 use crate::support::contents::{arg, names};
 use crate::support::layout::Layout;
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_no_traces, assert_status};
+use crate::support::place::{
+    PRUNE, Place, assert_mentions, assert_no_traces, assert_says, assert_status,
+};
 
 /// A layout in the directory where the program runs, with the image `NAME:1`, where NAME is the last part
 /// of the directory, and a blob that nothing leads to.
@@ -55,7 +57,7 @@ fn check_and_prune_take_layouts_as_arguments() {
         assert_eq!(checked.out.matches("1 entry").count(), 1, "{checked}");
         let pruned = place.run(&[&PRUNE, &[spelling][..]].concat());
         assert_status(&pruned, 0);
-        assert_mentions(&pruned, "Deleted 1 blob");
+        assert_says(&pruned, "Deleted 1 blob");
         assert_eq!(names(&layout.dir).len(), 1);
         fs::remove_dir_all(&layout.dir).unwrap();
     }
@@ -121,7 +123,7 @@ fn an_image_is_no_layout_and_a_layout_no_image() {
     }
     let found = place.run(&["rmi", "-n", "oci:./a", "a:1"]);
     assert_status(&found, 0);
-    assert_mentions(&found, "Would remove 1 entry");
+    assert_says(&found, "Would remove 1 entry");
 }
 
 /// I2.
