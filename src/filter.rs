@@ -261,6 +261,11 @@ impl Pattern {
         Ok(Pattern(glob.compile_matcher()))
     }
 
+    /// The pattern as it was given.
+    pub fn text(&self) -> &str {
+        self.0.glob().glob()
+    }
+
     /// Whether it matches a text.
     pub fn matches_text(&self, text: &str) -> bool {
         self.0.is_match(text)

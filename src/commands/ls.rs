@@ -4,6 +4,7 @@
 //! layouts are collected first: they stand in one table. Either way nothing is printed before the
 //! layout's lock is gone, for whoever reads the list may take long: a pager waits for a person.
 
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::io;
 use std::path::Path;
@@ -13,10 +14,11 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
-use super::container_files;
+use super::in_each::InEach;
 use super::session::Session;
 use super::several::Failures;
 use super::target_layouts::layouts_and_references;
+use super::{container_files, failed};
 use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -26,11 +28,12 @@ use crate::inspect::metadata::ImageMetadata;
 use crate::inspect::order::Order;
 use crate::inspect::tree::Trees;
 use crate::layout::{Locked, Shared, Trash, Weight};
-use crate::plan::ls::ListOptions;
-use crate::plan::{FilterUse, Filters};
+use crate::plan::ls::{ListOptions, Selected};
+use crate::plan::{FilterUse, Filters, Refusal};
 use crate::report::console::shown;
 use crate::report::list::{Foot, ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
+use crate::report::messages::matches_nothing;
 use crate::report::{is_for_a_person, write_to_stdout};
 use crate::snapshot::{Graph, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
@@ -53,13 +56,15 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         tree: args.tree,
         containers: (!args.containers.is_empty()).then_some(containers),
         several: found.several,
+        missing: RefCell::default(),
         has_foot: !args.quiet && !args.tree && args.format == "table" && is_for_a_person(),
     };
     if !found.several {
         let [path] = &*found.layouts else {
             return Ok(0);
         };
-        return list.layout(path, None);
+        let status = list.layout(path, None)?;
+        return Ok(status.max(list.say_what_is_missing()));
     }
     let mut status = found.say_failures(session.console);
     let (mut collected, mut failures) = (Collected::default(), Vec::new());
@@ -90,7 +95,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         let mut failures = Failures::default();
         status = status.max(failures.add(session.console, path, error, is_json));
     }
-    Ok(status)
+    Ok(status.max(list.say_what_is_missing()))
 }
 
 fn list_format(args: &LsArgs) -> Result<ListFormat, Error> {
@@ -128,8 +133,16 @@ struct List<'a> {
     containers: Option<Vec<Container>>,
     /// There are several layouts, so that lines say which they are of.
     several: bool,
+    missing: RefCell<Missing>,
     /// Below the table a line says how much it is.
     has_foot: bool,
+}
+
+/// What finds nothing in any layout so far.
+#[derive(Default)]
+struct Missing {
+    references: InEach<Refusal>,
+    filters: InEach<Option<String>>,
 }
 
 /// What is listed of several layouts, and only then printed.
@@ -152,6 +165,36 @@ fn order(sort: Sort) -> Order {
 }
 
 impl List<'_> {
+    /// Finds what the references select in a layout, and takes note of what they do not.
+    fn select(&self, view: &View) -> Selected {
+        let mut selected = self.options.select(view);
+        let mut missing = self.missing.borrow_mut();
+        missing
+            .references
+            .take(std::mem::take(&mut selected.not_found));
+        missing
+            .filters
+            .take(std::mem::take(&mut selected.unmatched));
+        selected
+    }
+
+    /// Says which references and filters find nothing, in whatever layout. The value is the exit status.
+    fn say_what_is_missing(&self) -> u8 {
+        let Missing {
+            references,
+            filters,
+        } = self.missing.take();
+        let console = self.session.console;
+        for (filter, instead) in filters.into_all() {
+            console.warning(&shown(&matches_nothing(&filter, instead.as_deref())));
+        }
+        let mut status = 0;
+        for (_, refusal) in references.into_all() {
+            status = failed(console, &Error::from(refusal).into());
+        }
+        status
+    }
+
     /// Lists one layout: into what is collected, or else at once. A damaged one is listed as far as it
     /// can be, and is a failure all the same.
     fn layout(&self, path: &Path, into: Option<&mut Collected>) -> anyhow::Result<u8> {
@@ -194,7 +237,10 @@ impl List<'_> {
         if self.order != Order::Index || self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
-        let mut listed: Vec<RecordId> = self.options.records(&snapshot, &metadata)?.collect();
+        let mut listed: Vec<RecordId> = self
+            .options
+            .records(&snapshot, &self.select(&snapshot), &metadata)?
+            .collect();
         let (order, reversed) = (self.order, self.reversed);
         sort_by_age_or_name(&snapshot, &metadata, &mut listed, order, reversed);
         release(metadata, !self.several);
@@ -239,7 +285,11 @@ impl List<'_> {
             .has_foot
             .then(|| strays(&layout, &snapshot.graph, &stored));
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
-        let mut listed = listing.listed(self.options.records(&snapshot, &listing.metadata)?);
+        let selected = self.select(&snapshot);
+        let records = self
+            .options
+            .records(&snapshot, &selected, &listing.metadata)?;
+        let mut listed = listing.listed(records);
         listing.sort(&mut listed, self.order, self.reversed);
         let trees = self.trees(&listing, &listed);
         let Listing { measures, metadata } = listing;

@@ -7,11 +7,13 @@
 //!   `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
 //! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
+//! * `in_each`: what is so in each of several layouts
 //! * `interrupt`: SIGINT and SIGTERM
 
 mod change;
 mod check;
 mod container_files;
+mod in_each;
 mod interrupt;
 mod layout_argument;
 mod ls;

@@ -7,6 +7,7 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
+use super::in_each::InEach;
 use super::layout_argument::directory;
 use super::retention::retention;
 use super::session::{Listed, Session, Stream, span};
@@ -24,7 +25,7 @@ use crate::layout::{HardLinks, Locked, RemovalId, Shared};
 use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
-use crate::report::messages::{keeps_nothing, reclaimed};
+use crate::report::messages::{matches_nothing, reclaimed};
 use crate::report::sums::Sums;
 use crate::report::units::size_freed;
 use crate::snapshot::{Snapshot, Whole};
@@ -114,31 +115,25 @@ struct ConfirmedLayout {
     removals: HashSet<RemovalId>,
 }
 
-/// Options whose patterns match nothing in any layout so far, with the names most like them.
-#[derive(Default)]
-struct UnmatchedPatterns(Option<BTreeMap<String, Option<String>>>);
+/// Options and filters whose patterns match nothing in any layout so far, and what is like them.
+type Unmatched = InEach<Option<String>>;
 
-impl UnmatchedPatterns {
-    /// Takes what the plan of one layout notes.
-    fn take_from(&mut self, plan: &mut Plan) {
-        let mut here = BTreeMap::new();
-        plan.notes.retain_mut(|note| match note {
-            Note::KeepsNothing { option, nearest } => {
-                here.insert(std::mem::take(option), nearest.take());
-                false
-            }
-            _ => true,
-        });
-        match &mut self.0 {
-            None => self.0 = Some(here),
-            Some(before) => before.retain(|option, _| here.contains_key(option)),
+/// Takes what the plan of one layout notes.
+fn take_unmatched(unmatched: &mut Unmatched, plan: &mut Plan) {
+    let mut here = BTreeMap::new();
+    plan.notes.retain_mut(|note| match note {
+        Note::MatchesNothing { option, instead } => {
+            here.insert(std::mem::take(option), instead.take());
+            false
         }
-    }
+        _ => true,
+    });
+    unmatched.take(here);
+}
 
-    fn say(self, console: Console) {
-        for (option, nearest) in self.0.into_iter().flatten() {
-            console.warning(&shown(&keeps_nothing(&option, nearest.as_deref())));
-        }
+fn say_unmatched(unmatched: Unmatched, console: Console) {
+    for (option, instead) in unmatched.into_all() {
+        console.warning(&shown(&matches_nothing(&option, instead.as_deref())));
     }
 }
 
@@ -178,7 +173,7 @@ impl Prune {
         let mut status = found.say_failures(console);
         let mut sums = Sums::default();
         let (mut freed, mut at_most) = (0_u64, false);
-        let mut unmatched = UnmatchedPatterns::default();
+        let mut unmatched = Unmatched::default();
         let mut failures = Failures::default();
         let is_text = run.format == OutputFormat::Text;
         for path in &found.layouts {
@@ -190,7 +185,7 @@ impl Prune {
             match run.run(session, path, &self) {
                 Ok((mut decision, outcome)) => {
                     self.hard_links = std::mem::take(&mut decision.hard_links);
-                    unmatched.take_from(&mut decision.plan);
+                    take_unmatched(&mut unmatched, &mut decision.plan);
                     let (report, one) = run.report(session, &decision, outcome.as_ref());
                     status = status.max(one);
                     sums += report.sums();
@@ -218,7 +213,7 @@ impl Prune {
             }
         }
         if !self.is_warned {
-            unmatched.say(console);
+            say_unmatched(unmatched, console);
         }
         if is_text && !console.is_quiet() {
             let total = sums.total(run.dry_run) + "\n" + &reclaimed(freed, at_most);
@@ -238,7 +233,7 @@ impl Prune {
     ) -> anyhow::Result<Option<Confirmed>> {
         let console = session.console;
         let mut confirmed = Confirmed::new();
-        let mut unmatched = UnmatchedPatterns::default();
+        let mut unmatched = Unmatched::default();
         let (mut blobs, mut freed, mut at_most) = (0, 0_u64, false);
         for path in &found.layouts {
             let mut decision = match run.decide(session, path, self) {
@@ -248,7 +243,7 @@ impl Prune {
                 Err(error) => return Err(error),
             };
             self.hard_links = std::mem::take(&mut decision.hard_links);
-            unmatched.take_from(&mut decision.plan);
+            take_unmatched(&mut unmatched, &mut decision.plan);
             let report = decision.report(None, run.command);
             let mut seen = ConfirmedLayout::default();
             if !report.is_empty() {
@@ -277,7 +272,7 @@ impl Prune {
         if confirmed.values().all(nothing) {
             return Ok(Some(confirmed));
         }
-        unmatched.say(console);
+        say_unmatched(unmatched, console);
         // The JSON object has its warnings whatever was said before.
         self.is_warned = run.format == OutputFormat::Text;
         console.say(&format!(
@@ -351,7 +346,7 @@ impl Decide for Prune {
             plan.note_nameless(&snapshot, &snapshot);
             if self.is_warned {
                 plan.notes
-                    .retain(|note| !matches!(note, Note::KeepsNothing { .. }));
+                    .retain(|note| !matches!(note, Note::MatchesNothing { .. }));
             }
             (gc::mark(&snapshot, &plan), plan)
         };

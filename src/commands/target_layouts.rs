@@ -6,9 +6,9 @@ use std::path::{Path, PathBuf};
 use super::layout_argument::{default_layout, directory, is_directory, split};
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
-use crate::layout::{FileId, discover};
+use crate::layout::{FileId, discover, nothing_there};
 use crate::report::console::{Console, shown};
-use crate::words::quoted;
+use crate::words::{quoted, shell_word};
 
 /// The layouts that a command is about that takes no references: those of `--layout`, those that were
 /// given as arguments, and all below `recursive`; without any, that of the environment or the current
@@ -23,7 +23,18 @@ pub(super) fn layout_directories(
 ) -> anyhow::Result<TargetLayouts> {
     let mut layouts = session.layouts.clone();
     for path in given {
-        layouts.push(directory(path)?);
+        let path = directory(path)?;
+        // What is no directory may be an option that went wrong: then nothing is done at all.
+        if !path.exists() {
+            let text = path.to_string_lossy();
+            let error = nothing_there(&path);
+            return Err(match text.contains('=') {
+                true => error.hint(format!("filters go with --filter {}", shell_word(&text))),
+                false => error,
+            }
+            .into());
+        }
+        layouts.push(path);
     }
     several(session, recursive, layouts)
 }

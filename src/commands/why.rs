@@ -85,7 +85,8 @@ fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Erro
         let node = graph.find(&digest);
         return Ok((digest, node));
     }
-    let mut refusal = match Draft::new(snapshot).look_up(text) {
+    let mut draft = Draft::new(snapshot);
+    let refusal = match draft.look_up(text) {
         Ok(found) => return Ok((graph.digest(found.target).clone(), Some(found.target))),
         Err(refusal) => refusal,
     };
@@ -99,6 +100,7 @@ fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Erro
             return Ok((digest, node));
         }
     }
+    let mut refusal = draft.suggested(text, refusal);
     let usage = || "why takes a name or the full digest of any blob".to_owned();
     refusal.hint.get_or_insert_with(usage);
     Err(refusal.into())

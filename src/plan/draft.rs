@@ -64,6 +64,8 @@ pub struct Draft<'a> {
     pub(super) by_digest: OnceCell<Vec<(String, NodeId)>>,
     /// Says more of an argument that means no image, if there is more to say.
     pub(super) explain: Option<&'a Explain<'a>>,
+    /// For how many arguments something was suggested.
+    pub(super) suggestions: u32,
     /// What is known of the plan by now.
     pub(super) plan: Plan,
 }
@@ -94,6 +96,7 @@ impl<'a> Draft<'a> {
             parents: OnceCell::new(),
             by_digest: OnceCell::new(),
             explain: None,
+            suggestions: 0,
             plan: Plan::default(),
         }
     }

@@ -44,6 +44,19 @@ pub enum FoundBy {
     Digest(Reference),
 }
 
+/// Why there is no single image that an argument means.
+enum Missed {
+    Refused(Refusal),
+    /// It could be any of these.
+    Several(Vec<RecordId>),
+}
+
+impl From<Refusal> for Missed {
+    fn from(refusal: Refusal) -> Missed {
+        Missed::Refused(refusal)
+    }
+}
+
 impl Found {
     /// The record that was named, if it was one.
     pub fn record(&self) -> Option<RecordId> {
@@ -69,8 +82,31 @@ impl Draft<'_> {
     /// # Errors
     /// It means none, more than one, or nothing at all. The messages are Docker's.
     pub fn look_up(&mut self, argument: &str) -> Result<Found, Refusal> {
+        self.find(argument).map_err(|missed| match missed {
+            Missed::Refused(refusal) => refusal,
+            Missed::Several(candidates) => self.ambiguous(argument, &candidates),
+        })
+    }
+
+    /// The records that `argument` means, where it does no harm if they are several: that of a name, all
+    /// of an image that is found in another way, and all candidates of what is ambiguous.
+    ///
+    /// # Errors
+    /// It means nothing.
+    pub(super) fn meant_records(&mut self, argument: &str) -> Result<Vec<RecordId>, Refusal> {
+        match self.find(argument) {
+            Ok(found) => Ok(match found.by {
+                FoundBy::Name { record, is_id } if !is_id => vec![record],
+                _ => found.set,
+            }),
+            Err(Missed::Several(candidates)) => Ok(candidates),
+            Err(Missed::Refused(refusal)) => Err(refusal),
+        }
+    }
+
+    fn find(&mut self, argument: &str) -> Result<Found, Missed> {
         if argument.trim().is_empty() {
-            return Err(Refusal::invalid("image name cannot be blank"));
+            return Err(Refusal::invalid("image name cannot be blank").into());
         }
         let exact = self.with_text(argument);
         if !exact.is_empty() {
@@ -87,7 +123,7 @@ impl Draft<'_> {
                 let set = target.map_or_else(Vec::new, |target| self.set_of(target));
                 self.found_by_id(set).ok_or_else(|| {
                     if let Some(part) = target.and_then(|target| self.part_refusal(target)) {
-                        return part;
+                        return part.into();
                     }
                     let missing = no_such_image(&digest.to_string());
                     match digest.algorithm_name() {
@@ -97,17 +133,18 @@ impl Draft<'_> {
                              `invalid name reference`)",
                         ),
                     }
+                    .into()
                 })
             }
             Ok(Argument::Name(reference)) => self.look_up_name(argument, reference),
             Err(invalid) => match self.look_up_tag(argument) {
                 Some(result) => result,
-                None => Err(Refusal::invalid(format!("{}: {invalid}", quoted(argument)))),
+                None => Err(Refusal::invalid(format!("{}: {invalid}", quoted(argument))).into()),
             },
         }
     }
 
-    fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Refusal> {
+    fn look_up_name(&mut self, argument: &str, reference: Reference) -> Result<Found, Missed> {
         let reference = reference.with_default_tag();
         let named = self.named_as_before(self.records().of_key(&reference.to_string()));
         if let Some(prefix) = DigestPrefix::of_id(argument) {
@@ -131,7 +168,8 @@ impl Draft<'_> {
             let set = self.set_of(target);
             if set.is_empty() {
                 let part = self.part_refusal(target);
-                return Err(part.unwrap_or_else(|| no_such_image(&reference.familiar())));
+                let part = part.unwrap_or_else(|| no_such_image(&reference.familiar()));
+                return Err(part.into());
             }
             return Ok(Found {
                 target,
@@ -143,7 +181,8 @@ impl Draft<'_> {
         by_tag.unwrap_or_else(|| {
             let prefix = DigestPrefix::of_id(argument);
             let part = prefix.and_then(|prefix| self.part_with_prefix(argument, &prefix));
-            Err(part.unwrap_or_else(|| no_such_image(&reference.familiar())))
+            let part = part.unwrap_or_else(|| no_such_image(&reference.familiar()));
+            Err(part.into())
         })
     }
 
@@ -189,10 +228,10 @@ impl Draft<'_> {
     }
 
     /// A refusal of an argument that may be an ID, or what says more.
-    pub(super) fn explained(&self, argument: &str, refusal: Refusal) -> Refusal {
+    pub(super) fn explained(&mut self, argument: &str, refusal: Refusal) -> Refusal {
         let explain = self.explain.filter(|_| is_id(argument));
         let explained = explain.and_then(|explain| explain(argument));
-        explained.unwrap_or(refusal)
+        explained.unwrap_or_else(|| self.suggested(argument, refusal))
     }
 
     /// Why an argument means no image, if what it means is a part of one.
@@ -263,7 +302,7 @@ impl Draft<'_> {
     }
 
     /// The bare tag of exactly one entry whose full name is another.
-    fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Refusal>> {
+    fn look_up_tag(&self, argument: &str) -> Option<Result<Found, Missed>> {
         let records = self.records();
         let entries = records.entries_with_tag(self.view.index.entries(), argument);
         let of_entries = entries.into_iter().filter_map(|at| records.of_entry(at));
@@ -273,7 +312,7 @@ impl Draft<'_> {
         match &*each_once.into_iter().collect::<Vec<_>>() {
             [] => None,
             [only] => Some(self.one_image(argument, &[*only], Some(*only))),
-            several => Some(Err(self.ambiguous(argument, several))),
+            several => Some(Err(Missed::Several(several.to_vec()))),
         }
     }
 
@@ -310,17 +349,18 @@ impl Draft<'_> {
         argument: &str,
         hits: &[RecordId],
         named: Option<RecordId>,
-    ) -> Result<Found, Refusal> {
+    ) -> Result<Found, Missed> {
         let targets: BTreeSet<NodeId> = hits.iter().map(|id| self.record(*id).target).collect();
         if targets.len() > 1 {
-            return Err(self.ambiguous(argument, hits));
+            return Err(Missed::Several(hits.to_vec()));
         }
         let Some(target) = targets.first().copied() else {
-            return Err(no_such_image(argument));
+            return Err(no_such_image(argument).into());
         };
         let mut set = self.set_of(target);
         let Some(record) = named else {
-            return self.found_by_id(set).ok_or_else(|| no_such_image(argument));
+            let found = self.found_by_id(set);
+            return found.ok_or_else(|| no_such_image(argument).into());
         };
         if !set.contains(&record) {
             set.push(record);

@@ -1,9 +1,12 @@
 //! `ls`: which records are listed. In which order, and what is shown of each, is the business of
 //! [`crate::inspect::listing`].
 
+use std::collections::{BTreeMap, HashSet};
+
 use jiff::Timestamp;
 
 use super::draft::Draft;
+use super::plan::{Refusal, RefusalClass};
 use super::prune::passes;
 use crate::error::{Error, ErrorKind};
 use crate::filter::{Filters, Pattern};
@@ -12,6 +15,7 @@ use crate::inspect::metadata::ImageMetadata;
 use crate::oci::config::Wanted;
 use crate::snapshot::{RecordId, RecordKind, View, orphans};
 use crate::value::digest::Digest;
+use crate::words::quoted;
 
 /// What `ls` was told to list, whichever the layout.
 pub(crate) struct ListOptions {
@@ -20,6 +24,17 @@ pub(crate) struct ListOptions {
     /// One must select a record, if there are any.
     references: Vec<ListedReference>,
     filters: Filters,
+}
+
+/// What the references select in one layout.
+#[derive(Debug, Default)]
+pub(crate) struct Selected {
+    /// `None`: there are no references, and all records are.
+    records: Option<HashSet<RecordId>>,
+    /// References that find nothing, and why.
+    pub(crate) not_found: BTreeMap<String, Refusal>,
+    /// Filters whose pattern matches nothing, although one like it does, and how that is said.
+    pub(crate) unmatched: BTreeMap<String, Option<String>>,
 }
 
 /// A reference that was given.
@@ -84,6 +99,71 @@ impl ListOptions {
         !self.filters.before.is_empty() || !self.filters.since.is_empty()
     }
 
+    /// Looks the references up, as `rmi` does, and finds out which patterns of filters match nothing.
+    pub(crate) fn select(&self, view: &View) -> Selected {
+        let mut draft = Draft::new(view);
+        let mut selected = Selected {
+            unmatched: draft.unmatched_filters(&self.filters),
+            ..Selected::default()
+        };
+        if self.references.is_empty() {
+            return selected;
+        }
+        let mut all = HashSet::new();
+        for reference in &self.references {
+            match self.select_one(reference, view, &mut draft) {
+                Ok(found) => all.extend(found),
+                Err(refusal) => {
+                    let refusal = draft.suggested(&reference.text, refusal);
+                    selected.not_found.insert(reference.text.clone(), refusal);
+                }
+            }
+        }
+        selected.records = Some(all);
+        selected
+    }
+
+    /// What a reference selects: what `rmi` finds by it, and all names that it matches as a pattern.
+    fn select_one(
+        &self,
+        reference: &ListedReference,
+        view: &View,
+        draft: &mut Draft<'_>,
+    ) -> Result<Vec<RecordId>, Refusal> {
+        let text = &reference.text;
+        let records = view.records.iter().map(|(id, _)| id);
+        let mut found: Vec<RecordId> = records.filter(|id| reference.matches(*id, view)).collect();
+        // No name can have these, unless an entry is called exactly so.
+        let meant = match text.contains(['*', '?', '[']) && !draft.has_text(text) {
+            true => Err(Refusal::not_found(format!(
+                "no name matches {}",
+                quoted(text)
+            ))),
+            false => draft.meant_records(text),
+        };
+        match meant {
+            Ok(meant) => found.extend(meant),
+            Err(refusal) if found.is_empty() => {
+                return Err(match refusal.class {
+                    RefusalClass::NotFound | RefusalClass::Invalid => refusal,
+                    _ => Refusal::not_found(format!(
+                        "No such image: {text}; parts of images are called so"
+                    ))
+                    .hint("`ocirm ls --tree` shows what images consist of"),
+                });
+            }
+            Err(_) => {}
+        }
+        let is_shown = |id: &RecordId| self.all || !view.records.record(*id).kind.is_dependent();
+        match found.iter().any(is_shown) {
+            true => Ok(found),
+            false => Err(Refusal::not_found(format!(
+                "No such image: {text}; what is called so belongs to other images"
+            ))
+            .hint("`ocirm ls --all` lists that, too")),
+        }
+    }
+
     /// The records of a layout that are listed, in the order of their first entries.
     ///
     /// # Errors
@@ -91,12 +171,14 @@ impl ListOptions {
     pub(crate) fn records<M>(
         &self,
         snapshot: &View,
+        selected: &Selected,
         metadata: &ImageMetadata<'_, M>,
     ) -> Result<impl Iterator<Item = RecordId>, Error> {
         let failed = |message| Error::new(ErrorKind::Failed, message);
         let date = |text: &String| {
-            let found = Draft::new(snapshot).look_up(text);
-            let found = found?;
+            let mut draft = Draft::new(snapshot);
+            let found = draft.look_up(text);
+            let found = found.map_err(|refusal| draft.suggested(text, refusal))?;
             let created = metadata.stated(found.record().unwrap_or(found.set[0]));
             created.ok_or_else(|| failed(format!("`{text}` has no date to compare with")))
         };
@@ -112,20 +194,20 @@ impl ListOptions {
         let listed = snapshot.records.iter().filter(move |(id, record)| {
             self.admit_kind(record.kind)
                 && orphan.is_none_or(|asked| asked == orphans.contains(id))
-                && self.admit_name(*id, snapshot)
+                && selected.records.as_ref().is_none_or(|all| all.contains(id))
                 && passes(*id, record, &self.filters, metadata)
                 && (!self.compare_dates() || metadata.stated(*id).is_some_and(&is_of_time))
         });
         Ok(listed.map(|(id, _)| id))
     }
+}
 
-    fn admit_name(&self, id: RecordId, snapshot: &View) -> bool {
-        let record = snapshot.records.record(id);
-        self.references.is_empty()
-            || self.references.iter().any(|reference| {
-                reference.digest.as_ref() == Some(snapshot.graph.digest(record.target))
-                    || name(snapshot, id).is_some_and(|name| *name == reference.text)
-                    || reference.pattern.matches(&record.name, record.key())
-            })
+impl ListedReference {
+    /// Whether it selects a record as a pattern, as a digest, or by the name as it is shown.
+    fn matches(&self, id: RecordId, view: &View) -> bool {
+        let record = view.records.record(id);
+        self.digest.as_ref() == Some(view.graph.digest(record.target))
+            || name(view, id).is_some_and(|name| *name == self.text)
+            || self.pattern.matches(&record.name, record.key())
     }
 }

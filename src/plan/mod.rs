@@ -29,6 +29,7 @@ pub mod retention;
 pub mod rewrite_index;
 pub mod rmi;
 mod rmi_parts;
+mod suggest;
 pub mod untag;
 
 pub use crate::filter::{FilterUse, Filters, Pattern};

@@ -32,7 +32,7 @@ impl Draft<'_> {
     }
 }
 
-fn matched(records: &Records, text: &str, pattern: &Pattern) -> Vec<RecordId> {
+pub(super) fn matched(records: &Records, text: &str, pattern: &Pattern) -> Vec<RecordId> {
     let takes_referrers = begins_as_referrer_tag(text);
     let is_meant = |name: &Name| match name {
         Name::Dangling => false,

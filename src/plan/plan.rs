@@ -208,12 +208,12 @@ pub enum Note {
         /// How many.
         images: usize,
     },
-    /// Nothing in the layout matches a pattern for what is to be kept.
-    KeepsNothing {
-        /// The option as it was given: `--keep app:v*`.
+    /// Nothing in the layout matches a pattern for what is to be kept, or of a filter.
+    MatchesNothing {
+        /// The option or filter as it was given: `--keep app:v*`.
         option: String,
-        /// The name that is most like it.
-        nearest: Option<String>,
+        /// What is like it and matches something, as the end of a sentence.
+        instead: Option<String>,
     },
     /// More than the newest images of a repository are kept: nothing says which of these is newer.
     EquallyOld {

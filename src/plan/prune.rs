@@ -82,6 +82,11 @@ impl Draft<'_> {
         }
         candidates.sort();
         self.note_unmatched(options.retention);
+        for (option, instead) in self.unmatched_filters(options.filters) {
+            self.plan
+                .notes
+                .push(Note::MatchesNothing { option, instead });
+        }
         self.decide_passed_over(&candidates, &young, options.retention);
         let retention = (options.retention, options.filters);
         let retained = self.retain(candidates, retention, options.room, metadata, options.now);

@@ -456,9 +456,9 @@ impl Draft<'_> {
             .into_iter()
             .map(|(option, text, _)| (option.to_owned(), text));
         for (option, text) in keep.chain(counts) {
-            self.plan.notes.push(Note::KeepsNothing {
+            self.plan.notes.push(Note::MatchesNothing {
                 option,
-                nearest: self.nearest_name(text),
+                instead: self.nearest_name(text).map(most_like_it),
             });
         }
     }
@@ -550,6 +550,10 @@ impl Facts for FactsOf<'_, '_> {
 /// Where the last entry of a record stands in index.json.
 fn last_position(record: &Record) -> usize {
     record.entries.last().copied().unwrap_or_default()
+}
+
+fn most_like_it(name: String) -> String {
+    format!("the name most like it is {name}")
 }
 
 #[cfg(test)]
@@ -775,9 +779,9 @@ mod tests {
                 keep: vec![(pattern.to_owned(), Pattern::parse(pattern).unwrap())],
                 ..Retention::default()
             });
-            let expected = Note::KeepsNothing {
+            let expected = Note::MatchesNothing {
                 option: format!("--keep {pattern}"),
-                nearest: expected.map(str::to_owned),
+                instead: expected.map(|name| most_like_it(name.to_owned())),
             };
             assert_eq!(draft.plan.notes, [expected], "{pattern}");
         }

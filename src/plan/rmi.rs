@@ -79,15 +79,16 @@ impl Draft<'_> {
                     Ok(found) => self.rmi_found(&found, false, options, config_of),
                     // The image went, since it was nothing but the parts, and this name went with it.
                     Err(_) if self.went_whole(argument) => Ok(()),
-                    Err(refusal) if refusal.class == RefusalClass::NotFound => {
-                        Err(self.explained(argument, refusal))
-                    }
-                    Err(refusal) => Err(refusal),
+                    Err(refusal) => Err(match refusal.class {
+                        RefusalClass::NotFound => self.explained(argument, refusal),
+                        _ => self.suggested(argument, refusal),
+                    }),
                 };
                 self.plan.refusals.extend(done.err());
                 return;
             }
             Err(refusal) => {
+                let refusal = self.suggested(argument, refusal);
                 self.plan.refusals.push(refusal);
                 return;
             }

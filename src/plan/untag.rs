@@ -17,7 +17,8 @@ impl Draft<'_> {
     }
 
     fn try_untag(&mut self, argument: &str) -> Result<(), Refusal> {
-        if let Some(matched) = self.matched(argument)? {
+        let matched = self.matched(argument);
+        if let Some(matched) = matched.map_err(|refusal| self.suggested(argument, refusal))? {
             for id in matched {
                 // One that an earlier argument took away is none any more.
                 if self.is_present(id) && !self.is_dangling(id) {
@@ -29,7 +30,7 @@ impl Draft<'_> {
         let found = self.look_up(argument);
         let found = found.map_err(|refusal| match refusal.class {
             RefusalClass::NotFound => self.explained(argument, refusal),
-            _ => refusal,
+            _ => self.suggested(argument, refusal),
         })?;
         let Some(id) = found.record() else {
             return Err(match found.by {

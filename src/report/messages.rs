@@ -447,7 +447,7 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
                 _ => "stay",
             }
         ),
-        Note::KeepsNothing { option, nearest } => keeps_nothing(option, nearest.as_deref()),
+        Note::MatchesNothing { option, instead } => matches_nothing(option, instead.as_deref()),
         Note::NamelessLeft { .. }
         | Note::NamelessNow { .. }
         | Note::EquallyOld { .. }
@@ -455,10 +455,10 @@ fn warning(note: &Note, graph: &Graph) -> Option<String> {
     })
 }
 
-/// An option whose pattern matches nothing, and the name that is most like it.
-pub(crate) fn keeps_nothing(option: &str, nearest: Option<&str>) -> String {
-    match nearest {
-        Some(name) => format!("{option} matches nothing; the name most like it is {name}"),
+/// An option or filter whose pattern matches nothing, and what is like it.
+pub(crate) fn matches_nothing(option: &str, instead: Option<&str>) -> String {
+    match instead {
+        Some(instead) => format!("{option} matches nothing; {instead}"),
         None => format!("{option} matches nothing"),
     }
 }

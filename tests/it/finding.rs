@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::contents::{arg, names};
+use crate::support::contents::{arg, digest, id, names};
 use crate::support::layout::Layout;
 use crate::support::place::{
     PRUNE, Place, assert_mentions, assert_no_traces, assert_says, assert_status,
@@ -156,7 +156,8 @@ fn an_argument_of_ls_is_a_directory_or_a_name() {
     }
     here.named(&image, "docker.io/acme/web:2").finish();
     for (args, expected) in [
-        (&["b"][..], &["b:2"][..]),
+        // A repository, and the tag of one entry, which `rmi` would find.
+        (&["b"][..], &["b:2", "oci:b"][..]),
         (&["oci:b"], &["oci:b"]),
         (&["./b"], &["b:1"]),
         (&["b/"], &["b:1"]),
@@ -279,4 +280,211 @@ fn what_is_no_layout_is_said_to_be_what_it_is() {
     for dir in ["a.tar", "./a.tar", "./nope", "./store"] {
         fails(&place, &["ls", dir], 12, &[dir.trim_start_matches("./")]);
     }
+}
+
+// ---- I4: ls finds what rmi finds
+
+/// A layout with names of all kinds. The images of `shop/web:2` and of `abcd` have IDs that begin so.
+fn many_names(place: &Place) -> (Layout, Vec<serde_json::Value>) {
+    let mut layout = place.layout("layout");
+    let web = layout.image("web");
+    let other = layout.with_digits(&layout.image("other"), "abcd");
+    let same = layout.with_digits(&layout.image("same"), "abcd");
+    layout
+        .named(&web, "docker.io/library/web:1")
+        .named(&web, "docker.io/library/web:1.1")
+        .named(&other, "registry.example.com/shop/web:2")
+        .named(&same, "docker.io/library/abcd:latest")
+        .tagged(&web, "v1")
+        .finish();
+    (layout, vec![web, other, same])
+}
+
+/// I4. What `rmi` finds, `ls` finds; what it does not, `ls` does not either, and says the same.
+#[test]
+fn ls_finds_what_rmi_finds() {
+    let place = Place::new();
+    let (layout, images) = many_names(&place);
+    let dir = arg(&layout.dir);
+    let web = digest(&images[0]);
+    let (short, id) = (&web["sha256:".len()..][..12], &web["sha256:".len()..]);
+    let of_web = "web:1 web:1.1 v1";
+    let in_place = format!("oci:{dir}:web:1");
+    let odd = format!("nowhere@{web}");
+    for (reference, expected) in [
+        ("web:1", "web:1"),
+        ("docker.io/library/web:1", "web:1"),
+        ("web", "web:1 web:1.1"),
+        (
+            "registry.example.com/shop/web",
+            "registry.example.com/shop/web:2",
+        ),
+        ("v1", "v1"),
+        ("2", "registry.example.com/shop/web:2"),
+        (short, of_web),
+        (id, of_web),
+        (web, of_web),
+        (&odd, of_web),
+        (&in_place, "web:1"),
+        ("web:*", "web:1 web:1.1"),
+        // Two IDs begin so, and a name is that.
+        ("abcd", "registry.example.com/shop/web:2 abcd:latest"),
+    ] {
+        let args: &[&str] = match reference.starts_with("oci:") {
+            true => &[reference],
+            false => &["-l", dir, reference],
+        };
+        let expected: Vec<&str> = expected.split(' ').collect();
+        assert_eq!(listed(&place, args), expected, "{reference}");
+    }
+    let long = format!("web@sha256:{}", "0".repeat(64));
+    for reference in [
+        "web:3",
+        "wob",
+        "ffff",
+        "registry/web:1",
+        long.as_str(),
+        "we?:3",
+        "UP",
+    ] {
+        let rmi = place.refuses(&layout.dir, &["rmi", reference], 1);
+        for format in ["{{.Name}}", "json"] {
+            let ls = place.refuses(&layout.dir, &["ls", reference, "--format", format], 1);
+            assert_eq!(ls.out, "", "{ls}");
+            assert_eq!(ls.err, rmi.err, "{ls}{rmi}");
+        }
+        // The others are listed all the same.
+        let args = ["ls", "-q", reference, "web:1"];
+        let ls = place.refuses(&layout.dir, &args, 1);
+        assert_eq!(ls.out.trim(), short, "{ls}");
+        assert_eq!(ls.err, rmi.err, "{ls}{rmi}");
+    }
+    // What a filter takes away was found.
+    let args = ["ls", "-q", "web:1", "--filter", "dangling=true"];
+    assert_eq!(place.succeeds(&layout.dir, &args).out, "");
+}
+
+/// I4.
+#[test]
+fn what_belongs_to_an_image_is_listed_with_all_of_them() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let part = layout.image("part");
+    let app = layout.index(&[&part]);
+    layout
+        .named(&app, "docker.io/library/app:1")
+        .unnamed(&part)
+        .finish();
+    let config = layout.config_of(&part);
+    for (reference, message) in [
+        (digest(&part), "belongs to other images"),
+        (&config, "parts of images are called so"),
+    ] {
+        let refused = place.refuses(&layout.dir, &["ls", "-q", reference], 1);
+        assert_mentions(&refused, &format!("No such image: {reference}"));
+        assert_mentions(&refused, message);
+        assert!(!refused.err.contains("delete"), "{refused}");
+        assert_eq!(refused.out, "");
+    }
+    let found = place.succeeds(&layout.dir, &["ls", "-aq", digest(&part)]);
+    assert_eq!(found.out.trim(), id(&part));
+}
+
+/// I4. With several layouts a REF has to be found in one of them.
+#[test]
+fn a_reference_is_missing_only_if_no_layout_has_it() {
+    let place = Place::new();
+    layout_here(&place, "a");
+    layout_here(&place, "b");
+    assert_eq!(listed(&place, &["./a", "./b", "a:1"]), ["a:1"]);
+    let missing = place.run(&["ls", "-q", "./a", "./b", "a:1", "c:1"]);
+    assert_status(&missing, 1);
+    assert_eq!(missing.out.lines().count(), 1, "{missing}");
+    assert_eq!(
+        missing.err.matches("No such image: c:1").count(),
+        1,
+        "{missing}"
+    );
+}
+
+// ---- I5, I6: what would be found
+
+/// I5. Whatever is suggested is found if it is typed, for all commands.
+#[test]
+fn what_exists_is_said_where_nothing_is_found() {
+    let place = Place::new();
+    let (layout, _) = many_names(&place);
+    for (typed, said) in [
+        ("web:2.0", "; web:1.1 and web:1 exist"),
+        (
+            "web:2",
+            "; registry.example.com/shop/web:2, web:1 and web:1.1 exist",
+        ),
+        (
+            "ghcr.io/shop/web:2",
+            "; registry.example.com/shop/web:2 exists",
+        ),
+        ("wib:1", "hint: did you mean web:1?"),
+        ("v12", "hint: did you mean v1?"),
+        ("ghost", "No such image: ghost:latest\n"),
+    ] {
+        for command in ["rmi", "untag", "why", "ls"] {
+            let refused = place.refuses(&layout.dir, &[command, typed], 1);
+            assert_mentions(&refused, said);
+        }
+    }
+    for name in ["web:1", "web:1.1", "registry.example.com/shop/web:2", "v1"] {
+        place.succeeds(&layout.dir, &["why", name]);
+    }
+    // A text that another tool would take.
+    let refused = place.refuses(&layout.dir, &["rmi", "docker://web:1"], 1);
+    assert_mentions(&refused, "an image in a registry");
+}
+
+/// I6.
+#[test]
+fn a_wider_pattern_is_said_where_one_matches_nothing() {
+    let place = Place::new();
+    let (layout, _) = many_names(&place);
+    let wider = "`'**/web:2'` matches registry.example.com/shop/web:2";
+    let filter = format!("warning: --filter reference=web:2 matches nothing; {wider}");
+    for args in [
+        &["ls"][..],
+        &["ls", "-q"],
+        &["prune", "-af"],
+        &["prune", "-an"],
+    ] {
+        let args = [args, &["--filter", "reference=web:2"]].concat();
+        let finished = place.refuses(&layout.dir, &args, 0);
+        assert_mentions(&finished, &filter);
+        // Nothing is like this, which may match tomorrow, and this matches.
+        for fine in ["nightly-*", "web"] {
+            let filter = format!("reference={fine}");
+            let args = [&args[..args.len() - 1], &[&filter]].concat();
+            let dry = match args[0] {
+                "prune" => place.run_in(&layout.dir, &[&args[..], &["-n"]].concat()),
+                _ => place.succeeds(&layout.dir, &args),
+            };
+            assert!(!dry.err.contains("matches nothing"), "{dry}");
+        }
+    }
+    let refused = place.refuses(&layout.dir, &["rmi", "shop/*"], 1);
+    assert_mentions(
+        &refused,
+        "hint: `'**/shop/*'` matches registry.example.com/shop/web:2",
+    );
+}
+
+/// I1. `-f` is `--force` for `prune`, so what stands behind it is an argument.
+#[test]
+fn a_filter_behind_the_wrong_option_prunes_nothing() {
+    let place = Place::new();
+    let layout = layout_here(&place, "a");
+    let args = ["prune", "-l", arg(&layout.dir), "-a", "-f", "until=24h"];
+    fails(
+        &place,
+        &args,
+        12,
+        &["no directory `until=24h`", "--filter until=24h"],
+    );
 }
