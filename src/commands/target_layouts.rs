@@ -6,8 +6,9 @@ use std::path::{Path, PathBuf};
 use super::layout_argument::{default_layout, directory, is_directory, split};
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
-use crate::layout::{FileId, discover, nothing_there};
+use crate::layout::{FileId, discover};
 use crate::report::console::{Console, shown};
+use crate::value::transport::elsewhere;
 use crate::words::{quoted, shell_word};
 
 /// The layouts that a command is about that takes no references: those of `--layout`, those that were
@@ -27,12 +28,17 @@ pub(super) fn layout_directories(
         // What is no directory may be an option that went wrong: then nothing is done at all.
         if !path.exists() {
             let text = path.to_string_lossy();
-            let error = nothing_there(&path);
-            return Err(match text.contains('=') {
-                true => error.hint(format!("filters go with --filter {}", shell_word(&text))),
-                false => error,
-            }
-            .into());
+            let error = match elsewhere(&text) {
+                Some(elsewhere) => Error::usage(elsewhere.message).hint(elsewhere.hint),
+                None => Error::usage(format!("there is no directory {}", quoted(&text))).hint(
+                    match text.contains('=') {
+                        true => format!("filters go with --filter {}", shell_word(&text)),
+                        false => "layout directories are asked for here; `ocirm rmi` takes images"
+                            .to_owned(),
+                    },
+                ),
+            };
+            return Err(error.into());
         }
         layouts.push(path);
     }

@@ -85,7 +85,7 @@ pub use hard_links::HardLinks;
 pub use lock::LockOptions;
 pub(crate) use mounts::UnsafeMount;
 pub(crate) use moves::{Given, OpenRemoval};
-pub(crate) use no_layout::{is_archive, nothing_there};
+pub(crate) use no_layout::is_archive;
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};

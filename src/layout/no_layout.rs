@@ -18,7 +18,7 @@ const MOST_DEPTH: usize = 4;
 const NAME_ONE: &str = "name an OCI image layout with --layout DIR or OCIRM_LAYOUT";
 
 /// Why there is no directory at `path`.
-pub(crate) fn nothing_there(path: &Path) -> Error {
+pub(super) fn nothing_there(path: &Path) -> Error {
     if let Some(elsewhere) = path.to_str().and_then(elsewhere) {
         return Error::usage(elsewhere.message).hint(elsewhere.hint);
     }

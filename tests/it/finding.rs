@@ -206,7 +206,6 @@ fn what_is_no_layout_is_said_to_be_what_it_is() {
             "tar -xf a.tar.gz",
         ),
         ("plain", 12, "`plain` is no directory", "--layout DIR"),
-        ("nope", 12, "there is no directory `nope`", "--layout DIR"),
         (
             "store",
             12,
@@ -271,10 +270,15 @@ fn what_is_no_layout_is_said_to_be_what_it_is() {
         for args in [
             &["check", dir][..],
             &["ls", "-l", dir],
-            &["prune", "-f", dir],
+            &["prune", dir, "-f"],
         ] {
             fails(&place, args, status, &[message, hint]);
         }
+    }
+    let nope = "there is no directory `nope`";
+    fails(&place, &["ls", "-l", "nope"], 12, &[nope, "--layout DIR"]);
+    for command in ["check", "prune"] {
+        fails(&place, &[command, "nope"], 2, &[nope, "`ocirm rmi`"]);
     }
     // Where there is no layout to look a name up in, these are no names either.
     for dir in ["a.tar", "./a.tar", "./nope", "./store"] {
@@ -484,7 +488,7 @@ fn a_filter_behind_the_wrong_option_prunes_nothing() {
     fails(
         &place,
         &args,
-        12,
+        2,
         &["no directory `until=24h`", "--filter until=24h"],
     );
 }
