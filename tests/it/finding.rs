@@ -70,7 +70,7 @@ fn check_and_prune_take_layouts_as_arguments() {
     let finished = place.run(&[&PRUNE, &["a", "b"][..]].concat());
     assert_status(&finished, 0);
     assert_eq!(
-        finished.err.matches("Deleted 1 blob").count(),
+        finished.out.matches("Deleted 1 blob").count(),
         2,
         "{finished}"
     );
