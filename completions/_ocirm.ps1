@@ -34,6 +34,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('-V', '-V ', [CompletionResultType]::ParameterName, 'Print the version')
             [CompletionResult]::new('--version', '--version', [CompletionResultType]::ParameterName, 'Print the version')
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
+            [CompletionResult]::new('df', 'df', [CompletionResultType]::ParameterValue, 'Show where the disk went')
             [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or parts of them')
             [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and unreferenced blobs')
@@ -64,6 +65,21 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--tree', '--tree', [CompletionResultType]::ParameterName, 'Show what belongs to each image below it')
             [CompletionResult]::new('--digests', '--digests', [CompletionResultType]::ParameterName, 'Add a column with digests to the table')
             [CompletionResult]::new('--no-trunc', '--no-trunc', [CompletionResultType]::ParameterName, 'Do not shorten IDs')
+            [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
+            [CompletionResult]::new('--unsafe-mount', '--unsafe-mount', [CompletionResultType]::ParameterName, 'Change a layout also on a mounted bucket that may lose what was written')
+            [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('--verbose', '--verbose', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
+            [CompletionResult]::new('-h', '-h', [CompletionResultType]::ParameterName, 'Print help; --help has everything')
+            [CompletionResult]::new('--help', '--help', [CompletionResultType]::ParameterName, 'Print help; --help has everything')
+            break
+        }
+        'ocirm;df' {
+            [CompletionResult]::new('--recursive', '--recursive', [CompletionResultType]::ParameterName, 'Every layout below this directory')
+            [CompletionResult]::new('--format', '--format', [CompletionResultType]::ParameterName, 'How the result is printed')
+            [CompletionResult]::new('-l', '-l', [CompletionResultType]::ParameterName, 'The layout [default: $OCIRM_LAYOUT, else .]')
+            [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout [default: $OCIRM_LAYOUT, else .]')
+            [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
+            [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
             [CompletionResult]::new('--no-lock', '--no-lock', [CompletionResultType]::ParameterName, 'Take no lock at all; only when nothing else uses the layout')
             [CompletionResult]::new('--unsafe-mount', '--unsafe-mount', [CompletionResultType]::ParameterName, 'Change a layout also on a mounted bucket that may lose what was written')
             [CompletionResult]::new('-v', '-v', [CompletionResultType]::ParameterName, 'Say more: each blob, what was kept and why')
@@ -172,6 +188,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             [CompletionResult]::new('--layout', '--layout', [CompletionResultType]::ParameterName, 'The layout [default: $OCIRM_LAYOUT, else .]')
             [CompletionResult]::new('--lock-timeout', '--lock-timeout', [CompletionResultType]::ParameterName, 'How long to wait for a lock that somebody else holds, such as 30s or 5m')
             [CompletionResult]::new('--color', '--color', [CompletionResultType]::ParameterName, 'When to use colour in messages')
+            [CompletionResult]::new('--list', '--list', [CompletionResultType]::ParameterName, 'List what is in the trash, and change nothing')
             [CompletionResult]::new('-n', '-n', [CompletionResultType]::ParameterName, 'Show what would come back, and change nothing')
             [CompletionResult]::new('--dry-run', '--dry-run', [CompletionResultType]::ParameterName, 'Show what would come back, and change nothing')
             [CompletionResult]::new('--incomplete', '--incomplete', [CompletionResultType]::ParameterName, 'Also images that lack something, without it')
@@ -270,6 +287,7 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
         }
         'ocirm;help' {
             [CompletionResult]::new('ls', 'ls', [CompletionResultType]::ParameterValue, 'List images')
+            [CompletionResult]::new('df', 'df', [CompletionResultType]::ParameterValue, 'Show where the disk went')
             [CompletionResult]::new('rmi', 'rmi', [CompletionResultType]::ParameterValue, 'Remove images, or parts of them')
             [CompletionResult]::new('untag', 'untag', [CompletionResultType]::ParameterValue, 'Take names away and keep the images')
             [CompletionResult]::new('prune', 'prune', [CompletionResultType]::ParameterValue, 'Remove dangling images and unreferenced blobs')
@@ -282,6 +300,9 @@ Register-ArgumentCompleter -Native -CommandName 'ocirm' -ScriptBlock {
             break
         }
         'ocirm;help;ls' {
+            break
+        }
+        'ocirm;help;df' {
             break
         }
         'ocirm;help;rmi' {

@@ -19,6 +19,9 @@ _ocirm() {
             ocirm,check)
                 cmd="ocirm__subcmd__check"
                 ;;
+            ocirm,df)
+                cmd="ocirm__subcmd__df"
+                ;;
             ocirm,help)
                 cmd="ocirm__subcmd__help"
                 ;;
@@ -48,6 +51,9 @@ _ocirm() {
                 ;;
             ocirm__subcmd__help,check)
                 cmd="ocirm__subcmd__help__subcmd__check"
+                ;;
+            ocirm__subcmd__help,df)
+                cmd="ocirm__subcmd__help__subcmd__df"
                 ;;
             ocirm__subcmd__help,help)
                 cmd="ocirm__subcmd__help__subcmd__help"
@@ -98,7 +104,7 @@ _ocirm() {
 
     case "${cmd}" in
         ocirm)
-            opts="-l -v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls rmi untag prune restore why policy check man help"
+            opts="-l -v -h -V --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help --version ls df rmi untag prune restore why policy check man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 1 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -180,8 +186,55 @@ _ocirm() {
             COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
             return 0
             ;;
+        ocirm__subcmd__df)
+            opts="-l -v -h --recursive --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                --recursive)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --format)
+                    COMPREPLY=($(compgen -W "text json" -- "${cur}"))
+                    return 0
+                    ;;
+                --layout)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                -l)
+                    COMPREPLY=()
+                    if [[ "${BASH_VERSINFO[0]}" -ge 4 ]]; then
+                        compopt -o plusdirs
+                    fi
+                    return 0
+                    ;;
+                --lock-timeout)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --color)
+                    COMPREPLY=($(compgen -W "auto always never" -- "${cur}"))
+                    return 0
+                    ;;
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
         ocirm__subcmd__help)
-            opts="ls rmi untag prune restore why policy check man help"
+            opts="ls df rmi untag prune restore why policy check man help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -195,6 +248,20 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__help__subcmd__check)
+            opts=""
+            if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
+                COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+                return 0
+            fi
+            case "${prev}" in
+                *)
+                    COMPREPLY=()
+                    ;;
+            esac
+            COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
+            return 0
+            ;;
+        ocirm__subcmd__help__subcmd__df)
             opts=""
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
@@ -709,7 +776,7 @@ _ocirm() {
             return 0
             ;;
         ocirm__subcmd__restore)
-            opts="-n -q -l -v -h --dry-run --incomplete --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
+            opts="-n -q -l -v -h --list --dry-run --incomplete --quiet --format --layout --lock-timeout --no-lock --unsafe-mount --verbose --color --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

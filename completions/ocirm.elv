@@ -31,6 +31,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand -V 'Print the version'
             cand --version 'Print the version'
             cand ls 'List images'
+            cand df 'Show where the disk went'
             cand rmi 'Remove images, or parts of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and unreferenced blobs'
@@ -60,6 +61,20 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --tree 'Show what belongs to each image below it'
             cand --digests 'Add a column with digests to the table'
             cand --no-trunc 'Do not shorten IDs'
+            cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
+            cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
+            cand -v 'Say more: each blob, what was kept and why'
+            cand --verbose 'Say more: each blob, what was kept and why'
+            cand -h 'Print help; --help has everything'
+            cand --help 'Print help; --help has everything'
+        }
+        &'ocirm;df'= {
+            cand --recursive 'Every layout below this directory'
+            cand --format 'How the result is printed'
+            cand -l 'The layout [default: $OCIRM_LAYOUT, else .]'
+            cand --layout 'The layout [default: $OCIRM_LAYOUT, else .]'
+            cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
+            cand --color 'When to use colour in messages'
             cand --no-lock 'Take no lock at all; only when nothing else uses the layout'
             cand --unsafe-mount 'Change a layout also on a mounted bucket that may lose what was written'
             cand -v 'Say more: each blob, what was kept and why'
@@ -164,6 +179,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand --layout 'The layout [default: $OCIRM_LAYOUT, else .]'
             cand --lock-timeout 'How long to wait for a lock that somebody else holds, such as 30s or 5m'
             cand --color 'When to use colour in messages'
+            cand --list 'List what is in the trash, and change nothing'
             cand -n 'Show what would come back, and change nothing'
             cand --dry-run 'Show what would come back, and change nothing'
             cand --incomplete 'Also images that lack something, without it'
@@ -253,6 +269,7 @@ set edit:completion:arg-completer[ocirm] = {|@words|
         }
         &'ocirm;help'= {
             cand ls 'List images'
+            cand df 'Show where the disk went'
             cand rmi 'Remove images, or parts of them'
             cand untag 'Take names away and keep the images'
             cand prune 'Remove dangling images and unreferenced blobs'
@@ -264,6 +281,8 @@ set edit:completion:arg-completer[ocirm] = {|@words|
             cand help 'Print this message or the help of the given subcommand(s)'
         }
         &'ocirm;help;ls'= {
+        }
+        &'ocirm;help;df'= {
         }
         &'ocirm;help;rmi'= {
         }

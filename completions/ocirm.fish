@@ -35,6 +35,7 @@ complete -c ocirm -n "__fish_ocirm_needs_command" -s v -l verbose -d 'Say more: 
 complete -c ocirm -n "__fish_ocirm_needs_command" -s h -l help -d 'Print help; --help has everything'
 complete -c ocirm -n "__fish_ocirm_needs_command" -s V -l version -d 'Print the version'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "df" -d 'Show where the disk went'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "rmi" -d 'Remove images, or parts of them'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "untag" -d 'Take names away and keep the images'
 complete -c ocirm -n "__fish_ocirm_needs_command" -f -a "prune" -d 'Remove dangling images and unreferenced blobs'
@@ -68,6 +69,18 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l no-lock -d 'Take no l
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand ls" -s h -l help -d 'Print help; --help has everything'
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l recursive -d 'Every layout below this directory' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l format -d 'How the result is printed' -r -f -a "text\t'Lines for people'
+json\t'One JSON object'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -s l -l layout -d 'The layout [default: $OCIRM_LAYOUT, else .]' -r -f -a "(__fish_complete_directories)"
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l lock-timeout -d 'How long to wait for a lock that somebody else holds, such as 30s or 5m' -r
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Always'
+never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l no-lock -d 'Take no lock at all; only when nothing else uses the layout'
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -s v -l verbose -d 'Say more: each blob, what was kept and why'
+complete -c ocirm -n "__fish_ocirm_using_subcommand df" -s h -l help -d 'Print help; --help has everything'
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l platform -d 'Only this platform; repeatable' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l keep-platform -d 'All platforms but this; repeatable' -r
 complete -c ocirm -n "__fish_ocirm_using_subcommand rmi" -l manifest -d 'Only this manifest of an index' -r
@@ -153,6 +166,7 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l lock-timeout -d 
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l color -d 'When to use colour in messages' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
 always\t'Always'
 never\t'Never'"
+complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l list -d 'List what is in the trash, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s n -l dry-run -d 'Show what would come back, and change nothing'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -l incomplete -d 'Also images that lack something, without it'
 complete -c ocirm -n "__fish_ocirm_using_subcommand restore" -s q -l quiet -d 'Print nothing but errors'
@@ -216,14 +230,15 @@ complete -c ocirm -n "__fish_ocirm_using_subcommand man" -l no-lock -d 'Take no 
 complete -c ocirm -n "__fish_ocirm_using_subcommand man" -l unsafe-mount -d 'Change a layout also on a mounted bucket that may lose what was written'
 complete -c ocirm -n "__fish_ocirm_using_subcommand man" -s v -l verbose -d 'Say more: each blob, what was kept and why'
 complete -c ocirm -n "__fish_ocirm_using_subcommand man" -s h -l help -d 'Print help; --help has everything'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "ls" -d 'List images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "rmi" -d 'Remove images, or parts of them'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "untag" -d 'Take names away and keep the images'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "prune" -d 'Remove dangling images and unreferenced blobs'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "restore" -d 'Bring back what --trash removed'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "why" -d 'Explain what keeps an image or a blob'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "policy" -d 'Work with policy files'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "check" -d 'Check whether a layout is sound'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "man" -d 'Write the manual pages into a directory'
-complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls rmi untag prune restore why policy check man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "ls" -d 'List images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "df" -d 'Show where the disk went'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "rmi" -d 'Remove images, or parts of them'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "untag" -d 'Take names away and keep the images'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "prune" -d 'Remove dangling images and unreferenced blobs'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "restore" -d 'Bring back what --trash removed'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "why" -d 'Explain what keeps an image or a blob'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "policy" -d 'Work with policy files'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "check" -d 'Check whether a layout is sound'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "man" -d 'Write the manual pages into a directory'
+complete -c ocirm -n "__fish_ocirm_using_subcommand help; and not __fish_seen_subcommand_from ls df rmi untag prune restore why policy check man help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c ocirm -n "__fish_ocirm_using_subcommand help; and __fish_seen_subcommand_from policy" -f -a "check" -d 'Say in words what a policy file does'

@@ -15,6 +15,9 @@ use crate::help;
 /// How old unreferenced blobs, and temporary files of other programs, must be unless the user says.
 pub const DEFAULT_GRACE: &str = "1h";
 
+/// How long the trash keeps what went there unless the user says.
+pub const DEFAULT_TRASH_KEEP: &str = "7d";
+
 // The headings of options, in the order in which the help has them.
 
 /// What a command is about.
@@ -91,7 +94,7 @@ pub struct Common {
     /// The layout [default: $OCIRM_LAYOUT, else .]
     ///
     /// References of the form `oci:DIR:REF` and `ocidir://DIR:REF` name the layout themselves. `ls`,
-    /// `prune` and `check` take several, and also directories without this option. Without it, and
+    /// `df`, `prune` and `check` take several, and also directories without this option. Without it, and
     /// without such a reference, it is the one that the variable OCIRM_LAYOUT names, else the current
     /// directory.
     #[arg(short = 'l', long = "layout", global = true, value_name = "DIR", value_hint = ValueHint::DirPath)]
@@ -168,6 +171,22 @@ pub enum Command {
     /// CreatedFrom, Size, Containers, SharedSize, UniqueSize, Name, Platforms, Kind and Layout. CreatedSince
     /// and CreatedAt have no `(file)` behind them; CreatedFrom says what created_from of the JSON does.
     Ls(LsArgs),
+    /// Show where the disk went
+    ///
+    /// Everything in the layout's directory, by what it is there for: images, what several of them
+    /// share, unreferenced blobs, the trash, temporary files of other tools, and everything else. SIZE is
+    /// what the files hold, ON DISK the blocks that they and the directories take: its sum is what
+    /// `du -s` says. Of several layouts there is a line for each and one for all; a file with several
+    /// names, and a directory of blobs that several layouts have, counts once there.
+    ///
+    /// PRUNE is what `ocirm prune` would free now, LATER what it would free besides if nothing were too
+    /// young for it any more and nobody were writing, and PRUNE -A what `ocirm prune --all` would free
+    /// now. They are found out as `prune --dry-run` does it, with the same defaults.
+    ///
+    /// Nothing is changed, and nothing is brought back from the trash. `--verbose` lists the largest
+    /// blobs with the names that lead to them, and files that are no blobs. Exit status 12 when anything
+    /// is damaged: then it may not be known what can go.
+    Df(DfArgs),
     /// Remove images, or parts of them
     ///
     /// A REF is a name (`alpine:3.20`), a tag of the layout (`v1.0`), a digest, at least four digits
@@ -263,6 +282,9 @@ pub enum Command {
     /// had when it was removed: a blob that is neither in the layout nor in the trash, or that is
     /// damaged, of layers as far as their sizes tell. With `--incomplete` it comes back without that,
     /// unless its manifest itself is damaged.
+    ///
+    /// `--list` shows what is in the trash: when and by which command it was removed, its names, its
+    /// size, and when the first prune with the default of --trash-keep deletes it.
     Restore(RestoreArgs),
     /// Explain what keeps an image or a blob
     ///
@@ -376,6 +398,26 @@ pub struct CheckArgs {
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,
     /// whose members the section on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub format: OutputFormat,
+}
+
+/// The arguments of `ocirm df`.
+#[derive(Args, Debug)]
+pub struct DfArgs {
+    /// Layouts, as DIR or oci:DIR [default: that of --layout]
+    #[arg(value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub directories: Vec<PathBuf>,
+    /// Every layout below this directory
+    ///
+    /// Symbolic links are not followed.
+    #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
+    pub recursive: Option<PathBuf>,
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are tables for people; `json` is one object for each layout, and of
+    /// several one for all, whose members the section on JSON lists.
     #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
     #[arg(hide_possible_values = true, hide_default_value = true)]
     pub format: OutputFormat,
@@ -782,7 +824,7 @@ pub struct PruneArgs {
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub no_trash: bool,
     /// Delete what has been in the trash for longer, such as 12h, 7d or 4w
-    #[arg(long, value_name = "DURATION", default_value = "7d")]
+    #[arg(long, value_name = "DURATION", default_value = DEFAULT_TRASH_KEEP)]
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub trash_keep: String,
     /// Print nothing but errors
@@ -822,6 +864,9 @@ pub struct RestoreArgs {
     /// Images [default: everything in the trash]
     #[arg(value_name = "REF")]
     pub references: Vec<String>,
+    /// List what is in the trash, and change nothing
+    #[arg(long, conflicts_with_all = ["incomplete", "dry_run"])]
+    pub list: bool,
     /// Show what would come back, and change nothing
     #[arg(short = 'n', long)]
     pub dry_run: bool,

@@ -124,7 +124,31 @@ pub const PAGES: &[Page] = &[
              missing_platforms, created, created_from (entry, manifest, config, file, index.json), size, unique, \
              missing_blobs, damaged, and where asked for layout, containers and tree. Sizes are bytes.",
         ),
-        see_also: &["rmi", "why"],
+        see_also: &["df", "rmi", "why"],
+    },
+    Page {
+        command: "df",
+        examples: &[
+            ("ocirm df", "What the layout of the current directory takes"),
+            (
+                "ocirm df --verbose ./images",
+                "Also its largest blobs, and what leads to them",
+            ),
+            (
+                "ocirm df --recursive /srv/layouts",
+                "A line for each layout below a directory, and one for all",
+            ),
+        ],
+        json: Some(
+            "One object for each layout is printed, with the members layout, images (count, files, bytes, on_disk, \
+             shared: files, bytes, on_disk), unreferenced (files, bytes, on_disk), temporary and other (files, bytes, \
+             on_disk, paths: path, bytes, on_disk, modified), trash (files, bytes, on_disk, removals: as `ocirm \
+             restore --list` prints them), files, bytes and on_disk of all, prune, later and prune_all (bytes, images, \
+             unreferenced, trash; or null where it is not known), freed_at_most, largest (digest, kind, bytes, \
+             on_disk, names, entries: how many there are), notes and errors. Of several layouts a last object, in \
+             which layouts says how many in place of layout, has the sums. Sizes are bytes.",
+        ),
+        see_also: &["prune", "restore", "ls", "why"],
     },
     Page {
         command: "rmi",
@@ -200,7 +224,7 @@ pub const PAGES: &[Page] = &[
             "One object is printed for each layout, with the members that `ocirm rmi` prints, and decisions (name, \
              digest, decision: keep or remove, rule, line, reason).",
         ),
-        see_also: &["rmi", "restore", "policy check", "check"],
+        see_also: &["df", "rmi", "restore", "policy check", "check"],
     },
     Page {
         command: "restore",
@@ -210,10 +234,16 @@ pub const PAGES: &[Page] = &[
                 "Show everything that could come back",
             ),
             ("ocirm restore alpine:3.20", "Bring one image back"),
+            (
+                "ocirm restore --list",
+                "What is in the trash, and until when",
+            ),
         ],
         json: Some(
             "One object is printed, with the members layout, dry_run, restored (name, digest), incomplete (name, \
-             digest, restored, lacks: digest, kind, reason), blobs (digest, size), bytes, errors and warnings.",
+             digest, restored, lacks: digest, kind, reason), blobs (digest, size), bytes, errors and warnings. With \
+             --list the members are layout, removals (id, removed, command, images: name and digest, parts: image and \
+             manifests, files, bytes, on_disk, expires, understood) and errors.",
         ),
         see_also: &["rmi", "prune"],
     },

@@ -13,6 +13,7 @@
 mod change;
 mod check;
 mod container_files;
+mod df;
 mod in_each;
 mod interrupt;
 mod layout_argument;
@@ -63,6 +64,7 @@ pub fn run(cli: Cli) -> u8 {
     let result = Session::new(&cli.common, console).and_then(|session| {
         let result = match cli.command {
             Command::Ls(args) => ls::run(&session, args),
+            Command::Df(args) => df::run(&session, &args),
             Command::Rmi(args) => rmi::run(&session, args),
             Command::Untag(args) => untag::run(&session, args),
             Command::Prune(args) => prune::run(&session, *args),

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::PathBuf;
+use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
@@ -57,36 +58,20 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         sharers: &also_roots,
         found_sharers: Some(&found_sharers),
     };
-    let spare_after = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
+    let to_trash = uses_trash(args.trash, args.no_trash)?;
+    let siblings = Siblings::new(
+        found.layouts.iter().chain(&also_roots).cloned().collect(),
+        args.recursive.is_some() || !also_roots.is_empty(),
+    );
     let mut command = Prune {
-        now,
         dry_run: args.dry_run,
         is_json: args.format == OutputFormat::Json,
         of_many: args.recursive.is_some(),
-        all,
         filters,
         retention,
         containers,
-        spare_after,
-        // Who says that nothing is too young says that nobody is writing.
-        writers_since: (!grace.is_zero()).then_some(spare_after),
-        trash: TrashOptions {
-            to_trash: uses_trash(args.trash, args.no_trash)?,
-            // Nothing is too young to go at once, not even what a clock that was wrong dated.
-            expire_before: Some(match trash_keep.is_zero() {
-                true => Timestamp::MAX,
-                false => now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
-            }),
-            now: Some(now),
-        },
         delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
-        confirmed: None,
-        is_warned: false,
-        hard_links: HardLinks::default(),
-        siblings: Siblings::new(
-            found.layouts.iter().chain(&also_roots).cloned().collect(),
-            args.recursive.is_some() || !also_roots.is_empty(),
-        ),
+        ..Prune::plain(now, all, (grace, trash_keep), to_trash, siblings)
     };
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
@@ -137,7 +122,8 @@ fn say_unmatched(unmatched: Unmatched, console: Console) {
     }
 }
 
-struct Prune {
+/// See the module.
+pub(super) struct Prune {
     now: Timestamp,
     dry_run: bool,
     /// One JSON object is printed, and no line beside it.
@@ -161,7 +147,68 @@ struct Prune {
     siblings: Siblings,
 }
 
+/// Everything that `prune` decides about one layout.
+#[derive(Default)]
+pub(super) struct Decided {
+    pub(super) plan: Plan,
+    /// `None`: it was refused, and no blob is in question.
+    live: Option<gc::Live>,
+    pub(super) garbage: gc::Garbage,
+    pub(super) trash: TrashUse,
+    pub(super) hard_links: HardLinks,
+}
+
 impl Prune {
+    /// `prune` without any option but these: how young blobs are that stay, and how long the trash keeps
+    /// what is in it.
+    pub(super) fn plain(
+        now: Timestamp,
+        all: bool,
+        (grace, trash_keep): (Duration, Duration),
+        to_trash: bool,
+        siblings: Siblings,
+    ) -> Prune {
+        let spare_after = now.checked_sub(grace).unwrap_or(Timestamp::MIN);
+        Prune {
+            now,
+            dry_run: true,
+            is_json: false,
+            of_many: false,
+            all,
+            filters: Filters::default(),
+            retention: Retention::default(),
+            containers: Vec::new(),
+            spare_after,
+            // Who says that nothing is too young says that nobody is writing.
+            writers_since: (!grace.is_zero()).then_some(spare_after),
+            trash: TrashOptions {
+                to_trash,
+                command: Some("prune"),
+                // Nothing is too young to go at once, not even what a clock that was wrong dated.
+                expire_before: Some(match trash_keep.is_zero() {
+                    true => Timestamp::MAX,
+                    false => now.checked_sub(trash_keep).unwrap_or(Timestamp::MIN),
+                }),
+                now: Some(now),
+            },
+            delete_unlisted_referrers: false,
+            confirmed: None,
+            is_warned: false,
+            hard_links: HardLinks::default(),
+            siblings,
+        }
+    }
+
+    /// A temporary file of another program that is younger shows that somebody is writing.
+    pub(super) fn writers_since(&self) -> Option<Timestamp> {
+        self.writers_since
+    }
+
+    /// The names of files that go in layouts before the one that is decided on next.
+    pub(super) fn follow(&mut self, hard_links: HardLinks) {
+        self.hard_links = hard_links;
+    }
+
     /// Prunes several layouts. One that fails does not stop the others.
     fn run_all(
         mut self,
@@ -315,12 +362,42 @@ impl Decide for Prune {
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         let (listed, snapshot) = session.read_and_list(layout, sharers, self.writers_since)?;
-        let Listed { blobs, writer } = listed?;
-        let uses = Uses::new(&snapshot, &self.containers);
+        let decided = self.decide_on(layout, sharers, &snapshot, listed?)?;
+        let Decided {
+            plan,
+            live,
+            garbage,
+            trash,
+            hard_links,
+        } = decided;
+        Ok(Decision {
+            view: snapshot.into_view(),
+            writers_since: self.writers_since.filter(|_| live.is_some()),
+            plan,
+            live,
+            garbage,
+            trash,
+            hard_links,
+            ..Decision::default()
+        })
+    }
+}
+
+impl Prune {
+    /// Decides on a layout of which everything was read.
+    pub(super) fn decide_on<M>(
+        &self,
+        layout: &Locked<M>,
+        sharers: &[Locked<Shared>],
+        snapshot: &Snapshot<Whole>,
+        listed: Listed,
+    ) -> anyhow::Result<Decided> {
+        let Listed { blobs, writer } = listed;
+        let uses = Uses::new(snapshot, &self.containers);
         let nothing = ConfirmedLayout::default();
         let confirmed = self.confirmed.as_ref();
         let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
-        let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+        let metadata = ImageMetadata::new(layout, snapshot, self.now);
         let limit = self.retention.policy.limit.as_ref();
         // How much fits is only known when everything else is decided: as if nothing did.
         let first = Retention {
@@ -328,10 +405,10 @@ impl Decide for Prune {
             ..self.retention.clone()
         };
         let sweep = |listed: gc::StoredBlobs, (live, plan): (&gc::Live, &Plan)| {
-            self.sweep(layout, sharers, (&snapshot, live, plan), listed, confirmed)
+            self.sweep(layout, sharers, (snapshot, live, plan), listed, confirmed)
         };
         let decide = |retention: &Retention, room: Room| {
-            let mut draft = Draft::with_uses(&snapshot, &uses);
+            let mut draft = Draft::with_uses(snapshot, &uses);
             let options = PruneOptions {
                 all: self.all,
                 filters: &self.filters,
@@ -343,12 +420,12 @@ impl Decide for Prune {
             };
             draft.prune(&options, &metadata);
             let mut plan = draft.finish();
-            plan.note_nameless(&snapshot, &snapshot);
+            plan.note_nameless(snapshot, snapshot);
             if self.is_warned {
                 plan.notes
                     .retain(|note| !matches!(note, Note::MatchesNothing { .. }));
             }
-            (gc::mark(&snapshot, &plan), plan)
+            (gc::mark(snapshot, &plan), plan)
         };
         let none = Room::default();
         let (mut listed, (mut live, mut plan)) =
@@ -362,7 +439,7 @@ impl Decide for Prune {
                 let (garbage, ..) = sweep(listed, (&live?, &plan))?;
                 let sizes = (bytes, limit.bytes);
                 let keep = self.delete_unlisted_referrers;
-                let fit = gc::fit(&snapshot, &plan.in_line, &garbage, sizes, layout, keep);
+                let fit = gc::fit(snapshot, &plan.in_line, &garbage, sizes, layout, keep);
                 room = Room {
                     images: fit.images,
                     needed: (fit.images == 0).then_some(fit.with_first),
@@ -372,10 +449,9 @@ impl Decide for Prune {
         }
         if !plan.refusals.is_empty() {
             // Nothing was decided, and blobs are only said to be unreferenced beside a decision.
-            return Ok(Decision {
-                view: snapshot.into_view(),
+            return Ok(Decided {
                 plan,
-                ..Decision::default()
+                ..Decided::default()
             });
         }
         let live = live?;
@@ -395,15 +471,12 @@ impl Decide for Prune {
                 plan.refuse_size(left, &limit.source);
             }
         }
-        Ok(Decision {
-            view: snapshot.into_view(),
+        Ok(Decided {
             plan,
             live: Some(live),
             garbage,
             trash,
             hard_links,
-            writers_since: self.writers_since,
-            ..Decision::default()
         })
     }
 }

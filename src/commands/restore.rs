@@ -2,22 +2,32 @@
 
 use std::path::Path;
 
-use super::session::Session;
+use jiff::SignedDuration;
+
+use super::print;
+use super::session::{Session, span};
 use super::target_layouts::target_layout;
-use crate::cli::{OutputFormat, RestoreArgs};
+use crate::cli::{DEFAULT_TRASH_KEEP, OutputFormat, RestoreArgs};
 use crate::commit::{self, Attempt, Restore, Restored};
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
+use crate::inspect::disk_use::amounts_in_trash;
 use crate::inspect::lacks::{Found, Stored};
+use crate::inspect::removals::listed_removals;
 use crate::layout::{BlobError, DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
+use crate::report::console::shown;
 use crate::report::messages::refused_here;
 use crate::report::restore::RestoreReport;
+use crate::report::trash_list::TrashList;
 use crate::snapshot::trashed::removals;
 use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 
 pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let (path, references) = target_layout(session, args.references, false)?;
+    if args.list {
+        return list(session, &path, &references, args.format);
+    }
     let report = if args.dry_run {
         let layout = session.open_shared(&path)?;
         let mut decision = Decision::new(session, &layout, &references, args.incomplete)?;
@@ -45,6 +55,42 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
         Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
         None if report.errors.is_empty() => 0,
         None => ErrorKind::Failed.exit_status(),
+    })
+}
+
+/// Lists what is in the trash.
+fn list(
+    session: &Session,
+    path: &Path,
+    references: &[String],
+    format: OutputFormat,
+) -> anyhow::Result<u8> {
+    if let Some(reference) = references.first() {
+        let message = format!("--list lists everything in the trash, and takes no `{reference}`");
+        return Err(Error::usage(message)
+            .hint("`restore --dry-run REF` shows what would come back")
+            .into());
+    }
+    let keep = SignedDuration::try_from(span("--trash-keep", DEFAULT_TRASH_KEEP)?)?;
+    let layout = session.open_shared(path)?;
+    let trash = layout.trash()?;
+    let (amounts, failures) = amounts_in_trash(&layout);
+    let removals = listed_removals(&layout, &trash, &amounts, keep);
+    let report = TrashList::new(path, removals, failures);
+    drop(layout);
+    print(|out| match format {
+        OutputFormat::Json => report.write_json(out),
+        OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+    })?;
+    for error in &report.errors {
+        session.console.error(&shown(error));
+    }
+    if report.removals.is_empty() && report.errors.is_empty() {
+        session.console.say("There is nothing in the trash.");
+    }
+    Ok(match report.errors.is_empty() {
+        true => 0,
+        false => ErrorKind::Failed.exit_status(),
     })
 }
 

@@ -47,6 +47,7 @@ pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
         referrers: args.referrers,
         trash: TrashOptions {
             to_trash: uses_trash(args.trash, args.no_trash)?,
+            command: Some("rmi"),
             expire_before: None,
             now: None,
         },

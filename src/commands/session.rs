@@ -31,6 +31,7 @@ const DAMAGE_RETRIES: u32 = 2;
 const DAMAGE_PAUSE: Duration = Duration::from_millis(150);
 
 /// What lies in the directories of blobs.
+#[derive(Clone)]
 pub(super) struct Listed {
     pub(super) blobs: Vec<Digest>,
     /// A file that shows that another program is writing.

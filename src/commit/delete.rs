@@ -106,7 +106,7 @@ impl<'a> Change<'a> {
             let documents = blobs.filter(|blob| blob.kind.is_document());
             let documents = documents.map(|blob| blob.digest.to_string()).collect();
             let (index, edits, missing) = (&old.index, &plan.edits, &trash.missing);
-            let record = TrashRecord::new(
+            let mut record = TrashRecord::new(
                 now,
                 index,
                 edits,
@@ -115,6 +115,7 @@ impl<'a> Change<'a> {
                 documents,
                 missing,
             );
+            record.command = trash.command.map(str::to_owned);
             (now, record.bytes())
         });
         Change {

@@ -24,7 +24,7 @@ impl FileId {
         clippy::unnecessary_cast,
         reason = "the types differ between platforms"
     )]
-    fn from_stat(stat: &Stat) -> FileId {
+    pub(crate) fn from_stat(stat: &Stat) -> FileId {
         FileId {
             device: stat.st_dev as u64,
             inode: stat.st_ino as u64,
@@ -108,16 +108,26 @@ impl BlobStat {
         Some(BlobStat {
             size,
             is_stub: kind == FileType::RegularFile && promises_more(size, digest),
-            on_disk: size.min(
-                u64::try_from(stat.st_blocks)
-                    .unwrap_or(0)
-                    .saturating_mul(BLOCK),
-            ),
+            on_disk: size.min(allocated(stat)),
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),
             changed: changed(stat),
             modified: times(stat)[0],
         })
+    }
+}
+
+/// Bytes of all blocks that a file or directory takes on the disk.
+pub(crate) fn allocated(stat: &Stat) -> u64 {
+    let blocks = u64::try_from(stat.st_blocks).unwrap_or(0);
+    blocks.saturating_mul(BLOCK)
+}
+
+/// Bytes that a file, or the name in a symbolic link, has; 0 for anything else.
+pub(crate) fn length(stat: &Stat) -> u64 {
+    match FileType::from_raw_mode(stat.st_mode) {
+        FileType::RegularFile | FileType::Symlink => u64::try_from(stat.st_size).unwrap_or(0),
+        _ => 0,
     }
 }
 

@@ -74,6 +74,8 @@ pub fn damage_in_trash<M>(
 pub struct TrashUse {
     /// What goes, goes there.
     pub to_trash: bool,
+    /// Which command it is, for the record of what goes there.
+    pub command: Option<&'static str>,
     /// Removals that are old enough to be deleted for good, and what lies with them.
     pub expired: Vec<(RemovalId, Weight)>,
     /// Removals that are dated in the future and stay.
@@ -91,6 +93,8 @@ pub struct TrashUse {
 pub struct TrashOptions {
     /// What goes, goes there.
     pub to_trash: bool,
+    /// Which command it is, for the record of what goes there.
+    pub command: Option<&'static str>,
     /// Removals from before this time are deleted for good, unless a later one needs what lies with
     /// them.
     pub expire_before: Option<Timestamp>,
@@ -142,6 +146,7 @@ impl TrashUse {
         let expired: Vec<(RemovalId, Weight)> = old.into_iter().zip(weights).collect();
         Ok(TrashUse {
             to_trash: options.to_trash,
+            command: options.command,
             expired,
             of_the_future,
             reappeared: 0,

@@ -47,16 +47,7 @@ pub(crate) type LookAt<'a> = dyn Fn(&Digest) -> Option<BlobStat> + Sync + 'a;
 /// Finds out the sizes of all images. `present` says for each node whether the layout has it.
 pub(crate) fn sizes(snapshot: &View, present: &[bool], look_at: &LookAt<'_>) -> Sizes {
     let graph = &snapshot.graph;
-    let mut numbers = vec![NOBODY; graph.len()];
-    // The first is nobody's.
-    let mut roots: Vec<Option<NodeId>> = vec![None];
-    for (_, record) in snapshot.records.iter() {
-        let number = &mut numbers[record.target.index()];
-        if *number == NOBODY {
-            *number = u32::try_from(roots.len()).unwrap_or(SEVERAL);
-            roots.push(Some(record.target));
-        }
-    }
+    let (numbers, roots) = numbered(snapshot);
     let mut images = vec![ImageSizes::default(); roots.len()];
     let owners = owners(snapshot, &numbers);
     let is_own = |node: &NodeId| {
@@ -103,6 +94,28 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool], look_at: &LookAt<'_>) -> 
         }
     }
     Sizes { numbers, images }
+}
+
+/// Says of each node whether more than one image has it, or something else than an image as well.
+pub(crate) fn shared(snapshot: &View) -> Vec<bool> {
+    let (numbers, _) = numbered(snapshot);
+    let owners = owners(snapshot, &numbers);
+    owners.into_iter().map(|owner| owner == SEVERAL).collect()
+}
+
+/// The number of each node that is the target of an entry, and the targets by number: of the first, which
+/// is nobody's, there is none.
+fn numbered(snapshot: &View) -> (Vec<Owner>, Vec<Option<NodeId>>) {
+    let mut numbers = vec![NOBODY; snapshot.graph.len()];
+    let mut roots: Vec<Option<NodeId>> = vec![None];
+    for (_, record) in snapshot.records.iter() {
+        let number = &mut numbers[record.target.index()];
+        if *number == NOBODY {
+            *number = u32::try_from(roots.len()).unwrap_or(SEVERAL);
+            roots.push(Some(record.target));
+        }
+    }
+    (numbers, roots)
 }
 
 /// Colours every node with the number of the image it belongs to. A node changes its colour at most

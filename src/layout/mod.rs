@@ -27,6 +27,7 @@
 //! * `trash_access`: who may use the trash
 //! * `trash_checks`: whether what is to come back is what it should be
 //! * `lock_order`: several layouts, locked for one command
+//! * `usage`: all files, and what they take on the disk
 //! * `writers`: temporary files of other programs that are writing
 //! * `forbidden`: why a change is not allowed, and who may make it
 //! * `discover`: finding layouts; `no_layout`: what lies where none is
@@ -52,6 +53,7 @@ mod stubs;
 mod trash;
 mod trash_access;
 mod trash_checks;
+mod usage;
 mod writers;
 
 use std::collections::HashSet;
@@ -92,6 +94,7 @@ pub(crate) use returns::{RestoredBlob, Return};
 pub(crate) use stubs::StubsOfRun;
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
+pub(crate) use usage::{Place, UsedFile};
 pub(crate) use writers::is_unfinished_work;
 
 /// How long a file that does not parse is read again: other tools write in place.

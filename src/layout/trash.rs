@@ -68,6 +68,11 @@ impl RemovalId {
         &self.0
     }
 
+    /// Reads the name of a directory in the trash.
+    pub(super) fn of_name(name: &str) -> Option<RemovalId> {
+        RemovalId::parse(name).map(|(id, _)| id)
+    }
+
     /// Whether it has the number of a process where later versions have random digits.
     fn is_of_older_version(&self) -> bool {
         let digits = self.0.rsplit('-').next().unwrap_or_default();

@@ -110,6 +110,11 @@ fn is_unfinished_blob(name: &str) -> bool {
             || has_a_usual_form(name))
 }
 
+/// Whether a name in the layout's root is that of a directory that stays, in which other programs work.
+pub(super) fn is_workshop(name: &str) -> bool {
+    WORKSHOPS.contains(&name)
+}
+
 /// Whether a path within a layout, of what is no part of it, is that of unfinished work of some tool.
 pub(crate) fn is_unfinished_work(path: &str) -> bool {
     let (folder, name) = path.rsplit_once('/').unwrap_or(("", path));

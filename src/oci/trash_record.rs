@@ -23,6 +23,9 @@ pub struct TrashRecord {
     version: u32,
     /// When they went.
     pub removed: Timestamp,
+    /// The command that took them away; `None`: whoever wrote the record did not say.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub command: Option<String>,
     /// Entries of index.json, in their order.
     #[serde(rename = "rows")]
     pub entries: Vec<RemovedEntry>,
@@ -124,6 +127,7 @@ impl TrashRecord {
         TrashRecord {
             version: VERSION,
             removed,
+            command: None,
             entries: entries.collect(),
             spacing: Some(index.spacing()),
             removed_parts: removed_parts.collect(),

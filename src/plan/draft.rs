@@ -467,7 +467,7 @@ impl<'a> Draft<'a> {
             if !record.is_dangling() {
                 self.plan
                     .actions
-                    .push(Action::Untagged(self.shown_shared(id)));
+                    .push(Action::Untagged(self.shown_shared(id), record.target));
             }
             self.plan.actions.push(Action::DeletedBelow(record.target));
         }
@@ -536,7 +536,7 @@ pub(crate) mod tests {
             .actions
             .iter()
             .map(|action| match action {
-                Action::Untagged(name) => {
+                Action::Untagged(name, _) => {
                     format!("-{}", name.split('@').next().unwrap_or_default())
                 }
                 Action::Deleted(_) | Action::DeletedBelow(_) => "!".to_owned(),

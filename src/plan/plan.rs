@@ -83,8 +83,8 @@ pub struct KeptImage {
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
-    /// This name goes.
-    Untagged(Arc<str>),
+    /// This name of this image goes.
+    Untagged(Arc<str>, NodeId),
     /// This document goes, unless something else still needs it.
     Deleted(NodeId),
     /// This one and the documents below it go, as far as nothing else needs them.

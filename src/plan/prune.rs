@@ -112,10 +112,9 @@ impl Draft<'_> {
             if !is_agreed {
                 continue;
             }
-            self.plan
-                .actions
-                .push(Action::Untagged(self.shown_shared(id)));
             let target = self.record(id).target;
+            let name = self.shown_shared(id);
+            self.plan.actions.push(Action::Untagged(name, target));
             self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);
         }

@@ -172,7 +172,7 @@ impl Draft<'_> {
                 // The image stays for the container.
                 self.plan
                     .actions
-                    .push(Action::Untagged(self.shown_shared(record)));
+                    .push(Action::Untagged(self.shown_shared(record), found.target));
                 match found.set.len() {
                     1 => self.dangle(record),
                     _ => self.remove(record),
@@ -291,12 +291,13 @@ impl Draft<'_> {
     /// Removes names of an image that has others.
     pub(super) fn untag_all(&mut self, records: &[RecordId]) {
         for id in records {
-            let digest = self.graph().digest(self.record(*id).target);
+            let target = self.record(*id).target;
+            let digest = self.graph().digest(target);
             let name = match self.is_dangling(*id) {
                 true => format!("{DANGLING_PREFIX}{digest}").into(),
                 false => self.shown_shared(*id),
             };
-            self.plan.actions.push(Action::Untagged(name));
+            self.plan.actions.push(Action::Untagged(name, target));
             self.remove(*id);
         }
     }
@@ -317,7 +318,7 @@ impl Draft<'_> {
             if !self.is_dangling(*id) {
                 self.plan
                     .actions
-                    .push(Action::Untagged(self.shown_shared(*id)));
+                    .push(Action::Untagged(self.shown_shared(*id), target));
             }
             match keep_for_children {
                 true => self.dangle(*id),
@@ -371,7 +372,7 @@ impl Draft<'_> {
             if !self.is_dangling(id) {
                 self.plan
                     .actions
-                    .push(Action::Untagged(self.shown_shared(id)));
+                    .push(Action::Untagged(self.shown_shared(id), target));
             }
             self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);

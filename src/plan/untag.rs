@@ -55,11 +55,10 @@ impl Draft<'_> {
     }
 
     fn untag_record(&mut self, id: RecordId) {
-        self.plan
-            .actions
-            .push(Action::Untagged(self.shown_shared(id)));
-        self.dangle_belongings(id);
         let target = self.record(id).target;
+        let name = self.shown_shared(id);
+        self.plan.actions.push(Action::Untagged(name, target));
+        self.dangle_belongings(id);
         match self.set_of(target).iter().any(|other| *other != id) {
             true => self.remove(id),
             false => self.dangle(id),

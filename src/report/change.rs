@@ -233,6 +233,13 @@ impl<'a> Report<'a> {
         })
     }
 
+    /// What stays or would be refused, and why, a line for each.
+    pub(crate) fn why_not_more(&self) -> Vec<String> {
+        let errors = self.errors.iter().map(|error| error.message.clone());
+        let notes = self.notes.iter().chain(&self.remarks);
+        notes.chain(&self.warnings).cloned().chain(errors).collect()
+    }
+
     /// How many blobs leave the layout or the trash.
     pub(crate) fn blobs_going(&self) -> usize {
         self.deleted.len() + usize::try_from(self.emptied.weight.blobs).unwrap_or(usize::MAX)

@@ -27,14 +27,15 @@ pub(super) struct KeptBlob<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Line<'a> {
-    Untagged(&'a str),
+    /// The name, and the digest of what it led to.
+    Untagged(&'a str, &'a Digest),
     Deleted(&'a Digest),
 }
 
 impl<'a> Line<'a> {
     pub(super) fn untagged(&self) -> Option<&'a str> {
         match self {
-            Line::Untagged(name) => Some(name),
+            Line::Untagged(name, _) => Some(name),
             Line::Deleted(_) => None,
         }
     }
@@ -64,7 +65,9 @@ pub(super) fn lines<'a>(input: &ReportInput<'a>, deleted: Deleted<'a>) -> Vec<Li
     for action in input.plan.actions.iter().rev() {
         let own = lines.len();
         match action {
-            Action::Untagged(name) => lines.push(Line::Untagged(name)),
+            Action::Untagged(name, image) => {
+                lines.push(Line::Untagged(name, graph.digest(*image)));
+            }
             Action::Deleted(node) => {
                 if gone[node.index()] && is_first(&mut said, *node) {
                     lines.push(Line::Deleted(graph.digest(*node)));

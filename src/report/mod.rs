@@ -9,7 +9,8 @@
 //! * `talk`: these reports, told to a person; `sums`: how much it was
 //! * `failed_layout`: one of several with which nothing could be done
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
-//! * `check`, `why`, `policy`: what these three say
+//! * `check`, `why`, `policy`: what these three say; `disk_use`: what `df` says, with `trash_list`, which
+//!   `restore --list` shows as well
 //! * `console`: standard error: warnings, hints, progress, the question
 //! * `escape`, `shorten`, `table`, `template`, `units`: the small parts
 
@@ -18,6 +19,7 @@ pub(crate) mod change_input;
 mod change_lines;
 pub(crate) mod check;
 pub(crate) mod console;
+pub(crate) mod disk_use;
 mod escape;
 pub(crate) mod failed_layout;
 mod image_table;
@@ -31,6 +33,7 @@ pub(crate) mod sums;
 mod table;
 mod talk;
 pub mod template;
+pub(crate) mod trash_list;
 mod tree_lines;
 pub(crate) mod units;
 pub(crate) mod why;

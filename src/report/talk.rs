@@ -20,8 +20,8 @@ use super::units::{size, total};
 use crate::words::{count, listed};
 
 impl Report<'_> {
-    /// Writes what is said on standard output: `Untagged: NAME`, `Deleted: DIGEST`, with `verbose` each
-    /// blob with its size; then how much it was, and what stayed and why.
+    /// Writes what is said on standard output: `Untagged: NAME`, `Deleted: DIGEST`, with `verbose` what
+    /// each name led to and each blob with its size; then how much it was, and what stayed and why.
     pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
         let (deleted, unlinked) = match self.to_trash {
             true => (TRASHED, MOVED),
@@ -32,7 +32,14 @@ impl Report<'_> {
         let blobs = self.deleted.iter().filter(|_| verbose);
         for line in &self.lines {
             match line {
-                Line::Untagged(name) => writeln!(out, "{untagged}: {}", visible(name))?,
+                Line::Untagged(name, digest) => {
+                    write!(out, "{untagged}: {}", visible(name))?;
+                    // Without a name the digest stands there already.
+                    match verbose && !name.ends_with(&*digest.encoded()) {
+                        true => writeln!(out, " ({digest})")?,
+                        false => writeln!(out)?,
+                    }
+                }
                 Line::Deleted(digest) => writeln!(out, "{deleted}: {digest}")?,
             }
         }

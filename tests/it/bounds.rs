@@ -28,7 +28,7 @@ const PROGRAM: usize = 48_000_000;
 const TIMES: usize = 4;
 
 /// Commands of every kind, none of which changes anything.
-const LOOKS: [&[&str]; 10] = [
+const LOOKS: [&[&str]; 11] = [
     &["ls"],
     &["ls", "-q"],
     &["ls", "--tree"],
@@ -36,6 +36,7 @@ const LOOKS: [&[&str]; 10] = [
     &["ls", "--format", r"table {{.Name}}\t{{.Platforms}}"],
     &["check", "--format", "json"],
     &["why", "-v", "web"],
+    &["df", "-v"],
     &["rmi", "-n", "web"],
     &["untag", "-n", "web"],
     &["prune", "-n", "-a", "--grace", "0s"],
@@ -243,6 +244,7 @@ fn one_long_name_among_many_is_cut_and_widens_no_column() {
     for args in [
         &["why", "-v", &id][..],
         &["check", "-v"],
+        &["df", "-v"],
         &["rmi", "-n", &id],
         &["rmi", "-n", "-f", &id],
         &["prune", "-n", "-a", "--grace", "0s"],
@@ -353,6 +355,8 @@ fn a_pager_that_nobody_reads_holds_up_no_change() {
         (&layout, &["rmi", "-n", "-f", &id]),
         (&layout, &["prune", "-n", "-a", "--grace", "0s"]),
         (&copy, &["restore", "-n"]),
+        (&copy, &["restore", "--list", "-v"]),
+        (&copy, &["df", "-v"]),
     ] {
         let (read, write) = pipe();
         let args = in_layout(&layout.dir, args);

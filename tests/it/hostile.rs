@@ -26,10 +26,11 @@ use crate::support::tree::{Change, Tree, What};
 const MEMORY: u64 = 1_500_000;
 
 /// What only looks.
-const LOOKS: [&[&str]; 6] = [
+const LOOKS: [&[&str]; 7] = [
     &["ls", "--tree", "-a"],
     &["ls", "-a", "--format", "json"],
     &["check", "-v", "--digests"],
+    &["df", "-v"],
     &["why", "web"],
     &["rmi", "-n", "web"],
     &["prune", "-n", "-a", "--grace", "0s"],

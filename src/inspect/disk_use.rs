@@ -1,0 +1,305 @@
+//! Where the disk went: all files of a layout, sorted by what they are there for. What is put together
+//! here is everything that `du` counts, so nothing can be missing from the sum.
+
+use std::cmp::Reverse;
+use std::collections::{BinaryHeap, HashMap, HashSet};
+use std::ops::AddAssign;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::sizes::shared;
+use crate::layout::{FileId, Locked, Place, RemovalId, UsedFile};
+use crate::snapshot::{Follow, NodeId, View};
+use crate::value::digest::{Algorithm, Digest};
+
+/// How many of the largest blobs are remembered.
+const LARGEST: usize = 10;
+
+/// How many names are remembered of what leads to a blob.
+const NAMES: usize = 10;
+
+/// Files counted, and what they take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+pub(crate) struct Amount {
+    /// How many files, directories not counted.
+    pub(crate) files: u64,
+    /// Bytes that they hold.
+    pub(crate) bytes: u64,
+    /// Bytes of the blocks that they take, those of directories included.
+    pub(crate) on_disk: u64,
+}
+
+impl AddAssign for Amount {
+    fn add_assign(&mut self, other: Amount) {
+        self.files += other.files;
+        self.bytes = self.bytes.saturating_add(other.bytes);
+        self.on_disk = self.on_disk.saturating_add(other.on_disk);
+    }
+}
+
+impl Amount {
+    fn of(file: &UsedFile) -> Amount {
+        Amount {
+            files: u64::from(!file.is_directory),
+            bytes: file.size,
+            on_disk: file.on_disk,
+        }
+    }
+}
+
+/// All that a layout takes, by what it is there for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parts {
+    /// Blobs that something leads to.
+    pub(crate) images: Amount,
+    /// Blobs that nothing leads to.
+    pub(crate) unreferenced: Amount,
+    pub(crate) trash: Amount,
+    /// Unfinished work of other programs.
+    pub(crate) temporary: Amount,
+    /// Everything else: index.json, directories, files of other people.
+    pub(crate) other: Amount,
+}
+
+impl Parts {
+    pub(crate) fn total(&self) -> Amount {
+        let parts = [
+            self.images,
+            self.unreferenced,
+            self.trash,
+            self.temporary,
+            self.other,
+        ];
+        parts.into_iter().fold(Amount::default(), |mut sum, part| {
+            sum += part;
+            sum
+        })
+    }
+}
+
+impl AddAssign for Parts {
+    fn add_assign(&mut self, other: Parts) {
+        self.images += other.images;
+        self.unreferenced += other.unreferenced;
+        self.trash += other.trash;
+        self.temporary += other.temporary;
+        self.other += other.other;
+    }
+}
+
+/// A file that is no blob.
+#[derive(Debug, Serialize)]
+pub(crate) struct NamedFile {
+    /// Within the layout.
+    pub(crate) path: String,
+    pub(crate) bytes: u64,
+    pub(crate) on_disk: u64,
+    /// When its content was last modified.
+    pub(crate) modified: Timestamp,
+}
+
+/// One of the largest blobs.
+#[derive(Debug)]
+pub(crate) struct LargeBlob {
+    pub(crate) digest: Digest,
+    /// `None`: nothing leads to it.
+    pub(crate) node: Option<NodeId>,
+    pub(crate) bytes: u64,
+    pub(crate) on_disk: u64,
+    /// The first entries that lead to it, as they are shown.
+    pub(crate) names: Vec<Arc<str>>,
+    /// How many do.
+    pub(crate) entries: usize,
+}
+
+/// What a layout takes.
+#[derive(Debug, Default)]
+pub(crate) struct DiskUse {
+    /// All of it.
+    pub(crate) parts: Parts,
+    /// What no layout before it in the run has as well.
+    pub(crate) parts_of_run: Parts,
+    /// What of the images more than one of them has, or another layout.
+    pub(crate) shared: Amount,
+    /// Of that, what no layout before it has as well.
+    pub(crate) shared_of_run: Amount,
+    pub(crate) removals: HashMap<RemovalId, Amount>,
+    pub(crate) temporary_files: Vec<NamedFile>,
+    /// Files that are neither ocirm's nor what every layout has.
+    pub(crate) other_files: Vec<NamedFile>,
+    /// The largest blobs, the largest first.
+    pub(crate) largest: Vec<LargeBlob>,
+    /// What could not be looked at.
+    pub(crate) failures: Vec<String>,
+}
+
+/// What was counted in the layouts of a run so far.
+#[derive(Debug, Default)]
+pub(crate) struct CountedFiles {
+    directories: HashSet<FileId>,
+    /// Those with several names.
+    files: HashSet<FileId>,
+}
+
+impl CountedFiles {
+    /// Whether a file is counted for the first time. `directories` are those of its own layout.
+    fn is_new(&mut self, file: &UsedFile, directories: &mut HashSet<FileId>) -> bool {
+        if file.is_directory {
+            directories.insert(file.file);
+            return !self.directories.contains(&file.file);
+        }
+        directories.insert(file.directory);
+        !self.directories.contains(&file.directory)
+            && (!file.is_linked || self.files.insert(file.file))
+    }
+}
+
+impl DiskUse {
+    /// Looks at all files of a layout.
+    pub(crate) fn of<M>(
+        layout: &Locked<M>,
+        snapshot: &View,
+        counted: &mut CountedFiles,
+    ) -> DiskUse {
+        let graph = &snapshot.graph;
+        let is_shared = shared(snapshot);
+        let mut used = DiskUse::default();
+        let mut directories = HashSet::new();
+        let mut largest = BinaryHeap::new();
+        let failures = layout.each_used_file(&mut |file| {
+            let amount = Amount::of(&file);
+            let is_new = counted.is_new(&file, &mut directories);
+            let (all, of_run) = (&mut used.parts, &mut used.parts_of_run);
+            let (all, of_run) = match &file.place {
+                Place::Blob(digest) => {
+                    let node = graph.find(digest);
+                    let number = node.map_or(usize::MAX, NodeId::index);
+                    let is_larger = |Reverse((least, ..)): &SizedBlob| file.size >= *least;
+                    if largest.len() < LARGEST || largest.peek().is_some_and(is_larger) {
+                        let place = Reverse(number);
+                        largest.push(Reverse((file.size, place, digest.clone(), file.on_disk)));
+                    }
+                    if largest.len() > LARGEST {
+                        largest.pop();
+                    }
+                    match node {
+                        Some(node) => {
+                            if is_shared[node.index()] {
+                                used.shared += amount;
+                                if is_new {
+                                    used.shared_of_run += amount;
+                                }
+                            }
+                            (&mut all.images, &mut of_run.images)
+                        }
+                        // What lies there under a name that is no digest to us is nobody's blob.
+                        None if digest.algorithm().is_none() => (&mut all.other, &mut of_run.other),
+                        None => (&mut all.unreferenced, &mut of_run.unreferenced),
+                    }
+                }
+                Place::Trash(removal) => {
+                    if let Some(removal) = removal {
+                        *used.removals.entry(removal.clone()).or_default() += amount;
+                    }
+                    (&mut all.trash, &mut of_run.trash)
+                }
+                Place::Temporary => (&mut all.temporary, &mut of_run.temporary),
+                Place::Other => (&mut all.other, &mut of_run.other),
+            };
+            *all += amount;
+            if is_new {
+                *of_run += amount;
+            }
+            let files = match file.place {
+                Place::Temporary => &mut used.temporary_files,
+                Place::Other if !is_of_every_layout(&file.path) => &mut used.other_files,
+                _ => return,
+            };
+            if !file.is_directory {
+                files.push(NamedFile {
+                    path: file.path,
+                    bytes: file.size,
+                    on_disk: file.on_disk,
+                    modified: file.modified,
+                });
+            }
+        });
+        counted.directories.extend(directories);
+        used.failures = failures;
+        used.temporary_files.sort_by(|a, b| a.path.cmp(&b.path));
+        used.other_files.sort_by(|a, b| a.path.cmp(&b.path));
+        used.largest = name_largest(snapshot, largest.into_sorted_vec());
+        used
+    }
+}
+
+/// What each removal in the trash takes, and what could not be looked at.
+pub(crate) fn amounts_in_trash<M>(layout: &Locked<M>) -> (HashMap<RemovalId, Amount>, Vec<String>) {
+    let mut amounts: HashMap<RemovalId, Amount> = HashMap::new();
+    let failures = layout.each_file_in_trash(&mut |file| {
+        if let Place::Trash(Some(removal)) = &file.place {
+            *amounts.entry(removal.clone()).or_default() += Amount::of(&file);
+        }
+    });
+    (amounts, failures)
+}
+
+/// Whether a file is one that layouts have, or one of ocirm's own.
+fn is_of_every_layout(path: &str) -> bool {
+    let name = path.rsplit('/').next().unwrap_or(path);
+    let algorithm = path.strip_prefix("blobs/");
+    // A link there is a directory to everybody.
+    let is_directory =
+        algorithm.is_some_and(|name| Algorithm::ALL.iter().any(|a| a.name() == name));
+    name.starts_with(".ocirm")
+        || is_directory
+        || matches!(
+            path,
+            "oci-layout" | "index.json" | "manifest.json" | "repositories" | "blobs"
+        )
+}
+
+type SizedBlob = Reverse<(u64, Reverse<usize>, Digest, u64)>;
+
+/// Finds out what leads to a few blobs.
+fn name_largest(snapshot: &View, blobs: Vec<SizedBlob>) -> Vec<LargeBlob> {
+    let graph = &snapshot.graph;
+    let parents = match blobs.is_empty() {
+        true => HashMap::new(),
+        false => graph.parents(Follow::Needed),
+    };
+    let blobs = blobs
+        .into_iter()
+        .map(|Reverse((bytes, _, digest, on_disk))| {
+            let node = graph.find(&digest);
+            let mut above: HashSet<NodeId> = node.into_iter().collect();
+            let mut stack: Vec<NodeId> = node.into_iter().collect();
+            while let Some(node) = stack.pop() {
+                for (from, _) in parents.get(&node).into_iter().flatten() {
+                    if above.insert(*from) {
+                        stack.push(*from);
+                    }
+                }
+            }
+            let mut leading: Vec<_> = match above.is_empty() {
+                true => Vec::new(),
+                false => snapshot.records.iter().collect(),
+            };
+            leading.retain(|(_, record)| above.contains(&record.target));
+            // What belongs to an image is only named where no image is.
+            leading.sort_by_key(|(_, record)| record.kind.is_dependent());
+            let entries = leading.len();
+            let names = leading.iter().take(NAMES);
+            LargeBlob {
+                names: names.map(|(id, _)| snapshot.shown_shared(*id)).collect(),
+                node,
+                bytes,
+                on_disk,
+                digest,
+                entries,
+            }
+        });
+    blobs.collect()
+}

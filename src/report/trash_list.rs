@@ -1,0 +1,109 @@
+//! What `restore --list` and `df` say of the trash: a table of its removals.
+
+use std::borrow::Cow;
+use std::io::{self, Write};
+use std::path::Path;
+
+use jiff::Timestamp;
+use serde::Serialize;
+
+use super::escape::write_json;
+use super::shorten::visible;
+use super::table::Rows;
+use super::table::Side::{Left, Right};
+use super::units::size;
+use crate::inspect::removals::ListedRemoval;
+use crate::words::{count, listed};
+
+/// How many names stand in a line.
+const MOST_NAMES: usize = 3;
+
+/// What is in the trash. Serialised, it is what `restore --list --format json` prints.
+#[derive(Debug, Serialize)]
+pub(crate) struct TrashList {
+    layout: String,
+    pub(crate) removals: Vec<ListedRemoval>,
+    /// What could not be looked at.
+    pub(crate) errors: Vec<String>,
+}
+
+impl TrashList {
+    pub(crate) fn new(
+        layout: &Path,
+        removals: Vec<ListedRemoval>,
+        errors: Vec<String>,
+    ) -> TrashList {
+        TrashList {
+            layout: layout.display().to_string(),
+            removals,
+            errors,
+        }
+    }
+
+    /// Writes the JSON object, on one line.
+    pub(crate) fn write_json(&self, out: &mut dyn Write) -> io::Result<()> {
+        write_json(self, out)
+    }
+
+    /// Writes the table.
+    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+        write_removals(&self.removals, verbose, out)
+    }
+}
+
+/// Writes a table of removals, or nothing where there are none. `verbose`: with all names, a line for
+/// each.
+pub(super) fn write_removals(
+    removals: &[ListedRemoval],
+    verbose: bool,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if removals.is_empty() {
+        return Ok(());
+    }
+    let mut rows = Rows::new(vec![Left, Left, Right, Right, Left, Left]);
+    let head = ["REMOVED (UTC)", "BY", "FILES", "SIZE", "GOES AFTER", "WHAT"];
+    rows.add(head.map(Cow::Borrowed));
+    for removal in removals {
+        let command = removal.command.as_deref().unwrap_or_default();
+        let mut what = what(removal, verbose).into_iter();
+        rows.add([
+            date(removal.removed).into(),
+            visible(command),
+            removal.amount.files.to_string().into(),
+            size(removal.amount.bytes).into(),
+            date(removal.expires).into(),
+            what.next().unwrap_or_default().into(),
+        ]);
+        for line in what {
+            let empty = [""; 5].map(Cow::Borrowed).into_iter();
+            rows.add(empty.chain([line.into()]));
+        }
+    }
+    rows.write(out)
+}
+
+fn date(time: Timestamp) -> String {
+    time.strftime("%Y-%m-%d %H:%M").to_string()
+}
+
+/// What a removal took away: in a few words, or each in a line of its own.
+fn what(removal: &ListedRemoval, verbose: bool) -> Vec<String> {
+    let images = removal.images.iter();
+    let images = images.map(|image| match (&image.name, verbose) {
+        (Some(name), true) => format!("{} ({})", visible(name), image.digest.short()),
+        (Some(name), false) => visible(name).into_owned(),
+        (None, _) => format!("<unnamed> {}", image.digest.short()),
+    });
+    let parts = removal.parts.iter().map(|parts| {
+        let number = count(parts.manifests.len(), "part", "parts");
+        format!("{number} of {}", visible(&parts.image))
+    });
+    let all: Vec<String> = images.chain(parts).collect();
+    match (removal.understood, &*all) {
+        (false, _) => vec!["(its record cannot be understood)".to_owned()],
+        (true, []) => vec!["unreferenced blobs".to_owned()],
+        (true, _) if verbose => all,
+        (true, all) => vec![listed(all, MOST_NAMES)],
+    }
+}
