@@ -20,6 +20,7 @@ mod broken;
 mod conformance;
 /// What a container uses stays.
 mod containers;
+mod contrib;
 /// Damage stops what would leave it, and can be given up.
 mod damage;
 /// Layouts and commands of the field end as the rules of the field say.

@@ -1,0 +1,36 @@
+#!/usr/bin/env bash
+# Installs a release of ocirm for the next steps of a job. Wants VERSION (v1.2.3) and REPOSITORY
+# (owner/name) and what the runner sets. Does nothing where ocirm is installed already.
+set -euo pipefail
+
+if command -v ocirm >/dev/null; then
+    ocirm --version
+    exit 0
+fi
+case $VERSION in
+    v[0-9]*) ;;
+    *)
+        echo "::error::'$VERSION' is no release; name one with the input version, such as v0.1.0"
+        exit 1
+        ;;
+esac
+case $(uname -s)-$(uname -m) in
+    Linux-x86_64) target=x86_64-unknown-linux-musl ;;
+    Linux-aarch64) target=aarch64-unknown-linux-musl ;;
+    Darwin-x86_64) target=x86_64-apple-darwin ;;
+    Darwin-arm64) target=aarch64-apple-darwin ;;
+    *)
+        echo "::error::there is no release of ocirm for $(uname -s) on $(uname -m)"
+        exit 1
+        ;;
+esac
+name=ocirm-$VERSION-$target
+cd "$RUNNER_TEMP"
+for file in "$name.tar.gz" "$name.tar.gz.sha256"; do
+    curl --fail --location --silent --show-error --retry 3 --output "$file" \
+        "$GITHUB_SERVER_URL/$REPOSITORY/releases/download/$VERSION/$file"
+done
+shasum --algorithm 256 --check "$name.tar.gz.sha256"
+tar -xzf "$name.tar.gz"
+echo "$RUNNER_TEMP/$name" >>"$GITHUB_PATH"
+"./$name/ocirm" --version

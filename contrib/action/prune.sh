@@ -1,0 +1,16 @@
+#!/usr/bin/env bash
+# Prunes the layouts in LAYOUTS, a layout or a directory above some, with ARGUMENTS. Nothing else
+# writes there in a job, so there is nothing to wait for: --grace 0s, unless ARGUMENTS have another.
+set -euo pipefail
+
+report=$RUNNER_TEMP/ocirm-prune.json
+echo "report=$report" >>"$GITHUB_OUTPUT"
+read -r -a arguments <<<"${ARGUMENTS//$'\n'/ }"
+case " ${arguments[*]}" in
+    *' --grace'*) ;;
+    *) arguments+=(--grace 0s) ;;
+esac
+status=0
+ocirm prune --force --recursive "$LAYOUTS" --format json "${arguments[@]}" >"$report" || status=$?
+cat "$report"
+exit "$status"

@@ -1,0 +1,162 @@
+//! What stands in `contrib/` and `action.yml`: the command lines in it are ones that the program understands, and the
+//! scripts of the action do what they say.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::Value;
+
+use crate::support::contents::names;
+use crate::support::place::{Place, assert_mentions, assert_status};
+
+fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+}
+
+fn text(path: &str) -> String {
+    fs::read_to_string(root().join(path)).expect("a file of the repository")
+}
+
+/// Runs a script of the action as a runner does, with the program of this build before all others.
+fn script(place: &Place, name: &str, variables: &[(&str, &str)]) -> Output {
+    let program = Path::new(env!("CARGO_BIN_EXE_ocirm"));
+    let folder = program.parent().expect("a program in a directory");
+    let path = format!(
+        "{}:{}",
+        folder.display(),
+        std::env::var("PATH").unwrap_or_default()
+    );
+    let mut command = Command::new("bash");
+    command.arg(root().join("contrib/action").join(name));
+    command.env("PATH", path).env("HOME", place.home());
+    command.env("RUNNER_TEMP", place.home());
+    command.env("GITHUB_OUTPUT", output_file(place));
+    command.envs(variables.iter().copied());
+    command.output().expect("bash can be run")
+}
+
+fn output_file(place: &Place) -> PathBuf {
+    place.home().join("output")
+}
+
+#[test]
+fn the_action_prunes_what_its_arguments_say_and_reports_in_json() {
+    for (arguments, left) in [
+        (
+            "",
+            &["alpine", "alpine:3.20", "alpine:3.21", "team/app:v1"][..],
+        ),
+        ("--all --keep alpine:3.21", &["alpine:3.21"]),
+        ("--all\n--keep=alpine:3*\n", &["alpine:3.20", "alpine:3.21"]),
+        ("--all --keep alpine:3.21 --grace 2h", &["alpine:3.21"]),
+    ] {
+        let place = Place::new();
+        let dir = place.fixture("skopeo19-full-ref", "cache");
+        let dir_text = dir.to_str().expect("a name in UTF-8");
+        let ended = script(
+            &place,
+            "prune.sh",
+            &[("LAYOUTS", dir_text), ("ARGUMENTS", arguments)],
+        );
+        assert!(ended.status.success(), "{arguments}: {ended:?}");
+        let mut found: Vec<String> = names(&dir)
+            .iter()
+            .map(|name| {
+                name.replace("docker.io/library/", "")
+                    .replace("localhost:5000/", "")
+            })
+            .map(|name| name.replace("alpine:latest", "alpine"))
+            .collect();
+        found.sort();
+        assert_eq!(found, left, "{arguments}");
+        let told = fs::read_to_string(output_file(&place)).expect("an output of the step");
+        let report = told.trim().strip_prefix("report=").expect("the output");
+        let report = fs::read_to_string(report).expect("the report");
+        let report: Value = serde_json::from_str(&report).expect("one object");
+        assert_eq!(report["layout"], dir_text, "{arguments}");
+    }
+}
+
+#[test]
+fn the_action_fails_as_the_program_does_and_names_what_is_wrong_with_a_version() {
+    let place = Place::new();
+    let nowhere = place.path("nowhere");
+    let nowhere = nowhere.to_str().expect("a name in UTF-8");
+    let ended = script(
+        &place,
+        "prune.sh",
+        &[("LAYOUTS", nowhere), ("ARGUMENTS", "--all --keep-last 0")],
+    );
+    assert_eq!(ended.status.code(), Some(2), "{ended:?}");
+    // The program is there, so nothing is fetched.
+    let ended = script(&place, "install.sh", &[("VERSION", "main")]);
+    assert!(ended.status.success(), "{ended:?}");
+    let mut command = Command::new("bash");
+    command.arg(root().join("contrib/action/install.sh"));
+    command.env("PATH", "/usr/bin:/bin").env("VERSION", "main");
+    let ended = command.output().expect("bash can be run");
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    let said = String::from_utf8_lossy(&ended.stdout);
+    assert!(said.contains("'main' is no release"), "{said}");
+}
+
+/// The command lines of the units and of the CronJob are understood: the layout is the first thing that is wrong.
+#[test]
+fn command_lines_of_the_units_and_of_the_cron_job_are_understood() {
+    let options = text("contrib/systemd/ocirm-prune.default");
+    let options = options.lines().filter_map(|line| {
+        let line = line.trim_start_matches(['#', ' ']);
+        line.strip_prefix("OCIRM_PRUNE_OPTIONS=")
+            .map(|value| value.trim_matches('"').to_owned())
+    });
+    let options: Vec<String> = options.collect();
+    assert_eq!(options.len(), 2, "an example, and what holds");
+    let service = text("contrib/systemd/ocirm-prune@.service");
+    let service = service
+        .lines()
+        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/ocirm "));
+    let service = service.expect("a command");
+    let job = text("contrib/kubernetes/cronjob.yaml");
+    let job = job.split("args:").nth(1).expect("arguments");
+    let job = job
+        .split("securityContext")
+        .next()
+        .expect("what comes before");
+    let job = job
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("- "));
+    let job = job.collect::<Vec<_>>().join(" ");
+    let lines = options
+        .iter()
+        .map(|options| service.replace("$OCIRM_PRUNE_OPTIONS", options));
+    for line in lines.chain([job]) {
+        let place = Place::new();
+        let dir = place.fixture("skopeo19-full-ref", "mirror");
+        let dir = dir.to_str().expect("a name in UTF-8");
+        let policy = place.file("policy.toml", "[[rule]]\nkeep-last = 5\n");
+        let policy = policy.to_str().expect("a name in UTF-8");
+        let line = line.replace("%f", dir).replace("/layouts", dir);
+        let line = line.replace("/etc/ocirm/policy.toml", policy);
+        let args: Vec<&str> = line.split_whitespace().collect();
+        let finished = place.run(&args);
+        assert_status(&finished, 0);
+        let args: Vec<&str> = args.into_iter().filter(|arg| *arg != "--force").collect();
+        let refused = place.run(&args);
+        assert_mentions(&refused, "--force");
+    }
+}
+
+/// The policy in the CronJob is one.
+#[test]
+fn the_policy_of_the_cron_job_is_understood() {
+    let job = text("contrib/kubernetes/cronjob.yaml");
+    let policy = job.split("policy.toml: |\n").nth(1).expect("a policy");
+    let policy = policy.split("---").next().expect("what comes before");
+    let policy: Vec<&str> = policy.lines().map(str::trim).collect();
+    let place = Place::new();
+    let file = place.file("policy.toml", policy.join("\n"));
+    let finished = place.run(&["policy", "check", file.to_str().expect("a name in UTF-8")]);
+    assert_status(&finished, 0);
+    assert!(finished.out.contains("releases"), "{finished}");
+}
