@@ -439,7 +439,7 @@ impl Prune {
                 let (garbage, ..) = sweep(listed, (&live?, &plan))?;
                 let sizes = (bytes, limit.bytes);
                 let keep = self.delete_unlisted_referrers;
-                let fit = gc::fit(snapshot, &plan.in_line, &garbage, sizes, layout, keep);
+                let fit = gc::fit(snapshot, &plan, &garbage, sizes, layout, keep);
                 room = Room {
                     images: fit.images,
                     needed: (fit.images == 0).then_some(fit.with_first),

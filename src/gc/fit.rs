@@ -9,6 +9,7 @@ use std::collections::HashMap;
 
 use super::garbage::Garbage;
 use super::stored::Stored;
+use crate::plan::Plan;
 use crate::snapshot::{
     MAX_UNLISTED_BYTES, NodeId, RecordKind, Snapshot, UnlistedDocuments, View, Whole,
 };
@@ -23,25 +24,28 @@ pub struct Fit {
     pub with_first: u64,
 }
 
-/// Finds out how many of the images in a line fit: the first that does not, and all behind it, do not.
+/// Finds out how many of the images in the line of a plan fit: the first that does not, and all behind it, do not.
 /// `garbage` is what goes if none of them stays, `bytes` how many all blobs have, and `limit` how many
 /// may stay.
 pub fn fit(
     snapshot: &Snapshot<Whole>,
-    line: &[NodeId],
+    plan: &Plan,
     garbage: &Garbage,
     (bytes, limit): (u64, u64),
     stored: &impl Stored,
     delete_unlisted_referrers: bool,
 ) -> Fit {
     let mut walk = Walk::new(snapshot, garbage, stored, delete_unlisted_referrers);
+    for (subject, follower) in &plan.followers {
+        walk.follow(*subject, *follower);
+    }
     let going = garbage.blobs.iter().map(|blob| blob.size);
     let mut bytes = bytes.saturating_sub(going.fold(0, u64::saturating_add));
     let mut fit = Fit {
         images: 0,
         with_first: bytes,
     };
-    for (number, image) in line.iter().enumerate() {
+    for (number, image) in plan.in_line.iter().enumerate() {
         bytes = bytes.saturating_add(walk.add(*image));
         if number == 0 {
             fit.with_first = bytes;

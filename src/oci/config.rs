@@ -11,6 +11,7 @@ use std::sync::Arc;
 use super::descriptor::platform_member;
 use crate::json::read::{Json, Unexpected, ValueKind};
 use crate::value::platform::Platform;
+use crate::value::time::parse_created;
 
 /// What an image's config says.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -107,7 +108,7 @@ impl ImageConfig {
             });
         }
         ImageConfig {
-            created: created.and_then(|text| text.parse().ok()),
+            created: created.and_then(|text| parse_created(&text)),
             labels: Labels(labels.into()),
             platform: Arc::new(platform),
         }

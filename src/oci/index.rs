@@ -21,6 +21,7 @@ use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
+use crate::value::time::parse_created;
 
 /// The annotation that containerd, BuildKit and `docker save` put the full name into.
 pub const NAME_ANNOTATION: &str = "io.containerd.image.name";
@@ -478,7 +479,7 @@ fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<()
     } else if is(REF_ANNOTATION) {
         entry.ref_name = unicode(json)?;
     } else if is(CREATED_ANNOTATION) {
-        entry.created = json.unicode()?.and_then(|text| text.parse().ok());
+        entry.created = json.unicode()?.and_then(|text| parse_created(&text));
     } else if is(PARENT_ANNOTATION) {
         entry.parent = json.digest()?.map(Box::new);
     } else if is(SUBJECT_ANNOTATION) {

@@ -18,6 +18,7 @@ use super::descriptor::{
 use crate::json::read::{InvalidJson, Json, Text, Unexpected, ValueKind};
 use crate::value::digest::Digest;
 use crate::value::platform::Platform;
+use crate::value::time::parse_created;
 
 /// What a document is, by what it holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +160,7 @@ impl Document {
         }
         json.object(|json, name| {
             if *name.bytes() == *CREATED_ANNOTATION.as_bytes() {
-                self.created = json.unicode()?.and_then(|text| text.parse().ok());
+                self.created = json.unicode()?.and_then(|text| parse_created(&text));
             } else if *name.bytes() == *SOCI_IMAGE {
                 self.about = json.digest()?;
             } else {

@@ -279,6 +279,7 @@ impl<'a> Draft<'a> {
         self.report_held();
         self.report_platforms();
         self.report_followers();
+        self.decide_dependents();
         self.edit();
         self.plan
     }

@@ -35,6 +35,8 @@ pub struct Plan {
     pub decisions: Vec<NameDecision>,
     /// Images that stay while they fit, the newest first, whether they do or not.
     pub in_line: Vec<NodeId>,
+    /// What goes that would stay with what it is about, as (what it is about, what would stay).
+    pub followers: Vec<(NodeId, NodeId)>,
 }
 
 /// What `prune` decided about a name.

@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::draft::Draft;
 use super::metadata::Metadata;
 use super::plan::{Action, Note, Refusal};
-use super::retention::{Cause, Retention, Room};
+use super::retention::{Cause, Question, Retention, Room};
 use crate::filter::Filters;
 use crate::inspect::completeness::Completeness;
 use crate::snapshot::unlisted::subjects_with_a_list;
@@ -87,9 +87,15 @@ impl Draft<'_> {
                 .notes
                 .push(Note::MatchesNothing { option, instead });
         }
-        self.decide_passed_over(&candidates, &young, options.retention);
-        let retention = (options.retention, options.filters);
-        let retained = self.retain(candidates, retention, options.room, metadata, options.now);
+        let question = Question {
+            retention: options.retention,
+            filters: options.filters,
+            room: options.room,
+            now: options.now,
+            young: &young,
+            takes_all,
+        };
+        let retained = self.retain(candidates, &question, metadata);
         self.plan.in_line = retained.in_line;
         let going = retained.going.iter().map(|(_, id, _)| *id).collect();
         if let Err(refusal) = self.refuse_to_empty(&going, &young, options) {
@@ -122,6 +128,7 @@ impl Draft<'_> {
             let note = Note::NamelessLeft { images: nameless };
             self.plan.notes.push(note);
         }
+        young.retain(|id| !retained.young_kept.contains(id));
         if !young.is_empty() {
             let images = young.iter().map(|id| self.record(*id).target).collect();
             self.plan.notes.push(Note::YoungLeft { images });
@@ -178,33 +185,6 @@ impl Draft<'_> {
             ))
             .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"),
         })
-    }
-
-    /// Notes for the report what stays because it was not asked about.
-    fn decide_passed_over(
-        &mut self,
-        candidates: &[(&str, RecordId)],
-        young: &HashSet<RecordId>,
-        retention: &Retention,
-    ) {
-        if retention.is_empty() {
-            return;
-        }
-        let asked: HashSet<RecordId> = candidates.iter().map(|(_, id)| *id).collect();
-        let mut passed_over: Vec<(&str, RecordId)> = self
-            .records()
-            .iter()
-            .filter(|(id, record)| !record.kind.is_dependent() && !asked.contains(id))
-            .map(|(id, record)| (record.key(), id))
-            .collect();
-        passed_over.sort();
-        for (_, id) in passed_over {
-            let why = match young.contains(&id) {
-                true => "it is younger than the grace period",
-                false => "the command is not about it",
-            };
-            self.decided(id, true, Cause::of(why));
-        }
     }
 }
 

@@ -6,7 +6,7 @@
 //! the reason.
 
 use std::cell::{Cell, LazyCell, RefCell};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -60,6 +60,24 @@ pub(super) struct Retained<'c> {
     pub(super) going: Vec<(&'c str, RecordId, Cause)>,
     /// What would stay while it fits, the newest first.
     pub(super) in_line: Vec<NodeId>,
+    /// What stays for its age, and would stay without that.
+    pub(super) young_kept: HashSet<RecordId>,
+}
+
+/// What is asked of the candidates, and why the others are none.
+pub(super) struct Question<'p> {
+    /// What is to stay.
+    pub(super) retention: &'p Retention,
+    /// Which names are meant.
+    pub(super) filters: &'p Filters,
+    /// How many of those stay that do while they fit.
+    pub(super) room: Room,
+    /// The present.
+    pub(super) now: Timestamp,
+    /// Younger than the grace period.
+    pub(super) young: &'p HashSet<RecordId>,
+    /// Images with names are candidates, if they pass the filters.
+    pub(super) takes_all: bool,
 }
 
 /// Why something stays or goes, and which rule says so, by its number and line.
@@ -113,14 +131,17 @@ impl Draft<'_> {
     pub(super) fn retain<'c>(
         &mut self,
         candidates: Vec<(&'c str, RecordId)>,
-        (retention, filters): (&Retention, &Filters),
-        room: Room,
+        question: &Question<'_>,
         metadata: &dyn Metadata,
-        now: Timestamp,
     ) -> Retained<'c> {
+        let (retention, room) = (question.retention, question.room);
         let policy = &retention.policy;
         let protected = self.kept_with_dependents(retention);
-        let verdicts = self.verdicts(policy, filters, metadata, now);
+        let verdicts = self.verdicts(policy, question.filters, metadata, question.now);
+        let young_kept = match retention.is_empty() {
+            true => HashSet::new(),
+            false => self.decide_passed_over(&candidates, question, &verdicts),
+        };
         let mut fates: Vec<Fate> = Vec::with_capacity(candidates.len());
         for (_, id) in &candidates {
             let record = self.record(*id);
@@ -135,8 +156,10 @@ impl Draft<'_> {
         }
         self.keep_for_containers(&candidates, &mut fates);
         let in_line = self.fill(&candidates, &mut fates, retention, room, metadata);
+        self.follow_subjects(&candidates, &mut fates, policy);
         let mut retained = Retained {
             in_line,
+            young_kept,
             ..Retained::default()
         };
         for ((key, id), fate) in candidates.into_iter().zip(fates) {
@@ -155,6 +178,54 @@ impl Draft<'_> {
             }
         }
         retained
+    }
+
+    /// Notes for the report why what is no candidate stays. The value is what would stay although it were
+    /// old enough.
+    fn decide_passed_over(
+        &mut self,
+        candidates: &[(&str, RecordId)],
+        question: &Question<'_>,
+        verdicts: &HashMap<RecordId, Verdict>,
+    ) -> HashSet<RecordId> {
+        let retention = question.retention;
+        let mut is_candidate = vec![false; self.records().iter().len()];
+        for (_, id) in candidates {
+            is_candidate[id.index()] = true;
+        }
+        let mut others: Vec<(&str, RecordId)> = self
+            .records()
+            .iter()
+            .filter(|(id, record)| !record.kind.is_dependent() && !is_candidate[id.index()])
+            .map(|(id, record)| (record.key(), id))
+            .collect();
+        others.sort();
+        let mut young_kept = HashSet::new();
+        for (_, id) in others {
+            let record = self.record(id);
+            let of_policy = verdicts
+                .get(&id)
+                .map(|v| self.fate(record, v, &retention.policy));
+            let pattern = self.kept_by_pattern(record, retention);
+            let is_young = question.young.contains(&id);
+            let cause = match (pattern, of_policy) {
+                (Some(reason), _) => Some(Cause::of(reason)),
+                (None, Some(Fate::Stays(cause))) => Some(cause),
+                (None, _) => None,
+            };
+            if is_young && cause.is_some() {
+                young_kept.insert(id);
+            }
+            let cause = cause.unwrap_or_else(|| {
+                Cause::of(match (is_young, question.takes_all) {
+                    (true, _) => "it is younger than the grace period",
+                    (false, true) => "it does not pass the filters",
+                    (false, false) => "without --all only dangling images go",
+                })
+            });
+            self.decided(id, true, cause);
+        }
+        young_kept
     }
 
     /// Notes what becomes of a name, for the report.
@@ -201,6 +272,7 @@ impl Draft<'_> {
                 position: last_position(record),
                 is_meant: filters.pass_name(&record.name, record.key()),
                 is_dangling: record.kind == RecordKind::Dangling,
+                is_belonging: self.chosen_subject(record).is_some(),
             });
         }
         let facts = FactsOf {
@@ -367,6 +439,86 @@ impl Draft<'_> {
         line.iter().map(|aged| images[&aged.image]).collect()
     }
 
+    /// Keeps signatures and the like under names of their own with what they are about, unless a rule
+    /// removes them by name: they are not counted themselves. Those that go with what they are about are
+    /// noted in the plan, for they take room when it stays.
+    fn follow_subjects(
+        &mut self,
+        candidates: &[(&str, RecordId)],
+        fates: &mut [Fate],
+        policy: &Policy,
+    ) {
+        if policy.is_empty() {
+            return;
+        }
+        let is_removed = |cause: &Cause| cause.rule.is_some_and(|rule| policy.removes(rule - 1));
+        let mut waiting: HashMap<NodeId, Vec<usize>> = HashMap::new();
+        for (place, ((_, id), fate)) in candidates.iter().zip(&*fates).enumerate() {
+            let record = self.record(*id);
+            if let (Fate::Goes(cause), Some(subject)) = (fate, self.chosen_subject(record))
+                && !is_removed(cause)
+            {
+                waiting.entry(subject).or_default().push(place);
+            }
+        }
+        if waiting.is_empty() {
+            return;
+        }
+        let graph = self.graph();
+        let mut is_going = vec![false; self.records().iter().len()];
+        for ((_, id), fate) in candidates.iter().zip(&*fates) {
+            is_going[id.index()] = !matches!(fate, Fate::Stays(_));
+        }
+        let staying = self.records().iter().filter(|(id, record)| {
+            self.is_present(*id) && !record.kind.is_dependent() && !is_going[id.index()]
+        });
+        let mut nodes: Vec<NodeId> = staying.map(|(_, record)| record.target).collect();
+        let mut is_seen = vec![false; graph.len()];
+        while let Some(node) = nodes.pop() {
+            if std::mem::replace(&mut is_seen[node.index()], true) {
+                continue;
+            }
+            nodes.extend(graph.links(node).map(|link| link.to));
+            for place in waiting.remove(&node).into_iter().flatten() {
+                fates[place] = Fate::Stays(Cause::of("what it is about stays"));
+                nodes.push(self.record(candidates[place].1).target);
+            }
+        }
+        for (subject, places) in waiting {
+            for place in places {
+                let target = self.record(candidates[place].1).target;
+                self.plan.followers.push((subject, target));
+            }
+        }
+    }
+
+    /// Notes for the report what becomes of names of what belongs to images: they go and stay with these.
+    pub(super) fn decide_dependents(&mut self) {
+        if self.plan.decisions.is_empty() {
+            return;
+        }
+        let records = self.records().iter();
+        let named =
+            records.filter(|(_, record)| record.kind.is_dependent() && !record.is_dangling());
+        let mut named: Vec<(&str, RecordId)> =
+            named.map(|(id, record)| (record.key(), id)).collect();
+        named.sort();
+        let held: HashMap<RecordId, Arc<str>> = self
+            .held
+            .iter()
+            .map(|(id, reason)| (*id, reason.as_str().into()))
+            .collect();
+        for (_, id) in named {
+            let stays = self.plan.settled.stays(id);
+            let cause = match (held.get(&id), stays) {
+                (Some(reason), true) => Cause::of(reason.clone()),
+                (_, true) => Cause::of("what it belongs to stays"),
+                (_, false) => Cause::of("it goes with what it belongs to"),
+            };
+            self.decided(id, stays, cause);
+        }
+    }
+
     /// The images that something belongs to which a pattern keeps: it would go with them. What matches
     /// is held besides, for it may belong to something that no entry leads to.
     fn kept_with_dependents(&mut self, retention: &Retention) -> HashMap<NodeId, String> {
@@ -491,6 +643,13 @@ impl Draft<'_> {
             distances.into_iter().fold(of_tag, usize::min)
         });
         nearest.map(|(id, _)| self.shown(id))
+    }
+
+    /// What a signature, an attestation or the like is about that somebody gave a name of its own.
+    fn chosen_subject(&self, record: &Record) -> Option<NodeId> {
+        let is_named = record.kind == RecordKind::Named;
+        let subject = self.graph().subject(record.target).filter(|_| is_named);
+        subject.filter(|subject| *subject != record.target)
     }
 
     fn kept_for_container(&self, record: &Record, left: usize) -> Option<String> {

@@ -36,7 +36,6 @@ pub(crate) fn of_policy(policy: &Policy) -> String {
             size(limit.bytes)
         );
     }
-    let mut last: Option<usize> = None;
     for (place, rule) in rules.rules.iter().enumerate() {
         let deeds = deeds(policy, place);
         let _ = writeln!(
@@ -46,17 +45,20 @@ pub(crate) fn of_policy(policy: &Policy) -> String {
             rule.line,
             subject(rule)
         );
-        if let Some(last) = last {
+        let before = &rules.rules[..place];
+        if let Some(first) = before.iter().position(|other| other.covers(rule)) {
+            let all = match before[first].matches_everything() {
+                true => "everything that is left",
+                false => "all that it matches",
+            };
             let _ = writeln!(
                 text,
-                "  It is never reached: rule {} decides everything that is left.",
-                last + 1
+                "  It is never reached: rule {} decides {all}.",
+                first + 1
             );
-        } else if rule.matches_everything() {
-            last = Some(place);
         }
     }
-    if last.is_none() {
+    if !rules.rules.iter().any(Rule::matches_everything) {
         let _ = writeln!(
             text,
             "Images without a name stay: no rule is without both repositories and tags."
@@ -134,7 +136,9 @@ fn words(keep: &Keep) -> String {
             by: Order::Version,
         } => {
             let versions = plural(*count, "version", "versions");
-            format!("the highest {versions} of each repository")
+            format!(
+                "the highest {versions} of each repository, and where there are fewer the newest images"
+            )
         }
         Keep::Within(span) => format!("what was created in the last {}", span_in_words(*span)),
         Keep::NewestOf { count, period } => {
@@ -143,8 +147,12 @@ fn words(keep: &Keep) -> String {
                 Period::Week => ("week", "weeks"),
                 Period::Month => ("month", "months"),
             };
-            let periods = plural(*count, one, many);
-            format!("in each repository the newest of each of the last {periods} that have any")
+            match count {
+                1 => format!("in each repository the newest of the last {one} that has any"),
+                n => format!(
+                    "in each repository the newest of each of the last {n} {many} that have any"
+                ),
+            }
         }
         Keep::NewestPer(Part::Major) => {
             "in each repository the highest of each major version".to_owned()
@@ -155,9 +163,12 @@ fn words(keep: &Keep) -> String {
     }
 }
 
-/// A span in its largest whole unit.
+/// A span in its largest whole unit: `30 days`, `day`.
 fn span_in_words(span: SignedDuration) -> String {
     let seconds = span.as_secs();
+    if span.subsec_nanos() != 0 {
+        return format!("{} seconds", span.as_secs_f64());
+    }
     let units = [
         (604_800, "week", "weeks"),
         (86_400, "day", "days"),
@@ -166,9 +177,12 @@ fn span_in_words(span: SignedDuration) -> String {
     ];
     let whole = units
         .iter()
-        .find(|(unit, ..)| seconds >= *unit && seconds % unit == 0 && span.subsec_nanos() == 0);
+        .find(|(unit, ..)| seconds >= *unit && seconds % unit == 0);
     let (unit, one, many) = whole.copied().unwrap_or((1, "second", "seconds"));
-    count(seconds.unsigned_abs() / unit.unsigned_abs(), one, many)
+    match seconds / unit {
+        1 => one.to_owned(),
+        number => format!("{number} {many}"),
+    }
 }
 
 /// What a policy is about in a layout.

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use jiff::Timestamp;
 
 use super::newest::{Aged, EquallyOld, pick};
-use super::policy::{Count, Keep, Order, Policy, Scope, means, repository_of, tag_alone};
+use super::policy::{
+    Count, Keep, Order, Policy, Rule, Scope, means, repository_of, shown_repository_of, tag_alone,
+};
 use super::version::TagVersion;
 use crate::inspect::metadata::Created;
 use crate::snapshot::Name;
@@ -26,6 +28,9 @@ pub struct NameRow<'a> {
     pub is_meant: bool,
     /// It lost its name and goes as always: it is not counted, and no rule decides it.
     pub is_dangling: bool,
+    /// It is a signature, an attestation or the like, under a name of its own: it takes no place among
+    /// images that are counted.
+    pub is_belonging: bool,
 }
 
 /// What is asked about images, as far as something counts them.
@@ -75,12 +80,14 @@ struct Table<'a> {
     names: &'a [NameRow<'a>],
     /// For each name the number of its repository.
     repositories: Vec<usize>,
-    /// By number.
+    /// As they are shown, by number.
     repository_names: Vec<String>,
     /// For each name the rule that decides it.
     rules: Vec<Option<usize>>,
     /// For each rule the names that it decides.
     of_rule: Vec<Vec<usize>>,
+    /// For each rule whether it is about everything, as an option without a pattern is.
+    is_about_all: Vec<bool>,
     /// All names.
     all: Vec<usize>,
     /// For each image its names, by number.
@@ -140,19 +147,19 @@ impl<'a> Table<'a> {
     fn new(policy: &Policy, names: &'a [NameRow<'a>], images: usize) -> Table<'a> {
         let mut numbers: HashMap<String, usize> = HashMap::new();
         let mut repositories = Vec::with_capacity(names.len());
+        let mut repository_names = Vec::new();
         let mut of_image = vec![Vec::new(); images];
         let mut positions: HashMap<(usize, usize), usize> = HashMap::new();
         for (at, row) in names.iter().enumerate() {
             let next = numbers.len();
             let number = *numbers.entry(repository_of(row.name)).or_insert(next);
+            if number == next {
+                repository_names.push(shown_repository_of(row.name));
+            }
             repositories.push(number);
             of_image[row.image].push(at);
             let position = positions.entry((number, row.image)).or_default();
             *position = row.position.max(*position);
-        }
-        let mut repository_names = vec![String::new(); numbers.len()];
-        for (name, number) in numbers {
-            repository_names[number] = name;
         }
         let rule = |row: &NameRow<'_>| {
             let rules = policy.rules.as_ref().filter(|_| !row.is_dangling)?;
@@ -166,7 +173,9 @@ impl<'a> Table<'a> {
                 of_rule[*rule].push(at);
             }
         }
+        let is_about_all = policy.rules.iter().flat_map(|rules| &rules.rules);
         Table {
+            is_about_all: is_about_all.map(Rule::matches_everything).collect(),
             rules,
             of_rule,
             all: (0..names.len()).collect(),
@@ -207,7 +216,12 @@ impl<'a> Table<'a> {
     fn put_in_line(&self, count: &Count, number: usize, facts: &dyn Facts, decided: &mut Decided) {
         // All names of an image are looked at once, however many of them count.
         let mut is_done = vec![false; self.images_of(count)];
+        let is_belonging = |at: usize| self.names[at].is_belonging;
+        let are_all_belongings = self.in_scope(count).all(is_belonging);
         for at in self.in_scope(count) {
+            if is_belonging(at) && !are_all_belongings {
+                continue;
+            }
             let image = self.names[at].image;
             let is_everything = matches!(count.scope, Scope::Everything);
             if is_everything && std::mem::replace(&mut is_done[image], true)
@@ -245,6 +259,11 @@ impl<'a> Table<'a> {
                 group.entry(row.image).or_default().push(at);
             }
         }
+        if !matches!(count.keep, Keep::Within(_)) {
+            for group in groups.values_mut() {
+                self.leave_out_belongings(group);
+            }
+        }
         let uses_versions = match count.keep {
             Keep::Last { by, .. } => by == Order::Version,
             Keep::NewestPer(_) => true,
@@ -273,15 +292,35 @@ impl<'a> Table<'a> {
                 let names = match count.scope {
                     Scope::Everything if std::mem::replace(&mut is_kept[image], true) => continue,
                     Scope::Everything => &self.of_image[image],
+                    Scope::Rule(rule) if self.is_about_all[rule] => &self.of_image[image],
                     Scope::Pattern(..) | Scope::Rule(_) => &group[&image],
                 };
                 for at in names {
-                    decided.keep(*at, number, if is_tied { &tied } else { &reason });
+                    if self.is_decided_by(*at, count) {
+                        decided.keep(*at, number, if is_tied { &tied } else { &reason });
+                    }
                 }
             }
             let equally_old = picked.equally_old.into_iter();
             let equally_old = equally_old.map(|of| (called.to_owned(), of));
             decided.equally_old.extend(equally_old);
+        }
+    }
+
+    /// Whether a count may keep a name: a rule keeps those alone that it decides.
+    fn is_decided_by(&self, at: usize, count: &Count) -> bool {
+        match count.scope {
+            Scope::Rule(rule) => self.rules[at] == Some(rule),
+            Scope::Everything | Scope::Pattern(..) => true,
+        }
+    }
+
+    /// Signatures and the like stay with what they are about and take no place of an image; where
+    /// nothing else is counted, they are what is meant.
+    fn leave_out_belongings(&self, group: &mut Group) {
+        let is_belonging = |names: &Vec<usize>| names.iter().all(|at| self.names[*at].is_belonging);
+        if !group.values().all(is_belonging) {
+            group.retain(|_, names| !is_belonging(names));
         }
     }
 
@@ -353,6 +392,7 @@ mod tests {
                 position,
                 is_meant: text.contains(meant),
                 is_dangling: false,
+                is_belonging: text.contains(":sig"),
             })
             .collect();
         let now = Timestamp::from_second(100 * 86_400).unwrap();
@@ -415,6 +455,44 @@ mod tests {
         let rows = names("x:1=0 x:2=1 x:3=2");
         let last = options(&[(LAST, "1")]);
         assert_eq!(kept(&last, &rows, &[1, 2, 0]), ["x:2".to_owned()].into());
+    }
+
+    /// V3: a signature under a name of its own does not push an image out.
+    #[test]
+    fn belongings_take_no_place_of_images_and_are_counted_among_themselves() {
+        let rows = names("x:1=0 x:2=1 x:sig-1=2 x:sig-2=3 y:sig=3");
+        for (counts, expected) in [
+            (&[(LAST, "1")][..], "x:2 x:sig-2 y:sig"),
+            (&[(LAST, "sig-*=1")], "x:sig-2"),
+            (&[(LAST, "x=2")], "x:1 x:2"),
+            (&[(CountOption::Within, "x=70d")], "x:sig-1 x:sig-2"),
+        ] {
+            let expected: BTreeSet<String> =
+                expected.split_whitespace().map(str::to_owned).collect();
+            let ages = [10, 20, 30, 40];
+            assert_eq!(kept(&options(counts), &rows, &ages), expected, "{counts:?}");
+        }
+    }
+
+    /// V13: a rule for everything keeps an image as an option without a pattern does, under all names
+    /// that it decides.
+    #[test]
+    fn a_rule_for_everything_keeps_all_names_that_it_decides() {
+        let rows = names("app:2=0 web:1=0 web:2=1 web:old=0");
+        let ages = [10, 20];
+        for (text, expected) in [
+            ("[[rule]]\nkeep-last = 1", "app:2 web:1 web:2 web:old"),
+            ("[[rule]]\ntags = ['*']\nkeep-last = 1", "app:2 web:2"),
+            (
+                "[[rule]]\ntags = ['old']\nremove = true\n[[rule]]\nkeep-last = 1",
+                "app:2 web:1 web:2",
+            ),
+        ] {
+            let policy = parse_policy(text, "p.toml", "p.toml").unwrap();
+            let expected: BTreeSet<String> =
+                expected.split_whitespace().map(str::to_owned).collect();
+            assert_eq!(kept(&policy, &rows, &ages), expected, "{text}");
+        }
     }
 
     /// V5.
@@ -487,14 +565,14 @@ mod tests {
             Verdict::Kept { reason, .. } => &**reason,
             other => panic!("{other:?}"),
         };
-        assert_eq!(reason(1), "--keep-last 1 of docker.io/library/x");
+        assert_eq!(reason(1), "--keep-last 1 of x");
         assert_eq!(
             reason(0),
-            "--keep-last 1 of docker.io/library/x: nothing says that it is older than those"
+            "--keep-last 1 of x: nothing says that it is older than those"
         );
         assert_eq!(reason(2), "--keep-last 1 of this layout");
         let of = EquallyOld { images: 2 };
-        assert_eq!(found.equally_old, [("docker.io/library/x".to_owned(), of)]);
+        assert_eq!(found.equally_old, [("x".to_owned(), of)]);
     }
 
     /// Names of at most six images in two repositories, and their ages; those of one moment too.

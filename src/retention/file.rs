@@ -396,8 +396,8 @@ mod tests {
             ("/a|ab/", "abc", false),
             ("/(?i)rc/", "RC", true),
             ("/(?i)pr|nightly/", "NIGHTLY", true),
-            ("//", "", true),
-            ("//", "x", false),
+            ("/(?x) v1 # a comment/", "v1", true),
+            ("/(?x) v1 # a comment/", "v12", false),
             ("pr-*", "pr-12", true),
             ("pr-?", "pr-12", false),
         ] {
@@ -490,6 +490,26 @@ mod tests {
             (
                 "[[rule]]\nkeep-last = \"3\"",
                 "keep-last: expected a number, not a text",
+            ),
+            (
+                "[[rule]]\nkeep-last = 0x3",
+                "keep-last: expected a number in decimal digits",
+            ),
+            (
+                "[[rule]]\nrepositories = ['/ac.*/']\nkeep = true",
+                ":2:17: no repository matches `/ac.*/`: none begins with `/`",
+            ),
+            (
+                "[[rule]]\nrepositories = ['app:v*']\nkeep = true",
+                ":2:17: no repository matches `app:v*`: tags and digests are no part of it",
+            ),
+            (
+                "[[rule]]\ntags = ['//']\nkeep = true",
+                ":2:9: no tag matches `//`",
+            ),
+            (
+                "[[rule]]\ntags = ['/a\\.(/']\nkeep = true",
+                r"bad regular expression `/a\.(/`: unclosed group",
             ),
             (
                 "[[rule]]\nkeep-last = 3.0",

@@ -12,7 +12,7 @@ use jiff::tz::Offset;
 use jiff::{SignedDuration, Timestamp};
 
 use super::policy::{Keep, Order, Part, Period};
-use super::version::TagVersion;
+use super::version::{Digits, TagVersion};
 use crate::inspect::metadata::Created;
 
 /// An image, as far as its place among others goes.
@@ -131,18 +131,18 @@ pub(super) fn pick(images: &[Aged], keep: &Keep, now: Timestamp) -> Picked {
             }
         }
         Keep::NewestPer(part) => {
-            let mut of_part: BTreeMap<(u64, u64), Vec<&Aged>> = BTreeMap::new();
+            let mut of_part: BTreeMap<(Digits, Digits), Vec<&Aged>> = BTreeMap::new();
             newest.sort_by(|a, b| b.version.cmp(&a.version));
             for aged in newest {
                 let Some(version) = &aged.version else {
                     break;
                 };
                 let minor = match part {
-                    Part::Major => 0,
-                    Part::Minor => version.minor(),
+                    Part::Major => Digits::zero(),
+                    Part::Minor => version.minor().clone(),
                 };
                 of_part
-                    .entry((version.major(), minor))
+                    .entry((version.major().clone(), minor))
                     .or_default()
                     .push(aged);
             }

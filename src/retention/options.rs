@@ -115,8 +115,7 @@ fn part(text: &str) -> Result<Part, String> {
 
 /// As much of a text as a message shows.
 pub(super) fn beginning(text: &str) -> String {
-    let beginning = text.chars().take(200);
-    beginning.flat_map(char::escape_debug).collect()
+    text.chars().take(200).collect()
 }
 
 /// How large a layout may be.

@@ -149,6 +149,14 @@ impl Policy {
     }
 }
 
+impl Policy {
+    /// Whether a rule, by its place, keeps nothing: it says `remove = true`.
+    pub fn removes(&self, rule: usize) -> bool {
+        let mut counts = self.counts.iter();
+        !counts.any(|count| matches!(count.scope, Scope::Rule(of) if of == rule))
+    }
+}
+
 impl Rules {
     /// The place of the rule that decides a name.
     pub fn deciding(&self, name: &Name, key: &str) -> Option<usize> {
@@ -165,6 +173,40 @@ impl Rule {
     /// Whether it matches a name.
     pub fn matches(&self, name: &Name, key: &str) -> bool {
         self.matches_repository(name) && self.matches_tag(name, key)
+    }
+
+    /// Whether this rule surely matches every name that another one matches, as far as their patterns are
+    /// texts that can be compared: equal ones, those that match all, and those without a wildcard.
+    pub fn covers(&self, other: &Rule) -> bool {
+        fn all<P>(
+            wide: Option<&[(String, P)]>,
+            narrow: Option<&[(String, P)]>,
+            covers: impl Fn(&(String, P), &str) -> bool,
+        ) -> bool {
+            let Some(wide) = wide else { return true };
+            narrow.is_some_and(|narrow| {
+                let is_covered = |(text, _): &(String, P)| wide.iter().any(|one| covers(one, text));
+                narrow.iter().all(is_covered)
+            })
+        }
+        let is_plain = |text: &str| !text.starts_with('/') && !text.contains(['*', '?', '[', '\\']);
+        let repositories = all(
+            self.repositories.as_deref(),
+            other.repositories.as_deref(),
+            |(text, pattern), narrow| {
+                text == "**" || text == narrow || is_plain(narrow) && pattern.matches_text(narrow)
+            },
+        );
+        let tags = all(
+            self.tags.as_deref(),
+            other.tags.as_deref(),
+            |(text, pattern), narrow| {
+                matches!(text.as_str(), "*" | "**" | "/.*/" | "/.+/")
+                    || text == narrow
+                    || is_plain(narrow) && pattern.matches(narrow)
+            },
+        );
+        repositories && tags
     }
 
     fn matches_repository(&self, name: &Name) -> bool {
@@ -245,6 +287,18 @@ pub(crate) fn repository_of(name: &Name) -> String {
     }
 }
 
+/// The same as it is shown.
+pub(crate) fn shown_repository_of(name: &Name) -> String {
+    match name {
+        Name::Reference(reference) => reference.familiar_repository(),
+        Name::Tag(_) | Name::Dangling => String::new(),
+        Name::Raw(text) => match meaning(text) {
+            Some(reference) => reference.familiar_repository(),
+            None => text.to_string(),
+        },
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -266,10 +320,10 @@ mod tests {
             name: None,
             line: 1,
             repositories: repositories
-                .map(|all| all.iter().map(|t| (String::new(), pattern(t))).collect()),
+                .map(|all| all.iter().map(|t| ((*t).to_owned(), pattern(t))).collect()),
             tags: tags.map(|all| {
                 all.iter()
-                    .map(|t| (String::new(), TagPattern::Glob(pattern(t))))
+                    .map(|t| ((*t).to_owned(), TagPattern::Glob(pattern(t))))
                     .collect()
             }),
         }
@@ -306,6 +360,35 @@ mod tests {
                 _ => text.to_owned(),
             };
             assert_eq!(rule.matches(&name(text), &key), matches, "{text}");
+        }
+    }
+
+    /// V19.
+    #[test]
+    fn a_rule_covers_what_it_surely_matches() {
+        for (wide, narrow, covers) in [
+            ((None, None), (Some(&["a"][..]), Some(&["b"][..])), true),
+            ((None, None), (None, None), true),
+            ((Some(&["a"][..]), None), (None, None), false),
+            ((None, Some(&["*"][..])), (None, None), false),
+            ((None, Some(&["*"])), (Some(&["a"]), Some(&["v*"])), true),
+            ((None, Some(&["v*"])), (None, Some(&["v*"])), true),
+            ((None, Some(&["v*"])), (None, Some(&["v1"])), true),
+            ((None, Some(&["v*"])), (None, Some(&["v1*"])), false),
+            ((None, Some(&["v*"])), (None, Some(&["v1", "w"])), false),
+            ((None, Some(&["w", "v*"])), (None, Some(&["v1", "w"])), true),
+            ((Some(&["**"]), None), (Some(&["acme/*"]), None), true),
+            ((Some(&["acme/*"]), None), (Some(&["acme/web"]), None), true),
+            (
+                (Some(&["acme/*"]), None),
+                (Some(&["acme/a/b"]), None),
+                false,
+            ),
+            ((Some(&["acme/*"]), None), (Some(&["acme/w*"]), None), false),
+            ((Some(&["**"]), None), (None, Some(&["v1"])), false),
+        ] {
+            let (wide, narrow) = (rule(wide.0, wide.1), rule(narrow.0, narrow.1));
+            assert_eq!(wide.covers(&narrow), covers, "{wide:?} {narrow:?}");
         }
     }
 

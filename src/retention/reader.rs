@@ -134,11 +134,15 @@ impl<'t> Source<'t> {
     /// A whole number as its digits.
     pub(super) fn number<'v>(&self, setting: &Setting<'v>) -> Result<&'v str, Error> {
         let found = setting.value.get_ref();
-        let number = found.as_integer().filter(|number| number.radix() == 10);
-        number.map(|number| number.as_str()).ok_or_else(|| {
+        let Some(number) = found.as_integer() else {
             let found = found.type_str();
-            self.bad_value(setting, &format!("expected a number, not {}", a(found)))
-        })
+            let why = format!("expected a number, not {}", a(found));
+            return Err(self.bad_value(setting, &why));
+        };
+        match number.radix() {
+            10 => Ok(number.as_str()),
+            _ => Err(self.bad_value(setting, "expected a number in decimal digits")),
+        }
     }
 
     /// A list of texts, each with its place; never empty.
@@ -174,7 +178,7 @@ impl<'t> Source<'t> {
         setting: &Setting<'_>,
     ) -> Result<Vec<(String, Pattern)>, Error> {
         let patterns = self.list(setting)?.into_iter().map(|(text, at)| {
-            let pattern = pattern(text).map_err(|why| self.error(at, &why))?;
+            let pattern = repository_pattern(text).map_err(|why| self.error(at, &why))?;
             Ok((text.to_owned(), pattern))
         });
         patterns.collect()
@@ -200,6 +204,26 @@ fn pattern(text: &str) -> Result<Pattern, String> {
     })
 }
 
+/// A pattern for repositories. One that no repository can match was meant for something else.
+fn repository_pattern(text: &str) -> Result<Pattern, String> {
+    let shown = beginning(text);
+    if text.starts_with('/') {
+        return Err(format!(
+            "no repository matches `{shown}`: none begins with `/`, and regular expressions are for tags \
+             alone"
+        ));
+    }
+    let last = text.rsplit('/').next().unwrap_or_default();
+    // A colon may stand before the port of a registry, and in brackets.
+    if text.contains('@') || last.contains(':') && !last.contains('[') {
+        return Err(format!(
+            "no repository matches `{shown}`: tags and digests are no part of it; tags have a key of their \
+             own"
+        ));
+    }
+    pattern(text)
+}
+
 /// A pattern for tags: between slashes a regular expression, else one with `*`, `?` and `[…]`.
 fn tag_pattern(text: &str) -> Result<TagPattern, String> {
     let Some(rest) = text.strip_prefix('/') else {
@@ -218,6 +242,9 @@ fn tag_pattern(text: &str) -> Result<TagPattern, String> {
             "`{shown}` begins like a regular expression and has no `/` at its end"
         ));
     };
+    if inner.is_empty() {
+        return Err(format!("no tag matches `{shown}`: every tag has a letter"));
+    }
     let bad = |error: &regex::Error| {
         let last = match error {
             regex::Error::Syntax(text) => text.lines().last().unwrap_or_default().to_owned(),
@@ -228,7 +255,10 @@ fn tag_pattern(text: &str) -> Result<TagPattern, String> {
     };
     // Alone first: a bracket too many would close the group around it.
     Regex::new(inner).map_err(|error| bad(&error))?;
-    let whole = Regex::new(&format!(r"\A(?:{inner})\z")).map_err(|error| bad(&error))?;
+    let whole = Regex::new(&format!(r"\A(?:{inner})\z"));
+    // With `(?x)` it may end in a comment, which ends with the line.
+    let whole = whole.or_else(|_| Regex::new(&format!("\\A(?:{inner}\n)\\z")));
+    let whole = whole.map_err(|error| bad(&error))?;
     Ok(TagPattern::Regex(whole))
 }
 

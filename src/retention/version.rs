@@ -2,35 +2,67 @@
 
 use std::cmp::Ordering;
 
+use semver::{BuildMetadata, Prerelease};
+
 /// A tag that is a semantic version. What stands behind `+` does not order versions, and is not looked
-/// at.
-#[derive(Clone, Debug)]
-pub(super) struct TagVersion(semver::Version);
+/// at. The numbers are kept as digits: dates and times stand in some, and no number is too large.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct TagVersion {
+    /// Major, minor and patch.
+    numbers: [Digits; 3],
+    pre_release: Prerelease,
+}
+
+/// The digits of a number without leading zeros; the shorter is the smaller.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Digits(usize, String);
+
+impl Digits {
+    /// Zero.
+    pub(super) fn zero() -> Digits {
+        Digits(1, "0".to_owned())
+    }
+
+    fn parse(text: &str) -> Option<Digits> {
+        let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+        let is_padded = text.len() > 1 && text.starts_with('0');
+        (is_number && !is_padded).then(|| Digits(text.len(), text.to_owned()))
+    }
+}
 
 impl TagVersion {
     /// Reads a tag: three numbers without leading zeros, perhaps a `v` before them and a pre-release
     /// behind them.
     pub(super) fn parse(tag: &str) -> Option<TagVersion> {
-        let number = tag.strip_prefix('v').unwrap_or(tag);
-        semver::Version::parse(number).ok().map(TagVersion)
+        let text = tag.strip_prefix('v').unwrap_or(tag);
+        let (text, build) = text.split_once('+').unwrap_or((text, "0"));
+        BuildMetadata::new(build)
+            .ok()
+            .filter(|build| !build.is_empty())?;
+        let (numbers, pre_release) = match text.split_once('-') {
+            Some((numbers, pre_release)) => {
+                let pre_release = Prerelease::new(pre_release).ok();
+                (numbers, pre_release.filter(|text| !text.is_empty())?)
+            }
+            None => (text, Prerelease::EMPTY),
+        };
+        let mut numbers = numbers.split('.').map(Digits::parse);
+        let mut next = || numbers.next().flatten();
+        let three = [next()?, next()?, next()?];
+        numbers.next().is_none().then_some(TagVersion {
+            numbers: three,
+            pre_release,
+        })
     }
 
-    pub(super) fn major(&self) -> u64 {
-        self.0.major
+    pub(super) fn major(&self) -> &Digits {
+        &self.numbers[0]
     }
 
-    pub(super) fn minor(&self) -> u64 {
-        self.0.minor
+    pub(super) fn minor(&self) -> &Digits {
+        &self.numbers[1]
     }
 }
-
-impl PartialEq for TagVersion {
-    fn eq(&self, other: &TagVersion) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-
-impl Eq for TagVersion {}
 
 impl PartialOrd for TagVersion {
     fn partial_cmp(&self, other: &TagVersion) -> Option<Ordering> {
@@ -40,7 +72,9 @@ impl PartialOrd for TagVersion {
 
 impl Ord for TagVersion {
     fn cmp(&self, other: &TagVersion) -> Ordering {
-        self.0.cmp_precedence(&other.0)
+        let numbers = self.numbers.cmp(&other.numbers);
+        // A release is more than what comes before it: `Prerelease` orders so.
+        numbers.then_with(|| self.pre_release.cmp(&other.pre_release))
     }
 }
 
@@ -67,7 +101,7 @@ mod tests {
             ("1.2.3-01", false),
             ("1.2.3.4", false),
             ("1.2.3-", false),
-            ("99999999999999999999.0.0", false),
+            ("99999999999999999999.0.0", true),
             ("latest", false),
             ("", false),
         ] {
@@ -86,6 +120,9 @@ mod tests {
             "v1.10.0",
             "2.0.0-0",
             "2.0.0",
+            "2.20240101120000000001.0",
+            "99999999999999999999.0.0",
+            "100000000000000000000.0.0",
         ];
         let ordered = ordered.map(|tag| TagVersion::parse(tag).unwrap());
         assert!(ordered.is_sorted_by(|a, b| a < b));

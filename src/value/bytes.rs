@@ -24,8 +24,7 @@ pub enum InvalidBytes {
 }
 
 fn shown(text: &str) -> String {
-    let beginning = text.chars().take(200);
-    beginning.flat_map(char::escape_debug).collect()
+    text.chars().take(200).collect()
 }
 
 /// The letters of the units, each 1000 or 1024 times the one before it.

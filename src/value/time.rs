@@ -60,6 +60,19 @@ pub enum InvalidTime {
     UntilRange(String),
 }
 
+/// Reads the time of a document, as RFC 3339 has it. Digits behind the ninth of a second are not looked at,
+/// as in Go, whose programs write these documents.
+pub fn parse_created(text: &str) -> Option<Timestamp> {
+    const NANOSECONDS: usize = 9;
+    text.parse().ok().or_else(|| {
+        let (before, rest) = text.split_once('.')?;
+        let end = rest.find(|c: char| !c.is_ascii_digit())?;
+        let (digits, zone) = rest.split_at(end);
+        let digits = digits.get(..NANOSECONDS)?;
+        format!("{before}.{digits}{zone}").parse().ok()
+    })
+}
+
 fn shown(text: &str) -> String {
     let beginning = text.chars().take(200);
     beginning.flat_map(char::escape_debug).collect()
@@ -235,6 +248,29 @@ mod tests {
     use proptest::prelude::{any, prop_assert_eq, proptest};
 
     use super::*;
+
+    /// FR16: of a second no more than nanoseconds count.
+    #[test]
+    fn times_of_documents_may_have_many_digits() {
+        let time = |text| parse_created(text).map(|time| time.to_string());
+        for (text, expected) in [
+            ("2025-01-01T00:10:00Z", Some("2025-01-01T00:10:00Z")),
+            (
+                "2025-01-01T00:10:00.1234567891Z",
+                Some("2025-01-01T00:10:00.123456789Z"),
+            ),
+            (
+                "2025-01-01T00:10:00.123456789123456+01:00",
+                Some("2024-12-31T23:10:00.123456789Z"),
+            ),
+            ("2025-01-01T00:10:00.", None),
+            ("2025-01-01T00:10:00.x", None),
+            ("x.1234567891Z", None),
+            ("", None),
+        ] {
+            assert_eq!(time(text).as_deref(), expected, "{text}");
+        }
+    }
 
     #[test]
     fn durations_are_those_of_go_and_days_and_weeks() {

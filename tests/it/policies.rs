@@ -107,6 +107,10 @@ fn the_example_of_zot_keeps_what_its_patterns_say() {
         (vec!["infra/db:v2.1".to_owned()], 400),
         (vec!["infra/db:v1.9".to_owned()], 1),
         (vec!["infra/db:7-prod".to_owned()], 300),
+        (vec!["infra/db:rc-v2.3".to_owned()], 300),
+        (vec!["tmp/a:v1.2".to_owned()], 3),
+        (vec!["tmp/a:v1.1".to_owned()], 10),
+        (vec!["tmp/a:v3".to_owned()], 1),
         (vec!["prod/web:latest".to_owned()], 1),
         (vec!["other/x:young".to_owned()], 20),
     ];
@@ -121,10 +125,109 @@ fn the_example_of_zot_keeps_what_its_patterns_say() {
     let layout = aged(&place, &images);
     let left = left(&place, &layout, &policy("zot-retention"), &[]);
     // The young one is among the newest ten.
-    let mut expected = vec!["infra/db:v2.1", "infra/db:7-prod", "other/x:young"];
+    let mut expected = vec![
+        "infra/db:v2.1",
+        "infra/db:7-prod",
+        "infra/db:rc-v2.3",
+        "tmp/a:v1.2",
+        "other/x:young",
+    ];
     let newest: Vec<String> = (3..12).map(|number| format!("other/x:{number}")).collect();
     expected.extend(newest.iter().map(String::as_str));
     assert_eq!(left, expected);
+}
+
+/// V3: a signature that somebody gave a name takes no place of an image, and stays with what it is about, also where
+/// room is scarce. Named in a rule of its own it goes.
+#[test]
+fn signatures_with_names_of_their_own_stay_with_what_they_are_about() {
+    for (options, expected) in [
+        (&["--keep-last", "1"][..], &["app:2", "app:sig-2"][..]),
+        (
+            &["--keep-last", "2"],
+            &["app:1", "app:2", "app:sig-1", "app:sig-2"],
+        ),
+        (&["--keep-last", "1=1"], &["app:1", "app:sig-1"]),
+        (&["--max-size", "1"], &[]),
+        (
+            &["--max-size", "100kB"],
+            &["app:1", "app:2", "app:sig-1", "app:sig-2"],
+        ),
+    ] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        for number in 1..=2 {
+            let image = layout.image(&format!("image {number}"));
+            let signature = layout.referrer(&image, &format!("signature {number}"));
+            layout.dated(&image, &format!("app:{number}"), &ago(1000 - number));
+            layout.dated(&signature, &format!("app:sig-{number}"), &ago(24));
+        }
+        layout.finish();
+        let mut args = PRUNE_ALL.to_vec();
+        args.extend(options);
+        let status = i32::from(expected.is_empty());
+        let finished = place.dry_and_real(&layout.dir, &args, status);
+        let mut left = names(&layout.dir);
+        left.sort();
+        match expected.is_empty() {
+            // FR24.
+            true => assert_mentions(&finished, "not even the newest image fits"),
+            false => assert_eq!(left, expected, "{options:?}"),
+        }
+        let policy = "[[rule]]\ntags = ['sig-*']\nremove = true\n[[rule]]\nkeep = true\n";
+        let policy = place.file("policy.toml", policy);
+        place.succeeds(
+            &layout.dir,
+            &[
+                "prune",
+                "--force",
+                "--grace",
+                "0s",
+                "--policy",
+                arg(&policy),
+            ],
+        );
+        let left = names(&layout.dir);
+        assert!(left.iter().all(|name| !name.contains("sig")), "{left:?}");
+    }
+}
+
+/// V18: what goes with an image under a name of its own has a decision, too.
+#[test]
+fn names_that_go_with_an_image_are_decided() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    for number in 1..=2 {
+        let image = layout.image(&format!("image {number}"));
+        let signature = layout.referrer(&image, &format!("signature {number}"));
+        let tag = digest(&image).replace(':', "-");
+        layout.dated(&image, &format!("docker.io/library/app:{number}"), &ago(1000 - number));
+        layout.named(&signature, &format!("docker.io/library/app:{tag}.sig"));
+    }
+    layout.finish();
+    let args = [&PRUNE_ALL[..], &["--keep-last", "1", "--format", "json"]].concat();
+    let finished = place.run_in(&layout.dir, &args);
+    let report = object(&finished);
+    let decisions = report["decisions"].as_array().expect("a list");
+    let found: BTreeSet<(bool, &str, &str)> = decisions
+        .iter()
+        .map(|decided| {
+            let name = decided["name"].as_str().expect("a name");
+            let reason = decided["reason"].as_str().expect("a reason");
+            (
+                name.ends_with(".sig"),
+                decided["decision"].as_str().expect("a word"),
+                reason,
+            )
+        })
+        .collect();
+    let expected = [
+        (false, "keep", "--keep-last 1 of app"),
+        (false, "remove", "nothing keeps it"),
+        (true, "keep", "what it belongs to stays"),
+        (true, "remove", "it goes with what it belongs to"),
+    ];
+    assert_eq!(found, expected.into());
 }
 
 /// V6: 100 images in one repository and six in each of four others leave 34.
