@@ -201,7 +201,11 @@ fn names_that_go_with_an_image_are_decided() {
         let image = layout.image(&format!("image {number}"));
         let signature = layout.referrer(&image, &format!("signature {number}"));
         let tag = digest(&image).replace(':', "-");
-        layout.dated(&image, &format!("docker.io/library/app:{number}"), &ago(1000 - number));
+        layout.dated(
+            &image,
+            &format!("docker.io/library/app:{number}"),
+            &ago(1000 - number),
+        );
         layout.named(&signature, &format!("docker.io/library/app:{tag}.sig"));
     }
     layout.finish();
