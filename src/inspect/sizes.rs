@@ -5,7 +5,8 @@ use std::collections::HashMap;
 use foldhash::fast::RandomState;
 
 use crate::layout::{BlobStat, FileId};
-use crate::snapshot::{NodeId, View};
+use crate::snapshot::records::may_be_claimed;
+use crate::snapshot::{Follow, Graph, NodeId, Record, View};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
@@ -118,11 +119,71 @@ fn numbered(snapshot: &View) -> (Vec<Owner>, Vec<Option<NodeId>>) {
     (numbers, roots)
 }
 
-/// Colours every node with the number of the image it belongs to. A node changes its colour at most
-/// twice, from nobody's to one image's to several's, so the cost is that of the graph.
+/// The nodes in colours: whose each is. A node changes its colour at most twice, from nobody's to one
+/// image's to several's, so the cost is that of the graph.
+struct Colours<'a> {
+    graph: &'a Graph,
+    of_node: Vec<Owner>,
+    stack: Vec<(NodeId, Owner)>,
+}
+
+/// Records that stay with what they are about, by that.
+type Followers = HashMap<NodeId, Vec<NodeId>, RandomState>;
+
+impl<'a> Colours<'a> {
+    fn new(graph: &'a Graph) -> Colours<'a> {
+        Colours {
+            graph,
+            of_node: vec![NOBODY; graph.len()],
+            stack: Vec::new(),
+        }
+    }
+
+    fn of(&self, node: NodeId) -> Owner {
+        self.of_node[node.index()]
+    }
+
+    /// Says that a node, all that it leads to over these edges, and what follows any of that, is this
+    /// one's.
+    fn spread(
+        &mut self,
+        node: NodeId,
+        owner: Owner,
+        follow: Follow,
+        followers: Option<&Followers>,
+    ) {
+        self.stack.push((node, owner));
+        while let Some((node, owner)) = self.stack.pop() {
+            let now = both(self.of(node), owner);
+            if std::mem::replace(&mut self.of_node[node.index()], now) == now {
+                continue;
+            }
+            let links = self.graph.links(node);
+            let links = links.filter(|link| follow == Follow::Subjects || link.is_needed());
+            self.stack.extend(links.map(|link| (link.to, now)));
+            if let Some(followers) = followers {
+                let followers = followers.get(&node).into_iter().flatten();
+                self.stack
+                    .extend(followers.map(|follower| (*follower, now)));
+            }
+        }
+    }
+}
+
+/// Whose something is that is this one's and that one's.
+fn both(one: Owner, other: Owner) -> Owner {
+    match (one, other) {
+        (NOBODY, owner) | (owner, NOBODY) => owner,
+        (one, other) if one == other => one,
+        _ => SEVERAL,
+    }
+}
+
+/// Finds out whose each node is: the number of an image with which it goes, or of several.
 fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
     let graph = &snapshot.graph;
-    let mut followers: HashMap<NodeId, Vec<NodeId>, RandomState> = HashMap::default();
+    let number = |record: &Record| numbers[record.target.index()];
+    let mut followers = Followers::default();
     for (_, record) in snapshot.records.iter() {
         if record.kind.is_dependent()
             && let Some(subject) = record.subject
@@ -130,41 +191,58 @@ fn owners(snapshot: &View, numbers: &[u32]) -> Vec<Owner> {
             followers.entry(subject).or_default().push(record.target);
         }
     }
-    let mut owners = vec![NOBODY; graph.len()];
-    let mut stack = Vec::new();
-    for (_, record) in snapshot.records.iter() {
-        if record.kind.is_dependent() {
-            continue;
+    let records = || snapshot.records.iter().map(|(_, record)| record);
+    let independent = || records().filter(|record| !record.kind.is_dependent());
+    let all = Follow::Subjects;
+    let mut held = Colours::new(graph);
+    if followers.is_empty() || !snapshot.records.has_orphans(graph) {
+        for record in independent() {
+            held.spread(record.target, number(record), all, Some(&followers));
         }
-        stack.push((record.target, numbers[record.target.index()]));
-        while let Some((node, owner)) = stack.pop() {
-            let now = match owners[node.index()] {
-                NOBODY => owner,
-                before if before == owner => continue,
-                _ => SEVERAL,
+        // What index.json itself is about stays, with what is about that.
+        for subject in graph.index_subjects() {
+            held.spread(*subject, SEVERAL, all, Some(&followers));
+        }
+    } else {
+        // An orphan holds what it is about, but nothing stays for its sake that is about that.
+        let (mut firmly, mut loosely) = (Colours::new(graph), Colours::new(graph));
+        for record in independent() {
+            held.spread(record.target, number(record), all, None);
+            let (colours, follow) = match may_be_claimed(record, graph) {
+                true => (&mut loosely, Follow::Needed),
+                false => (&mut firmly, all),
             };
-            if std::mem::replace(&mut owners[node.index()], now) == now {
-                continue;
+            colours.spread(record.target, number(record), follow, Some(&followers));
+        }
+        for subject in graph.index_subjects() {
+            firmly.spread(*subject, SEVERAL, all, Some(&followers));
+            held.spread(*subject, SEVERAL, all, None);
+        }
+        for (subject, followers) in &followers {
+            let owner = both(firmly.of(*subject), loosely.of(*subject));
+            for follower in followers {
+                held.spread(*follower, owner, all, None);
             }
-            stack.extend(graph.links(node).map(|link| (link.to, now)));
-            let followers = followers.get(&node).into_iter().flatten();
-            stack.extend(followers.map(|follower| (*follower, now)));
         }
     }
-    // What index.json itself, odd entries and other layouts lead to stays, with what is about it.
-    let entries = snapshot.index.entries().iter();
-    let odd = entries.flat_map(|entry| &entry.more_digests);
-    let odd = odd.filter_map(|digest| graph.find(digest));
-    let roots = graph.index_subjects().iter().chain(&snapshot.sharer_roots);
-    stack.extend(odd.chain(roots.copied()).map(|node| (node, SEVERAL)));
-    while let Some((node, _)) = stack.pop() {
-        if std::mem::replace(&mut owners[node.index()], SEVERAL) == SEVERAL {
-            continue;
+    // What other layouts and odd entries lead to stays, that of an entry as long as it is there.
+    for (position, entry) in snapshot.index.entries().iter().enumerate() {
+        let nodes = entry
+            .more_digests
+            .iter()
+            .filter_map(|digest| graph.find(digest));
+        let record = snapshot.records.of_entry(position);
+        let record = record.map(|id| snapshot.records.record(id));
+        let owner = record.filter(|record| !record.kind.is_dependent());
+        let owner = owner.map_or(SEVERAL, number);
+        for node in nodes {
+            held.spread(node, owner, all, None);
         }
-        stack.extend(graph.links(node).map(|link| (link.to, SEVERAL)));
-        let followers = followers.get(&node).into_iter().flatten();
-        stack.extend(followers.map(|follower| (*follower, SEVERAL)));
     }
+    for root in &snapshot.sharer_roots {
+        held.spread(*root, SEVERAL, all, None);
+    }
+    let mut owners = held.of_node;
     for (item, blobs) in snapshot.archive.items().iter().zip(&snapshot.archive_blobs) {
         let config = item.config.as_ref().and_then(|digest| graph.find(digest));
         let owner = config.map_or(NOBODY, |config| owners[config.index()]);

@@ -529,7 +529,7 @@ fn subject_of(name: &Name, entry: &Entry, target: NodeId, graph: &Graph) -> Opti
 }
 
 /// Whether a record could live and die with another.
-pub(super) fn may_be_claimed(record: &Record, graph: &Graph) -> bool {
+pub(crate) fn may_be_claimed(record: &Record, graph: &Graph) -> bool {
     record.subject.is_some() || may_be_part(record, graph)
 }
 

@@ -690,3 +690,55 @@ fn with_the_trash_as_the_default_nothing_is_freed_at_once() {
     let without: Finished = run(&args, &place.home());
     assert!(!total(&without.out).ends_with(" 0B"), "{without}");
 }
+
+/// FR48: what is unique is what `rmi` frees, also where something unnamed holds an image and nothing for
+/// the sake of which a signature would stay.
+#[test]
+fn what_an_orphan_holds_keeps_no_signatures() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("image");
+    let other = layout.image("other");
+    let signature = layout.referrer(&image, "signature of the image");
+    let signed_too = layout.referrer(&signature, "signature of the signature");
+    // Stored, and in no entry.
+    let stored = layout.index(&[&image]);
+    let orphan = layout.referrer(&stored, "about what nobody lists");
+    layout.tagged(&image, "image").tagged(&other, "other");
+    layout
+        .unnamed(&signature)
+        .unnamed(&signed_too)
+        .unnamed(&orphan)
+        .finish();
+    let lines = listed(&place, &layout.dir, &[]);
+    let unique = |name: &str| {
+        let line = lines.iter().find(|line| line["name"] == name).unwrap();
+        line["unique"].as_u64().unwrap()
+    };
+    for name in ["image", "other"] {
+        let args = ["rmi", "-n", "--format", "json", name];
+        let done = object(&place.succeeds(&layout.dir, &args));
+        assert_eq!(done["freed_bytes"], unique(name), "{name} {done}");
+    }
+    assert!(unique("image") > 0);
+}
+
+/// FR48: so it is with an entry that names two digests: what the other one leads to goes with it, too.
+#[test]
+fn what_an_odd_entry_names_besides_goes_with_it() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let (image, besides) = (layout.image("image"), layout.image("besides"));
+    let entry = json!({"digest": digest(&image), "annotations": {"org.opencontainers.image.ref.name": "image"}});
+    let twice = format!(
+        r#"{{"digest":"{}",{}"#,
+        digest(&besides),
+        &entry.to_string()[1..]
+    );
+    layout.finish_as(&format!(r#"{{"schemaVersion":2,"manifests":[{twice}]}}"#));
+    let line = &listed(&place, &layout.dir, &[])[0];
+    let args = ["rmi", "-n", "--format", "json", "image"];
+    let done = object(&place.succeeds(&layout.dir, &args));
+    assert_eq!(done["freed_bytes"], line["unique"], "{line} {done}");
+    assert!(line["unique"].as_u64() > line["size"].as_u64(), "{line}");
+}
