@@ -303,6 +303,13 @@ pub enum Command {
     /// Unreferenced blobs and files of other tools are
     /// counted. Nothing is changed. Exit status 12 when anything is damaged.
     Check(CheckArgs),
+    /// Print the script that completes words in a shell
+    ///
+    /// The script asks ocirm itself how a word goes on, so that names, digests and platforms are those of
+    /// the layout that the command line is about, which is read and never locked. `ocirm` must be in the
+    /// PATH. A shell reads the script at its start, or when it is needed, from where the examples put it;
+    /// `source <(ocirm completion bash)` tries it out.
+    Completion(CompletionArgs),
     /// Write the manual pages into a directory
     ///
     /// One page for each command, such as `ocirm-prune.1`. The directory is made where there is none;
@@ -321,6 +328,30 @@ impl Command {
             _ => false,
         }
     }
+}
+
+/// The arguments of `ocirm completion`.
+#[derive(Args, Debug)]
+pub struct CompletionArgs {
+    /// The shell
+    #[arg(value_enum, value_name = "SHELL")]
+    pub shell: Shell,
+}
+
+/// The shells for which there are scripts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Shell {
+    /// GNU Bash
+    Bash,
+    /// Elvish
+    Elvish,
+    /// fish
+    Fish,
+    /// PowerShell
+    #[value(name = "powershell", alias = "pwsh")]
+    PowerShell,
+    /// Z shell
+    Zsh,
 }
 
 /// The arguments of `ocirm man`.

@@ -52,6 +52,10 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
         "Whether messages have colours, with --color auto: never with NO_COLOR, CLICOLOR=0 or TERM=dumb, also \
          without a terminal with CLICOLOR_FORCE.",
     ),
+    (
+        "COMPLETE",
+        "Set by the script that `ocirm completion` prints, when a shell asks how a word goes on.",
+    ),
 ];
 
 /// The files of a layout that the program has to do with.
@@ -299,6 +303,25 @@ pub const PAGES: &[Page] = &[
              tools) and other_files.",
         ),
         see_also: &["why", "prune"],
+    },
+    Page {
+        command: "completion",
+        examples: &[
+            (
+                "ocirm completion bash > ~/.local/share/bash-completion/completions/ocirm",
+                "Install it for bash",
+            ),
+            (
+                "ocirm completion zsh > \"${fpath[1]}/_ocirm\"",
+                "Install it for zsh, in a directory of fpath",
+            ),
+            (
+                "ocirm completion fish > ~/.config/fish/completions/ocirm.fish",
+                "Install it for fish",
+            ),
+        ],
+        json: None,
+        see_also: &[],
     },
     Page {
         command: "man",

@@ -26,9 +26,10 @@
 //! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
-//! 13. `help`: what help and manual pages say beside the options; `cli`: the command line's types
-//! 14. `manual`: the manual pages
-//! 15. `commands`: wiring, one file for each command
+//! 13. `candidates`: what a word that is being typed can become, in a layout
+//! 14. `help`: what help and manual pages say beside the options; `cli`: the command line's types
+//! 15. `completion`: answers to shells; `manual`: the manual pages
+//! 16. `commands`: wiring, one file for each command
 //!
 //! # What holds everywhere
 //!
@@ -128,10 +129,16 @@ pub mod commit;
 pub mod report;
 
 #[doc(hidden)]
+pub mod candidates;
+
+#[doc(hidden)]
 pub mod help;
 
 #[doc(hidden)]
 pub mod cli;
+
+#[doc(hidden)]
+pub mod completion;
 
 #[doc(hidden)]
 pub mod manual;

@@ -12,6 +12,7 @@
 
 mod change;
 mod check;
+mod completion;
 mod container_files;
 mod df;
 mod in_each;
@@ -72,6 +73,7 @@ pub fn run(cli: Cli) -> u8 {
             Command::Restore(args) => restore::run(&session, args),
             Command::Why(args) => why::run(&session, args),
             Command::Check(args) => check::run(&session, args),
+            Command::Completion(args) => completion::run(&args),
             Command::Man(args) => man::run(&args),
         };
         session.say_what_waited();

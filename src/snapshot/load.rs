@@ -277,11 +277,15 @@ impl Snapshot<Names> {
     /// As [`Snapshot::read`].
     pub fn read_names<M>(layout: &Locked<M>) -> anyhow::Result<Snapshot<Names>> {
         let index = Index::load(layout)?;
+        Ok(Snapshot::of_index(index, DockerArchive::load(layout)?))
+    }
+
+    /// What an index says by itself.
+    pub fn of_index(index: Index, archive: DockerArchive) -> Snapshot<Names> {
         let entries = index.entries().iter().chain(index.subjects());
         let mut graph = Graph::walk(entries, &|_, _, _| Ok(false), &mut |_| ());
         graph.set_index_subjects(index.subjects());
-        let archive = DockerArchive::load(layout)?;
-        Ok(Snapshot::of(View::new(index, graph, archive)))
+        Snapshot::of(View::new(index, graph, archive))
     }
 }
 

@@ -4,23 +4,15 @@
 
 use std::path::{Path, PathBuf};
 
-use clap_complete::Shell;
+use clap::ValueEnum as _;
+use ocirm::completion::{self, Shell};
 
 /// Every generated file with its contents.
 fn rendered() -> Vec<(PathBuf, Vec<u8>)> {
     let mut files = Vec::new();
-    for shell in [
-        Shell::Bash,
-        Shell::Elvish,
-        Shell::Fish,
-        Shell::PowerShell,
-        Shell::Zsh,
-    ] {
-        let mut command = ocirm::cli::command();
-        let mut bytes = Vec::new();
-        clap_complete::generate(shell, &mut command, "ocirm", &mut bytes);
-        let name = clap_complete::Generator::file_name(&shell, "ocirm");
-        files.push((Path::new("completions").join(name), bytes));
+    for shell in Shell::value_variants() {
+        let script = completion::script(*shell).into_bytes();
+        files.push((Path::new("completions").join(shell.file()), script));
     }
     for page in ocirm::manual::pages().unwrap() {
         files.push((Path::new("man").join(page.file), page.text));

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 21] = [
+const STAGES: [&str; 23] = [
     "error",
     "words",
     "value",
@@ -22,8 +22,10 @@ const STAGES: [&str; 21] = [
     "gc",
     "commit",
     "report",
+    "candidates",
     "help",
     "cli",
+    "completion",
     "manual",
     "commands",
 ];
