@@ -860,7 +860,7 @@ pub struct PruneArgs {
     pub trash_keep: String,
     /// Print nothing but errors
     #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
-    #[arg(help_heading = HOW)]
+    #[arg(help_heading = HOW, hide_short_help = true)]
     pub quiet: bool,
     /// How the result is printed
     ///

@@ -100,6 +100,8 @@ mod what_failed;
 
 // What others see.
 
+/// Words that a shell completes are those of the layout.
+mod completion;
 /// The pages say what the program does.
 mod examples;
 /// What is typed is found, or what would be found is said.

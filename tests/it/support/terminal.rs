@@ -3,8 +3,9 @@
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -158,4 +159,52 @@ fn plain(bytes: &[u8]) -> String {
         rest = end.map_or("", |end| &sequence[end + 1..]);
     }
     out + rest
+}
+
+/// Types lines into a program on a terminal, each when the prompt has come that the one before it led
+/// to, and gives what was shown until the program ended.
+pub(crate) fn type_into(mut command: Command, prompt: &str, lines: &[String]) -> String {
+    let terminal = Terminal::open().expect("a pseudo-terminal");
+    let mut child = command
+        .stdin(terminal.stream())
+        .stdout(terminal.stream())
+        .stderr(terminal.stream())
+        .process_group(0)
+        .spawn()
+        .expect("the program starts");
+    // The command holds the line, too.
+    drop(command);
+    let mut keyboard = terminal.keyboard.try_clone().expect("a second handle");
+    let (sender, received) = mpsc::channel();
+    drop(terminal.line);
+    thread::spawn(move || pass_on(terminal.keyboard, Stream::Out, &sender));
+    let (mut shown, mut from) = (Vec::new(), 0);
+    let mut end = Instant::now() + TIME_LIMIT;
+    let mut lines = lines.iter();
+    loop {
+        match received.recv_timeout(Duration::from_millis(100)) {
+            Ok((_, bytes)) => shown.extend(bytes),
+            Err(RecvTimeoutError::Disconnected) => break,
+            Err(RecvTimeoutError::Timeout) if Instant::now() > end => break,
+            Err(RecvTimeoutError::Timeout) => {}
+        }
+        // What is typed is shown on a line that begins with the prompt, again and again; the next
+        // prompt comes behind the end of that line.
+        let new = &shown[from..];
+        let is_fresh = plain(new)
+            .rsplit('\n')
+            .next()
+            .is_some_and(|line| line.trim_end() == prompt.trim_end());
+        if is_fresh && let Some(line) = lines.next() {
+            from = shown.len();
+            end = Instant::now() + TIME_LIMIT;
+            keyboard
+                .write_all(line.as_bytes())
+                .expect("a terminal takes what is typed");
+        }
+    }
+    // A program that still waits for somebody is not to be waited for.
+    let _ = child.kill();
+    let _ = wait(&mut child);
+    plain(&shown)
 }
