@@ -101,7 +101,7 @@ pub struct Common {
     pub layouts: Vec<PathBuf>,
     /// How long to wait for a lock that somebody else holds, such as 30s or 5m
     #[arg(long, global = true, value_name = "DURATION", default_value = "10s")]
-    #[arg(hide_short_help = true)]
+    #[arg(allow_hyphen_values = true, hide_short_help = true)]
     pub lock_timeout: String,
     /// Take no lock at all; only when nothing else uses the layout
     #[arg(long, global = true)]
@@ -833,7 +833,7 @@ pub struct PruneArgs {
     /// Such as 30m, 2h or 7d; and all of them if a temporary file of another program is younger; 0s
     /// when nothing else writes.
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_GRACE)]
-    #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
+    #[arg(allow_hyphen_values = true, help_heading = WHAT_STAYS, hide_short_help = true)]
     pub grace: String,
     /// Show what would go, and change nothing
     #[arg(short = 'n', long)]
@@ -856,7 +856,7 @@ pub struct PruneArgs {
     pub no_trash: bool,
     /// Delete what has been in the trash for longer, such as 12h, 7d or 4w
     #[arg(long, value_name = "DURATION", default_value = DEFAULT_TRASH_KEEP)]
-    #[arg(help_heading = HOW, hide_short_help = true)]
+    #[arg(allow_hyphen_values = true, help_heading = HOW, hide_short_help = true)]
     pub trash_keep: String,
     /// Print nothing but errors
     #[arg(short, long, conflicts_with_all = ["verbose", "format"])]

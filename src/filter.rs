@@ -13,6 +13,7 @@ use crate::oci::config::Labels;
 use crate::snapshot::{Name, meaning};
 use crate::value::reference::Reference;
 use crate::value::time::parse_until;
+use crate::words::{nearest, shell_word};
 
 /// The filters of one command, understood.
 #[derive(Clone, Debug, Default)]
@@ -108,7 +109,8 @@ impl Filters {
             let Some((key, value)) = text.split_once('=') else {
                 return Err(Error::usage(format!(
                     "bad format of filter `{text}` (expected name=value)"
-                )));
+                ))
+                .hint(without_value(text, for_use)));
             };
             let (key, value) = (key.trim().to_lowercase(), value.trim());
             match key.as_str() {
@@ -127,13 +129,8 @@ impl Filters {
                 "before" if for_use == FilterUse::Ls => filters.before.push(value.to_owned()),
                 "since" if for_use == FilterUse::Ls => filters.since.push(value.to_owned()),
                 _ => {
-                    let more = match for_use {
-                        FilterUse::Ls => ", before, since",
-                        FilterUse::Prune { .. } => "",
-                    };
-                    return Err(Error::usage(format!("invalid filter '{key}'")).hint(format!(
-                        "the filters are broken, dangling, label, label!, orphan, reference, reference!, until{more}"
-                    )));
+                    return Err(Error::usage(format!("invalid filter '{key}'"))
+                        .hint(unknown_key(&key, for_use)));
                 }
             }
         }
@@ -185,6 +182,81 @@ impl Filters {
     /// Whether an image of this date is older than every one of these times.
     pub fn pass_date(&self, created: Timestamp) -> bool {
         self.until.iter().all(|time| created < *time)
+    }
+}
+
+/// The keys, those last that only `ls` knows.
+const KEYS: [&str; 10] = [
+    "broken",
+    "dangling",
+    "label",
+    "label!",
+    "orphan",
+    "reference",
+    "reference!",
+    "until",
+    "before",
+    "since",
+];
+
+/// Keys of other tools, and what people try, with what says the same here.
+const OTHER_KEYS: [(&str, &str); 14] = [
+    ("name", "reference"),
+    ("repository", "reference"),
+    ("repo", "reference"),
+    ("image", "reference"),
+    ("tag", "reference"),
+    ("tags", "reference"),
+    ("after", "since"),
+    ("age", "until"),
+    ("older", "until"),
+    ("older-than", "until"),
+    ("created", "until"),
+    ("labels", "label"),
+    ("untagged", "dangling"),
+    ("incomplete", "broken"),
+];
+
+fn keys(for_use: FilterUse) -> &'static [&'static str] {
+    match for_use {
+        FilterUse::Ls => &KEYS,
+        FilterUse::Prune { .. } => &KEYS[..KEYS.len() - 2],
+    }
+}
+
+/// What may have been meant by a key that the command does not know.
+fn unknown_key(key: &str, for_use: FilterUse) -> String {
+    let known = keys(for_use);
+    let other = OTHER_KEYS.iter().find(|(other, _)| *other == key);
+    let meant = match other {
+        Some((_, meant)) => Some(*meant).filter(|meant| known.contains(meant)),
+        None if for_use != FilterUse::Ls && KEYS.contains(&key) => {
+            return format!(
+                "`{key}` is a filter of ls; the filters of prune are {}",
+                known.join(", ")
+            );
+        }
+        None => nearest(key, known),
+    };
+    let all = format!("the filters are {}", known.join(", "));
+    match meant {
+        Some(meant) => format!("did you mean `{meant}`? {all}"),
+        None => all,
+    }
+}
+
+/// What a filter without a value may have been meant to be.
+fn without_value(text: &str, for_use: FilterUse) -> String {
+    let key = text.trim().to_lowercase();
+    match &*key {
+        "dangling" | "broken" | "orphan" => format!("--filter {key}=true"),
+        "until" => "--filter until=30d".to_owned(),
+        "label" | "label!" => format!("--filter {key}=KEY or {key}=KEY=VALUE"),
+        _ if keys(for_use).contains(&&*key) => format!("--filter {key}=NAME"),
+        _ => format!(
+            "for names: --filter {}",
+            shell_word(&format!("reference={}", text.trim()))
+        ),
     }
 }
 

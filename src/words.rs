@@ -3,6 +3,9 @@
 use std::fmt::Display;
 use std::path::Path;
 
+/// Texts that differ in more letters are no misspellings of each other.
+const MOST_TYPING_ERRORS: usize = 4;
+
 /// A number with its noun: `1 image`, `3 images`, `0 images`.
 pub(crate) fn count<N: Display + PartialEq + From<u8>>(
     n: N,
@@ -54,6 +57,17 @@ pub(crate) fn listed(items: &[String], most: usize) -> String {
             items.len() - most
         ),
     }
+}
+
+/// The text that another one is most like.
+pub(crate) fn nearest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
+    let distance = |known: &&str| strsim::levenshtein(&text.to_lowercase(), known);
+    // To compare long texts takes long, and nobody has mistyped one.
+    let known = known.iter().copied().filter(|_| text.len() <= 64);
+    let known = known.map(|known| (distance(&known), known));
+    let (distance, nearest) = known.min()?;
+    let most = MOST_TYPING_ERRORS.min(nearest.len() / 2);
+    (distance <= most).then_some(nearest)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside,
 use crate::error::{Error, ErrorKind};
 use crate::gc::{BlobFate, Garbage, Live, TrashUse};
 use crate::layout::{Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount};
-use crate::plan::{Plan, RefusalClass};
+use crate::plan::Plan;
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::console::shown;
@@ -73,17 +73,6 @@ impl Decision {
             may_share_blocks: self.may_share_blocks,
             unsafe_mount: self.unsafe_mount.as_ref(),
         })
-    }
-
-    /// `lenient`: what is not there is as good as removed.
-    fn exit_status(&self, report: &Report<'_>, lenient: bool) -> u8 {
-        let forgiven = |class| lenient && class == RefusalClass::NotFound;
-        let refusals = &self.plan.refusals;
-        let refused = refusals.iter().any(|refusal| !forgiven(refusal.class));
-        match refused || report.errors.len() > refusals.len() {
-            true => ErrorKind::Failed.exit_status(),
-            false => 0,
-        }
     }
 }
 
@@ -225,8 +214,14 @@ impl Run<'_> {
         decision: &'d Decision,
         outcome: Option<&'d Outcome>,
     ) -> (Report<'d>, u8) {
-        let report = decision.report(outcome, self.command);
-        let decided = decision.exit_status(&report, self.lenient);
+        let mut report = decision.report(outcome, self.command);
+        if self.lenient {
+            report.forgive_missing();
+        }
+        let decided = match report.has_failed() {
+            true => ErrorKind::Failed.exit_status(),
+            false => 0,
+        };
         let status = match session.interrupt.signal() {
             Some(signal) => ErrorKind::Interrupted(signal).exit_status(),
             None => decided,

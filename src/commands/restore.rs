@@ -225,7 +225,7 @@ fn undone_files<M>(
             None if is_next => edits.push(edit),
             _ => {
                 warnings.push(format!(
-                    "{} was changed since by another program, so names were not put back into it",
+                    "{} was changed since by another program, so no names come back into it",
                     edit.file.name()
                 ));
                 lost.push(edit.file);

@@ -298,7 +298,7 @@ impl Plan {
         let message = format!("the blobs that stay have {left} bytes, more than {limit} allows");
         self.refusals.push(
             Refusal::conflict(message)
-                .hint("what else was to go goes all the same; keep less, or allow more"),
+                .hint("what else is to go goes all the same; keep less, or allow more"),
         );
     }
 

@@ -178,12 +178,12 @@ impl Draft<'_> {
                  alone the layout has {needed} bytes"
             ))
             .hint(format!(
-                "nothing was deleted; --max-size {needed} keeps that image, --allow-empty none"
+                "nothing goes; --max-size {needed} keeps that image, --allow-empty none"
             )),
             _ => Refusal::conflict(format!(
                 "nothing that was to be kept is there, and {all} of the layout would go"
             ))
-            .hint("nothing was deleted; correct what is to be kept, or use --allow-empty if no image is to be left"),
+            .hint("nothing goes; correct what is to be kept, or use --allow-empty if no image is to be left"),
         })
     }
 }

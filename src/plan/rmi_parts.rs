@@ -230,7 +230,7 @@ impl Draft<'_> {
                     platform.full()
                 ))
                 .hint(format!(
-                    "nothing of this image was removed; {}",
+                    "nothing of this image goes; {}",
                     present(&image.manifests)
                 )));
             }

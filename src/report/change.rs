@@ -224,10 +224,23 @@ impl<'a> Report<'a> {
             && self.emptied.removals == 0
     }
 
+    /// Takes what is not there for as good as removed: that is no failure then.
+    pub(crate) fn forgive_missing(&mut self) {
+        self.errors
+            .iter_mut()
+            .for_each(ReportedError::forgive_missing);
+    }
+
+    /// Whether anything is a failure.
+    pub(crate) fn has_failed(&self) -> bool {
+        self.errors.iter().any(|error| !error.is_forgiven)
+    }
+
     /// What was not done, in short.
     pub(crate) fn what_failed(&self) -> Option<String> {
-        let (first, others) = self.errors.split_first()?;
-        Some(match others.len() {
+        let mut failed = self.errors.iter().filter(|error| !error.is_forgiven);
+        let first = failed.next()?;
+        Some(match failed.count() {
             0 => first.message.clone(),
             n => format!("{} (and {n} more)", first.message),
         })

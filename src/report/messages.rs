@@ -43,6 +43,7 @@ pub(super) const TRASHED: Tenses = Tenses::new("Trashed", "Would trash");
 pub(super) const UNLINKED: Tenses = Tenses::new("Unlinked", "Would unlink");
 pub(super) const MOVED: Tenses = Tenses::new("Moved", "Would move");
 pub(super) const KEPT: Tenses = Tenses::new("Kept", "Would keep");
+const LEFT: Tenses = Tenses::new("Left", "Would leave");
 pub(super) const REMOVED: Tenses = Tenses::new("Removed", "Would remove");
 pub(super) const RESTORED: Tenses = Tenses::new("Restored", "Would restore");
 pub(super) const MOVED_BACK: Tenses = Tenses::new("Moved back", "Would move back");
@@ -89,6 +90,9 @@ fn it_is_or_they_are(number: usize) -> &'static str {
     if number == 1 { "it is" } else { "they are" }
 }
 
+/// The class of what is not there.
+const NOT_FOUND: &str = "not-found";
+
 /// Something that was not done.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportedError {
@@ -97,6 +101,9 @@ pub(crate) struct ReportedError {
     /// What the user can do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
+    /// It was asked for that this is no failure.
+    #[serde(skip)]
+    pub(super) is_forgiven: bool,
 }
 
 impl ReportedError {
@@ -105,13 +112,14 @@ impl ReportedError {
             class,
             message,
             hint: hint.map(str::to_owned),
+            is_forgiven: false,
         }
     }
 
     pub(super) fn refused(refusal: &Refusal) -> ReportedError {
         ReportedError {
             class: match refusal.class {
-                RefusalClass::NotFound => "not-found",
+                RefusalClass::NotFound => NOT_FOUND,
                 RefusalClass::Ambiguous => "ambiguous",
                 RefusalClass::Conflict => "conflict",
                 RefusalClass::Invalid => "invalid",
@@ -119,6 +127,7 @@ impl ReportedError {
             },
             message: refusal.message.clone(),
             hint: refusal.hint.clone(),
+            is_forgiven: false,
         }
     }
 
@@ -127,7 +136,13 @@ impl ReportedError {
             class: "failed",
             message: message.into(),
             hint: None,
+            is_forgiven: false,
         }
+    }
+
+    /// What is not there is as good as removed.
+    pub(super) fn forgive_missing(&mut self) {
+        self.is_forgiven |= self.class == NOT_FOUND;
     }
 
     fn hint(self, hint: &str) -> ReportedError {
@@ -141,6 +156,7 @@ impl ReportedError {
 pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
     let refusals = input.plan.refusals.iter().map(ReportedError::refused);
     let mut errors: Vec<ReportedError> = refusals.collect();
+    let maybe_shared = |kept| maybe_shared(kept, is_dry(input));
     errors.extend(input.garbage.maybe_shared.iter().map(maybe_shared));
     if let Some(outcome) = input.outcome {
         let finish = finish(input, outcome);
@@ -160,11 +176,17 @@ pub(super) fn errors(input: &ReportInput<'_>) -> Vec<ReportedError> {
     errors
 }
 
-fn maybe_shared(kept: &MaybeShared) -> ReportedError {
+/// Whether this is the report of what would be done.
+fn is_dry(input: &ReportInput<'_>) -> bool {
+    input.outcome.is_none()
+}
+
+fn maybe_shared(kept: &MaybeShared, dry_run: bool) -> ReportedError {
     ReportedError::failed(format!(
-        "{} ({}) kept: {}",
+        "{} ({}) {}: {}",
         unreferenced(kept.weight.blobs),
         size(kept.weight.bytes),
+        Tenses::new("kept", "would be kept").of(dry_run),
         kept.reason
     ))
     .hint(
@@ -361,8 +383,9 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     let odd = entries.filter(|entry| entry.digest.is_none()).count();
     if odd > 0 {
         warnings.push(format!(
-            "{} of index.json without a valid digest left as found",
-            count(odd, "entry", "entries")
+            "{} of index.json without a valid digest {} as found",
+            count(odd, "entry", "entries"),
+            Tenses::new("left", "would be left").of(is_dry(input))
         ));
     }
     if input.trash.reappeared > 0 {
@@ -373,7 +396,8 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     }
     warnings.extend(input.unsafe_mount.map(refused_here));
     let notes = input.plan.notes.iter();
-    warnings.extend(notes.filter_map(|note| warning(note, &input.snapshot.graph)));
+    let graph = &input.snapshot.graph;
+    warnings.extend(notes.filter_map(|note| warning(note, graph, is_dry(input))));
     warnings.extend(damage_going(input));
     let outcome = input.outcome.into_iter();
     warnings.extend(outcome.flat_map(|outcome| outcome.not_kept.iter().cloned()));
@@ -399,52 +423,63 @@ fn damage_going(input: &ReportInput<'_>) -> Option<String> {
     };
     let described = graph.describe(first);
     let what_next = match (input.command, leaves_entries(input)) {
-        (ChangingCommand::Prune { .. }, _) => {
-            "what only that led to is unreferenced, and goes when it is older than the grace period"
-        }
-        (ChangingCommand::NamedImages, true) => {
-            "what only that led to stays for now, and the next prune removes it"
-        }
-        (ChangingCommand::NamedImages, false) => {
-            "what only that led to stays for now, and the next prune --all removes it"
-        }
+        (ChangingCommand::Prune { .. }, _) => Tenses::new(
+            "what only that led to is unreferenced, and goes when it is older than the grace period",
+            "what only that leads to would be unreferenced, and goes when it is older than the grace period",
+        ),
+        (ChangingCommand::NamedImages, true) => Tenses::new(
+            "what only that led to stays for now, and the next prune removes it",
+            "what only that leads to would stay for now, and the next prune would remove it",
+        ),
+        (ChangingCommand::NamedImages, false) => Tenses::new(
+            "what only that led to stays for now, and the next prune --all removes it",
+            "what only that leads to would stay for now, and the next prune --all would remove it",
+        ),
     };
+    let what_next = what_next.of(is_dry(input));
     Some(format!("{described}{more}; {what_next}"))
 }
 
 /// What the plan notes and that may not be what the user wanted.
-fn warning(note: &Note, graph: &Graph) -> Option<String> {
+fn warning(note: &Note, graph: &Graph, dry_run: bool) -> Option<String> {
+    let of = |done, would| Tenses::new(done, would).of(dry_run);
     Some(match note {
         Note::DigestIgnored { argument, found } => {
-            format!("`{argument}` names an image whose digest is {found}; the name counted")
+            format!("`{argument}` names an image whose digest is {found}; the name counts")
         }
         Note::PartKept {
             what,
             manifest,
             holders,
         } => format!(
-            "{what} is kept ({}), referenced by {}",
+            "{what} {} kept ({}), referenced by {}",
+            of("is", "would be"),
             graph.digest(*manifest),
             listed(holders, MOST_NAMES)
         ),
         Note::Rewritten { image, old } => format!(
-            "{image} has a new index; signatures of the old one ({}) do not cover it",
-            graph.digest(*old)
+            "{image} {} a new index; signatures of the old one ({}) {} not cover it",
+            of("has", "would have"),
+            graph.digest(*old),
+            of("do", "would")
         ),
         Note::Sparse { image, .. } => format!(
-            "{image} is sparse now: its index still lists what was removed, and tools that copy \
-             all platforms will miss it"
+            "{image} {}: its index still lists what {} removed, and tools that copy all platforms {} miss it",
+            of("is sparse now", "would be sparse"),
+            of("was", "would be"),
+            of("will", "would"),
         ),
         Note::ReferrersStay { referrers } => format!(
-            "{} to what was removed, and {} with it: rmi --referrers removes both, and prune --filter \
+            "{} to what {} removed, and {} with it: rmi --referrers removes both, and prune --filter \
              orphan=true what is left",
             match &referrers[..] {
                 [one] => format!("{one} refers"),
                 several => format!("{} refer", listed(several, MOST_NAMES)),
             },
+            of("was", "would be"),
             match referrers.len() {
-                1 => "stays",
-                _ => "stay",
+                1 => of("stays", "would not go"),
+                _ => of("stay", "would not go"),
             }
         ),
         Note::MatchesNothing { option, instead } => matches_nothing(option, instead.as_deref()),
@@ -479,7 +514,8 @@ fn left_to_prune(input: &ReportInput<'_>, postponed: &Postponed) -> String {
     };
     let Weight { blobs: n, bytes } = postponed.weight;
     format!(
-        "Left {} ({}) to {}, because another program is writing: {} is young. If none is, {at_once} {}.",
+        "{} {} ({}) to {}, because another program is writing: {} is young. If none is, {at_once} {}.",
+        LEFT.of(is_dry(input)),
         blobs(n),
         size(bytes),
         match is_prune || leaves_entries(input) {
@@ -503,16 +539,19 @@ fn leaves_entries(input: &ReportInput<'_>) -> bool {
 /// What stayed as it was, although somebody may have thought that it would go.
 pub(super) fn remarks(input: &ReportInput<'_>) -> Vec<String> {
     let of_plan = input.plan.notes.iter();
-    let mut remarks: Vec<String> = of_plan.filter_map(left_nameless).collect();
+    let dry_run = is_dry(input);
+    let nameless = of_plan.filter_map(|note| left_nameless(note, dry_run));
+    let mut remarks: Vec<String> = nameless.collect();
     if let ChangingCommand::Prune { grace } = input.command {
         let of_plan = input.plan.notes.iter();
-        remarks.extend(of_plan.filter_map(|note| left_image(note, grace)));
+        remarks.extend(of_plan.filter_map(|note| left_image(note, grace, dry_run)));
     }
     if let Some(latest) = input.trash.of_the_future.iter().max() {
         let n = input.trash.of_the_future.len();
         remarks.push(format!(
-            "Left {} in the trash, dated in the future ({latest:.0}): clocks differ or one was set back; prune \
+            "{} {} in the trash, dated in the future ({latest:.0}): clocks differ or one was set back; prune \
              --trash-keep 0s deletes {}.",
+            LEFT.of(dry_run),
             count(n, "removal", "removals"),
             it_or_them(n as u64)
         ));
@@ -523,10 +562,13 @@ pub(super) fn remarks(input: &ReportInput<'_>) -> Vec<String> {
 /// What was left, and how it can be removed all the same.
 pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let of_plan = input.plan.notes.iter();
-    let mut notes: Vec<String> = of_plan.filter_map(kept_together).collect();
+    let dry_run = is_dry(input);
+    let (left, kept) = (LEFT.of(dry_run), KEPT.of(dry_run));
+    let together = of_plan.filter_map(|note| kept_together(note, dry_run));
+    let mut notes: Vec<String> = together.collect();
     if input.trash.needed_by_sharers > 0 {
         notes.push(format!(
-            "Left {} referenced by the trash of a layout that shares the blobs.",
+            "{left} {} referenced by the trash of a layout that shares the blobs.",
             blobs(input.trash.needed_by_sharers as u64)
         ));
     }
@@ -535,7 +577,7 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
         && n > 0
     {
         notes.push(format!(
-            "Left {} ({}), younger than {grace} or referenced by younger ones; use --grace 0s to \
+            "{left} {} ({}), younger than {grace} or referenced by younger ones; use --grace 0s to \
              delete {} too.",
             unreferenced(n),
             size(bytes),
@@ -546,18 +588,18 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let stubs = input.garbage.stubs.len() as u64;
     if stubs > 0 {
         notes.push(format!(
-            "Left {} of deduplication: they belong to the store, whose database knows them.",
+            "{left} {} of deduplication: they belong to the store, whose database knows them.",
             count(stubs, "stub", "stubs")
         ));
     }
-    let kept = input.garbage.of_unlisted_referrers;
-    if kept.blobs > 0 {
+    let unlisted = input.garbage.of_unlisted_referrers;
+    if unlisted.blobs > 0 {
         let n = input.garbage.unlisted_referrers;
         notes.push(format!(
-            "Kept {}, {} in {}, of what stays; --unlisted-referrers delete removes {} too.",
+            "{kept} {}, {} in {}, of what stays; --unlisted-referrers delete removes {} too.",
             count(n, "unlisted referrer", "unlisted referrers"),
-            size(kept.bytes),
-            blobs(kept.blobs),
+            size(unlisted.bytes),
+            blobs(unlisted.blobs),
             it_or_them(n)
         ));
     }
@@ -579,43 +621,52 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
 }
 
 /// Images that lost their last name, in a layout where that makes none of them dangling.
-fn left_nameless(note: &Note) -> Option<String> {
+fn left_nameless(note: &Note, dry_run: bool) -> Option<String> {
     let Note::NamelessNow { images: n } = note else {
         return None;
     };
     Some(format!(
-        "Left {} without a name: no image of this layout has one any more, so {} not dangling; \
+        "{} {} without a name: no image of this layout {} one any more, so {} dangling; \
          `ocirm prune --all` or `ocirm rmi DIGEST` removes {}.",
+        LEFT.of(dry_run),
         count(*n, "image", "images"),
-        it_is_or_they_are(*n),
+        Tenses::new("has", "would have").of(dry_run),
+        match (dry_run, *n) {
+            (false, 1) => "it is not",
+            (false, _) => "they are not",
+            (true, 1) => "it would not be",
+            (true, _) => "they would not be",
+        },
         it_or_them(*n as u64)
     ))
 }
 
 /// Images of which none is known to be the newest.
-fn kept_together(note: &Note) -> Option<String> {
+fn kept_together(note: &Note, dry_run: bool) -> Option<String> {
     let Note::EquallyOld { repository, images } = note else {
         return None;
     };
     Some(format!(
-        "Kept all {images} images of {repository} of which nothing but the age of their files is \
-         known, and that is equal."
+        "{} all {images} images of {repository} of which nothing but the age of their files is \
+         known, and that is equal.",
+        KEPT.of(dry_run)
     ))
 }
 
 /// What `prune` notes about images that it leaves.
-fn left_image(note: &Note, grace: &str) -> Option<String> {
+fn left_image(note: &Note, grace: &str, dry_run: bool) -> Option<String> {
+    let left = LEFT.of(dry_run);
     let images = |number| count(number, "image", "images");
     Some(match note {
         Note::NamelessLeft { images: n } => format!(
-            "Left {} without a name: no image of this layout has one, so {} not dangling; \
+            "{left} {} without a name: no image of this layout has one, so {} not dangling; \
              prune --all removes {}.",
             images(*n),
             it_is_or_they_are(*n),
             it_or_them(*n as u64)
         ),
         Note::YoungLeft { images: young } => format!(
-            "Left {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
+            "{left} {} without a name, younger than {grace}; use --grace 0s to remove {} too.",
             images(young.len()),
             it_or_them(young.len() as u64)
         ),

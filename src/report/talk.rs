@@ -47,7 +47,7 @@ impl Report<'_> {
             let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
             writeln!(out, "{unlinked}: {digest} ({kind}, {size})")?;
         }
-        if !self.is_empty() || self.errors.is_empty() {
+        if !self.is_empty() || !self.has_failed() {
             writeln!(out, "{}", capitalised(self.sums().sentence(self.dry_run)))?;
         }
         self.write_kept(verbose, out)?;
@@ -80,8 +80,9 @@ impl Report<'_> {
 
     /// Whether there is anything that somebody must look at.
     pub(crate) fn has_talk(&self, console: Console) -> bool {
-        let has_more = !self.remarks.is_empty() || !self.warnings.is_empty();
-        !self.errors.is_empty() || has_more && !console.is_quiet()
+        let has_more =
+            !self.remarks.is_empty() || !self.warnings.is_empty() || !self.errors.is_empty();
+        self.has_failed() || has_more && !console.is_quiet()
     }
 
     /// Says what somebody must look at.
@@ -117,7 +118,8 @@ impl Report<'_> {
         for kept in kept {
             writeln!(
                 out,
-                "Kept: {} ({}), {}",
+                "{}: {} ({}), {}",
+                KEPT.of(self.dry_run),
                 visible(kept.name),
                 kept.digest.short(),
                 visible(kept.reason)
@@ -154,7 +156,8 @@ impl Report<'_> {
             .collect();
         writeln!(
             out,
-            "Kept {} ({}) referenced by {}.",
+            "{} {} ({}) referenced by {}.",
+            KEPT.of(self.dry_run),
             blobs(self.kept.len() as u64),
             size(total(self.kept.iter().map(|blob| blob.size))),
             listed(&holders, 3)
@@ -162,7 +165,8 @@ impl Report<'_> {
         for blob in self.kept.iter().filter(|_| verbose) {
             writeln!(
                 out,
-                "Kept: {} ({}, {}), referenced by {}",
+                "{}: {} ({}, {}), referenced by {}",
+                KEPT.of(self.dry_run),
                 blob.digest,
                 blob.kind,
                 size(blob.size),
@@ -215,6 +219,10 @@ fn talk_failures(console: Console, warnings: &[String], errors: &[ReportedError]
         console.warning(&message(warning));
     }
     for error in errors {
+        if error.is_forgiven {
+            console.note(&message(&error.message));
+            continue;
+        }
         console.error(&message(&error.message));
         if let Some(hint) = &error.hint {
             console.hint(&message(hint));

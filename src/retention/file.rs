@@ -6,8 +6,9 @@ use toml::de::{DeTable, DeValue};
 
 use super::options::{CountOption, limit};
 use super::policy::{Count, Keep, Limit, Order, Period, Policy, Rule, Rules, Scope};
-use super::reader::{Setting, Source, nearest, settings};
+use super::reader::{Setting, Source, settings};
 use crate::error::Error;
+use crate::words::nearest;
 
 /// The keys above the rules.
 const TOP_KEYS: [&str; 3] = ["version", "max-size", "rule"];

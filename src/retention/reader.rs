@@ -10,9 +10,7 @@ use super::options::beginning;
 use super::policy::TagPattern;
 use crate::error::Error;
 use crate::filter::Pattern;
-
-/// Texts that differ in more letters are no misspellings of each other.
-const MOST_TYPING_ERRORS: usize = 4;
+use crate::words::nearest;
 
 /// The text of a policy file.
 pub(super) struct Source<'t> {
@@ -260,17 +258,6 @@ fn tag_pattern(text: &str) -> Result<TagPattern, String> {
     let whole = whole.or_else(|_| Regex::new(&format!("\\A(?:{inner}\n)\\z")));
     let whole = whole.map_err(|error| bad(&error))?;
     Ok(TagPattern::Regex(whole))
-}
-
-/// The text that another one is most like.
-pub(super) fn nearest<'k>(text: &str, known: &[&'k str]) -> Option<&'k str> {
-    let distance = |known: &&str| strsim::levenshtein(&text.to_lowercase(), known);
-    // To compare long texts takes long, and nobody has mistyped one.
-    let known = known.iter().copied().filter(|_| text.len() <= 64);
-    let known = known.map(|known| (distance(&known), known));
-    let (distance, nearest) = known.min()?;
-    let most = MOST_TYPING_ERRORS.min(nearest.len() / 2);
-    (distance <= most).then_some(nearest)
 }
 
 /// The word of TOML for a kind of value, with its article.

@@ -49,8 +49,8 @@ pub enum InvalidTime {
     DurationRange(String),
     /// The text is nothing that `until` accepts.
     #[error(
-        "invalid value for 'until' filter: `{}` is neither a duration (10m, 1h30m, 7d), nor a \
-         date or time (2006-01-02, 2006-01-02T15:04, 2006-01-02T15:04:05Z, \
+        "invalid value for 'until' filter: `{}` is neither a duration (numbers with units ns, us, ms, s, \
+         m, h, d, w, as in 10m, 1h30m, 1.5h or 7d), nor a date or time (2006-01-02, 2006-01-02T15:04, 2006-01-02T15:04:05Z, \
          2006-01-02T15:04:05.5+07:00), nor a Unix time in seconds (1136073600)",
         shown(.0)
     )]

@@ -3,9 +3,10 @@
 use std::fs;
 
 use crate::support::contents::{arg, digest, id, names};
+use crate::support::each::each;
 use crate::support::layout::Layout;
 use crate::support::place::{
-    PRUNE, Place, assert_mentions, assert_no_traces, assert_says, assert_status,
+    PRUNE, Place, assert_mentions, assert_no_traces, assert_says, assert_status, fixtures,
 };
 
 /// A layout in the directory where the program runs, with the image `NAME:1`, where NAME is the last part
@@ -491,4 +492,239 @@ fn a_filter_behind_the_wrong_option_prunes_nothing() {
         2,
         &["no directory `until=24h`", "--filter until=24h"],
     );
+}
+
+// ---- I7: what is forgiven
+
+/// I7. What was asked to be no failure is a note.
+#[test]
+fn what_is_forgiven_is_a_note() {
+    let place = Place::new();
+    let (layout, _) = many_names(&place);
+    for args in [
+        &["rmi", "--ignore", "web:2.0"][..],
+        &["rmi", "-f", "web:2.0"],
+        &["rmi", "-n", "-f", "web:2.0"],
+        &["untag", "--ignore", "web:2.0"],
+        &["rmi", "--ignore", "web:1", "--platform", "linux/arm64"],
+        &["rmi", "--ignore", "nothing:*"],
+    ] {
+        let finished = place.refuses(&layout.dir, args, 0);
+        assert_eq!(finished.err.matches("note: ").count(), 1, "{finished}");
+        assert_eq!(finished.err.lines().count(), 1, "{finished}");
+        let quiet = place.refuses(&layout.dir, &[args, &["-q"]].concat(), 0);
+        assert_eq!((&*quiet.out, &*quiet.err), ("", ""), "{quiet}");
+    }
+    // What nobody forgave is a failure beside it.
+    let args = ["rmi", "--ignore", "web:2.0", "abcd"];
+    let finished = place.refuses(&layout.dir, &args, 1);
+    assert_mentions(&finished, "note: No such image: web:2.0");
+    assert_mentions(&finished, "ocirm: `abcd`: ambiguous reference");
+    let finished = place.refuses(&layout.dir, &["rmi", "web:2.0"], 1);
+    assert_mentions(&finished, "ocirm: No such image: web:2.0");
+}
+
+// ---- I8: a dry run speaks of what would be
+
+/// I8. With every layout of other tools, and all that commands can do with it.
+#[test]
+fn a_dry_run_speaks_of_what_would_be() {
+    let wrong = each(&fixtures(), |fixture| {
+        let place = Place::new();
+        let layout = place.fixture(fixture, "layout");
+        let names = place.run_in(&layout, &["ls", "--format", "{{.Name}}"]).out;
+        let ids = place.run_in(&layout, &["ls", "-q"]).out;
+        let first = names
+            .lines()
+            .chain(ids.lines())
+            .find(|name| !name.contains('<'));
+        let first = first.unwrap_or("nothing:1");
+        let mut said = String::new();
+        let commands: &[&[&str]] = &[
+            &["rmi", first],
+            &["rmi", "-f", first, "gone:1"],
+            &["rmi", "--platform", "linux/amd64", first],
+            &["rmi", "--platform", "linux/amd64", "--rewrite-index", first],
+            &["rmi", "--attestations", first],
+            &["untag", first],
+            &["prune"],
+            &["prune", "--all", "-v"],
+            &["prune", "--all", "--grace", "0s", "--trash"],
+            &["prune", "--all", "--keep-last", "1"],
+            &["prune", "--all", "--keep", first, "-v"],
+        ];
+        let mut try_all = |commands: &[&[&str]]| {
+            for &args in commands {
+                let before = place.tree();
+                let dry = place.run_in(&layout, &[args, &["--dry-run"]].concat());
+                assert_no_traces(&before, &place.tree(), &dry);
+                for line in dry.said_as_done() {
+                    said.push_str(&format!("{fixture}: {line}\n{dry}\n"));
+                }
+            }
+        };
+        try_all(commands);
+        place.run_in(&layout, &["rmi", "--force", "--trash", first]);
+        try_all(&[
+            &["restore"],
+            &["restore", "-v", first],
+            &["prune", "--trash-keep", "0s"],
+        ]);
+        (!said.is_empty()).then_some(said)
+    });
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+}
+
+/// I8. The rarer sentences: each is said, in words of what would be.
+#[test]
+fn a_dry_run_speaks_so_of_what_is_rare() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let (amd, arm) = (
+        layout.image("amd"),
+        layout.image_for("linux/arm64", "arm", &["arm"]),
+    );
+    let app = layout.index(&[&amd, &arm]);
+    let signature = layout.referrer(&app, "signature");
+    let lone = layout.image("lone");
+    layout
+        .named(&app, "docker.io/library/app:1")
+        .named(&amd, "docker.io/library/amd:1")
+        .named(&signature, "docker.io/library/signature:1")
+        .unnamed(&lone)
+        .push(serde_json::json!({"mediaType": "x", "digest": "no digest", "size": 1}))
+        .finish();
+    layout.blob("text/plain", "young");
+    for (args, expected) in [
+        (
+            &["rmi", "app:1"][..],
+            "signature:1 refers to what would be removed, and would not go",
+        ),
+        (
+            &["rmi", "app:1"],
+            "without a valid digest would be left as found",
+        ),
+        (&["rmi", "app:1"], "Would keep 7 blobs"),
+        (&["rmi", "app:1", "-v"], "Would keep: sha256:"),
+        (
+            &["rmi", "app:1", "--platform", "linux/arm64"],
+            "app:1 would be sparse",
+        ),
+        (
+            &["rmi", "app:1", "--platform", "linux/amd64"],
+            "would be kept (",
+        ),
+        (
+            &[
+                "rmi",
+                "app:1",
+                "--platform",
+                "linux/arm64",
+                "--rewrite-index",
+            ],
+            "app:1 would have a new index",
+        ),
+        (
+            &["prune"],
+            "Would leave 1 image without a name, younger than 1h",
+        ),
+        (&["prune"], "Would leave 1 unreferenced blob"),
+        (
+            &["untag", "app:1", "amd:1", "signature:1"],
+            "without a name: no image of this layout would have one any more, so it would not be",
+        ),
+    ] {
+        let dry = place.refuses(&layout.dir, &[args, &["--dry-run"]].concat(), 0);
+        let all = format!("{}{}", dry.out, dry.err);
+        assert!(all.contains(expected), "no {expected:?}\n{dry}");
+        assert_eq!(dry.said_as_done(), [""; 0], "{dry}");
+    }
+}
+
+// ---- G6, F1: spans and filters
+
+/// G6. All spans are read in one way, and refused in one.
+#[test]
+fn spans_are_one_grammar_everywhere() {
+    let place = Place::new();
+    let (layout, _) = many_names(&place);
+    let with = |text: &str| {
+        [
+            vec!["prune".to_owned(), "--grace".to_owned(), text.to_owned()],
+            vec![
+                "prune".to_owned(),
+                "--trash-keep".to_owned(),
+                text.to_owned(),
+            ],
+            vec![
+                "prune".to_owned(),
+                "--lock-timeout".to_owned(),
+                text.to_owned(),
+            ],
+            vec![
+                "prune".to_owned(),
+                "--all".to_owned(),
+                "--allow-empty".to_owned(),
+                "--keep-within".to_owned(),
+                text.to_owned(),
+            ],
+            vec![
+                "prune".to_owned(),
+                "--filter".to_owned(),
+                format!("until={text}"),
+            ],
+        ]
+    };
+    for text in [
+        "90m", "1h30m", "1.5h", "7d", "2w", "1w2d", "+1h", "36h", "100ms",
+    ] {
+        for args in with(text) {
+            let args: Vec<&str> = args.iter().map(String::as_str).chain(["-n"]).collect();
+            place.refuses(&layout.dir, &args, 0);
+        }
+    }
+    let units = "numbers with units";
+    let examples = "as in 10m, 1h30m, 1.5h or 7d";
+    for text in ["7x", "1 h", "1y", "P1D", "7days", "h", "--force"] {
+        for args in with(text) {
+            let args: Vec<&str> = args.iter().map(String::as_str).chain(["-n"]).collect();
+            let refused = place.refuses(&layout.dir, &args, 2);
+            for expected in [text, units, examples] {
+                assert_mentions(&refused, expected);
+            }
+        }
+    }
+    for args in with("-5m").iter().take(4) {
+        let args: Vec<&str> = args.iter().map(String::as_str).chain(["-n"]).collect();
+        assert_mentions(&place.refuses(&layout.dir, &args, 2), "`-5m`");
+    }
+}
+
+/// F1, I9. A filter that is unknown says which may have been meant.
+#[test]
+fn an_unknown_filter_says_what_may_have_been_meant() {
+    let place = Place::new();
+    let (layout, _) = many_names(&place);
+    for (command, filter, hint) in [
+        ("ls", "refrence=web", "did you mean `reference`?"),
+        ("ls", "name=web", "did you mean `reference`?"),
+        ("ls", "after=web:1", "did you mean `since`?"),
+        ("prune", "danglin=true", "did you mean `dangling`?"),
+        ("prune", "older-than=3d", "did you mean `until`?"),
+        ("prune", "before=web:1", "`before` is a filter of ls"),
+        (
+            "prune",
+            "zzzzzz=1",
+            "hint: the filters are broken, dangling",
+        ),
+        ("prune", "dangling=yes", "dangling is true or false"),
+        ("ls", "dangling", "--filter dangling=true"),
+        ("ls", "label", "--filter label=KEY"),
+        ("ls", "web:1", "--filter reference=web:1"),
+    ] {
+        let refused = place.refuses(&layout.dir, &[command, "--filter", filter], 2);
+        assert_mentions(&refused, hint);
+    }
+    let refused = place.refuses(&layout.dir, &["prune", "--kep", "x"], 2);
+    assert_mentions(&refused, "--keep");
 }

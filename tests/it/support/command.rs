@@ -75,11 +75,63 @@ impl Finished {
             ),
             (false, false) => (&["Untagged: "], &["Deleted: "], &["Would "]),
         };
+        let mut wrong = self.lines_after(wrong);
+        if dry {
+            wrong.extend(self.said_as_done());
+        }
         Said {
             untagged: self.lines_after(untagged),
             deleted: self.lines_after(deleted),
-            wrong: self.lines_after(wrong),
+            wrong,
         }
+    }
+
+    /// The lines, on whichever stream, that speak of something as if it had been done. That nothing was
+    /// changed is so, and the last line of a prune is Docker's.
+    pub(crate) fn said_as_done(&self) -> Vec<String> {
+        const DONE: [&str; 18] = [
+            "Untagged",
+            "Deleted",
+            "Trashed",
+            "Unlinked",
+            "Moved",
+            "Kept",
+            "Left",
+            "Removed",
+            "Removing",
+            "Restored",
+            "Brought",
+            "Changed",
+            "Freed",
+            "untagged:",
+            "deleted:",
+            "changed",
+            "is",
+            "was",
+        ];
+        const WITHIN: [&str; 12] = [
+            "was removed",
+            "were removed",
+            "Nothing was removed",
+            " is sparse now",
+            " has a new index",
+            " is kept",
+            " was deleted",
+            " were deleted",
+            " was kept",
+            " were kept",
+            ") kept:",
+            " digest left as found",
+        ];
+        let heads = ["ocirm: ", "warning: ", "note: ", "hint: "];
+        let is_done = |line: &&str| {
+            let text = heads.iter().find_map(|head| line.strip_prefix(head));
+            let first = text.unwrap_or(line).split(' ').next().unwrap_or_default();
+            let is_head = DONE.contains(&first.trim_end_matches([':', '.', ',']));
+            is_head || WITHIN.iter().any(|words| line.contains(words))
+        };
+        let lines = self.out.lines().chain(self.err.lines());
+        lines.filter(is_done).map(str::to_owned).collect()
     }
 
     fn lines_after(&self, heads: &[&str]) -> Vec<String> {
