@@ -744,7 +744,7 @@ pub struct PruneArgs {
         long,
         value_name = "[PATTERN=]DURATION",
         requires = "everything",
-        allow_negative_numbers = true
+        allow_hyphen_values = true
     )]
     #[arg(help_heading = WHAT_STAYS, hide_short_help = true)]
     pub keep_within: Vec<String>,

@@ -47,7 +47,7 @@ impl Report<'_> {
             let (digest, kind, size) = (&blob.digest, blob.kind.word(), size(blob.size));
             writeln!(out, "{unlinked}: {digest} ({kind}, {size})")?;
         }
-        if !self.is_empty() || !self.has_failed() {
+        if !self.is_empty() || self.errors.is_empty() {
             writeln!(out, "{}", capitalised(self.sums().sentence(self.dry_run)))?;
         }
         self.write_kept(verbose, out)?;

@@ -1278,7 +1278,7 @@ fn as_done(finished: &Finished) -> Vec<String> {
             ("Would move:", "Moved:"),
             ("Would restore:", "Restored:"),
             ("Would remove 2 images.", "Removing 2 images."),
-            ("Would keep:", "Kept:"),
+            ("Would keep", "Kept"),
             ("Would bring back", "Brought back"),
             ("Would remove", "Removed"),
             ("would move", "moved"),
