@@ -15,7 +15,7 @@
 //! 1. [`error`]: the failures that choose an exit status; `words`: counting and listing in English
 //! 2. [`value`]: typed text: digests, references, platforms, times
 //! 3. `json`: JSON read where it lies, and edited without touching the rest; `workers`: threads for
-//!    many small files
+//!    many small files; [`counter`]: how far long work is
 //! 4. `files`: single files and who may use them; [`layout`]: the directory. Bytes, paths, locks; nothing
 //!    else changes the disk
 //! 5. `oci`: what each document of the specification says
@@ -97,6 +97,7 @@ pub mod value;
 #[doc(hidden)]
 pub mod json;
 
+pub mod counter;
 mod workers;
 
 mod files;

@@ -341,12 +341,11 @@ fn carry_out(
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let change = change.heed_writers(decision.writers_since);
-        let mut progress = session.console.progress("deleting blobs");
+        let progress = session.console.progress("Deleting", "blobs");
         session.interrupt.begin_change();
         let attempt = session.locking(|options| {
-            let mut progress = |done, total| progress.update(done as u64, Some(total as u64));
             let mut watch = Watch {
-                progress: &mut progress,
+                progress: &progress,
                 stop: &|| session.interrupt.signal().is_some(),
             };
             delete(layout, &change, &mut garbage, options, &mut watch)

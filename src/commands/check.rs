@@ -4,7 +4,7 @@ use std::path::Path;
 
 use super::print;
 use super::session::Session;
-use super::several::Failures;
+use super::several::{self, Failures};
 use super::target_layouts::layout_directories;
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
@@ -20,6 +20,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let mut failures = Failures::default();
     let (mut sound, mut damaged) = (0, 0);
     let is_text = args.format == OutputFormat::Text;
+    let progress = several::progress(console, "Checking", &found);
     for path in &found.layouts {
         match look_into(session, path, args.digests) {
             Ok(report) => {
@@ -40,7 +41,9 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
             Err(error) if !found.several => return Err(error),
             Err(error) => status = status.max(failures.add(console, path, error, !is_text)),
         }
+        progress.add(0);
     }
+    drop(progress);
     if found.several && is_text {
         let total = total(found.layouts.len(), sound, damaged);
         print(|out| writeln!(out, "{total}"))?;
@@ -52,10 +55,8 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
 fn look_into(session: &Session, path: &Path, digests: bool) -> anyhow::Result<CheckReport> {
     let layout = session.open_to_look(path)?;
     let snapshot = session.read(&layout, &[], &Trash::default())?;
-    let mut progress = session.console.progress("checking blobs");
-    let findings = check(&layout, &snapshot, digests, &mut |done, total| {
-        progress.update(done, Some(total));
-    })?;
+    let progress = session.console.progress("Checking", "blobs");
+    let findings = check(&layout, &snapshot, digests, &progress)?;
     drop(progress);
     let holders = Holders::of_all(&snapshot, &RemovedParts::new());
     let name = |node| Some(snapshot.shown_shared(holders.record(node)?));

@@ -86,6 +86,7 @@ impl Interrupt {
             Phase::Asking => console.say(""),
             Phase::Looking => {}
         }
+        console.end_progress();
         if !state.farewell.is_empty() {
             let text = state.farewell.clone();
             let (done, wait) = std::sync::mpsc::channel();

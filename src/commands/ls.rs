@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use super::in_each::InEach;
 use super::session::Session;
-use super::several::Failures;
+use super::several::{self, Failures};
 use super::target_layouts::layouts_and_references;
 use super::{container_files, failed};
 use crate::cli::{LsArgs, Sort};
@@ -68,12 +68,15 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     }
     let mut status = found.say_failures(session.console);
     let (mut collected, mut failures) = (Collected::default(), Vec::new());
+    let progress = several::progress(session.console, "Listing", &found);
     for path in &found.layouts {
+        progress.add(0);
         match list.layout(path, Some(&mut collected)) {
             Ok(one) => status = status.max(one),
             Err(error) => failures.push((path, error)),
         }
     }
+    drop(progress);
     print(|out| match &list.format {
         ListFormat::Quiet => ids(collected.ids.iter(), list.full, out),
         format => {
@@ -216,8 +219,8 @@ impl List<'_> {
         layout: Locked<Shared>,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let mut progress = self.session.console.progress("reading manifests");
-        let snapshot = Snapshot::read_kinds(&layout, &mut |done| progress.update(done, None))?;
+        let progress = self.session.console.progress("Reading", "manifests");
+        let snapshot = Snapshot::read_kinds(&layout, &mut |done| progress.set(done))?;
         drop(layout);
         drop(progress);
         let status = warn(self.session, &snapshot.graph);

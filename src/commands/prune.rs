@@ -12,7 +12,7 @@ use super::in_each::InEach;
 use super::layout_argument::directory;
 use super::retention::retention;
 use super::session::{Listed, Session, Stream, span};
-use super::several::Failures;
+use super::several::{self, Failures};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, layout_directories};
 use super::{container_files, print};
@@ -223,6 +223,7 @@ impl Prune {
         let mut unmatched = Unmatched::default();
         let mut failures = Failures::default();
         let is_text = run.format == OutputFormat::Text;
+        let progress = several::progress(console, "Pruning", found);
         for path in &found.layouts {
             if let Some(signal) = session.interrupt.signal() {
                 console.error("interrupted; the layouts that follow were not looked at");
@@ -258,7 +259,9 @@ impl Prune {
                     session.interrupt.reported();
                 }
             }
+            progress.add(0);
         }
+        drop(progress);
         if !self.is_warned {
             say_unmatched(unmatched, console);
         }
@@ -282,7 +285,9 @@ impl Prune {
         let mut confirmed = Confirmed::new();
         let mut unmatched = Unmatched::default();
         let (mut blobs, mut freed, mut at_most) = (0, 0_u64, false);
+        let progress = several::progress(console, "Looking at", found);
         for path in &found.layouts {
+            progress.add(0);
             let mut decision = match run.decide(session, path, self) {
                 Ok((decision, _)) => decision,
                 // It fails again, and is reported, when it is its turn.
@@ -311,6 +316,7 @@ impl Prune {
             }
             confirmed.insert(path.clone(), seen);
         }
+        drop(progress);
         self.hard_links = HardLinks::default();
         self.siblings.forget();
         let nothing = |seen: &ConfirmedLayout| {

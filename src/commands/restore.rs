@@ -8,7 +8,7 @@ use super::print;
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
 use crate::cli::{DEFAULT_TRASH_KEEP, OutputFormat, RestoreArgs};
-use crate::commit::{self, Attempt, Restore, Restored};
+use crate::commit::{self, Attempt, Restore, Restored, Watch};
 use crate::error::{Error, ErrorKind};
 use crate::inspect::disk_use::amounts_in_trash;
 use crate::inspect::lacks::{Found, Stored};
@@ -258,12 +258,19 @@ fn carry_out(
             trash: &decision.trash,
             blobs: &decision.restoration.blobs,
             stored: &decision.restoration.stored,
+            sizes: &report.sizes(),
             records: &decision.restoration.records,
         };
         // From here to the report: between two attempts blobs are back that no entry leads to.
         session.interrupt.begin_change();
+        let progress = session.console.progress("Bringing back", "blobs");
+        let watch = Watch {
+            progress: &progress,
+            stop: &stop,
+        };
         let attempt =
-            session.locking(|options| commit::restore(layout, &change, options, &stop))?;
+            session.locking(|options| commit::restore(layout, &change, options, &watch))?;
+        drop(progress);
         Ok(match attempt {
             Attempt::IndexChanged(layout) => Attempt::IndexChanged(layout),
             Attempt::Done(Restored::Done {

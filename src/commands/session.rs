@@ -10,7 +10,7 @@ use jiff::Timestamp;
 use super::interrupt::Interrupt;
 use super::layout_argument::directory;
 use crate::cli::Common;
-use crate::commit::{RestoredBlobs, restore_blobs};
+use crate::commit::{RestoredBlobs, Watch, restore_blobs};
 use crate::error::Error;
 use crate::gc;
 use crate::layout::{
@@ -151,9 +151,9 @@ impl Session {
         sharers: &[Locked<Shared>],
         trash: &Trash,
     ) -> anyhow::Result<Snapshot<Whole>> {
-        let mut progress = self.console.progress("reading manifests");
-        let mut read = || {
-            let mut each = |done| progress.update(done, None);
+        let progress = self.console.progress("Reading", "manifests");
+        let read = || {
+            let mut each = |done| progress.set(done);
             Snapshot::read(layout, sharers, trash, &mut each)
         };
         for _ in 0..DAMAGE_RETRIES {
@@ -316,7 +316,16 @@ impl Session {
             let sizes: Vec<u64> = sizes.collect();
             let stop = || self.interrupt.signal().is_some();
             self.interrupt.begin_change();
-            let came = restore_blobs(layout, &trash, &back, &stop);
+            let progress = self.console.progress("Bringing back", "blobs");
+            let all = sizes.iter().copied().fold(0, u64::saturating_add);
+            progress.expect(back.len() as u64, all);
+            let watch = Watch {
+                progress: &progress,
+                stop: &stop,
+            };
+            let blobs = back.iter().zip(sizes.iter().copied());
+            let came = restore_blobs(layout, &trash, blobs, &watch);
+            drop(progress);
             if let Ok(RestoredBlobs { tried, moved }) = came
                 && moved > 0
             {

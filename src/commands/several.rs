@@ -3,11 +3,20 @@
 
 use std::path::{Path, PathBuf};
 
-use super::target_layouts::in_layout;
+use super::target_layouts::{TargetLayouts, in_layout};
 use super::{failed, hint_and_kind, print};
 use crate::report::console::{Console, shown};
 use crate::report::failed_layout::FailedLayout;
+use crate::report::progress::Progress;
 use crate::words::count;
+
+/// Progress of a command that does several layouts one after the other.
+pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayouts) -> Progress {
+    let layouts = found.layouts.len();
+    let progress = console.progress_if(layouts > 1, what, "layouts");
+    progress.expect(layouts as u64, 0);
+    progress
+}
 
 /// What failed in which layout.
 #[derive(Debug, Default)]

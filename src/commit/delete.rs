@@ -282,6 +282,9 @@ pub fn delete(
         not_kept: Vec::new(),
         not_durable: None,
     };
+    let sizes = garbage.blobs.iter().map(|blob| blob.size);
+    let bytes = sizes.fold(0, u64::saturating_add);
+    watch.progress.expect(garbage.blobs.len() as u64, bytes);
     let mut written = sweep.replace_index(new, options);
     if written.as_ref().is_err_and(is_full) && sweep.make_room(garbage, watch) {
         written = sweep.replace_index(new, options);
@@ -486,7 +489,6 @@ impl Sweep<'_> {
                 outcome.interrupted = left;
                 return;
             }
-            (watch.progress)(done, all);
             if let Err(error) = self.look_again() {
                 // What is needed now is unknown, so nothing more is deleted.
                 outcome.undecided = Some((format!("{error:#}"), left));
@@ -508,7 +510,6 @@ impl Sweep<'_> {
                 return;
             }
         }
-        (watch.progress)(all, all);
     }
 
     /// The temporary file of another program that is writing now.
@@ -556,8 +557,10 @@ impl Sweep<'_> {
             let needed = self.needed.as_ref();
             if needed.is_some_and(|needed| needed.contains(&blob.digest)) {
                 outcome.needed_again += 1;
+                watch.progress.add(blob.size);
             } else if self.stays.is_some_and(|rank| rank < blob.rank) {
                 outcome.left += 1;
+                watch.progress.add(blob.size);
             } else {
                 going.push(number);
             }
@@ -588,7 +591,12 @@ impl Sweep<'_> {
         let layout = self.layout;
         let unlink = |number: &usize, _: &mut Vec<u8>| match (watch.stop)() {
             true => Sent::Stopped,
-            false => Sent::Tried(layout.remove_blob(&blobs[*number].digest)),
+            false => {
+                let blob = &blobs[*number];
+                let tried = layout.remove_blob(&blob.digest);
+                watch.progress.add(blob.size);
+                Sent::Tried(tried)
+            }
         };
         let mut destinations = going.iter().map(|number| &blobs[*number].destination);
         if destinations.all(|destination| *destination == Destination::Away) {
@@ -615,6 +623,7 @@ impl Sweep<'_> {
                 sent.push(Sent::Stopped);
                 continue;
             }
+            watch.progress.add(blob.size);
             if blob.destination == Destination::Away {
                 sent.push(Sent::Tried(layout.remove_blob(&blob.digest)));
                 continue;

@@ -11,6 +11,7 @@ mod restore;
 
 use std::time::Duration;
 
+use crate::counter::Counter;
 use crate::error::{Error, ErrorKind};
 use crate::layout::{Exclusive, Locked};
 
@@ -25,8 +26,8 @@ const PAUSE: Duration = Duration::from_millis(7);
 
 /// Who looks on.
 pub struct Watch<'a> {
-    /// Told how many blobs of how many are done.
-    pub progress: &'a mut dyn FnMut(usize, usize),
+    /// Counts what is done.
+    pub progress: &'a Counter,
     /// Whether to stop, asked between two files.
     pub stop: &'a (dyn Fn() -> bool + Sync),
 }
@@ -35,7 +36,7 @@ impl Watch<'_> {
     /// Calls `with` while nobody looks on.
     pub fn nobody<T>(with: impl FnOnce(&mut Watch<'_>) -> T) -> T {
         with(&mut Watch {
-            progress: &mut |_, _| (),
+            progress: &Counter::default(),
             stop: &|| false,
         })
     }

@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use anyhow::Context as _;
 
-use super::Attempt;
+use super::{Attempt, Watch};
 use crate::layout::{
     Exclusive, IndexWrite, LockOptions, Locked, RemovalId, RestoredBlob, Return, RootEdit, Trash,
 };
@@ -30,6 +30,8 @@ pub struct Restore<'a> {
     pub blobs: &'a BTreeSet<Digest>,
     /// Blobs that the layout has and that what comes back needs.
     pub stored: &'a BTreeSet<Digest>,
+    /// How many bytes each of those that come back has, in their order.
+    pub sizes: &'a [u64],
     /// What is left of records.
     pub records: &'a BTreeMap<RemovalId, TrashRecord>,
 }
@@ -61,18 +63,19 @@ pub enum Restored {
 fn bring<'a, 'd>(
     layout: &'a Locked<Exclusive>,
     trash: &'a Trash,
-    blobs: impl IntoIterator<Item = &'d Digest>,
-    stop: &dyn Fn() -> bool,
+    blobs: impl IntoIterator<Item = (&'d Digest, u64)>,
+    watch: &Watch<'_>,
 ) -> anyhow::Result<(Return<'a>, RestoredBlobs)> {
     let mut coming = layout.begin_return(trash);
     let mut restored = RestoredBlobs::default();
-    for digest in blobs {
-        if stop() {
+    for (digest, bytes) in blobs {
+        if (watch.stop)() {
             break;
         }
         let came = coming
             .bring(digest)
             .with_context(|| format!("cannot bring back the blob {digest}"))?;
+        watch.progress.add(bytes);
         restored.tried += 1;
         restored.moved += usize::from(came == RestoredBlob::Done);
     }
@@ -92,10 +95,10 @@ fn sync(coming: &mut Return<'_>) -> anyhow::Result<()> {
 pub fn restore_blobs<'d>(
     layout: &Locked<Exclusive>,
     trash: &Trash,
-    blobs: impl IntoIterator<Item = &'d Digest>,
-    stop: &dyn Fn() -> bool,
+    blobs: impl IntoIterator<Item = (&'d Digest, u64)>,
+    watch: &Watch<'_>,
 ) -> anyhow::Result<RestoredBlobs> {
-    let (mut coming, restored) = bring(layout, trash, blobs, stop)?;
+    let (mut coming, restored) = bring(layout, trash, blobs, watch)?;
     sync(&mut coming)?;
     // A name that is left in the trash takes no room, and goes with it.
     coming.leave_trash(&|| false);
@@ -120,16 +123,22 @@ pub fn restore(
     layout: Locked<Exclusive>,
     change: &Restore<'_>,
     options: &LockOptions<'_>,
-    stop: &dyn Fn() -> bool,
+    watch: &Watch<'_>,
 ) -> anyhow::Result<Attempt<Restored>> {
+    let stop = watch.stop;
     layout.refuse_odd_index()?;
-    let (mut coming, blobs) = bring(&layout, change.trash, change.blobs, stop)?;
+    let bytes = change.sizes.iter().copied().fold(0, u64::saturating_add);
+    let number = change.blobs.len() + change.stored.len();
+    watch.progress.expect(number as u64, bytes);
+    let sizes = change.sizes.iter().copied().chain(std::iter::repeat(0));
+    let (mut coming, blobs) = bring(&layout, change.trash, change.blobs.iter().zip(sizes), watch)?;
     for digest in change.stored {
         if stop() {
             break;
         }
         let kept = coming.bring(digest);
         kept.with_context(|| format!("cannot make the blob {digest} durable"))?;
+        watch.progress.add(0);
     }
     sync(&mut coming)?;
     if stop() {

@@ -5,6 +5,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use crate::counter::Counter;
 use crate::layout::{BlobError, Locked, Presence, TEMPORARY, Weight, is_unfinished_work};
 use crate::snapshot::{Graph, NodeId, NodeKind, Snapshot, View, Whole};
 use crate::value::digest::Digest;
@@ -46,7 +47,8 @@ pub(crate) struct Findings {
 }
 
 /// Checks a layout. With `digests` every blob is read and its digest compared; without, documents
-/// and configs of images are, and of other blobs the size. `progress` is told how many blobs are done, and of how many.
+/// and configs of images are, and of other blobs the size. `progress` counts the blobs, and
+/// their bytes if they are read.
 ///
 /// # Errors
 /// A directory that cannot be listed.
@@ -54,7 +56,7 @@ pub(crate) fn check<M>(
     layout: &Locked<M>,
     snapshot: &Snapshot<Whole>,
     digests: bool,
-    progress: &mut dyn FnMut(u64, u64),
+    progress: &Counter,
 ) -> anyhow::Result<Findings> {
     let entries = snapshot.index.entries().iter().enumerate();
     let odd = entries.filter(|(_, entry)| entry.digest.is_none());
@@ -63,7 +65,7 @@ pub(crate) fn check<M>(
         ..Findings::default()
     };
     findings.add_referenced(layout, &snapshot.graph, digests, progress);
-    findings.add_unreferenced(layout, snapshot, digests)?;
+    findings.add_unreferenced(layout, snapshot, digests, progress)?;
     let strays = layout.list_strays()?.into_iter();
     let (own, strays): (_, Vec<String>) = strays.partition(|path| is_own_temporary(path));
     findings.own_temporary = own;
@@ -78,7 +80,7 @@ impl Findings {
         layout: &Locked<M>,
         graph: &Graph,
         digests: bool,
-        progress: &mut dyn FnMut(u64, u64),
+        progress: &Counter,
     ) {
         let known = graph.damage().iter();
         self.damaged = known.map(|d| (d.node, d.reason.clone())).collect();
@@ -93,17 +95,26 @@ impl Findings {
         };
         let verified = Workers::for_reading().map(&configs, &verify, || ());
         let mut verified: HashMap<_, _> = configs.iter().zip(verified).collect();
-        for (done, node) in (0..).zip(graph.ids()) {
-            progress(done, graph.len() as u64);
-            if known.contains(&node) {
-                continue;
-            }
+        let bytes_of = |node| if digests { graph.size(node) } else { 0 };
+        let bytes = graph.ids().map(bytes_of).fold(0, u64::saturating_add);
+        progress.expect(graph.len() as u64, bytes);
+        for node in graph.ids() {
             let (digest, size) = (graph.digest(node), graph.declared_size(node));
+            let mut read = 0;
             let result = match (verified.remove(&node), digests) {
+                _ if known.contains(&node) => {
+                    progress.add(bytes_of(node));
+                    continue;
+                }
                 (Some(result), _) => result,
-                (None, true) => layout.verify_blob(digest, size),
+                (None, true) => {
+                    let (result, bytes) = layout.verify_blob_counted(digest, size, progress);
+                    read = bytes;
+                    result
+                }
                 (None, false) => layout.measure_blob(digest, size),
             };
+            progress.add(bytes_of(node).saturating_sub(read));
             match result {
                 Ok(Presence::Whole) => {
                     self.present += 1;
@@ -128,6 +139,7 @@ impl Findings {
         layout: &Locked<M>,
         snapshot: &Snapshot<Whole>,
         digests: bool,
+        progress: &Counter,
     ) -> anyhow::Result<()> {
         let mut unreferenced = Vec::new();
         layout.list_blobs(|digest| {
@@ -138,11 +150,18 @@ impl Findings {
         unreferenced.sort();
         let unlisted = snapshot.unlisted_referrers(layout, &unreferenced);
         self.unlisted_referrers = unlisted.referrers.len() as u64;
-        for digest in unreferenced {
+        let stats = unreferenced.into_iter().map(|digest| {
             let stat = layout.stat_blob(&digest).ok().flatten();
+            progress.expect(1, stat.filter(|_| digests).map_or(0, |stat| stat.size));
+            (digest, stat)
+        });
+        // All of them, so that it is known how much there is.
+        let stats: Vec<_> = stats.collect();
+        for (digest, stat) in stats {
             let bytes = stat.map_or(0, |stat| stat.size);
             if stat.is_some_and(|stat| stat.is_stub) {
                 self.unreferenced_stubs += 1;
+                progress.add(0);
                 continue;
             }
             if unlisted.needed.contains(&digest) {
@@ -151,12 +170,13 @@ impl Findings {
                 self.unreferenced += 1;
                 self.unreferenced_bytes = self.unreferenced_bytes.saturating_add(bytes);
             }
-            if digests
-                && matches!(
-                    layout.verify_blob(&digest, None),
-                    Err(BlobError::Digest { .. })
-                )
-            {
+            if !digests {
+                progress.add(0);
+                continue;
+            }
+            let (result, read) = layout.verify_blob_counted(&digest, None, progress);
+            progress.add(bytes.saturating_sub(read));
+            if matches!(result, Err(BlobError::Digest { .. })) {
                 self.damaged_unreferenced.push(digest);
             }
         }

@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use super::blob_dirs::{SharedReason, open_dir};
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
+use crate::counter::Counter;
 use crate::error::Error;
 use crate::files::directory::each_file;
 use crate::files::stat::{BlobStat, STUB, describe, found};
@@ -292,17 +293,35 @@ impl<M> Locked<M> {
         digest: &Digest,
         size: Option<u64>,
     ) -> Result<Presence, BlobError> {
-        let Some((mut file, found)) = self.open_blob(digest)? else {
-            return Ok(Presence::Missing);
+        self.verify_blob_counted(digest, size, &Counter::default())
+            .0
+    }
+
+    /// The same; `counter` has the bytes as they are read, and how many those were comes with the result.
+    pub(crate) fn verify_blob_counted(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        counter: &Counter,
+    ) -> (Result<Presence, BlobError>, u64) {
+        let mut read = 0;
+        let mut verify = || {
+            let Some((file, found)) = self.open_blob(digest)? else {
+                return Ok(Presence::Missing);
+            };
+            if self.layout.is_stub(found, digest) {
+                return Ok(Presence::Stub);
+            }
+            check_size(found, size)?;
+            if let Some(algorithm) = digest.algorithm() {
+                let mut file = counter.reading(file);
+                let hashed = algorithm.hash_reader(&mut file);
+                read = file.read_so_far();
+                check_digest(hashed?, digest)?;
+            }
+            Ok(Presence::Whole)
         };
-        if self.layout.is_stub(found, digest) {
-            return Ok(Presence::Stub);
-        }
-        check_size(found, size)?;
-        if let Some(algorithm) = digest.algorithm() {
-            check_digest(algorithm.hash_reader(&mut file)?, digest)?;
-        }
-        Ok(Presence::Whole)
+        (verify(), read)
     }
 
     /// Makes a blob that is there durable.

@@ -4,19 +4,12 @@
 //! log of a job. Failing to say something is never a failure: the deletion is what counts.
 
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
-use std::os::fd::AsFd;
-use std::time::{Duration, Instant};
 
 use anstream::ColorChoice;
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
+use super::progress::{Progress, can_be_shown, end, without};
 use super::shorten::message;
-
-/// Work that is over sooner shows no progress.
-const QUIET: Duration = Duration::from_millis(500);
-
-/// How often progress is written.
-const PERIOD: Duration = Duration::from_millis(100);
+use super::streams::is_ready;
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,8 +45,10 @@ impl Console {
     }
 
     fn line(self, style: &str, head: &str, text: &str) {
-        let mut err = anstream::AutoStream::new(io::stderr().lock(), self.color);
-        let _ = writeln!(err, "{style}{head}\u{1b}[0m {text}");
+        without(|| {
+            let mut err = anstream::AutoStream::new(io::stderr().lock(), self.color);
+            let _ = writeln!(err, "{style}{head}\u{1b}[0m {text}");
+        });
     }
 
     /// A failure, in one line.
@@ -82,7 +77,9 @@ impl Console {
 
     /// A line of the dialogue with who sits at the terminal.
     pub(crate) fn say(self, text: &str) {
-        let _ = writeln!(io::stderr().lock(), "{text}");
+        without(|| {
+            let _ = writeln!(io::stderr().lock(), "{text}");
+        });
     }
 
     /// Whether standard error takes a line at once.
@@ -92,8 +89,10 @@ impl Console {
 
     /// The same, of lines that `write` writes.
     pub(crate) fn say_with(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
-        let mut err = io::BufWriter::new(io::stderr().lock());
-        let _ = write(&mut err).and_then(|()| err.flush());
+        without(|| {
+            let mut err = io::BufWriter::new(io::stderr().lock());
+            let _ = write(&mut err).and_then(|()| err.flush());
+        });
     }
 
     /// Whether somebody sits before it.
@@ -120,62 +119,24 @@ impl Console {
     }
 
     /// Progress of something that may take long; see [`Progress`].
-    pub(crate) fn progress(self, what: &'static str) -> Progress {
-        Progress {
-            console: self,
-            what,
-            start: Instant::now(),
-            last: None,
-            enabled: io::stderr().is_terminal(),
-        }
+    pub(crate) fn progress(self, what: &'static str, things: &'static str) -> Progress {
+        self.progress_if(true, what, things)
     }
-}
 
-/// Whether a stream takes a line at once. A pipe that nobody reads does not, nor does a terminal that was
-/// stopped.
-pub(super) fn is_ready(stream: &impl AsFd) -> bool {
-    let mut stream = [PollFd::new(stream, PollFlags::OUT)];
-    // Who cannot be asked is written to as ever.
-    poll(&mut stream, Some(&Timespec::default())).map_or(true, |ready| ready > 0)
-}
-
-/// A line on a terminal that is written over again and again, and removed at the end. Nothing is
-/// shown on anything but a terminal, or for work that is soon over.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    console: Console,
-    what: &'static str,
-    start: Instant,
-    last: Option<Instant>,
-    enabled: bool,
-}
-
-impl Progress {
-    /// So much is done; `total` if it is known.
-    pub(crate) fn update(&mut self, done: u64, total: Option<u64>) {
-        // Asking for the time costs more than reading a small file's entry in a cache.
-        if !self.enabled || done & 63 != 0 && Some(done) != total {
-            return;
-        }
-        let now = Instant::now();
-        if now - self.start < QUIET || self.last.is_some_and(|last| now - last < PERIOD) {
-            return;
-        }
-        self.last = Some(now);
-        // A layout is locked meanwhile, and must not wait for a terminal that was stopped.
-        if !self.console.is_ready() {
-            return;
-        }
-        let total = total.map_or(String::new(), |total| format!("/{total}"));
-        let _ = write!(io::stderr().lock(), "\r\u{1b}[K{} {done}{total}", self.what);
+    /// The same, if anybody is to see it.
+    pub(crate) fn progress_if(
+        self,
+        is_shown: bool,
+        what: &'static str,
+        things: &'static str,
+    ) -> Progress {
+        let is_shown = is_shown && !self.is_quiet() && can_be_shown();
+        Progress::new(what, things, is_shown)
     }
-}
 
-impl Drop for Progress {
-    fn drop(&mut self) {
-        if self.last.is_some() && self.console.is_ready() {
-            let _ = write!(io::stderr().lock(), "\r\u{1b}[K");
-        }
+    /// Removes all progress for good: the program ends.
+    pub(crate) fn end_progress(self) {
+        end();
     }
 }
 

@@ -11,7 +11,8 @@
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
 //! * `check`, `why`, `policy`: what these three say; `disk_use`: what `df` says, with `trash_list`, which
 //!   `restore --list` shows as well
-//! * `console`: standard error: warnings, hints, progress, the question
+//! * `console`: standard error: warnings, hints, the question; `progress`: of long work
+//! * `streams`: who reads, and how wide the terminal is
 //! * `escape`, `shorten`, `table`, `template`, `units`: the small parts
 
 pub(crate) mod change;
@@ -27,8 +28,10 @@ pub mod list;
 pub(crate) mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod policy;
+pub(crate) mod progress;
 pub(crate) mod restore;
 mod shorten;
+mod streams;
 pub(crate) mod sums;
 mod table;
 mod talk;
@@ -53,15 +56,21 @@ pub(crate) fn to_stdout(text: &str) -> io::Result<()> {
 
 /// Whether standard output takes a line at once.
 pub(crate) fn stdout_is_ready() -> bool {
-    console::is_ready(&io::stdout())
+    streams::is_ready(&io::stdout())
 }
 
 /// [`to_stdout`] of something that need not be in memory as a whole.
 pub(crate) fn write_to_stdout(
     write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
 ) -> io::Result<()> {
-    let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
-    let written = write(&mut out).and_then(|()| out.flush());
+    let print = || {
+        let mut out = io::BufWriter::with_capacity(1 << 16, io::stdout().lock());
+        write(&mut out).and_then(|()| out.flush())
+    };
+    let written = match io::stdout().is_terminal() {
+        true => progress::without(print),
+        false => print(),
+    };
     match written {
         Err(e) if e.kind() == io::ErrorKind::BrokenPipe => Ok(()),
         other => other,

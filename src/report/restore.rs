@@ -105,6 +105,11 @@ impl RestoreReport {
         }
     }
 
+    /// How many bytes each of the blobs has, in their order.
+    pub(crate) fn sizes(&self) -> Vec<u64> {
+        self.blobs.iter().map(|blob| blob.size).collect()
+    }
+
     /// Adds what failed at the end.
     pub(crate) fn failed(&mut self, reasons: Vec<String>) {
         let reasons = reasons.into_iter();

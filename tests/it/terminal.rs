@@ -2,14 +2,18 @@
 //! have said about them.
 
 use std::fs;
+use std::path::Path;
 
 use serde_json::Value;
 
+use crate::support::command::{in_layout, ocirm};
 use crate::support::contents::{arg, blobs, digest, names};
 use crate::support::layout::Layout;
 use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, objects,
 };
+use crate::support::strace;
+use crate::support::terminal::written;
 
 /// Two images that share a layer, one of them without a name, and a blob that nothing leads to.
 fn ground(place: &Place, dir: &str) -> Layout {
@@ -261,6 +265,56 @@ fn a_layout_that_fails_is_said_again_at_the_end_and_has_its_object() {
         );
     }
     assert_no_traces(&before, &place.tree(), &place.run(&["--version"]));
+}
+
+/// Y3: work that takes long is seen on a terminal, and not on what is none; in the end nothing is left of it.
+#[test]
+fn progress_of_long_work_is_seen_and_goes_away() {
+    if !strace::is_here() {
+        println!("strace is not here");
+        return;
+    }
+    // Each of more than forty blobs takes longer than a fiftieth of what is called long.
+    let slow = "unlinkat:delay_enter=30000";
+    for (term, options, is_seen) in [
+        ("xterm", &["--format", "json"][..], true),
+        ("xterm", &[], true),
+        ("xterm", &["-q"], false),
+        ("dumb", &[], false),
+    ] {
+        let place = Place::new();
+        let layout = ground(&place, "layout");
+        for number in 0..40 {
+            layout.blob("text/plain", format!("garbage {number}"));
+        }
+        let args = in_layout(&layout.dir, &[&PRUNE[..], options].concat());
+        let mut command = strace::injected(slow, Path::new("/dev/null"), &args, &place.home());
+        command.env("TERM", term);
+        let seen = written(command, 80);
+        assert!(
+            seen.status.is_some_and(|status| status.success()),
+            "{}",
+            seen.err
+        );
+        assert_eq!(seen.err.contains("Deleting: "), is_seen, "{}", seen.err);
+        assert_eq!(seen.err.contains(" of 44 blobs, "), is_seen, "{}", seen.err);
+        assert_eq!(seen.left().trim(), "", "{}", seen.err);
+        assert_eq!(blobs(&layout.dir).len(), 3, "{}", seen.err);
+    }
+}
+
+/// Y3: what is soon over shows nothing.
+#[test]
+fn short_work_shows_no_progress() {
+    let place = Place::new();
+    let layout = ground(&place, "layout");
+    for command in [&["check", "--digests"][..], &["ls"], &PRUNE] {
+        let mut command = ocirm(&in_layout(&layout.dir, command), &place.home());
+        command.env("TERM", "xterm");
+        let seen = written(command, 80);
+        assert!(!seen.err.contains('\r'), "{:?}", seen.err);
+        assert!(!seen.out.contains('\u{1b}'), "{:?}", seen.out);
+    }
 }
 
 /// Y6: a directory that lacks nothing but `oci-layout` is not passed over in silence.

@@ -5,7 +5,7 @@ use std::io::{Read as _, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{self, RecvTimeoutError, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -31,7 +31,7 @@ struct Terminal {
 
 impl Terminal {
     /// A terminal that passes output on as it is and does not repeat what is typed.
-    fn open() -> rustix::io::Result<Self> {
+    fn open(columns: u16) -> rustix::io::Result<Self> {
         let keyboard = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY)?;
         rustix::io::fcntl_setfd(&keyboard, rustix::io::FdFlags::CLOEXEC)?;
         grantpt(&keyboard)?;
@@ -45,7 +45,7 @@ impl Terminal {
         tcsetattr(&line, OptionalActions::Now, &modes)?;
         let size = Winsize {
             ws_row: 24,
-            ws_col: 160,
+            ws_col: columns,
             ws_xpixel: 0,
             ws_ypixel: 0,
         };
@@ -89,15 +89,82 @@ pub(crate) fn signal_at_question(args: &[String], home: &Path, signal: Signal) -
     })
 }
 
+/// What a program wrote to two terminals, with all that only a terminal understands.
+pub(crate) struct Written {
+    pub(crate) out: String,
+    pub(crate) err: String,
+    pub(crate) status: Option<ExitStatus>,
+}
+
+impl Written {
+    /// What standard error shows in the end: what was written over or erased is gone.
+    pub(crate) fn left(&self) -> String {
+        let mut lines = vec![String::new()];
+        let mut rest = self.err.as_str();
+        while let Some(c) = rest.chars().next() {
+            rest = &rest[c.len_utf8()..];
+            let line = lines.len() - 1;
+            match c {
+                '\r' => {}
+                '\n' => lines.push(String::new()),
+                '\u{1b}' => {
+                    let end = rest.find(|c: char| c.is_ascii_alphabetic());
+                    let (code, behind) = rest.split_at(end.map_or(rest.len(), |end| end + 1));
+                    rest = behind;
+                    match code {
+                        "[2K" | "[K" => lines[line].clear(),
+                        _ if code.ends_with('A') => {
+                            let up = code[1..code.len() - 1].parse().unwrap_or(0);
+                            let below = lines.split_off(lines.len().saturating_sub(up));
+                            assert!(below.iter().all(String::is_empty), "{:?}", self.err);
+                        }
+                        _ => {}
+                    }
+                }
+                c => lines[line].push(c),
+            }
+        }
+        lines.join("\n")
+    }
+}
+
+/// Runs a program to its end with terminals of so many columns.
+pub(crate) fn written(command: Command, columns: u16) -> Written {
+    let (status, out, err, _) = watched(command, columns, &|_, _| ());
+    let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
+    Written {
+        out: text(out),
+        err: text(err),
+        status,
+    }
+}
+
 fn on_terminal(args: &[String], home: &Path, at_question: &dyn Fn(&mut File, &Child)) -> Finished {
-    let talk = Terminal::open().expect("a pseudo-terminal");
-    let out = Terminal::open().expect("a pseudo-terminal");
-    let mut child = ocirm(args, home)
+    let (status, printed, talked, asked_at) = watched(ocirm(args, home), 160, at_question);
+    let (before, after) = printed.split_at(asked_at.unwrap_or(0));
+    Finished {
+        args: args.to_vec(),
+        status,
+        out: plain(after),
+        err: plain(&talked) + &plain(before),
+        asked: Some(asked_at.is_some()),
+    }
+}
+
+/// How it ended, what it wrote to both terminals, and how much of standard output before its question.
+type Watched = (Option<ExitStatus>, Vec<u8>, Vec<u8>, Option<usize>);
+
+fn watched(mut command: Command, columns: u16, at_question: &dyn Fn(&mut File, &Child)) -> Watched {
+    let talk = Terminal::open(columns).expect("a pseudo-terminal");
+    let out = Terminal::open(columns).expect("a pseudo-terminal");
+    let mut child = command
         .stdin(talk.stream())
         .stdout(out.stream())
         .stderr(talk.stream())
         .spawn()
         .expect("the program starts");
+    // It has handles of the lines, too.
+    drop(command);
 
     let (sender, received) = mpsc::channel();
     let mut keyboard = talk.keyboard.try_clone().expect("a second handle");
@@ -127,15 +194,7 @@ fn on_terminal(args: &[String], home: &Path, at_question: &dyn Fn(&mut File, &Ch
             at_question(&mut keyboard, &child);
         }
     }
-    let status = wait(&mut child);
-    let (before, after) = printed.split_at(asked_at.unwrap_or(0));
-    Finished {
-        args: args.to_vec(),
-        status,
-        out: plain(after),
-        err: plain(&talked) + &plain(before),
-        asked: Some(asked_at.is_some()),
-    }
+    (wait(&mut child), printed, talked, asked_at)
 }
 
 /// Reads until nobody holds the other end any more, which is an error on Linux and an end on others.
