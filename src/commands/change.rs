@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::print;
+use super::print_as;
 use super::session::Session;
 use super::sharers::FoundSharers;
 use crate::cli::OutputFormat;
@@ -270,7 +270,7 @@ impl Run<'_> {
         session.say_what_waited();
         let printed = match session.console.is_quiet() {
             true => Ok(()),
-            false => print(|out| self.write(session, path, &report, out)),
+            false => print_as(self.format, |out| self.write(session, path, &report, out)),
         };
         report.talk(session.console);
         // Giving back the memory of a large layout piece by piece takes longer than ending does.
@@ -290,14 +290,16 @@ impl Run<'_> {
         let console = session.console;
         match self.format {
             _ if console.is_quiet() => Ok(()),
-            OutputFormat::Json => print(|out| report.write_json(path, out)),
-            OutputFormat::Text if console.is_verbose() || !self.of_many => print(|out| {
-                let layout = shown(&path.display().to_string());
-                writeln!(out, "Layout: {layout}")?;
-                report.write_text(console.is_verbose(), out)
-            }),
+            OutputFormat::Json => print_as(self.format, |out| report.write_json(path, out)),
+            OutputFormat::Text if console.is_verbose() || !self.of_many => {
+                print_as(self.format, |out| {
+                    let layout = shown(&path.display().to_string());
+                    writeln!(out, "Layout: {layout}")?;
+                    report.write_text(console.is_verbose(), out)
+                })
+            }
             OutputFormat::Text if report.is_empty() => Ok(()),
-            OutputFormat::Text => print(|out| report.write_line(path, out)),
+            OutputFormat::Text => print_as(self.format, |out| report.write_line(path, out)),
         }
     }
 

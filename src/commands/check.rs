@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::print;
+use super::print_as;
 use super::session::Session;
 use super::several::{self, Failures};
 use super::target_layouts::layout_directories;
@@ -32,7 +32,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
                     false => damaged += 1,
                 }
                 let is_short = args.recursive.is_some() && !console.is_verbose();
-                print(|out| match args.format {
+                print_as(args.format, |out| match args.format {
                     OutputFormat::Json => report.write_json(out),
                     OutputFormat::Text if is_short => report.write_short(out),
                     OutputFormat::Text => report.write_text(console.is_verbose(), out),
@@ -46,7 +46,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     drop(progress);
     if found.several && is_text {
         let total = total(found.layouts.len(), sound, damaged);
-        print(|out| writeln!(out, "{total}"))?;
+        print_as(args.format, |out| writeln!(out, "{total}"))?;
     }
     failures.say_again(console, found.layouts.len());
     Ok(status)

@@ -34,7 +34,7 @@ use crate::report::console::shown;
 use crate::report::list::{Foot, ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::messages::matches_nothing;
-use crate::report::{is_for_a_person, write_to_stdout};
+use crate::report::{is_for_a_person, stdout_columns, write_to_stdout};
 use crate::snapshot::{Graph, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 
@@ -80,7 +80,14 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     print(|out| match &list.format {
         ListFormat::Quiet => ids(collected.ids.iter(), list.full, out),
         format => {
-            render(&collected.lines, format, list.full, now, out)?;
+            render(
+                &collected.lines,
+                format,
+                list.full,
+                now,
+                stdout_columns(),
+                out,
+            )?;
             let foot = Foot::OfSeveral {
                 images: collected.images,
                 layouts: collected.layouts,
@@ -329,7 +336,14 @@ impl List<'_> {
                 into.images += foot.map_or(0, |(images, _)| images);
             }
             None => print(|out| {
-                render(made, &self.format, self.full, self.now, out)?;
+                render(
+                    made,
+                    &self.format,
+                    self.full,
+                    self.now,
+                    stdout_columns(),
+                    out,
+                )?;
                 let foot = foot.map(|(images, stored)| Foot::OfOne { images, stored });
                 foot.map_or(Ok(()), |foot| foot.write(out))
             })?,

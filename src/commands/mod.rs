@@ -39,10 +39,10 @@ use anstream::ColorChoice;
 use anyhow::Context as _;
 use session::Session;
 
-use crate::cli::{Cli, Color, Command};
+use crate::cli::{Cli, Color, Command, OutputFormat};
 use crate::error::{Error, ErrorKind};
 use crate::report::console::{Console, Talk, shown};
-use crate::report::write_to_stdout;
+use crate::report::{write_lines_to_stdout, write_to_stdout};
 
 /// Runs the program and says what failed. The value is the exit status.
 pub fn run(cli: Cli) -> u8 {
@@ -88,6 +88,19 @@ pub fn run(cli: Cli) -> u8 {
 /// Prints what a command has to say. No layout may be locked meanwhile: whoever reads it may take long.
 fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
     write_to_stdout(write).context("cannot write to standard output")
+}
+
+/// [`print`] in a format: lines for people go on in the next line where the terminal is narrow.
+fn print_as(
+    format: OutputFormat,
+    write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
+) -> anyhow::Result<()> {
+    match format {
+        OutputFormat::Json => print(write),
+        OutputFormat::Text => {
+            write_lines_to_stdout(write).context("cannot write to standard output")
+        }
+    }
 }
 
 /// Says what failed; the value is the exit status.

@@ -4,10 +4,10 @@ use std::path::PathBuf;
 
 use super::layout_argument::directory;
 use super::policy_file::read_policy;
-use super::print;
+use super::print_as;
 use super::session::Session;
 use super::target_layouts::in_layout;
-use crate::cli::{PolicyArgs, PolicyCheckArgs, PolicyCommand};
+use crate::cli::{OutputFormat, PolicyArgs, PolicyCheckArgs, PolicyCommand};
 use crate::layout::Trash;
 use crate::report::policy::{of_layout, of_policy};
 
@@ -36,6 +36,6 @@ fn check(session: &Session, args: PolicyCheckArgs) -> anyhow::Result<u8> {
             }
         }
     }
-    print(|out| out.write_all(text.as_bytes()))?;
+    print_as(OutputFormat::Text, |out| out.write_all(text.as_bytes()))?;
     Ok(status)
 }

@@ -15,7 +15,7 @@ use super::session::{Listed, Session, Stream, span};
 use super::several::{self, Failures};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, layout_directories};
-use super::{container_files, print};
+use super::{container_files, print_as};
 use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -267,7 +267,7 @@ impl Prune {
         }
         if is_text && !console.is_quiet() {
             let total = sums.total(run.dry_run) + "\n" + &reclaimed(freed, at_most);
-            print(|out| out.write_all(total.as_bytes()))?;
+            print_as(run.format, |out| out.write_all(total.as_bytes()))?;
         }
         failures.say_again(console, found.layouts.len());
         Ok(status)

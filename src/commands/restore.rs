@@ -44,7 +44,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let console = session.console;
     let printed = match console.is_quiet() {
         true => Ok(()),
-        false => super::print(|out| match args.format {
+        false => super::print_as(args.format, |out| match args.format {
             OutputFormat::Json => report.write_json(out),
             OutputFormat::Text => report.write_text(console.is_verbose(), out),
         }),

@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     drop(layout);
     for answer in answers {
         match answer {
-            Ok(report) => super::print(|out| match args.format {
+            Ok(report) => super::print_as(args.format, |out| match args.format {
                 OutputFormat::Json => report.write_json(out),
                 OutputFormat::Text => {
                     report.write_text(session.console.is_verbose(), Timestamp::now(), out)

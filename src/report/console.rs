@@ -3,13 +3,15 @@
 //! Every message is one line, `ocirm: ` or a word before it, so that it can be told apart in the
 //! log of a job. Failing to say something is never a failure: the deletion is what counts.
 
+use std::borrow::Cow;
 use std::io::{self, BufRead as _, IsTerminal as _, Write};
 
 use anstream::ColorChoice;
 
+use super::fit::wrapped;
 use super::progress::{Progress, can_be_shown, end, without};
 use super::shorten::message;
-use super::streams::is_ready;
+use super::streams::{columns, is_ready};
 
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,7 +49,13 @@ impl Console {
     fn line(self, style: &str, head: &str, text: &str) {
         without(|| {
             let mut err = anstream::AutoStream::new(io::stderr().lock(), self.color);
-            let _ = writeln!(err, "{style}{head}\u{1b}[0m {text}");
+            let head_and_text = format!("{head} {text}");
+            let lines = match columns(&io::stderr()) {
+                Some(columns) => wrapped(&head_and_text, columns),
+                None => Cow::Borrowed(&*head_and_text),
+            };
+            let text = &lines[head.len()..];
+            let _ = writeln!(err, "{style}{head}\u{1b}[0m{text}");
         });
     }
 
@@ -77,8 +85,12 @@ impl Console {
 
     /// A line of the dialogue with who sits at the terminal.
     pub(crate) fn say(self, text: &str) {
+        let lines = match columns(&io::stderr()) {
+            Some(columns) => wrapped(text, columns),
+            None => Cow::Borrowed(text),
+        };
         without(|| {
-            let _ = writeln!(io::stderr().lock(), "{text}");
+            let _ = writeln!(io::stderr().lock(), "{lines}");
         });
     }
 

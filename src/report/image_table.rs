@@ -8,14 +8,15 @@ use std::rc::Rc;
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
 
+use super::fit::Part;
 use super::list_lines::{ImageLine, Lines, id, shown_name};
-use super::shorten::visible;
-use super::table::Rows;
+use super::shorten::{visible, width};
 use super::table::Side::{self, Left, Right};
+use super::table::{GAP, Give, Rows};
 use super::units::{age, size};
 use crate::inspect::metadata::ShownPlatform;
 
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 enum Column {
     Layout,
     Name,
@@ -41,11 +42,22 @@ const COLUMNS: [(Column, &str, Side); 9] = [
     (Column::Unique, "UNIQUE", Right),
 ];
 
+/// What a column keeps where there is too little room.
+const LEAST: [(Column, usize, Part); 4] = [
+    (Column::Layout, 12, Part::Start),
+    (Column::Name, 16, Part::Middle),
+    (Column::Platforms, 8, Part::End),
+    (Column::Name, 8, Part::Middle),
+];
+
+/// The table. On a terminal of so many `columns` a row takes one line: first lists of platforms are
+/// shortened to the first one and how many more there are, last the names.
 pub(super) fn table<L: Lines>(
     lines: &L,
     digests: bool,
     full: bool,
     now: Timestamp,
+    columns: Option<usize>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let first = lines.clone().into_iter().next();
@@ -56,19 +68,54 @@ pub(super) fn table<L: Lines>(
         Column::Use => first.is_some_and(|line| line.containers.is_some()),
         _ => true,
     };
-    let columns = || COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
-    let mut rows = Rows::new(columns().map(|(.., side)| *side).collect());
-    rows.add(columns().map(|(_, header, _)| Cow::Borrowed(*header)));
+    let shown = COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
+    let shown: Vec<_> = shown.copied().collect();
     let mut platforms = PlatformTexts::default();
+    let mut rows = collect(lines, &shown, full, now, |line| platforms.of(line));
+    let number = |wanted: Column| shown.iter().position(|(column, ..)| *column == wanted);
+    if let (Some(columns), Some(at)) = (columns, number(Column::Platforms))
+        && !rows.fits(Some(columns))
+    {
+        let all: usize = rows.widest().iter().sum();
+        let others = all - rows.widest()[at] + GAP * (shown.len() - 1);
+        let room = columns.saturating_sub(others);
+        drop(rows);
+        rows = collect(lines, &shown, full, now, |line| {
+            let text = platforms.of(line);
+            match width(&text) > room {
+                true => short_platforms(line).unwrap_or(text),
+                false => text,
+            }
+        });
+    }
+    let give = LEAST.iter().filter_map(|(column, least, part)| {
+        Some(Give {
+            column: number(*column)?,
+            least: *least,
+            part: *part,
+        })
+    });
+    rows.write_within(columns, &give.collect::<Vec<_>>(), out)
+}
+
+fn collect<L: Lines>(
+    lines: &L,
+    columns: &[(Column, &str, Side)],
+    full: bool,
+    now: Timestamp,
+    mut platforms: impl FnMut(&ImageLine) -> String,
+) -> Rows {
+    let mut rows = Rows::new(columns.iter().map(|(.., side)| *side).collect());
+    rows.add(columns.iter().map(|(_, header, _)| Cow::Borrowed(*header)));
     for line in lines.clone() {
         let line = line.borrow();
         let bytes = size(line.size);
-        rows.add(columns().map(|(column, ..)| match column {
+        rows.add(columns.iter().map(|(column, ..)| match column {
             Column::Layout => visible(line.layout.as_deref().unwrap_or_default()),
             Column::Name => shown_name(line),
             Column::Digest => line.digest.to_string().into(),
             Column::Id => id(line, full).into(),
-            Column::Platforms => platforms.of(line).into(),
+            Column::Platforms => platforms(line).into(),
             Column::Created if line.is_created_stated => age(line.created, now).into(),
             // Nobody says when it was made.
             Column::Created => format!("{} (file)", age(line.created, now)).into(),
@@ -80,7 +127,38 @@ pub(super) fn table<L: Lines>(
             Column::Unique => size(line.unique).into(),
         }));
     }
-    rows.write(out)
+    rows
+}
+
+/// One of several platforms, one that is here if any is, and how many more there are.
+fn short_platforms(line: &ImageLine) -> Option<String> {
+    let all = &line.shown_platforms;
+    let first = all.iter().find(|platform| platform.is_present);
+    let first = first.or(all.first()).filter(|_| all.len() > 1)?;
+    let text = format!("{} +{}", one_platform(first), all.len() - 1);
+    Some(marked(line, text))
+}
+
+/// A platform, in parentheses if it is missing.
+fn one_platform(platform: &ShownPlatform) -> String {
+    let text = visible(&platform.text);
+    match platform.is_present {
+        true => text.into_owned(),
+        false => format!("({text})"),
+    }
+}
+
+/// Platforms, and what is wrong with the image.
+fn marked(line: &ImageLine, text: String) -> String {
+    let mark = match (line.damaged, line.missing_blobs) {
+        (true, _) => "(damaged)",
+        (false, 1..) => "(incomplete)",
+        (false, 0) => return text,
+    };
+    match text.is_empty() {
+        true => mark.to_owned(),
+        false => format!("{text} {mark}"),
+    }
 }
 
 /// How lists of platforms are shown, by where they are: images share the lists. They are held, so
@@ -95,25 +173,11 @@ impl PlatformTexts {
     fn of(&mut self, line: &ImageLine) -> String {
         let known = self.0.entry(Rc::as_ptr(&line.shown_platforms));
         let (_, text) = known.or_insert_with(|| {
-            let all = line.shown_platforms.iter().map(|platform| {
-                let text = visible(&platform.text);
-                match platform.is_present {
-                    true => text.into_owned(),
-                    false => format!("({text})"),
-                }
-            });
+            let all = line.shown_platforms.iter().map(one_platform);
             let text = all.collect::<Vec<_>>().join(", ");
             (line.shown_platforms.clone(), text)
         });
-        let mark = match (line.damaged, line.missing_blobs) {
-            (true, _) => "(damaged)",
-            (false, 1..) => "(incomplete)",
-            (false, 0) => return text.clone(),
-        };
-        match text.is_empty() {
-            true => mark.to_owned(),
-            false => format!("{text} {mark}"),
-        }
+        marked(line, text.clone())
     }
 }
 
@@ -147,7 +211,7 @@ mod tests {
         ];
         let now = Timestamp::from_second(1_700_000_000).unwrap();
         let mut out = Vec::new();
-        table(&lines.iter(), false, false, now, &mut out).unwrap();
+        table(&lines.iter(), false, false, now, None, &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\

@@ -131,18 +131,20 @@ pub fn template(text: &str) -> Result<Template, InvalidTemplate> {
 }
 
 /// Renders a list. `full`: whole digests instead of twelve digits. Of all lines or of none it is
-/// said in which layout they are, and likewise by how many containers they are used.
+/// said in which layout they are, and likewise by how many containers they are used. A table or a tree
+/// fits into so many `columns`.
 pub(crate) fn render<L: Lines>(
     lines: L,
     format: &ListFormat,
     full: bool,
     now: Timestamp,
+    columns: Option<usize>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     let mut each = lines.clone().into_iter();
     match format {
-        ListFormat::Table { digests } => table(&lines, *digests, full, now, out),
-        ListFormat::Tree => trees(lines, full, out),
+        ListFormat::Table { digests } => table(&lines, *digests, full, now, columns, out),
+        ListFormat::Tree => trees(lines, full, columns, out),
         ListFormat::Json => each.try_for_each(|line| write_json(line.borrow(), out)),
         ListFormat::Quiet => ids(each.map(|line| line.borrow().digest.clone()), full, out),
         ListFormat::Template(template) => {

@@ -12,7 +12,7 @@
 //! * `check`, `why`, `policy`: what these three say; `disk_use`: what `df` says, with `trash_list`, which
 //!   `restore --list` shows as well
 //! * `console`: standard error: warnings, hints, the question; `progress`: of long work
-//! * `streams`: who reads, and how wide the terminal is
+//! * `streams`: who reads, and how wide the terminal is; `fit`: text for so many columns
 //! * `escape`, `shorten`, `table`, `template`, `units`: the small parts
 
 pub(crate) mod change;
@@ -23,6 +23,7 @@ pub(crate) mod console;
 pub(crate) mod disk_use;
 mod escape;
 pub(crate) mod failed_layout;
+mod fit;
 mod image_table;
 pub mod list;
 pub(crate) mod list_lines;
@@ -57,6 +58,25 @@ pub(crate) fn to_stdout(text: &str) -> io::Result<()> {
 /// Whether standard output takes a line at once.
 pub(crate) fn stdout_is_ready() -> bool {
     streams::is_ready(&io::stdout())
+}
+
+/// How many columns standard output has; nothing if it is no terminal.
+pub(crate) fn stdout_columns() -> Option<usize> {
+    streams::columns(&io::stdout())
+}
+
+/// [`write_to_stdout`] of sentences for people, which go on in the next line between words.
+pub(crate) fn write_lines_to_stdout(
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
+    write_to_stdout(|out| match stdout_columns() {
+        Some(columns) => {
+            let mut out = fit::Wrapping::new(out, columns);
+            write(&mut out)?;
+            out.flush()
+        }
+        None => write(out),
+    })
 }
 
 /// [`to_stdout`] of something that need not be in memory as a whole.

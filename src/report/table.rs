@@ -7,6 +7,7 @@
 use std::borrow::Cow;
 use std::io::{self, Write};
 
+use super::fit::{Part, cut};
 use super::shorten::{shortened, width};
 
 /// On which side of its column a cell stands.
@@ -17,7 +18,21 @@ pub(super) enum Side {
 }
 
 /// Blanks behind a column.
-const GAP: usize = 3;
+pub(super) const GAP: usize = 3;
+
+/// The same where there is little room.
+const NARROW_GAP: usize = 2;
+
+/// A column that gives way where a row is wider than the terminal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Give {
+    /// Its number.
+    pub(super) column: usize,
+    /// So many columns of the terminal it keeps.
+    pub(super) least: usize,
+    /// What of a cell is given up.
+    pub(super) part: Part,
+}
 
 /// A column is as wide as a cell of this width, however many rows there are: all names that registries
 /// take, and most lists of platforms.
@@ -79,19 +94,59 @@ impl Rows {
         }
     }
 
-    pub(super) fn write(self, out: &mut dyn Write) -> io::Result<()> {
+    /// How wide each column is if there is room for all of it.
+    pub(super) fn widest(&self) -> Vec<usize> {
         let limit = widest_that_counts(self.rows);
         let widest = |widths: &Vec<usize>| {
             let mut counting = widths.iter().rev().filter(|width| **width <= limit);
             counting.next().copied().unwrap_or_default()
         };
-        let widest: Vec<usize> = self.widths.iter().map(widest).collect();
+        self.widths.iter().map(widest).collect()
+    }
+
+    /// Whether no row is wider than the terminal.
+    pub(super) fn fits(&self, columns: Option<usize>) -> bool {
+        let widest = self.widths.iter().map(|widths| widths.last().copied());
+        let sum: usize = widest.map(Option::unwrap_or_default).sum();
+        columns.is_none_or(|columns| sum + GAP * (self.sides.len() - 1) <= columns)
+    }
+
+    /// Writes rows that are no wider than the terminal, as far as the columns that give way can do
+    /// that, the first of them first.
+    pub(super) fn write_within(
+        self,
+        columns: Option<usize>,
+        give: &[Give],
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        let mut widest = self.widest();
+        let mut gap = GAP;
+        let mut parts = vec![None; self.sides.len()];
+        if let Some(columns) = columns.filter(|_| !self.fits(columns)) {
+            gap = NARROW_GAP;
+            for (all, widest) in self.widths.iter().zip(&mut widest) {
+                *widest = all.last().copied().unwrap_or_default();
+            }
+            let gaps = gap * (self.sides.len() - 1);
+            for give in give {
+                let over = (widest.iter().sum::<usize>() + gaps).saturating_sub(columns);
+                let room = widest[give.column].saturating_sub(over);
+                widest[give.column] = room.max(give.least).min(widest[give.column]);
+                parts[give.column] = Some(give.part);
+            }
+        }
         let mut line = String::new();
         for block in self.blocks {
             let mut cells = block.split_terminator('\n').peekable();
             while cells.peek().is_some() {
                 line.clear();
-                for ((side, widest), cell) in self.sides.iter().zip(&widest).zip(&mut cells) {
+                let sides = self.sides.iter().zip(&widest).zip(&parts);
+                for (((side, widest), part), cell) in sides.zip(&mut cells) {
+                    let cell = match part {
+                        Some(part) => cut(cell, *widest, *part),
+                        None => Cow::Borrowed(cell),
+                    };
+                    let cell = &*cell;
                     let blanks = std::iter::repeat_n(' ', widest.saturating_sub(width(cell)));
                     match side {
                         Side::Left => {
@@ -103,7 +158,7 @@ impl Rows {
                             line.push_str(cell);
                         }
                     }
-                    line.extend([' '; GAP]);
+                    line.extend(std::iter::repeat_n(' ', gap));
                 }
                 line.truncate(line.trim_end_matches(' ').len());
                 line.push('\n');
@@ -124,7 +179,7 @@ mod tests {
             table.add(row.iter().map(|cell| Cow::Borrowed(*cell)));
         }
         let mut out = Vec::new();
-        table.write(&mut out).unwrap();
+        table.write_within(None, &[], &mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
@@ -155,6 +210,38 @@ e\u{301}              1GB   🦀
         let rows: Vec<[&str; 3]> = names.iter().map(|name| [name, name, ""]).collect();
         let line = |name: &String| format!("{name:<9}   {name:>9}\n");
         assert_eq!(laid_out(&rows), names.iter().map(line).collect::<String>());
+    }
+
+    /// Y7: the first column that may give way does so first, and what none gives is left to the terminal.
+    #[test]
+    fn columns_give_way_in_their_order() {
+        let rows = || {
+            let mut rows = Rows::new(vec![Side::Left, Side::Left, Side::Right]);
+            for cells in [
+                ["IMAGE", "PATH", "SIZE"],
+                ["acme/web:1.0", "/srv/store/a", "1.2MB"],
+            ] {
+                rows.add(cells.map(Cow::Borrowed));
+            }
+            rows
+        };
+        let give = [(1, Part::Start), (0, Part::Middle)].map(|(column, part)| Give {
+            column,
+            least: 6,
+            part,
+        });
+        for (columns, last) in [
+            (35, "acme/web:1.0   /srv/store/a   1.2MB"),
+            (34, "acme/web:1.0  /srv/store/a  1.2MB"),
+            (30, "acme/web:1.0  …/store/a  1.2MB"),
+            (25, "acm…eb:1.0  …ore/a  1.2MB"),
+            (3, "a…:1.0  …ore/a  1.2MB"),
+        ] {
+            let mut out = Vec::new();
+            rows().write_within(Some(columns), &give, &mut out).unwrap();
+            let out = String::from_utf8(out).unwrap();
+            assert_eq!(out.lines().last(), Some(last), "{columns}");
+        }
     }
 
     /// FR32: it is cut, and stays in its line.

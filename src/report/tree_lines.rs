@@ -5,16 +5,22 @@ use std::borrow::{Borrow as _, Cow};
 use std::collections::HashMap;
 use std::io::{self, Write};
 
+use super::fit::Part;
 use super::list_lines::{Lines, TreeLine, id, shown_digest, shown_name};
 use super::shorten::visible;
-use super::table::{Rows, Side};
+use super::table::{Give, Rows, Side};
 use super::units::size;
 use crate::value::digest::Digest;
 
 /// Of an image with several names, trees of more branches than that are shown below the first.
 const LARGE_TREE: usize = 64;
 
-pub(super) fn trees<L: Lines>(lines: L, full: bool, out: &mut dyn Write) -> io::Result<()> {
+pub(super) fn trees<L: Lines>(
+    lines: L,
+    full: bool,
+    columns: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     let mut rows = Rows::new(vec![Side::Left; 3]);
     let mut large: HashMap<Digest, String> = HashMap::new();
     for line in lines {
@@ -37,7 +43,12 @@ pub(super) fn trees<L: Lines>(lines: L, full: bool, out: &mut dyn Write) -> io::
         }
         add_branches(&mut rows, tree, "", full);
     }
-    rows.write(out)
+    let give = Give {
+        column: 0,
+        least: 16,
+        part: Part::Middle,
+    };
+    rows.write_within(columns, &[give], out)
 }
 
 fn add_branches(rows: &mut Rows, branches: &[TreeLine], indent: &str, full: bool) {
@@ -102,7 +113,7 @@ mod tests {
             ImageLine::id(&digest, "dangling"),
         ];
         let mut out = Vec::new();
-        trees(lines.iter(), false, &mut out).unwrap();
+        trees(lines.iter(), false, None, &mut out).unwrap();
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\

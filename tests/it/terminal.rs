@@ -317,6 +317,109 @@ fn short_work_shows_no_progress() {
     }
 }
 
+/// How wide the widest line is. What is shown here takes a column a letter.
+fn widest(text: &str) -> usize {
+    let lines = text
+        .lines()
+        .map(|line| line.trim_end_matches('\r').chars().count());
+    lines.max().unwrap_or_default()
+}
+
+/// Y7: on a terminal no row is wider than that, and on anything else nothing is cut.
+#[test]
+fn a_row_fits_into_the_columns_of_a_terminal() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let platforms = ["linux/amd64", "linux/arm64", "linux/arm/v7", "linux/s390x"];
+    let images = platforms.map(|platform| layout.image_for(platform, platform, &["base"]));
+    let index = layout.index(&images.each_ref());
+    let short = "docker.io/library/app:1";
+    let long = "registry.example.com/department/group/project/service-with-a-long-name:1.20.3-rc.4";
+    layout.named(&index, short).named(&index, long).finish();
+    let whole = place.succeeds(&layout.dir, &["ls"]);
+    assert!(whole.out.contains(long), "{whole}");
+    assert!(whole.out.contains(&platforms.join(", ")), "{whole}");
+    let look = |args: &[&str], columns: u16| {
+        let seen = written(ocirm(&in_layout(&layout.dir, args), &place.home()), columns);
+        assert_eq!(seen.err, "", "{}", seen.out);
+        seen.out
+    };
+    for columns in [70, 80, 120, 160] {
+        for args in [&["ls"][..], &["ls", "--tree"]] {
+            let shown = look(args, columns);
+            assert!(widest(&shown) <= columns.into(), "{columns}: {shown}");
+        }
+        if columns < 80 {
+            continue;
+        }
+        let shown = look(&["ls"], columns);
+        assert!(shown.contains("app:1 "), "{shown}");
+        assert!(shown.contains("linux/amd64 +3 "), "{shown}");
+        assert!(shown.contains("-rc.4 "), "{shown}");
+    }
+    // With room for the names, the platforms alone are shortened.
+    let shown = look(&["ls"], 170);
+    assert!(
+        shown.contains(long) && shown.contains("linux/amd64 +3"),
+        "{shown}"
+    );
+    let shown = look(&["ls"], 400);
+    assert!(shown.contains(&platforms.join(", ")), "{shown}");
+}
+
+/// Y7: sentences and messages go on between words, whole to the letter.
+#[test]
+fn messages_break_between_words() {
+    let place = Place::new();
+    let layout = ground(&place, "layout");
+    for (args, color) in [
+        (&["prune", "-n"][..], "never"),
+        (
+            &[
+                "rmi",
+                "-n",
+                "app:1",
+                "nothing:1",
+                "--platform",
+                "linux/none",
+            ],
+            "never",
+        ),
+        (
+            &[
+                "rmi",
+                "-n",
+                "app:1",
+                "nothing:1",
+                "--platform",
+                "linux/none",
+            ],
+            "always",
+        ),
+        (&["why", "app:1"], "never"),
+        (&["check", "-v"], "never"),
+    ] {
+        let args = [args, &["--color", color]].concat();
+        let whole = place.run_in(&layout.dir, &args);
+        let seen = written(ocirm(&in_layout(&layout.dir, &args), &place.home()), 60);
+        for (terminal, pipe) in [(&seen.out, &whole.out), (&seen.err, &whole.err)] {
+            let words = |text: &str| {
+                text.split_whitespace()
+                    .map(str::to_owned)
+                    .collect::<Vec<_>>()
+            };
+            assert_eq!(words(terminal), words(pipe), "{args:?}");
+            for line in terminal
+                .lines()
+                .filter(|line| !line.contains('`') && color == "never")
+            {
+                let is_one = line.trim().split(' ').count() < 3;
+                assert!(widest(line) <= 60 || is_one, "{line}");
+            }
+        }
+    }
+}
+
 /// Y6: a directory that lacks nothing but `oci-layout` is not passed over in silence.
 #[test]
 fn a_directory_that_is_nearly_a_layout_is_named() {
