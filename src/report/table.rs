@@ -111,6 +111,11 @@ impl Rows {
         columns.is_none_or(|columns| sum + GAP * (self.sides.len() - 1) <= columns)
     }
 
+    /// Writes rows as wide as they are.
+    pub(super) fn write(self, out: &mut dyn Write) -> io::Result<()> {
+        self.write_within(None, &[], out)
+    }
+
     /// Writes rows that are no wider than the terminal, as far as the columns that give way can do
     /// that, the first of them first.
     pub(super) fn write_within(
@@ -179,7 +184,7 @@ mod tests {
             table.add(row.iter().map(|cell| Cow::Borrowed(*cell)));
         }
         let mut out = Vec::new();
-        table.write_within(None, &[], &mut out).unwrap();
+        table.write(&mut out).unwrap();
         String::from_utf8(out).unwrap()
     }
 
