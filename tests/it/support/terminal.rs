@@ -223,7 +223,7 @@ fn plain(bytes: &[u8]) -> String {
 /// Types lines into a program on a terminal, each when the prompt has come that the one before it led
 /// to, and gives what was shown until the program ended.
 pub(crate) fn type_into(mut command: Command, prompt: &str, lines: &[String]) -> String {
-    let terminal = Terminal::open().expect("a pseudo-terminal");
+    let terminal = Terminal::open(160).expect("a pseudo-terminal");
     let mut child = command
         .stdin(terminal.stream())
         .stdout(terminal.stream())
