@@ -23,6 +23,9 @@ use crate::value::platform::told_apart;
 /// How many words are offered at most; a person looks at fewer.
 pub const MOST: usize = 1000;
 
+/// How many digits of an ID the program understands.
+pub const SHORTEST_ID: usize = 4;
+
 /// How many images are read at most to find their platforms.
 const MOST_IMAGES: usize = 200;
 
@@ -57,19 +60,23 @@ impl Contents {
         let view = &self.view;
         let records = view.records.iter();
         let digests = records.map(|(id, record)| (id, view.graph.digest(record.target)));
-        let is_id = typed.len() >= 4 && DigestPrefix::of_id(typed).is_some();
+        let is_id = typed.len() >= SHORTEST_ID && DigestPrefix::of_id(typed).is_some();
+        let (algorithm, _) = typed.split_once(':').unwrap_or((typed, ""));
         let mut words = Words::new();
         for (id, digest) in digests {
-            let full = digest.to_string();
-            let text = match is_id {
-                _ if !typed.is_empty() && full.starts_with(typed) => full,
-                true if digest.encoded().starts_with(typed) => match digest.short() {
-                    short if short.starts_with(typed) => short,
-                    _ => digest.encoded(),
-                },
-                _ => continue,
+            // Most are neither, and a text of each would be made for nothing.
+            let is_digest = !typed.is_empty() && digest.algorithm_name().starts_with(algorithm);
+            let text = match (is_digest, is_id) {
+                (true, _) => digest.to_string(),
+                (false, true) => digest.encoded(),
+                (false, false) => continue,
             };
-            words.entry(text).or_insert_with(|| self.name_of(id));
+            if text.starts_with(typed) {
+                let short = Some(digest.short()).filter(|short| is_id && short.starts_with(typed));
+                words
+                    .entry(short.unwrap_or(text))
+                    .or_insert_with(|| self.name_of(id));
+            }
         }
         words
     }

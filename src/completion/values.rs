@@ -11,7 +11,7 @@ use clap_complete::engine::{
 };
 
 use super::line::{Line, Said};
-use crate::candidates::{self, Contents, Words};
+use crate::candidates::{self, Contents, SHORTEST_ID, Words};
 
 /// What an argument is.
 #[derive(Clone, Copy, Debug)]
@@ -155,7 +155,10 @@ fn images(said: &Said, text: &str) -> Vec<CompletionCandidate> {
     let (prefix, layouts, typed) = place(said, text);
     let found = of_layouts(&layouts, &|contents| {
         let mut words = contents.names(typed);
-        words.extend(contents.digests(typed));
+        // Who types the beginning of a name means none of the many digests that begin like it.
+        if words.is_empty() || typed.len() >= SHORTEST_ID {
+            words.extend(contents.digests(typed));
+        }
         words
     });
     let mut words = with_prefix(candidates::begun(found, typed), &prefix);
