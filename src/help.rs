@@ -53,6 +53,10 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
          without a terminal with CLICOLOR_FORCE.",
     ),
     (
+        "TZ",
+        "The time zone of dates and times without one, as in `--filter until=`.",
+    ),
+    (
         "COMPLETE",
         "Set by the script that `ocirm completion` prints, when a shell asks how a word goes on.",
     ),
@@ -74,8 +78,9 @@ pub const FILES: &[(&str, &str)] = &[
         "Those of an unpacked `docker save`. Names that go are taken out of them, too.",
     ),
     (
-        "index.json.lock, .ocirm.lock",
-        "Locks. The first is that of BuildKit; the second is used where a directory cannot be locked.",
+        "index.json.lock, index.lock, .ocirm.lock",
+        "Locks: that of BuildKit, that of podman where there is one, and one that is used where a directory cannot be \
+         locked.",
     ),
     (
         ".ocirm-trash/",
