@@ -66,6 +66,14 @@ pub struct Pattern(GlobMatcher);
 const MAX_LABEL_BYTES: usize = 4096;
 
 impl Filters {
+    /// Whether images are chosen by what all of them have, named ones too.
+    pub fn may_mean_named(&self) -> bool {
+        let is_about_age_or_label = !self.until.is_empty() || !self.labels.is_empty();
+        let is_about_names = !self.references.is_empty() || !self.not_references.is_empty();
+        let is_about_others = self.broken.is_some() || self.orphan.is_some();
+        (is_about_age_or_label || is_about_names) && !is_about_others
+    }
+
     /// Whether everything passes.
     pub fn is_empty(&self) -> bool {
         let Filters {

@@ -19,6 +19,7 @@ use crate::plan::Plan;
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::console::shown;
+use crate::report::list_lines::ImageLine;
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
 use crate::words::{count, quoted};
@@ -42,6 +43,8 @@ pub(super) struct Decision {
     /// A temporary file of another program that is younger shows that somebody is writing; `None`:
     /// nobody is looked for.
     pub(super) writers_since: Option<Timestamp>,
+    /// The images that go, as the list shows them about which somebody is asked.
+    pub(super) going: Vec<ImageLine>,
     /// Where the layout is.
     pub(super) path: PathBuf,
     /// Other files may have the same blocks as those that go.

@@ -21,17 +21,25 @@ use crate::containers::Container;
 use crate::containers::in_use::Uses;
 use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Siblings, SweepOptions, TrashOptions, TrashUse};
+use crate::inspect::listing::Listing;
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
+use crate::oci::config::Wanted;
 use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
+use crate::report::image_table::images_to_go;
+use crate::report::list_lines::ImageLine;
 use crate::report::messages::{matches_nothing, reclaimed};
 use crate::report::sums::Sums;
 use crate::report::units::size_freed;
-use crate::snapshot::{Snapshot, Whole};
+use crate::snapshot::{RecordId, Snapshot, Whole};
 use crate::value::digest::Digest;
 use crate::words::count;
+
+/// Said where filters read as if they were about all images.
+const ONLY_DANGLING: &str =
+    "Without --all, filters choose among dangling images; images with a name stay.";
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let now = Timestamp::now();
@@ -48,6 +56,11 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         .into_iter()
         .map(directory)
         .collect::<Result<_, _>>()?;
+    let is_said = |text: &String| {
+        let key = text.split('=').next().unwrap_or_default();
+        key.trim().eq_ignore_ascii_case("dangling")
+    };
+    let only_dangling = !all && filters.may_mean_named() && !args.filters.iter().any(is_said);
     let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: args.dry_run,
@@ -79,10 +92,15 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
                 .hint("use -f (--force) to prune without a question, -n (--dry-run) to see what would go")
                 .into());
         }
+        if only_dangling {
+            session.console.note(ONLY_DANGLING);
+        }
         match command.confirm(session, &found, &run)? {
             Some(confirmed) => command.confirmed = Some(confirmed),
             None => return Ok(0),
         }
+    } else if only_dangling && args.format == OutputFormat::Text && !session.console.is_quiet() {
+        print_as(args.format, |out| writeln!(out, "{ONLY_DANGLING}"))?;
     }
     match (&found.layouts[..], found.several) {
         ([path], false) => run.run_and_print(session, path, &command),
@@ -140,6 +158,8 @@ pub(super) struct Prune {
     trash: TrashOptions,
     delete_unlisted_referrers: bool,
     confirmed: Option<Confirmed>,
+    /// What would go is listed, and somebody is asked about it.
+    is_asking: bool,
     /// Which patterns match nothing was said before the question.
     is_warned: bool,
     /// The names of files that went in layouts before this one.
@@ -193,6 +213,7 @@ impl Prune {
             },
             delete_unlisted_referrers: false,
             confirmed: None,
+            is_asking: false,
             is_warned: false,
             hard_links: HardLinks::default(),
             siblings,
@@ -284,7 +305,8 @@ impl Prune {
         let console = session.console;
         let mut confirmed = Confirmed::new();
         let mut unmatched = Unmatched::default();
-        let (mut blobs, mut freed, mut at_most) = (0, 0_u64, false);
+        let (mut images, mut blobs, mut freed, mut at_most) = (0, 0, 0_u64, false);
+        self.is_asking = true;
         let progress = several::progress(console, "Looking at", found);
         for path in &found.layouts {
             progress.add(0);
@@ -302,7 +324,12 @@ impl Prune {
                 if found.several {
                     console.say(&format!("Layout: {}", shown(&path.display().to_string())));
                 }
-                console.say_with(|out| report.write_text(console.is_verbose(), out));
+                let columns = console.columns();
+                console.say_with(|out| images_to_go(&decision.going, self.now, columns, out));
+                if console.is_verbose() {
+                    console.say_with(|out| report.write_text(true, out));
+                }
+                images += decision.plan.images_going(&decision.view);
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
                 at_most |= report.freed_at_most;
@@ -317,6 +344,7 @@ impl Prune {
             confirmed.insert(path.clone(), seen);
         }
         drop(progress);
+        self.is_asking = false;
         self.hard_links = HardLinks::default();
         self.siblings.forget();
         let nothing = |seen: &ConfirmedLayout| {
@@ -328,8 +356,12 @@ impl Prune {
         say_unmatched(unmatched, console);
         // The JSON object has its warnings whatever was said before.
         self.is_warned = run.format == OutputFormat::Text;
+        let removes = match images {
+            0 => String::new(),
+            n => format!(" removes {},", count(n, "image", "images")),
+        };
         console.say(&format!(
-            "This deletes {} and frees {}.",
+            "This{removes} deletes {} and frees {}.",
             count(blobs, "blob", "blobs"),
             size_freed(freed, at_most)
         ));
@@ -338,7 +370,11 @@ impl Prune {
                 .warning("this removes all images that pass the filters, not only dangling ones");
         }
         let ask = || console.ask("Are you sure you want to continue?");
-        Ok(session.interrupt.asking(ask).then_some(confirmed))
+        if session.interrupt.asking(ask) {
+            return Ok(Some(confirmed));
+        }
+        console.say("Nothing was changed.");
+        Ok(None)
     }
 }
 
@@ -368,7 +404,9 @@ impl Decide for Prune {
         sharers: &[Locked<Shared>],
     ) -> anyhow::Result<Decision> {
         let (listed, snapshot) = session.read_and_list(layout, sharers, self.writers_since)?;
-        let decided = self.decide_on(layout, sharers, &snapshot, listed?)?;
+        let listed = listed?;
+        let stored = self.is_asking.then(|| listed.blobs.clone());
+        let decided = self.decide_on(layout, sharers, &snapshot, listed)?;
         let Decided {
             plan,
             live,
@@ -376,7 +414,15 @@ impl Decide for Prune {
             trash,
             hard_links,
         } = decided;
+        let going = match stored {
+            Some(stored) => {
+                let metadata = ImageMetadata::new(layout, &snapshot, self.now);
+                going(&snapshot, metadata, stored, &plan)
+            }
+            None => Vec::new(),
+        };
         Ok(Decision {
+            going,
             view: snapshot.into_view(),
             writers_since: self.writers_since.filter(|_| live.is_some()),
             plan,
@@ -485,6 +531,30 @@ impl Prune {
             hard_links,
         })
     }
+}
+
+/// The entries that go, as a list shows them, in the order of index.json. What belongs to an image is
+/// not listed beside it.
+fn going<M>(
+    snapshot: &Snapshot<Whole>,
+    metadata: ImageMetadata<'_, M>,
+    stored: Vec<Digest>,
+    plan: &Plan,
+) -> Vec<ImageLine> {
+    let records = plan.edits.keys().filter_map(|at| {
+        let id = snapshot.records.of_entry(*at)?;
+        let is_own = !snapshot.records.record(id).kind.is_dependent();
+        is_own.then_some(id)
+    });
+    // One record may have several entries.
+    let mut seen = HashSet::new();
+    let records: Vec<RecordId> = records.filter(|id| seen.insert(*id)).collect();
+    let listing = Listing::new(snapshot, metadata, stored, Wanted::Dates);
+    let listed = listing.listed(records.into_iter());
+    let lines = listed.iter();
+    lines
+        .map(|record| ImageLine::new(&listing.measures, record, false))
+        .collect()
 }
 
 /// What goes, what the trash has to do with it, and which names of files go.

@@ -112,6 +112,11 @@ impl Console {
         io::stderr().is_terminal()
     }
 
+    /// How many columns it has; nothing if it is no terminal.
+    pub(crate) fn columns(self) -> Option<usize> {
+        columns(&io::stderr())
+    }
+
     /// Whether somebody can answer a question.
     pub(crate) fn can_ask(self) -> bool {
         io::stdin().is_terminal()

@@ -98,6 +98,31 @@ pub(super) fn table<L: Lines>(
     rows.write_within(columns, &give.collect::<Vec<_>>(), out)
 }
 
+/// The images about which somebody is asked, if there are any: names, ages and sizes.
+pub(crate) fn images_to_go(
+    lines: &[ImageLine],
+    now: Timestamp,
+    columns: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
+    if lines.is_empty() {
+        return Ok(());
+    }
+    let is_shown = |column| {
+        use Column::{Created, Id, Name, Size};
+        [Name, Id, Created, Size].contains(&column)
+    };
+    let shown = COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
+    let shown: Vec<_> = shown.copied().collect();
+    let rows = collect(&lines.iter(), &shown, false, now, |_| String::new());
+    let give = Give {
+        column: 0,
+        least: 8,
+        part: Part::Middle,
+    };
+    rows.write_within(columns, &[give], out)
+}
+
 fn collect<L: Lines>(
     lines: &L,
     columns: &[(Column, &str, Side)],

@@ -24,7 +24,7 @@ pub(crate) mod disk_use;
 mod escape;
 pub(crate) mod failed_layout;
 mod fit;
-mod image_table;
+pub(crate) mod image_table;
 pub mod list;
 pub(crate) mod list_lines;
 pub(crate) mod messages;

@@ -13,7 +13,7 @@ use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, objects,
 };
 use crate::support::strace;
-use crate::support::terminal::written;
+use crate::support::terminal::{run_on_terminal, written};
 
 /// Two images that share a layer, one of them without a name, and a blob that nothing leads to.
 fn ground(place: &Place, dir: &str) -> Layout {
@@ -418,6 +418,95 @@ fn messages_break_between_words() {
             }
         }
     }
+}
+
+/// Y4: the question is about a list with names, IDs, ages and sizes, and no changes nothing.
+#[test]
+fn prune_lists_what_it_asks_about_and_says_that_nothing_was_changed() {
+    let place = Place::new();
+    let mut layout = ground(&place, "layout");
+    let lost = layout.image("lost");
+    layout
+        .dated(
+            &layout.image("old"),
+            "docker.io/library/old:1",
+            "2020-01-01T00:00:00Z",
+        )
+        .finish();
+    let id = &digest(&lost)["sha256:".len()..][..12];
+    let args = |options: &[&str]| {
+        in_layout(
+            &layout.dir,
+            &[&["prune", "--grace", "0s"], options].concat(),
+        )
+    };
+    let before = place.tree();
+    let asked = run_on_terminal(&args(&[]), &place.home(), "n\n");
+    assert_status(&asked, 0);
+    assert_no_traces(&before, &place.tree(), &asked);
+    let lines: Vec<&str> = asked.err.lines().map(str::trim_end).collect();
+    assert!(
+        lines[0].starts_with("IMAGE") && lines[0].ends_with("SIZE"),
+        "{asked}"
+    );
+    assert!(
+        lines[1].starts_with("<dangling>") && lines[1].contains(id),
+        "{asked}"
+    );
+    assert!(lines[1].contains(" ago"), "{asked}");
+    assert!(
+        lines[2].starts_with("This removes 1 image, deletes "),
+        "{asked}"
+    );
+    assert!(asked.err.ends_with("Nothing was changed.\n"), "{asked}");
+    assert_eq!(asked.out, "", "{asked}");
+    let all = run_on_terminal(&args(&["--all", "--keep", "app:1"]), &place.home(), "n\n");
+    for name in ["app:2 ", "old:1 ", "<dangling> "] {
+        assert_eq!(
+            all.err
+                .lines()
+                .filter(|line| line.starts_with(name))
+                .count(),
+            1,
+            "{all}"
+        );
+    }
+    assert!(
+        !all.err.lines().any(|line| line.starts_with("app:1 ")),
+        "{all}"
+    );
+    assert!(all.err.contains("This removes 2 images, deletes "), "{all}");
+    // What was shown goes.
+    let done = run_on_terminal(&args(&["--all", "--keep", "app:1"]), &place.home(), "y\n");
+    assert_status(&done, 0);
+    assert!(done.out.contains("Untagged: old:1"), "{done}");
+    assert!(!done.err.contains("Nothing was changed."), "{done}");
+    assert_eq!(names(&layout.dir), ["docker.io/library/app:1"], "{done}");
+}
+
+/// Y4: who filters and forgets `--all` is told what that is about.
+#[test]
+fn a_filter_without_all_says_that_images_with_a_name_stay() {
+    let place = Place::new();
+    let layout = ground(&place, "layout");
+    let before = names(&layout.dir);
+    for (filter, is_said) in [
+        ("until=2030-01-01", true),
+        ("label=a", true),
+        ("reference=app", true),
+        ("dangling=true", false),
+        ("broken=true", false),
+    ] {
+        let done = place.succeeds(&layout.dir, &["prune", "-n", "--filter", filter]);
+        assert_eq!(
+            done.out.contains("images with a name stay"),
+            is_said,
+            "{done}"
+        );
+        let all = place.succeeds(&layout.dir, &["prune", "-n", "--all", "--filter", filter]);
+        assert!(!all.out.contains("images with a name stay"), "{all}");
+    }
+    assert_eq!(names(&layout.dir), before);
 }
 
 /// Y6: a directory that lacks nothing but `oci-layout` is not passed over in silence.
