@@ -24,6 +24,7 @@ use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::console::shown;
 use crate::report::disk_use::{DiskUseReport, Freed, FreedBy, TotalUse};
+use crate::report::stdout_columns;
 use crate::snapshot::{Snapshot, Whole};
 
 pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
@@ -66,7 +67,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
                 if found.several {
                     writeln!(out, "Layout: {}", shown(&path.display().to_string()))?;
                 }
-                used.report.write_text(verbose, out)?;
+                used.report.write_text(verbose, stdout_columns(), out)?;
                 if found.several { writeln!(out) } else { Ok(()) }
             }
         })?;
@@ -86,7 +87,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
     if found.several {
         print(|out| match args.format {
             OutputFormat::Json => together.write_json(out),
-            OutputFormat::Text => together.write_text(out),
+            OutputFormat::Text => together.write_text(stdout_columns(), out),
         })?;
     }
     failures.say_again(console, found.layouts.len());

@@ -18,6 +18,7 @@ use crate::plan::restore::{Restoration, restore};
 use crate::report::console::shown;
 use crate::report::messages::refused_here;
 use crate::report::restore::RestoreReport;
+use crate::report::stdout_columns;
 use crate::report::trash_list::TrashList;
 use crate::snapshot::trashed::removals;
 use crate::snapshot::{Snapshot, Whole};
@@ -80,7 +81,9 @@ fn list(
     drop(layout);
     print(|out| match format {
         OutputFormat::Json => report.write_json(out),
-        OutputFormat::Text => report.write_text(session.console.is_verbose(), out),
+        OutputFormat::Text => {
+            report.write_text(session.console.is_verbose(), stdout_columns(), out)
+        }
     })?;
     for error in &report.errors {
         session.console.error(&shown(error));

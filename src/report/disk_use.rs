@@ -8,10 +8,11 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::escape::write_json;
+use super::fit::{Part, wrapped};
 use super::shorten::{message, visible};
 use super::table::Rows;
 use super::table::Side::{Left, Right};
-use super::trash_list::write_removals;
+use super::trash_list::{give, write_removals};
 use super::units::{size, size_freed, total};
 use crate::inspect::disk_use::{Amount, DiskUse, NamedFile, Parts};
 use crate::inspect::removals::ListedRemoval;
@@ -233,8 +234,13 @@ impl DiskUseReport {
         write_json(self, out)
     }
 
-    /// Writes the tables.
-    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes the tables, as far as that goes in so many columns.
+    pub(crate) fn write_text(
+        &self,
+        verbose: bool,
+        columns: Option<usize>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
         let nothing = [""; 3].map(Cow::Borrowed);
         let lines = [
             (
@@ -294,23 +300,27 @@ impl DiskUseReport {
         rows.write(out)?;
         if !self.trash.removals.is_empty() {
             writeln!(out)?;
-            write_removals(&self.trash.removals, verbose, out)?;
+            write_removals(&self.trash.removals, verbose, columns, out)?;
         }
         if verbose {
-            self.write_largest(out)?;
-            write_files("TEMPORARY FILE", &self.temporary.paths, out)?;
-            write_files("OTHER FILE", &self.other.paths, out)?;
+            self.write_largest(columns, out)?;
+            write_files("TEMPORARY FILE", &self.temporary.paths, columns, out)?;
+            write_files("OTHER FILE", &self.other.paths, columns, out)?;
         }
         if !self.notes.is_empty() {
             writeln!(out)?;
         }
         for note in &self.notes {
-            writeln!(out, "prune: {}", message(note))?;
+            let line = format!("prune: {}", message(note));
+            match columns {
+                Some(columns) => writeln!(out, "{}", wrapped(&line, columns))?,
+                None => writeln!(out, "{line}")?,
+            }
         }
         Ok(())
     }
 
-    fn write_largest(&self, out: &mut dyn Write) -> io::Result<()> {
+    fn write_largest(&self, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
         if self.largest.is_empty() {
             return Ok(());
         }
@@ -338,11 +348,16 @@ impl DiskUseReport {
                 },
             ]);
         }
-        rows.write(out)
+        rows.write_within(columns, &[give(4, Part::End)], out)
     }
 }
 
-fn write_files(title: &'static str, files: &[NamedFile], out: &mut dyn Write) -> io::Result<()> {
+fn write_files(
+    title: &'static str,
+    files: &[NamedFile],
+    columns: Option<usize>,
+    out: &mut dyn Write,
+) -> io::Result<()> {
     if files.is_empty() {
         return Ok(());
     }
@@ -357,7 +372,7 @@ fn write_files(title: &'static str, files: &[NamedFile], out: &mut dyn Write) ->
             file.modified.strftime("%Y-%m-%d %H:%M").to_string().into(),
         ]);
     }
-    rows.write(out)
+    rows.write_within(columns, &[give(0, Part::Start)], out)
 }
 
 /// Several layouts together. Serialised, it is the last object that `--format json` prints.
@@ -421,8 +436,8 @@ impl TotalUse {
         write_json(self, out)
     }
 
-    /// Writes a table with a line for each layout and one for all.
-    pub(crate) fn write_text(&self, out: &mut dyn Write) -> io::Result<()> {
+    /// Writes a table with a line for each layout and one for all, as far as that goes in so many columns.
+    pub(crate) fn write_text(&self, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
         let mut rows = Rows::new(vec![Left, Right, Right, Right, Right, Right, Right]);
         let head = [
             "LAYOUT", "IMAGES", "SIZE", "ON DISK", "PRUNE", "LATER", "PRUNE -A",
@@ -437,7 +452,7 @@ impl TotalUse {
             let cells = [visible(title)].into_iter().chain(cells.map(Cow::Owned));
             rows.add(cells.chain(freed.cells(|of| of.bytes)));
         }
-        rows.write(out)?;
+        rows.write_within(columns, &[give(0, Part::Start)], out)?;
         // What the lines have in common, and the last one counts once.
         match self.alone.on_disk.saturating_sub(self.all.on_disk) {
             0 => Ok(()),

@@ -8,12 +8,16 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::escape::write_json;
+use super::fit::Part;
 use super::shorten::visible;
-use super::table::Rows;
 use super::table::Side::{Left, Right};
+use super::table::{Give, Rows};
 use super::units::size;
 use crate::inspect::removals::ListedRemoval;
 use crate::words::{count, listed};
+
+/// What a column keeps that gives way.
+const LEAST: usize = 10;
 
 /// How many names stand in a line.
 const MOST_NAMES: usize = 3;
@@ -45,9 +49,14 @@ impl TrashList {
         write_json(self, out)
     }
 
-    /// Writes the table.
-    pub(crate) fn write_text(&self, verbose: bool, out: &mut dyn Write) -> io::Result<()> {
-        write_removals(&self.removals, verbose, out)
+    /// Writes the table, as far as that goes in so many columns.
+    pub(crate) fn write_text(
+        &self,
+        verbose: bool,
+        columns: Option<usize>,
+        out: &mut dyn Write,
+    ) -> io::Result<()> {
+        write_removals(&self.removals, verbose, columns, out)
     }
 }
 
@@ -56,6 +65,7 @@ impl TrashList {
 pub(super) fn write_removals(
     removals: &[ListedRemoval],
     verbose: bool,
+    columns: Option<usize>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
     if removals.is_empty() {
@@ -80,7 +90,16 @@ pub(super) fn write_removals(
             rows.add(empty.chain([line.into()]));
         }
     }
-    rows.write(out)
+    rows.write_within(columns, &[give(5, Part::End)], out)
+}
+
+/// A column that gives way on a narrow terminal.
+pub(super) fn give(column: usize, part: Part) -> Give {
+    Give {
+        column,
+        least: LEAST,
+        part,
+    }
 }
 
 fn date(time: Timestamp) -> String {
