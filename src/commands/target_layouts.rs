@@ -73,6 +73,7 @@ pub(super) fn layouts_and_references(
         return Ok((several(session, recursive, layouts)?, references));
     }
     let (path, references) = one_layout(&layouts, references)?;
+    refuse_paths(&path, &references)?;
     Ok((TargetLayouts::of(vec![path]), references))
 }
 
@@ -175,7 +176,40 @@ pub(super) fn target_layout(
                 .into(),
         );
     }
+    refuse_paths(&path, &references)?;
     Ok((path, references))
+}
+
+/// Where there is no layout to look names up in, `DIR` and `DIR:REF` are said to be what they are.
+///
+/// # Errors
+/// Exit status 2: one of them leads to a layout.
+fn refuse_paths(layout: &Path, references: &[String]) -> Result<(), Error> {
+    let is_layout = |path: &str| Path::new(path).join("oci-layout").exists();
+    if layout.join("oci-layout").exists() {
+        return Ok(());
+    }
+    for text in references {
+        let dir = match text.split_once(':') {
+            _ if is_layout(text) => Some(text.as_str()),
+            Some((dir, reference)) if !reference.is_empty() && is_layout(dir) => Some(dir),
+            _ => None,
+        };
+        if let Some(dir) = dir {
+            let (image, message) = match text.len() == dir.len() {
+                true => (
+                    format!("oci:{dir}:REF"),
+                    format!("{} is a layout, and no name", quoted(dir)),
+                ),
+                false => (
+                    format!("oci:{text}"),
+                    format!("{} is a layout, and {} no name", quoted(dir), quoted(text)),
+                ),
+            };
+            return Err(Error::usage(message).hint(format!("{image} names an image in it")));
+        }
+    }
+    Ok(())
 }
 
 fn one_layout(

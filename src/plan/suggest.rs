@@ -278,7 +278,14 @@ impl Typed {
         };
         let distance = match name {
             Name::Reference(reference) => {
-                let whole = compare(&reference.familiar());
+                let familiar = reference.familiar();
+                // Who leaves the registry out means the last part.
+                let part = familiar
+                    .rsplit('/')
+                    .next()
+                    .filter(|_| !self.text.contains('/'));
+                let whole = compare(&familiar).into_iter();
+                let whole = whole.chain(part.and_then(compare)).min();
                 let repository = || compare(&reference.familiar_repository());
                 match self.has_tag {
                     true => whole,
@@ -365,6 +372,11 @@ mod tests {
                 "App:1",
                 "`App:1`: invalid reference format: repository name (library/App) must be \
                  lowercase; app:1 exists",
+            ),
+            (
+                "ghcr.io/shop/web:1.0=A".to_owned(),
+                "wed:1.0",
+                "No such image: wed:1.0 | did you mean ghcr.io/shop/web:1.0?",
             ),
             // Nothing is like it.
             (

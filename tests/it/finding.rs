@@ -728,3 +728,26 @@ fn an_unknown_filter_says_what_may_have_been_meant() {
     let refused = place.refuses(&layout.dir, &["prune", "--kep", "x"], 2);
     assert_mentions(&refused, "--keep");
 }
+
+/// I3. Who forgets `oci:` is told, where there is no layout to look the name up in.
+#[test]
+fn a_path_in_place_of_a_name_says_how_the_image_is_named() {
+    let place = Place::new();
+    layout_here(&place, "a");
+    for command in ["rmi", "untag", "why"] {
+        for (text, hint) in [
+            ("a:a:1", "hint: oci:a:a:1 names an image in it"),
+            ("./a:a:1", "hint: oci:./a:a:1 names an image in it"),
+            ("./a", "hint: oci:./a:REF names an image in it"),
+            ("a", "hint: oci:a:REF names an image in it"),
+        ] {
+            fails(&place, &[command, text], 2, &["is a layout", hint]);
+        }
+    }
+    fails(
+        &place,
+        &["ls", "a:a:1"],
+        2,
+        &["hint: oci:a:a:1 names an image in it"],
+    );
+}
