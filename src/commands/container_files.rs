@@ -13,7 +13,7 @@ pub(super) fn containers(files: &[PathBuf]) -> anyhow::Result<Vec<Container>> {
     let mut all = Vec::new();
     for file in files {
         let shown = file.display();
-        let failed = |message| Error::new(ErrorKind::Failed, message).hint("nothing was deleted");
+        let failed = |message| Error::new(ErrorKind::Failed, message).hint("nothing is deleted");
         let bytes = read(file)
             .map_err(|e| failed(format!("cannot read the containers of `{shown}`: {e}")))?;
         let found =

@@ -52,7 +52,7 @@ impl DockerArchive {
         DockerArchive::parse(manifest, repositories).map_err(|reason| {
             let path = layout.path().join(DockerFile::Manifest.name());
             Error::layout(format!("`{}` cannot be read: {reason}", path.display()))
-                .hint("nothing was deleted, because the blobs that it leads to are unknown; put it back or move it away")
+                .hint("nothing is deleted, because the blobs that it leads to are unknown; put it back or move it away")
                 .into()
         })
     }

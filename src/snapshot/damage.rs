@@ -44,7 +44,7 @@ impl View {
         // What goes under this plan counts as well: the command is to be the last that is needed.
         let nodes: Vec<NodeId> = graph.damage().iter().map(|damage| damage.node).collect();
         let names = self.leading_to(nodes);
-        let why = "nothing was deleted, because what it refers to is unknown";
+        let why = "nothing is deleted, because what it refers to is unknown";
         let repair = match first.unreadable {
             true => "run as a user who may read the layout",
             false if first.is_stub => "name the repository that has its bytes with --also-root",

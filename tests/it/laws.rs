@@ -266,19 +266,13 @@ fn deleted(report: &Finished) -> BTreeSet<String> {
     deleted.into_iter().map(str::to_owned).collect()
 }
 
+/// What goes, and how much that frees; a dry run says it in other words, and none that it was done.
 fn said(output: &Finished, dry: bool) -> Vec<String> {
-    output
-        .out
-        .lines()
-        .map(|line| match dry {
-            true => line.replacen("Would untag:", "Untagged:", 1).replacen(
-                "Would delete:",
-                "Deleted:",
-                1,
-            ),
-            false => line.to_owned(),
-        })
-        .collect()
+    let said = output.said(dry);
+    assert_eq!(said.wrong, [""; 0], "{output}");
+    let reclaimed = output.reclaimed().map(|bytes| bytes.to_string());
+    let lines = said.untagged.into_iter().chain(["deleted".to_owned()]);
+    lines.chain(said.deleted).chain(reclaimed).collect()
 }
 
 proptest! {
