@@ -8,7 +8,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::{Decide, Decision, Run, uses_trash};
-use super::print;
+use super::print_as;
 use super::prune::{Decided, Prune};
 use super::session::{Listed, Session, span};
 use super::several::Failures;
@@ -60,7 +60,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         let verbose = console.is_verbose();
         // Of several layouts the table at the end says enough.
         let is_shown = verbose || !found.several;
-        print(|out| match args.format {
+        print_as(args.format, |out| match args.format {
             OutputFormat::Json => used.report.write_json(out),
             OutputFormat::Text if !is_shown => Ok(()),
             OutputFormat::Text => {
@@ -85,7 +85,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         }
     }
     if found.several {
-        print(|out| match args.format {
+        print_as(args.format, |out| match args.format {
             OutputFormat::Json => together.write_json(out),
             OutputFormat::Text => together.write_text(stdout_columns(), out),
         })?;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 
-use super::print;
+use super::print_as;
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
 use crate::cli::{DEFAULT_TRASH_KEEP, OutputFormat, RestoreArgs};
@@ -79,7 +79,7 @@ fn list(
     let removals = listed_removals(&layout, &trash, &amounts, keep);
     let report = TrashList::new(path, removals, failures);
     drop(layout);
-    print(|out| match format {
+    print_as(format, |out| match format {
         OutputFormat::Json => report.write_json(out),
         OutputFormat::Text => {
             report.write_text(session.console.is_verbose(), stdout_columns(), out)

@@ -180,7 +180,7 @@ impl CheckReport {
 
     /// Writes the report on one of several layouts: all of it if anything is damaged, or is not there.
     pub(crate) fn write_short(&self, out: &mut dyn Write) -> io::Result<()> {
-        match self.sound && self.complete {
+        match self.sound && self.complete && self.damaged_orphans.is_empty() {
             true => self.write_head(out),
             false => self.write_text(false, out),
         }

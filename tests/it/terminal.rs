@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_json::Value;
 
 use crate::support::command::{in_layout, ocirm};
-use crate::support::contents::{arg, blobs, digest, names};
+use crate::support::contents::{arg, blob_path, blobs, digest, names};
 use crate::support::layout::Layout;
 use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, objects,
@@ -217,6 +217,17 @@ fn many_layouts_have_a_line_each_if_they_change() {
     assert_eq!(checked.out.lines().count(), 4, "{checked}");
     assert!(
         checked.out.ends_with("\n3 of 3 layouts are sound.\n"),
+        "{checked}"
+    );
+    // What is damaged is said, although nothing leads to it.
+    let lost = blob_path(
+        &layouts[0].dir,
+        digest(&layouts[0].blob("text/plain", "lost")),
+    );
+    fs::write(&lost, "tsol").unwrap();
+    let checked = place.run(&["check", "--digests", "--recursive", arg(&store)]);
+    assert!(
+        checked.out.contains("unreferenced and damaged: "),
         "{checked}"
     );
 }
