@@ -50,7 +50,7 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
         "Whether messages have colours, with --color auto: never with NO_COLOR, CLICOLOR=0 or TERM=dumb, also \
-         without a terminal with CLICOLOR_FORCE.",
+         without a terminal with CLICOLOR_FORCE. With TERM=dumb no progress is shown either.",
     ),
     (
         "TZ",
