@@ -25,7 +25,7 @@ use crate::support::layout::{LAYER, Layout};
 use crate::support::mutator::Random;
 use crate::support::names::{NAME, REF, ref_name};
 use crate::support::peers::{SKOPEO, UMOCI, oci};
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, objects};
+use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status, objects};
 use crate::support::strace;
 
 /// Nobody here holds a lock for long, but many may wait for it on a slow machine.
@@ -928,7 +928,7 @@ fn a_blob_that_a_new_image_needs_leaves_the_list_during_the_sweep() {
     add_row(&layout.dir, row(&image, "added"), InPlace::AtOnce);
     let finished = stopped.goes_on();
     assert_status(&finished, 0);
-    assert_mentions(
+    assert_says(
         &finished,
         "referenced by now: another program changed index.json",
     );
