@@ -6,13 +6,16 @@
 //!   `patterns`: which names a pattern means
 //! * `rmi`, `rmi_parts`, `untag`, `prune`: what each command removes; `ls`: what it lists
 //! * `rewrite_index`: an index without some of its manifests
-//! * `retention`: what `--keep` and the policy keep
+//! * `retention`: what the policy keeps; `keep`: what the patterns of `--keep` do; `decisions`: what is
+//!   said of each name
 //! * `metadata`: what decisions ask about images beside their names
 //! * `restore`: what comes back from the trash
 //!
 //! The same plan is shown by a dry run and carried out by a real one.
 
+mod decisions;
 mod draft;
+mod keep;
 pub mod lookup;
 pub(crate) mod ls;
 pub(crate) mod metadata;

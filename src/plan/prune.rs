@@ -7,10 +7,11 @@ use std::collections::HashSet;
 
 use jiff::Timestamp;
 
+use super::decisions::Cause;
 use super::draft::Draft;
 use super::metadata::Metadata;
 use super::plan::{Action, Note, Refusal};
-use super::retention::{Cause, Question, Retention, Room};
+use super::retention::{Question, Retention, Room};
 use crate::filter::Filters;
 use crate::inspect::completeness::Completeness;
 use crate::snapshot::unlisted::subjects_with_a_list;

@@ -5,33 +5,21 @@
 //! what stays while it fits stays in the order of its age. Each image that stays so is reported with
 //! the reason.
 
-use std::cell::{Cell, LazyCell, RefCell};
+use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::sync::Arc;
 
 use jiff::Timestamp;
 
+use super::decisions::Cause;
 use super::draft::Draft;
 use super::metadata::Metadata;
-use super::plan::{KeptImage, NameDecision, Note};
+use super::plan::{KeptImage, Note};
 use crate::containers::in_use::Use;
 use crate::filter::{Filters, Pattern};
 use crate::inspect::completeness::Completeness;
 use crate::inspect::metadata::Created;
-use crate::retention::{
-    Aged, Facts, NameRow, Policy, Scope, Verdict, decide, in_line, means, tag_of, tied,
-};
-use crate::snapshot::{Follow, NodeId, Record, RecordId, RecordKind};
-use crate::value::digest::DigestPrefix;
-
-/// Why something goes that nobody asked to keep.
-const NOTHING: &str = "nothing keeps it";
-
-/// How many digits of a digest `ls` prints at least.
-const SHOWN_DIGITS: usize = 12;
-
-/// The longest name, in bytes, that is compared with a pattern that matches nothing.
-const MAX_COMPARED_BYTES: usize = 300;
+use crate::retention::{Aged, Facts, NameRow, Policy, Verdict, decide, in_line, tied};
+use crate::snapshot::{NodeId, Record, RecordId, RecordKind};
 
 /// What stays whatever else is said.
 #[derive(Clone, Debug, Default)]
@@ -80,15 +68,6 @@ pub(super) struct Question<'p> {
     pub(super) takes_all: bool,
 }
 
-/// Why something stays or goes, and which rule says so, by its number and line.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Cause {
-    /// `None`: nothing keeps it.
-    reason: Option<Arc<str>>,
-    rule: Option<usize>,
-    line: Option<usize>,
-}
-
 /// What becomes of a candidate, as far as that is known.
 enum Fate {
     Stays(Cause),
@@ -101,28 +80,6 @@ impl Retention {
     /// Whether nothing is to be kept.
     pub fn is_empty(&self) -> bool {
         self.keep.is_empty() && self.policy.is_empty() && self.policy.limit.is_none()
-    }
-}
-
-impl Cause {
-    pub(super) fn of(reason: impl Into<Arc<str>>) -> Cause {
-        Cause {
-            reason: Some(reason.into()),
-            ..Cause::default()
-        }
-    }
-
-    /// A count of the policy, by its place.
-    fn of_count(policy: &Policy, count: usize, reason: Arc<str>) -> Cause {
-        let count = &policy.counts[count];
-        Cause {
-            reason: Some(reason),
-            rule: match count.scope {
-                Scope::Rule(rule) => Some(rule + 1),
-                Scope::Everything | Scope::Pattern(..) => None,
-            },
-            line: count.line,
-        }
     }
 }
 
@@ -226,19 +183,6 @@ impl Draft<'_> {
             self.decided(id, true, cause);
         }
         young_kept
-    }
-
-    /// Notes what becomes of a name, for the report.
-    pub(super) fn decided(&mut self, id: RecordId, stays: bool, cause: Cause) {
-        let Cause { reason, rule, line } = cause;
-        self.plan.decisions.push(NameDecision {
-            name: self.view.shown_shared(id),
-            image: self.record(id).target,
-            stays,
-            rule,
-            line,
-            reason: reason.unwrap_or_else(|| NOTHING.into()),
-        });
     }
 
     /// What the policy says of each record that is an image of its own.
@@ -492,159 +436,6 @@ impl Draft<'_> {
         }
     }
 
-    /// Notes for the report what becomes of names of what belongs to images: they go and stay with these.
-    pub(super) fn decide_dependents(&mut self) {
-        if self.plan.decisions.is_empty() {
-            return;
-        }
-        let records = self.records().iter();
-        let named =
-            records.filter(|(_, record)| record.kind.is_dependent() && !record.is_dangling());
-        let mut named: Vec<(&str, RecordId)> =
-            named.map(|(id, record)| (record.key(), id)).collect();
-        named.sort();
-        let held: HashMap<RecordId, Arc<str>> = self
-            .held
-            .iter()
-            .map(|(id, reason)| (*id, reason.as_str().into()))
-            .collect();
-        for (_, id) in named {
-            let stays = self.plan.settled.stays(id);
-            let cause = match (held.get(&id), stays) {
-                (Some(reason), true) => Cause::of(reason.clone()),
-                (_, true) => Cause::of("what it belongs to stays"),
-                (_, false) => Cause::of("it goes with what it belongs to"),
-            };
-            self.decided(id, stays, cause);
-        }
-    }
-
-    /// The images that something belongs to which a pattern keeps: it would go with them. What matches
-    /// is held besides, for it may belong to something that no entry leads to.
-    fn kept_with_dependents(&mut self, retention: &Retention) -> HashMap<NodeId, String> {
-        let mut protected: HashMap<NodeId, String> = HashMap::new();
-        if retention.keep.is_empty() {
-            return protected;
-        }
-        let graph = self.graph();
-        let above = LazyCell::new(|| graph.parents(Follow::Needed));
-        let mut matching = Vec::new();
-        for (id, record) in self.records().iter() {
-            if !record.kind.is_dependent() {
-                continue;
-            }
-            let Some(reason) = self.kept_by_pattern(record, retention) else {
-                continue;
-            };
-            matching.push((id, reason.clone()));
-            // A signature of a signature belongs to what that one belongs to. Above a node that is
-            // protected already, everything is.
-            let mut held = vec![record.target, record.subject.unwrap_or(record.target)];
-            while let Some(node) = held.pop() {
-                if protected.contains_key(&node) {
-                    continue;
-                }
-                protected.insert(node, reason.clone());
-                let documents = above.get(&node).into_iter().flatten();
-                held.extend(documents.map(|(document, _)| *document));
-                for id in self.records().of_target(node) {
-                    held.extend(self.record(*id).subject);
-                }
-            }
-        }
-        drop(above);
-        self.held.extend(matching);
-        protected
-    }
-
-    fn kept_by_pattern(&self, record: &Record, retention: &Retention) -> Option<String> {
-        if retention.keep.is_empty() {
-            return None;
-        }
-        let mut patterns = retention.keep.iter();
-        let (text, _) = patterns.find(|pattern| self.is_matched(record, pattern))?;
-        Some(format!("--keep {text}"))
-    }
-
-    /// Whether a pattern matches a name, the tag alone, or the digest, which may be as short as `ls`
-    /// prints it.
-    fn is_matched(&self, record: &Record, (text, pattern): &(String, Pattern)) -> bool {
-        let digest = self.graph().digest(record.target);
-        let is_id = || {
-            let prefix = DigestPrefix::of_id(text)
-                .filter(|prefix| prefix.encoded().len() >= SHOWN_DIGITS && prefix.begins(digest));
-            prefix.is_some()
-        };
-        pattern.matches(&record.name, record.key())
-            || tag_of(&record.name).is_some_and(|tag| pattern.matches_text(&tag))
-            || pattern.matches_text(&digest.to_string())
-            || is_id()
-    }
-
-    /// Notes which patterns keep nothing, for a wrong letter in one of them may cost images.
-    pub(super) fn note_unmatched(&mut self, retention: &Retention) {
-        let mut keep: Vec<&(String, Pattern)> = retention.keep.iter().collect();
-        let counts = retention.policy.counts.iter();
-        let mut counts: Vec<(&str, &str, &Pattern)> = counts
-            .filter_map(|count| match &count.scope {
-                Scope::Pattern(text, pattern) => Some((&*count.source, &**text, pattern)),
-                Scope::Everything | Scope::Rule(_) => None,
-            })
-            .collect();
-        for (_, record) in self.records().iter() {
-            if keep.is_empty() && counts.is_empty() {
-                return;
-            }
-            keep.retain(|pattern| !self.is_matched(record, pattern));
-            let is_image = !record.kind.is_dependent();
-            counts.retain(|(_, _, pattern)| {
-                !(is_image && means(pattern, &record.name, record.key()))
-            });
-        }
-        let keep = keep
-            .into_iter()
-            .map(|(text, _)| (format!("--keep {text}"), &**text));
-        let counts = counts
-            .into_iter()
-            .map(|(option, text, _)| (option.to_owned(), text));
-        for (option, text) in keep.chain(counts) {
-            self.plan.notes.push(Note::MatchesNothing {
-                option,
-                instead: self.nearest_name(text).map(most_like_it),
-            });
-        }
-    }
-
-    /// The name that is most like a text, whole or in a part of it; of equal ones the first.
-    fn nearest_name(&self, text: &str) -> Option<String> {
-        // A name that is so much longer or shorter cannot be nearer, and most are not compared.
-        let least = Cell::new(usize::MAX);
-        let distance = |name: &str| match name.len() {
-            // To compare long texts takes long, and nobody has mistyped one.
-            ..=MAX_COMPARED_BYTES if name.len().abs_diff(text.len()) < least.get() => {
-                let distance = strsim::levenshtein(text, name);
-                least.set(least.get().min(distance));
-                distance
-            }
-            _ => usize::MAX,
-        };
-        if text.len() > MAX_COMPARED_BYTES {
-            return None;
-        }
-        let records = self.records().iter();
-        let independent = records.filter(|(_, record)| !record.kind.is_dependent());
-        let nearest = independent.min_by_key(|(id, record)| {
-            let (shown, tag) = (self.shown(*id), tag_of(&record.name));
-            let last_part = shown.rsplit('/').next().unwrap_or_default();
-            let repository = tag.as_deref().and_then(|tag| shown.strip_suffix(tag));
-            let repository = repository.map_or(shown.as_str(), |text| text.trim_end_matches(':'));
-            let distances = [&shown, record.key(), last_part, repository].map(distance);
-            let of_tag = tag.map_or(usize::MAX, |tag| distance(&tag));
-            distances.into_iter().fold(of_tag, usize::min)
-        });
-        nearest.map(|(id, _)| self.shown(id))
-    }
-
     /// What a signature, an attestation or the like is about that somebody gave a name of its own.
     fn chosen_subject(&self, record: &Record) -> Option<NodeId> {
         let is_named = record.kind == RecordKind::Named;
@@ -711,10 +502,6 @@ fn last_position(record: &Record) -> usize {
     record.entries.last().copied().unwrap_or_default()
 }
 
-fn most_like_it(name: String) -> String {
-    format!("the name most like it is {name}")
-}
-
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
@@ -723,9 +510,11 @@ mod tests {
     use crate::inspect::metadata::CreatedFrom;
     use crate::oci::config::Labels;
     use crate::plan::draft::tests::snapshot;
+    use crate::plan::plan::Plan;
     use crate::plan::prune::PruneOptions;
     use crate::retention::Order;
     use crate::retention::options::CountOption;
+    use crate::snapshot::{Snapshot, Whole};
 
     /// Images of which nothing is known but when they were made, by record, in seconds; negative
     /// where only the file says so, and 0 where the image is broken.
@@ -765,6 +554,22 @@ mod tests {
         }
     }
 
+    /// What `prune --all` makes of images with these dates.
+    fn pruned(snapshot: &Snapshot<Whole>, retention: Retention, dates: &'static [i64]) -> Plan {
+        let mut draft = Draft::new(snapshot);
+        let options = PruneOptions {
+            all: true,
+            filters: &Filters::default(),
+            spare_after: Timestamp::MAX,
+            confirmed: None,
+            retention: &retention,
+            room: Room::default(),
+            now: Timestamp::UNIX_EPOCH,
+        };
+        draft.prune(&options, &Made(dates));
+        draft.finish()
+    }
+
     #[test]
     fn the_newest_images_of_each_repository_and_what_matches_stay() {
         const IMAGES: &str = "a.io/web:1=A a.io/web:2=B a.io/web:3=C a.io/web:new=C b.io/db:1=D";
@@ -781,24 +586,15 @@ mod tests {
             let keep = keep
                 .iter()
                 .map(|text: &&str| (text.to_string(), Pattern::parse(text).unwrap()));
-            let mut draft = Draft::new(&snapshot);
-            draft.prune(
-                &PruneOptions {
-                    all: true,
-                    filters: &Filters::default(),
-                    spare_after: Timestamp::MAX,
-                    confirmed: None,
-                    retention: &Retention {
-                        keep: keep.collect(),
-                        policy: keep_last.map(last).unwrap_or_default(),
-                        allow_empty: true,
-                    },
-                    room: Room::default(),
-                    now: Timestamp::UNIX_EPOCH,
+            let plan = pruned(
+                &snapshot,
+                Retention {
+                    keep: keep.collect(),
+                    policy: keep_last.map(last).unwrap_or_default(),
+                    allow_empty: true,
                 },
-                &Made(&[30, 20, 10, 10, 5]),
+                &[30, 20, 10, 10, 5],
             );
-            let plan = draft.finish();
             let went = snapshot
                 .records
                 .iter()
@@ -813,24 +609,12 @@ mod tests {
     /// What `--keep-last` leaves of images with these dates, and how many cannot be told apart.
     fn left(images: &str, dates: &'static [i64], keep_last: usize) -> (String, Option<usize>) {
         let (_, snapshot) = snapshot(images);
-        let mut draft = Draft::new(&snapshot);
-        draft.prune(
-            &PruneOptions {
-                all: true,
-                filters: &Filters::default(),
-                spare_after: Timestamp::MAX,
-                confirmed: None,
-                retention: &Retention {
-                    policy: last(keep_last),
-                    allow_empty: true,
-                    ..Retention::default()
-                },
-                room: Room::default(),
-                now: Timestamp::UNIX_EPOCH,
-            },
-            &Made(dates),
-        );
-        let plan = draft.finish();
+        let retention = Retention {
+            policy: last(keep_last),
+            allow_empty: true,
+            ..Retention::default()
+        };
+        let plan = pruned(&snapshot, retention, dates);
         let records = snapshot.records.iter();
         let left = records.filter(|(id, _)| plan.settled.stays(*id));
         let left: Vec<&str> = left
@@ -899,59 +683,5 @@ mod tests {
             let (left, equal) = left(images, dates, keep_last);
             assert_eq!((&*left, equal), expected, "{images} {dates:?} {keep_last}");
         }
-    }
-
-    /// FR24.
-    #[test]
-    fn a_pattern_that_matches_nothing_names_what_is_most_like_it() {
-        for (images, pattern, expected) in [
-            (
-                "a.io/app:build-1=A a.io/app:1.0=B",
-                "a.io/app:v1.0",
-                Some("a.io/app:1.0"),
-            ),
-            (
-                "a.io/app:build-1=A a.io/app:1.0=B",
-                "build_1",
-                Some("a.io/app:build-1"),
-            ),
-            (
-                "docker.io/library/web:1=A a.io/x:2=B",
-                "wep:1",
-                Some("web:1"),
-            ),
-            (
-                "a.io/we:1=A a.io/b/app:1.0=B",
-                "app:v1.0",
-                Some("a.io/b/app:1.0"),
-            ),
-            (
-                "a.io/b/app:1=A a.io/b/web:1.0=B",
-                "a.io/b/wed",
-                Some("a.io/b/web:1.0"),
-            ),
-            ("", "web", None),
-        ] {
-            let (_, snapshot) = snapshot(images);
-            let mut draft = Draft::new(&snapshot);
-            draft.note_unmatched(&Retention {
-                keep: vec![(pattern.to_owned(), Pattern::parse(pattern).unwrap())],
-                ..Retention::default()
-            });
-            let expected = Note::MatchesNothing {
-                option: format!("--keep {pattern}"),
-                instead: expected.map(|name| most_like_it(name.to_owned())),
-            };
-            assert_eq!(draft.plan.notes, [expected], "{pattern}");
-        }
-        let (_, snapshot) = snapshot("a.io/app:1.0=B");
-        let mut draft = Draft::new(&snapshot);
-        let keep = ["1.?", "a.io/*", "sha256:*"]
-            .map(|text| (text.to_owned(), Pattern::parse(text).unwrap()));
-        draft.note_unmatched(&Retention {
-            keep: keep.into(),
-            ..Retention::default()
-        });
-        assert_eq!(draft.plan.notes, []);
     }
 }
