@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::rc::Rc;
+use std::time::Duration;
 
 use crate::layout::{Layout, LockOptions, Locked};
 use crate::oci::config::{ImageConfig, Wanted};
@@ -214,7 +215,8 @@ fn look(layout: &Path) -> Option<Locked<crate::layout::Shared>> {
         enabled: false,
         ..LockOptions::default()
     };
-    Layout::open(layout).ok()?.lock_shared(&options).ok()
+    let layout = Layout::open_within(layout, Duration::ZERO).ok()?;
+    layout.lock_shared(&options).ok()
 }
 
 fn names(view: &View, typed: &str) -> Words {

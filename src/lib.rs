@@ -26,7 +26,8 @@
 //! 10. [`gc`]: the garbage. A whole snapshot and a plan in, a list of blobs out
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
-//! 13. `candidates`: what a word that is being typed can become, in a layout
+//! 13. `layout_argument`: how a command line names a layout; `candidates`: what a word that is being typed
+//!    can become, in a layout
 //! 14. `help`: what help and manual pages say beside the options; `cli`: the command line's types
 //! 15. `completion`: answers to shells; `manual`: the manual pages
 //! 16. `commands`: wiring, one file for each command
@@ -128,6 +129,8 @@ pub mod commit;
 
 #[doc(hidden)]
 pub mod report;
+
+mod layout_argument;
 
 #[doc(hidden)]
 pub mod candidates;

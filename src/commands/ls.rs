@@ -177,8 +177,10 @@ fn order(sort: Sort) -> Order {
 impl List<'_> {
     /// Finds what the references select in a layout, and takes note of what they do not.
     fn select(&self, view: &View) -> Selected {
-        let mut selected = self.options.select(view);
         let mut missing = self.missing.borrow_mut();
+        // What the first layout says of a reference is what is said of it in the end.
+        let suggest = missing.references.is_first();
+        let mut selected = self.options.select(view, suggest);
         missing
             .references
             .take(std::mem::take(&mut selected.not_found));

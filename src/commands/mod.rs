@@ -2,7 +2,6 @@
 //!
 //! * `session`: the common options, and opening and reading a layout with them
 //! * `change`: what `rmi`, `untag` and `prune` have in common
-//! * `layout_argument`: how a layout is named
 //! * `target_layouts`: which layouts a command is about; `several`: what is said of more than one;
 //!   `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
@@ -17,7 +16,6 @@ mod container_files;
 mod df;
 mod in_each;
 mod interrupt;
-mod layout_argument;
 mod ls;
 mod man;
 mod policy;

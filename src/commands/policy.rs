@@ -2,13 +2,13 @@
 
 use std::path::PathBuf;
 
-use super::layout_argument::directory;
 use super::policy_file::read_policy;
 use super::print_as;
 use super::session::Session;
 use super::target_layouts::in_layout;
 use crate::cli::{OutputFormat, PolicyArgs, PolicyCheckArgs, PolicyCommand};
 use crate::layout::Trash;
+use crate::layout_argument::directory;
 use crate::report::policy::{of_layout, of_policy};
 
 pub(super) fn run(session: &Session, args: PolicyArgs) -> anyhow::Result<u8> {

@@ -9,7 +9,6 @@ use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::in_each::InEach;
-use super::layout_argument::directory;
 use super::retention::retention;
 use super::session::{Listed, Session, Stream, span};
 use super::several::{self, Failures};
@@ -24,6 +23,7 @@ use crate::gc::{self, Siblings, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::listing::Listing;
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
+use crate::layout_argument::directory;
 use crate::oci::config::Wanted;
 use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
 use crate::report::change_input::ChangingCommand;

@@ -7,7 +7,6 @@ use jiff::Timestamp;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::container_files;
-use super::layout_argument::directory;
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
 use crate::cli::{DEFAULT_GRACE, RmiArgs};
@@ -17,6 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::gc::{self, Garbage, Siblings, TrashOptions, TrashUse};
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{Locked, Shared, Trash};
+use crate::layout_argument::directory;
 use crate::plan::{Draft, PartSelection, Refusal, RefusalClass, RmiOptions};
 use crate::report::change_input::ChangingCommand;
 use crate::snapshot::{MAX_DOCUMENT_BYTES, Snapshot, Whole};

@@ -8,7 +8,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 
 use super::interrupt::Interrupt;
-use super::layout_argument::directory;
 use crate::cli::Common;
 use crate::commit::{RestoredBlobs, Watch, restore_blobs};
 use crate::error::Error;
@@ -16,6 +15,7 @@ use crate::gc;
 use crate::layout::{
     Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash, UnsafeMount,
 };
+use crate::layout_argument::directory;
 use crate::report::console::{Console, shown};
 use crate::report::units::size;
 use crate::report::{stdout_is_ready, to_stdout};

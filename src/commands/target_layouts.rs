@@ -3,10 +3,10 @@
 
 use std::path::{Path, PathBuf};
 
-use super::layout_argument::{default_layout, directory, is_directory, split};
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
 use crate::layout::{FileId, discover};
+use crate::layout_argument::{default_layout, directory, is_directory, split};
 use crate::report::console::{Console, shown};
 use crate::value::transport::elsewhere;
 use crate::words::{quoted, shell_word};

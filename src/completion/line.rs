@@ -17,8 +17,12 @@ pub(super) struct Line {
 /// What a line says, as far as it has been typed.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Said {
+    /// The name of the command.
+    pub(super) command: String,
     /// Those of `--layout`.
     pub(super) layouts: Vec<PathBuf>,
+    /// That of `--recursive`.
+    pub(super) recursive: Option<PathBuf>,
     /// The arguments of the command.
     pub(super) arguments: Vec<String>,
 }
@@ -112,21 +116,26 @@ impl<'r> Reader<'r> {
     }
 
     fn value(&mut self, option: &Arg, value: &OsStr) {
-        if option.get_id() == "layouts" {
-            self.said.layouts.push(expanded(value));
+        match option.get_id().as_str() {
+            "layouts" => self.said.layouts.push(expanded(value)),
+            "recursive" => self.said.recursive = Some(expanded(value)),
+            _ => {}
         }
     }
 
     fn argument(&mut self, text: String) {
         match self.command.find_subcommand(&text) {
-            Some(sub) if self.said.arguments.is_empty() && !self.is_escaped => self.command = sub,
+            Some(sub) if self.said.arguments.is_empty() && !self.is_escaped => {
+                self.command = sub;
+                self.said.command = sub.get_name().to_owned();
+            }
             _ => self.said.arguments.push(text),
         }
     }
 }
 
 /// A path with what the shell would put in the place of a leading `~` or variable.
-fn expanded(path: &OsStr) -> PathBuf {
+pub(super) fn expanded(path: &OsStr) -> PathBuf {
     let text = path.to_string_lossy();
     let (first, rest) = text.split_once('/').unwrap_or((&text, ""));
     let variable = match first.strip_prefix('$') {

@@ -25,8 +25,8 @@ pub(super) fn bash(line: &str) -> Option<Typed> {
     let mut words: Vec<OsString> = Vec::new();
     let (mut word, mut raw, mut is_word) = (String::new(), String::new(), false);
     let mut quotes = Quotes::None;
-    let mut chars = line.chars().peekable();
-    while let Some(c) = chars.next() {
+    let mut rest = line;
+    while let Some(c) = rest.chars().next() {
         let is_end =
             quotes == Quotes::None && (c.is_whitespace() || matches!(c, ';' | '|' | '&' | '('));
         if is_end {
@@ -39,28 +39,14 @@ pub(super) fn bash(line: &str) -> Option<Typed> {
             }
             raw.clear();
             (word, is_word) = (String::new(), false);
+            rest = &rest[c.len_utf8()..];
             continue;
         }
         is_word = true;
-        raw.push(c);
-        match (quotes, c) {
-            (Quotes::None, '\'') => quotes = Quotes::Single,
-            (Quotes::None, '"') => quotes = Quotes::Double,
-            (Quotes::Single, '\'') | (Quotes::Double, '"') => quotes = Quotes::None,
-            (Quotes::None, '\\') => {
-                if let Some(next) = chars.next() {
-                    raw.push(next);
-                    word.push(next);
-                }
-            }
-            (Quotes::Double, '\\') if chars.peek().is_some_and(|c| "$`\"\\".contains(*c)) => {
-                if let Some(next) = chars.next() {
-                    raw.push(next);
-                    word.push(next);
-                }
-            }
-            _ => word.push(c),
-        }
+        let (unquoted, after) = step(rest, &mut quotes);
+        word.extend(unquoted);
+        raw.push_str(&rest[..rest.len() - after.len()]);
+        rest = after;
     }
     words.push(word.into());
     // What stands before the command sets variables.
@@ -100,20 +86,41 @@ impl Typed {
 /// A part of a word without its quotes, and within which quotes it ends.
 fn unquoted(raw: &str) -> (String, Quotes) {
     let (mut text, mut quotes) = (String::new(), Quotes::None);
-    let mut chars = raw.chars().peekable();
-    while let Some(c) = chars.next() {
-        match (quotes, c) {
-            (Quotes::None, '\'') => quotes = Quotes::Single,
-            (Quotes::None, '"') => quotes = Quotes::Double,
-            (Quotes::Single, '\'') | (Quotes::Double, '"') => quotes = Quotes::None,
-            (Quotes::None, '\\') => text.extend(chars.next()),
-            (Quotes::Double, '\\') if chars.peek().is_some_and(|c| "$`\"\\".contains(*c)) => {
-                text.extend(chars.next());
-            }
-            _ => text.push(c),
-        }
+    let mut rest = raw;
+    while !rest.is_empty() {
+        let (unquoted, after) = step(rest, &mut quotes);
+        text.extend(unquoted);
+        rest = after;
     }
     (text, quotes)
+}
+
+/// The letter that bash reads at the beginning of a part of a word, if it is not all about quotes, and
+/// what comes behind.
+fn step<'t>(text: &'t str, quotes: &mut Quotes) -> (Option<char>, &'t str) {
+    let mut chars = text.chars();
+    let Some(c) = chars.next() else {
+        return (None, "");
+    };
+    let next = chars.clone().next();
+    let letter = match (*quotes, c) {
+        (Quotes::None, '\'') => {
+            *quotes = Quotes::Single;
+            None
+        }
+        (Quotes::None, '"') => {
+            *quotes = Quotes::Double;
+            None
+        }
+        (Quotes::Single, '\'') | (Quotes::Double, '"') => {
+            *quotes = Quotes::None;
+            None
+        }
+        (Quotes::None, '\\') => chars.next(),
+        (Quotes::Double, '\\') if next.is_some_and(|c| "$`\"\\".contains(c)) => chars.next(),
+        _ => Some(c),
+    };
+    (letter, chars.as_str())
 }
 
 /// A text as it stands on a line of bash, within these quotes.

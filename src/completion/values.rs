@@ -10,8 +10,10 @@ use clap_complete::engine::{
     ArgValueCompleter, CompletionCandidate, PathCompleter, ValueCompleter,
 };
 
-use super::line::{Line, Said};
+use super::line::{Line, Said, expanded};
 use crate::candidates::{self, Contents, SHORTEST_ID, Words};
+use crate::layout::below;
+use crate::layout_argument::{self, default_layout, directory, is_directory};
 
 /// What an argument is.
 #[derive(Clone, Copy, Debug)]
@@ -75,6 +77,9 @@ const FILTERS: &[&str] = &[
     "reference!=",
     "until=",
 ];
+
+/// How many layouts below a directory are read.
+const MOST_LAYOUTS: usize = 100;
 
 /// The command line with what can be completed on this line.
 pub(super) fn with_values(mut command: Command, line: Line) -> Command {
@@ -190,14 +195,29 @@ fn filters(said: &Said, text: &str, more: &[&str]) -> Vec<CompletionCandidate> {
     }
 }
 
-/// The layouts that a line is about: those of `--layout`, of the variable, or the current directory.
+/// The layouts that a line is about: those of `--layout`, those among its arguments and below
+/// `--recursive`, else that of the variable, or the current directory.
 fn layouts(said: &Said) -> Vec<PathBuf> {
-    if !said.layouts.is_empty() {
-        return said.layouts.clone();
+    let is_given = !said.layouts.is_empty() || said.recursive.is_some();
+    let arguments = said.arguments.iter();
+    let named = arguments
+        .map(|text| expanded(OsStr::new(text)))
+        .filter(|path| {
+            path.to_str().is_some_and(|text| match &*said.command {
+                "ls" => is_directory(text, is_given),
+                "df" | "prune" | "check" => true,
+                _ => matches!(layout_argument::split(text), Some((_, None))),
+            })
+        });
+    let given = said.layouts.iter().cloned().chain(named);
+    let mut layouts: Vec<PathBuf> = given.filter_map(|given| directory(given).ok()).collect();
+    if let Some(dir) = &said.recursive {
+        layouts.push(dir.clone());
+        layouts.extend(below(dir).layouts.into_iter().take(MOST_LAYOUTS));
     }
-    match std::env::var_os("OCIRM_LAYOUT") {
-        Some(layout) if !layout.is_empty() => vec![PathBuf::from(layout)],
-        _ => vec![PathBuf::from(".")],
+    match layouts.is_empty() {
+        true => default_layout().into_iter().collect(),
+        false => layouts,
     }
 }
 

@@ -87,7 +87,7 @@ pub use hard_links::HardLinks;
 pub use lock::LockOptions;
 pub(crate) use mounts::UnsafeMount;
 pub(crate) use moves::{Given, OpenRemoval};
-pub(crate) use no_layout::is_archive;
+pub(crate) use no_layout::{below, is_archive};
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;
 pub(crate) use returns::{RestoredBlob, Return};
@@ -138,6 +138,14 @@ impl Layout {
     /// # Errors
     /// Exit status 12 when the directory, its `oci-layout` or a version that we know is missing.
     pub fn open(path: &Path) -> anyhow::Result<Layout> {
+        Layout::open_within(path, TORN)
+    }
+
+    /// Opens a layout, and waits no longer than this for an `oci-layout` that is being written.
+    ///
+    /// # Errors
+    /// As for [`Layout::open`].
+    pub(crate) fn open_within(path: &Path, torn: Duration) -> anyhow::Result<Layout> {
         let dir = rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|errno| {
             match std::io::Error::from(errno) {
                 e if e.kind() == ErrorKind::NotFound => no_layout::nothing_there(path),
@@ -154,7 +162,7 @@ impl Layout {
             ages: Ages::default(),
             neighbours: OnceLock::new(),
         };
-        layout.check_version()?;
+        layout.check_version(torn)?;
         Ok(layout)
     }
 
@@ -175,13 +183,13 @@ impl Layout {
         own.is_ok() && own == FileId::of_opened(&other.dir)
     }
 
-    fn check_version(&self) -> anyhow::Result<()> {
+    fn check_version(&self, torn: Duration) -> anyhow::Result<()> {
         let shown = self.path.join("oci-layout");
         let shown = shown.display();
         let start = Instant::now();
         let mut found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         // skopeo writes the file anew, in place, whenever it copies something into a layout.
-        while found.as_ref().is_some_and(Vec::is_empty) && start.elapsed() < TORN {
+        while found.as_ref().is_some_and(Vec::is_empty) && start.elapsed() < torn {
             std::thread::sleep(TORN_RETRY);
             found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         }

@@ -55,14 +55,11 @@ pub(super) fn no_marker(path: &Path) -> Error {
             "`skopeo copy dir:{dir} oci:DIR:TAG` copies its image into a layout"
         ));
     }
-    let Below {
-        first,
-        more,
-        is_all,
-    } = below(path);
-    let Some(first) = first else {
+    let Below { layouts, is_all } = below(path);
+    let Some(first) = layouts.first() else {
         return error(no_marker).hint(NAME_ONE);
     };
+    let more = layouts.len() - 1;
     let first = quoted(&first.to_string_lossy());
     error(no_marker).hint(match (more, is_all) {
         (0, true) => format!("there is one layout below: {first}"),
@@ -111,18 +108,18 @@ fn unpack(path: &Path) -> String {
     )
 }
 
-/// The layouts below a directory.
-struct Below {
-    first: Option<PathBuf>,
-    more: usize,
+/// Layouts below a directory, as many as are found without looking for long.
+pub(crate) struct Below {
+    /// In the order of their paths.
+    pub(crate) layouts: Vec<PathBuf>,
     /// Everything was looked at.
     is_all: bool,
 }
 
-fn below(path: &Path) -> Below {
+/// Looks for layouts below a directory, not far down and not at many files.
+pub(crate) fn below(path: &Path) -> Below {
     let mut below = Below {
-        first: None,
-        more: 0,
+        layouts: Vec::new(),
         is_all: true,
     };
     let mut walk = WalkDir::new(path)
@@ -145,10 +142,7 @@ fn below(path: &Path) -> Below {
         }
         below.is_all &= entry.depth() < MOST_DEPTH;
         if entry.path().join("oci-layout").symlink_metadata().is_ok() {
-            match below.first {
-                None => below.first = Some(entry.into_path()),
-                Some(_) => below.more += 1,
-            }
+            below.layouts.push(entry.into_path());
             // Its blobs are many, and layouts below layouts are few.
             walk.skip_current_dir();
         }

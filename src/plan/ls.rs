@@ -100,7 +100,8 @@ impl ListOptions {
     }
 
     /// Looks the references up, as `rmi` does, and finds out which patterns of filters match nothing.
-    pub(crate) fn select(&self, view: &View) -> Selected {
+    /// `suggest`: what finds nothing says what exists instead.
+    pub(crate) fn select(&self, view: &View, suggest: bool) -> Selected {
         let mut draft = Draft::new(view);
         let mut selected = Selected {
             unmatched: draft.unmatched_filters(&self.filters),
@@ -114,7 +115,10 @@ impl ListOptions {
             match self.select_one(reference, view, &mut draft) {
                 Ok(found) => all.extend(found),
                 Err(refusal) => {
-                    let refusal = draft.suggested(&reference.text, refusal);
+                    let refusal = match suggest {
+                        true => draft.suggested(&reference.text, refusal),
+                        false => refusal,
+                    };
                     selected.not_found.insert(reference.text.clone(), refusal);
                 }
             }

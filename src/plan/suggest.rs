@@ -26,6 +26,14 @@ const MOST_TRIED: usize = 24;
 /// Texts that are longer are compared with nothing: nobody has mistyped them.
 const MAX_COMPARED_BYTES: usize = 256;
 
+/// Letters are compared of no longer text, and of no more names: the time grows with the lengths of both
+/// and the number of all, while a lock is held.
+const MAX_LETTERS: usize = 64;
+const MOST_COMPARED: usize = 10_000;
+
+/// Of how many names that are equally near the order is one by letters.
+const MOST_ORDERED: usize = 1_000;
+
 /// How many letters of a name may be wrong.
 const MOST_WRONG_LETTERS: usize = 3;
 
@@ -89,9 +97,9 @@ impl Draft<'_> {
     /// The names that are nearest to a text, and how near they are. Those that a message lists are
     /// found if they are typed.
     fn near_names(&mut self, argument: &str) -> (Nearness, Vec<String>) {
-        let typed = Typed::new(argument);
+        let typed = Typed::new(argument, self.records().iter().count());
         let mut best = Nearness::Letters(MOST_WRONG_LETTERS);
-        let mut found: Vec<(usize, RecordId)> = Vec::new();
+        let mut found: Vec<RecordId> = Vec::new();
         for (id, record) in self.records().iter() {
             if record.kind.is_dependent()
                 || !self.is_present(id)
@@ -100,19 +108,24 @@ impl Draft<'_> {
             {
                 continue;
             }
-            let Some((nearness, letters)) = typed.nearness(&record.name, best) else {
+            let Some(nearness) = typed.nearness(&record.name, best) else {
                 continue;
             };
             if nearness < best {
                 best = nearness;
                 found.clear();
             }
-            found.push((letters, id));
+            found.push(id);
         }
+        let is_ordered = found.len() <= MOST_ORDERED;
+        let letters = |id| match is_ordered {
+            true => typed.letters(&self.records().record(id).name),
+            false => 0,
+        };
         let shown = |id| self.shown(id);
         let mut names: Vec<(usize, String)> = found
             .into_iter()
-            .map(|(letters, id)| (letters, shown(id)))
+            .map(|id| (letters(id), shown(id)))
             .collect();
         names.sort();
         names.dedup();
@@ -209,46 +222,58 @@ struct Typed {
     text: String,
     reference: Option<Reference>,
     has_tag: bool,
-    /// Other letters that are still near.
-    most_letters: usize,
+    /// Other letters that are still near; `None`: letters are not compared.
+    most_letters: Option<usize>,
 }
 
 impl Typed {
-    fn new(text: &str) -> Typed {
+    /// `names` is how many names it is compared with.
+    fn new(text: &str, names: usize) -> Typed {
         let text = text.to_lowercase();
+        let is_cheap = text.len() <= MAX_LETTERS && names <= MOST_COMPARED;
+        let most_letters = (text.len() / 3).min(MOST_WRONG_LETTERS);
         let reference = Reference::parse(&text).ok();
         Typed {
             has_tag: reference.as_ref().is_some_and(|r| r.tag().is_some()),
             reference: reference.map(Reference::with_default_tag),
-            most_letters: (text.len() / 3).min(MOST_WRONG_LETTERS),
+            most_letters: is_cheap.then_some(most_letters),
             text,
         }
     }
 
-    /// How near a name is, and by how many letters it differs from others that are as near; `None` if it
-    /// is farther than `best`.
-    fn nearness(&self, name: &Name, best: Nearness) -> Option<(Nearness, usize)> {
+    /// How near a name is; `None` if it is farther than `best`.
+    fn nearness(&self, name: &Name, best: Nearness) -> Option<Nearness> {
         let by_parts = self.nearness_by_parts(name);
         by_parts
             .or_else(|| self.nearness_by_letters(name, best))
-            .filter(|(nearness, _)| *nearness <= best)
+            .filter(|nearness| *nearness <= best)
     }
 
-    fn nearness_by_parts(&self, name: &Name) -> Option<(Nearness, usize)> {
+    /// By how many letters the tag of a name differs from the one that was typed.
+    fn letters(&self, name: &Name) -> usize {
+        let typed = self.reference.as_ref().and_then(Reference::tag);
+        match (typed, name) {
+            (Some(typed), Name::Reference(reference)) if typed.len() <= MAX_LETTERS => {
+                strsim::levenshtein(typed, reference.tag().unwrap_or_default())
+            }
+            _ => 0,
+        }
+    }
+
+    fn nearness_by_parts(&self, name: &Name) -> Option<Nearness> {
         let typed = self.reference.as_ref()?;
         let tag = typed.tag().unwrap_or_default();
         let reference = match name {
             Name::Reference(reference) => reference,
             Name::Tag(text) => {
                 let is_tag = self.has_tag && **text == *tag;
-                return is_tag.then_some((Nearness::SameTag, 0));
+                return is_tag.then_some(Nearness::SameTag);
             }
             Name::Raw(_) | Name::Dangling => return None,
         };
         let other_tag = reference.tag().unwrap_or_default();
-        let letters = || strsim::levenshtein(tag, other_tag);
         if reference.same_repository(typed) {
-            return Some((Nearness::Near, letters()));
+            return Some(Nearness::Near);
         }
         let (own, other) = (typed.familiar_repository(), reference.repository());
         let last = |repository: &str| repository.rsplit('/').next().map(str::to_owned);
@@ -260,17 +285,17 @@ impl Typed {
             .is_some_and(|rest| rest.ends_with('/'));
         let same_tag = tag == other_tag;
         Some(match (ends_so, same_tag) {
-            (true, true) => (Nearness::Near, 0),
-            (_, true) => (Nearness::SameTag, 0),
-            (_, false) => (Nearness::SamePart, letters()),
+            (true, true) => Nearness::Near,
+            (_, true) => Nearness::SameTag,
+            (_, false) => Nearness::SamePart,
         })
     }
 
-    fn nearness_by_letters(&self, name: &Name, best: Nearness) -> Option<(Nearness, usize)> {
+    fn nearness_by_letters(&self, name: &Name, best: Nearness) -> Option<Nearness> {
         let Nearness::Letters(most) = best else {
             return None;
         };
-        let most = most.min(self.most_letters);
+        let most = most.min(self.most_letters?);
         let compare = |text: &str| {
             let is_near = text.len().abs_diff(self.text.len()) <= most;
             let distance = || strsim::levenshtein(&self.text, &text.to_lowercase());
@@ -295,7 +320,7 @@ impl Typed {
             Name::Tag(text) | Name::Raw(text) => compare(text),
             Name::Dangling => None,
         };
-        distance.map(|distance| (Nearness::Letters(distance), distance))
+        distance.map(Nearness::Letters)
     }
 }
 
@@ -416,6 +441,22 @@ mod tests {
         let images =
             "docker.io/library/app:1=A docker.io/library/app:1=B docker.io/library/app:2=C";
         assert_eq!(said(images, "app:3"), "No such image: app:3; app:2 exists");
+    }
+
+    /// I5: of very many names other tags are named in the order of names, and no letters are compared.
+    #[test]
+    fn of_very_many_names_no_letters_are_compared() {
+        let images = |count: usize| -> String {
+            let one = |n| format!("docker.io/library/app:{n:05}=A{n}");
+            (0..count).map(one).collect::<Vec<_>>().join(" ")
+        };
+        let (few, many) = (images(MOST_ORDERED), images(MOST_COMPARED + 1));
+        let ordered = said(&few, "app:00777x");
+        assert!(ordered.contains("; app:00777, "), "{ordered}");
+        let sorted = said(&many, "app:00777x");
+        assert!(sorted.contains("; app:00000, app:00001, "), "{sorted}");
+        assert!(said(&few, "aqq:00001").contains("did you mean app:00001"));
+        assert_eq!(said(&many, "aqq:00001"), "No such image: aqq:00001");
     }
 
     /// I5.

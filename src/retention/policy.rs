@@ -201,7 +201,11 @@ impl Rule {
             self.tags.as_deref(),
             other.tags.as_deref(),
             |(text, pattern), narrow| {
-                matches!(text.as_str(), "*" | "**" | "/.*/" | "/.+/")
+                // A text that is no reference counts as a tag and may have slashes, which `*` does not
+                // cross, and line breaks, which `.` does not match.
+                let has_slashes = || narrow.contains('/') || narrow.contains("**");
+                text == "**"
+                    || text == "*" && !has_slashes()
                     || text == narrow
                     || is_plain(narrow) && pattern.matches(narrow)
             },
@@ -372,6 +376,9 @@ mod tests {
             ((Some(&["a"][..]), None), (None, None), false),
             ((None, Some(&["*"][..])), (None, None), false),
             ((None, Some(&["*"])), (Some(&["a"]), Some(&["v*"])), true),
+            ((None, Some(&["*"])), (None, Some(&["**"][..])), false),
+            ((None, Some(&["*"])), (None, Some(&["a/**"])), false),
+            ((None, Some(&["**"])), (None, Some(&["**/a"])), true),
             ((None, Some(&["v*"])), (None, Some(&["v*"])), true),
             ((None, Some(&["v*"])), (None, Some(&["v1"])), true),
             ((None, Some(&["v*"])), (None, Some(&["v1*"])), false),

@@ -208,6 +208,50 @@ fn names_are_those_of_the_layout_on_the_line() {
     assert_eq!(text.lines().count(), 2, "{text}");
 }
 
+/// X28: a layout may be spelled as other tools do it, be an argument, or lie below a directory.
+#[test]
+fn a_layout_is_found_however_it_is_named() {
+    let place = Place::new();
+    let both = ["alpine:3.19", "alpine:3.20"];
+    let filters = both.map(|name| format!("reference={name}"));
+    fs::create_dir_all(place.work().join("sub/deep")).unwrap();
+    let mut layout = Layout::in_dir(&place.work().join("sub/deep/low"));
+    for tag in both {
+        let image = layout.image(tag);
+        layout.tagged(&image, tag);
+    }
+    layout.finish();
+    for line in [
+        &["prune", "./odd", "--keep", "alp"][..],
+        &["prune", "odd", "--keep", "alp"],
+        &["prune", "oci:odd", "--keep", "alp"],
+        &["prune", "--recursive", "sub", "--keep", "alp"],
+        &["prune", "--recursive=sub/deep/low", "--keep", "alp"],
+        &["ls", "./odd", "alp"],
+        &["ls", "odd", "alp"],
+        &["ls", "oci:odd", "alp"],
+        &["ls", "ocidir://odd", "alp"],
+        &["-l", "multi", "ls", "./odd", "alp"],
+        &["-l", "oci:odd", "rmi", "alp"],
+        &["-l", "ocidir://odd", "rmi", "alp"],
+        &["rmi", "oci:./odd", "alp"],
+        &["rmi", "ocidir://odd", "alp"],
+    ] {
+        assert_eq!(place.words(line), both, "{line:?}");
+    }
+    let line = ["ls", "./odd", "--filter", "reference=alp"];
+    assert_eq!(place.words(&line), filters);
+    // What is a name to the program names no layout here.
+    assert_eq!(place.words(&["rmi", "odd", "alp"]), [""; 0]);
+    assert_eq!(place.words(&["-l", "multi", "ls", "odd", "alp"]), [""; 0]);
+    let args = ["--", "ocirm", "rmi", "alp"].map(str::to_owned);
+    let mut command = ocirm(&args, place.home.path());
+    command.env("COMPLETE", "fish").stdin(Stdio::null());
+    let command = command.env("OCIRM_LAYOUT", "oci:odd");
+    let text = String::from_utf8(command.output().unwrap().stdout).unwrap();
+    assert_eq!(text.lines().count(), 2, "{text}");
+}
+
 /// X28: IDs from four digits on, digests from `s` on, platforms and digests of the image on the line.
 #[test]
 fn digests_and_platforms_are_those_of_the_image_on_the_line() {

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 24] = [
+const STAGES: [&str; 25] = [
     "error",
     "words",
     "value",
@@ -23,6 +23,7 @@ const STAGES: [&str; 24] = [
     "gc",
     "commit",
     "report",
+    "layout_argument",
     "candidates",
     "help",
     "cli",

@@ -12,7 +12,7 @@ use crate::words::quoted;
 const VARIABLE: &str = "OCIRM_LAYOUT";
 
 /// The layout that is meant where none is named.
-pub(super) fn default_layout() -> Result<PathBuf, Error> {
+pub(crate) fn default_layout() -> Result<PathBuf, Error> {
     match std::env::var_os(VARIABLE) {
         Some(dir) if !dir.is_empty() => directory(dir.into()),
         _ => Ok(PathBuf::from(".")),
@@ -23,7 +23,7 @@ pub(super) fn default_layout() -> Result<PathBuf, Error> {
 /// `./dir`, is a directory if there is one. What could be both, such as `acme/web`, is the directory if
 /// that is a layout, has a slash, and no layout `is_given` otherwise; without a slash it is a name
 /// wherever there is a layout to look it up in.
-pub(super) fn is_directory(text: &str, is_given: bool) -> bool {
+pub(crate) fn is_directory(text: &str, is_given: bool) -> bool {
     match split(text) {
         Some((_, None)) => return true,
         Some(_) => return false,
@@ -52,7 +52,7 @@ fn is_path(text: &str) -> bool {
 ///
 /// # Errors
 /// Exit status 2: it names an image.
-pub(super) fn directory(given: PathBuf) -> Result<PathBuf, Error> {
+pub(crate) fn directory(given: PathBuf) -> Result<PathBuf, Error> {
     let Some(text) = given.to_str().filter(|_| !given.exists()) else {
         return Ok(given);
     };
@@ -77,7 +77,7 @@ pub(super) fn directory(given: PathBuf) -> Result<PathBuf, Error> {
 /// The layout and the reference of `oci:DIR:REF` (as skopeo has it) or `ocidir://DIR:REF` and
 /// `ocidir://DIR@DIGEST` (as regctl has it). `oci:latest` and `oci:1@sha256:…` are images called
 /// `oci`.
-pub(super) fn split(text: &str) -> Option<(&str, Option<&str>)> {
+pub(crate) fn split(text: &str) -> Option<(&str, Option<&str>)> {
     if let Some(rest) = text.strip_prefix("ocidir://") {
         if let Some((dir, digest)) = rest.rsplit_once('@')
             && digest.parse::<Digest>().is_ok()
