@@ -131,7 +131,9 @@ pub const PAGES: &[Page] = &[
             "Every line is an object with the members name, repository, tag, digest, kind (named, dangling, unnamed, \
              child, referrer), media_type, platforms (those that are here, with version and features), \
              missing_platforms, created, created_from (entry, manifest, config, file, index.json), size, unique, \
-             missing_blobs, damaged, and where asked for layout, containers and tree. Sizes are bytes.",
+             missing_blobs, damaged, and where asked for layout, containers and tree \
+             (role, platform, digest, present, size, names, children: the same again, elided, unlisted). Sizes are \
+             bytes.",
         ),
         see_also: &["df", "rmi", "why"],
     },
@@ -305,7 +307,7 @@ pub const PAGES: &[Page] = &[
              present and present_bytes (referenced blobs that are here), missing, damaged and stubs (digest, kind, \
              needed_by, reason), orphans and orphan_bytes (unreferenced blobs), orphan_stubs, damaged_orphans, \
              unlisted_referrers, of_unlisted_referrers (blobs, bytes), temporary_files (of unfinished work of other \
-             tools) and other_files.",
+             tools), own_temporary_files (of ocirm) and other_files.",
         ),
         see_also: &["why", "prune"],
     },

@@ -27,7 +27,7 @@
 //! 11. [`commit`]: the deed. index.json first, then the blobs
 //! 12. `report`: the words. Values in, text or JSON out
 //! 13. `layout_argument`: how a command line names a layout; `candidates`: what a word that is being typed
-//!    can become, in a layout
+//!     can become, in a layout
 //! 14. `help`: what help and manual pages say beside the options; `cli`: the command line's types
 //! 15. `completion`: answers to shells; `manual`: the manual pages
 //! 16. `commands`: wiring, one file for each command

@@ -139,15 +139,14 @@ fn sections(page: &Page, text: &mut Vec<u8>) -> io::Result<()> {
         section("EXAMPLES", &|roff| list(roff, page.examples));
     }
     section("SEE ALSO", &|roff| {
-        let program = (!page.command.is_empty()).then_some("");
         let all: Vec<&str> = match page.command {
             "" => help::PAGES
                 .iter()
                 .map(|page| page.command)
                 .filter(|name| !name.is_empty())
                 .collect(),
-            _ => program
-                .into_iter()
+            // The program's own page.
+            _ => std::iter::once("")
                 .chain(page.see_also.iter().copied())
                 .collect(),
         };

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
 # Installs a release of ocirm for the next steps of a job. Wants VERSION (v1.2.3) and REPOSITORY
-# (owner/name) and what the runner sets. Does nothing where ocirm is installed already.
+# (owner/name) and what the runner sets. Does nothing where that release is installed already.
 set -euo pipefail
 
-if command -v ocirm >/dev/null; then
-    ocirm --version
+if installed=$(ocirm --version 2>/dev/null) && [ "$installed" = "ocirm ${VERSION#v}" ]; then
+    echo "$installed"
     exit 0
 fi
 case $VERSION in

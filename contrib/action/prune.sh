@@ -5,8 +5,9 @@ set -euo pipefail
 
 report=$RUNNER_TEMP/ocirm-prune.json
 echo "report=$report" >>"$GITHUB_OUTPUT"
-read -r -a arguments <<<"${ARGUMENTS//$'\n'/ }"
-case " ${arguments[*]}" in
+read -r -a arguments <<<"${ARGUMENTS//[[:space:]]/ }"
+# The text and not the array: in the bash of macOS an array that is empty counts as unset.
+case " ${ARGUMENTS//[[:space:]]/ }" in
     *' --grace'*) ;;
     *) arguments+=(--grace 0s) ;;
 esac

@@ -30,7 +30,9 @@ use crate::snapshot::{Snapshot, Whole};
 pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
     let directories = args.directories.clone();
     let found = layout_directories(session, args.recursive.as_deref(), directories)?;
-    let overview = Overview::new(&found, args.recursive.is_some())?;
+    // Tables without details do not show them.
+    let with_largest = args.format == OutputFormat::Json || session.console.is_verbose();
+    let overview = Overview::new(&found, args.recursive.is_some(), with_largest)?;
     let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: true,
@@ -109,6 +111,8 @@ struct Used {
 struct Overview {
     /// As long a removal stays in the trash.
     trash_keep: Duration,
+    /// The largest blobs are shown.
+    with_largest: bool,
     /// What goes would go there.
     to_trash: bool,
     /// `prune` now, the same when nothing is too young and nobody is writing, and `prune --all` now.
@@ -119,7 +123,11 @@ struct Overview {
 }
 
 impl Overview {
-    fn new(found: &TargetLayouts, is_recursive: bool) -> anyhow::Result<Overview> {
+    fn new(
+        found: &TargetLayouts,
+        is_recursive: bool,
+        with_largest: bool,
+    ) -> anyhow::Result<Overview> {
         let now = Timestamp::now();
         let grace = span("--grace", DEFAULT_GRACE)?;
         let trash_keep = span("--trash-keep", DEFAULT_TRASH_KEEP)?;
@@ -130,6 +138,7 @@ impl Overview {
         };
         Ok(Overview {
             trash_keep,
+            with_largest,
             to_trash,
             prunes: RefCell::new([
                 prune(false, grace),
@@ -214,7 +223,8 @@ impl Decide for Overview {
         let [now, later, all] = prunes
             .each_mut()
             .map(|prune| self.freed(prune, layout, sharers, &snapshot, &listed));
-        let used = DiskUse::of(layout, &snapshot, &mut self.counted.borrow_mut());
+        let mut counted = self.counted.borrow_mut();
+        let used = DiskUse::of(layout, &snapshot, &mut counted, self.with_largest);
         let keep = SignedDuration::try_from(self.trash_keep).unwrap_or(SignedDuration::MAX);
         let trash = layout.trash()?;
         let removals = listed_removals(layout, &trash, &used.removals, keep);

@@ -86,6 +86,7 @@ fn look_up(snapshot: &View, text: &str) -> Result<(Digest, Option<NodeId>), Erro
         return Ok((digest, node));
     }
     let mut draft = Draft::new(snapshot);
+    draft.only_looks();
     let refusal = match draft.look_up(text) {
         Ok(found) => return Ok((graph.digest(found.target).clone(), Some(found.target))),
         Err(refusal) => refusal,

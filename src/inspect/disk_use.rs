@@ -11,7 +11,7 @@ use serde::Serialize;
 
 use super::sizes::shared;
 use crate::layout::{FileId, Locked, Place, RemovalId, UsedFile};
-use crate::snapshot::{Follow, NodeId, View};
+use crate::snapshot::{Follow, NodeId, RecordId, View};
 use crate::value::digest::{Algorithm, Digest};
 
 /// How many of the largest blobs are remembered.
@@ -157,11 +157,12 @@ impl CountedFiles {
 }
 
 impl DiskUse {
-    /// Looks at all files of a layout.
+    /// Looks at all files of a layout. `with_largest`: the largest blobs are wanted, with what leads to them.
     pub(crate) fn of<M>(
         layout: &Locked<M>,
         snapshot: &View,
         counted: &mut CountedFiles,
+        with_largest: bool,
     ) -> DiskUse {
         let graph = &snapshot.graph;
         let is_shared = shared(snapshot);
@@ -230,7 +231,9 @@ impl DiskUse {
         used.failures = failures;
         used.temporary_files.sort_by(|a, b| a.path.cmp(&b.path));
         used.other_files.sort_by(|a, b| a.path.cmp(&b.path));
-        used.largest = name_largest(snapshot, largest.into_sorted_vec());
+        if with_largest {
+            used.largest = name_largest(snapshot, largest.into_sorted_vec());
+        }
         used
     }
 }
@@ -263,43 +266,73 @@ fn is_of_every_layout(path: &str) -> bool {
 
 type SizedBlob = Reverse<(u64, Reverse<usize>, Digest, u64)>;
 
-/// Finds out what leads to a few blobs.
+/// Finds out what leads to a few blobs, in one walk over all entries.
 fn name_largest(snapshot: &View, blobs: Vec<SizedBlob>) -> Vec<LargeBlob> {
     let graph = &snapshot.graph;
-    let parents = match blobs.is_empty() {
-        true => HashMap::new(),
-        false => graph.parents(Follow::Needed),
+    let nodes: Vec<Option<NodeId>> = blobs
+        .iter()
+        .map(|Reverse((_, _, digest, _))| graph.find(digest))
+        .collect();
+    let parents = match nodes.iter().any(Option::is_some) {
+        true => graph.parents(Follow::Needed),
+        false => HashMap::new(),
     };
-    let blobs = blobs
-        .into_iter()
-        .map(|Reverse((bytes, _, digest, on_disk))| {
-            let node = graph.find(&digest);
-            let mut above: HashSet<NodeId> = node.into_iter().collect();
-            let mut stack: Vec<NodeId> = node.into_iter().collect();
-            while let Some(node) = stack.pop() {
-                for (from, _) in parents.get(&node).into_iter().flatten() {
-                    if above.insert(*from) {
-                        stack.push(*from);
-                    }
+    // To which of the blobs each node leads.
+    let mut leads_to: HashMap<NodeId, Vec<usize>> = HashMap::new();
+    for (at, node) in nodes.iter().enumerate() {
+        let mut above: HashSet<NodeId> = node.iter().copied().collect();
+        let mut stack: Vec<NodeId> = node.iter().copied().collect();
+        while let Some(node) = stack.pop() {
+            leads_to.entry(node).or_default().push(at);
+            for (from, _) in parents.get(&node).into_iter().flatten() {
+                if above.insert(*from) {
+                    stack.push(*from);
                 }
             }
-            let mut leading: Vec<_> = match above.is_empty() {
-                true => Vec::new(),
-                false => snapshot.records.iter().collect(),
-            };
-            leading.retain(|(_, record)| above.contains(&record.target));
-            // What belongs to an image is only named where no image is.
-            leading.sort_by_key(|(_, record)| record.kind.is_dependent());
-            let entries = leading.len();
-            let names = leading.iter().take(NAMES);
-            LargeBlob {
-                names: names.map(|(id, _)| snapshot.shown_shared(*id)).collect(),
-                node,
-                bytes,
-                on_disk,
-                digest,
-                entries,
-            }
-        });
-    blobs.collect()
+        }
+    }
+    let mut leading = vec![Leading::default(); blobs.len()];
+    for (id, record) in snapshot.records.iter() {
+        for at in leads_to.get(&record.target).into_iter().flatten() {
+            leading[*at].add(id, record.kind.is_dependent());
+        }
+    }
+    let blobs = blobs.into_iter().zip(nodes).zip(leading);
+    let named = blobs.map(|((Reverse((bytes, _, digest, on_disk)), node), leading)| {
+        let names = leading.own.into_iter().chain(leading.dependent);
+        LargeBlob {
+            names: names
+                .take(NAMES)
+                .map(|id| snapshot.shown_shared(id))
+                .collect(),
+            node,
+            bytes,
+            on_disk,
+            digest,
+            entries: leading.entries,
+        }
+    });
+    named.collect()
+}
+
+/// Records that lead to a blob: how many, and the first of them.
+#[derive(Clone, Debug, Default)]
+struct Leading {
+    own: Vec<RecordId>,
+    /// Those that belong to an image; they are only named where no image is.
+    dependent: Vec<RecordId>,
+    entries: usize,
+}
+
+impl Leading {
+    fn add(&mut self, id: RecordId, is_dependent: bool) {
+        self.entries += 1;
+        let first = match is_dependent {
+            true => &mut self.dependent,
+            false => &mut self.own,
+        };
+        if first.len() < NAMES {
+            first.push(id);
+        }
+    }
 }

@@ -64,6 +64,8 @@ pub struct Draft<'a> {
     pub(super) by_digest: OnceCell<Vec<(String, NodeId)>>,
     /// Says more of an argument that means no image, if there is more to say.
     pub(super) explain: Option<&'a Explain<'a>>,
+    /// Nothing is to be removed, so nobody is told that something cannot be.
+    pub(super) only_looks: bool,
     /// For how many arguments something was suggested.
     pub(super) suggestions: u32,
     /// What is known of the plan by now.
@@ -96,9 +98,15 @@ impl<'a> Draft<'a> {
             parents: OnceCell::new(),
             by_digest: OnceCell::new(),
             explain: None,
+            only_looks: false,
             suggestions: 0,
             plan: Plan::default(),
         }
+    }
+
+    /// Says what arguments mean for a command that removes nothing.
+    pub fn only_looks(&mut self) {
+        self.only_looks = true;
     }
 
     /// Has what is not found explained by somebody who may read more than the snapshot.

@@ -221,7 +221,10 @@ impl Draft<'_> {
                             listed(&parts, MOST_CANDIDATES)
                         ),
                     )
-                    .hint("give more digits; rmi IMAGE --manifest DIGEST removes a part")
+                    .hint(match self.only_looks {
+                        true => "give more digits",
+                        false => "give more digits; rmi IMAGE --manifest DIGEST removes a part",
+                    })
                 })
             }
         }
@@ -289,9 +292,14 @@ impl Draft<'_> {
             false => role.min().unwrap_or("a part"),
         };
         let short = graph.digest(part).short();
+        let images_above = listed(&images, 8);
+        if self.only_looks {
+            let message = format!("{short} is {what} of {images_above}, and no image");
+            let whole = format!("`ocirm why {}` shows what leads to it", graph.digest(part));
+            return Some(Refusal::conflict(message).hint(whole));
+        }
         let refusal = Refusal::conflict(format!(
-            "conflict: unable to delete {short} (cannot be forced) - it is {what} of {}",
-            listed(&images, 8)
+            "conflict: unable to delete {short} (cannot be forced) - it is {what} of {images_above}"
         ));
         Some(match is_child {
             true => refusal.hint(format!(

@@ -7,7 +7,7 @@ use std::process::{Command, Output};
 
 use serde_json::Value;
 
-use crate::support::contents::names;
+use crate::support::contents::{blob_path, names};
 use crate::support::place::{Place, assert_mentions, assert_status};
 
 fn root() -> &'static Path {
@@ -78,6 +78,28 @@ fn the_action_prunes_what_its_arguments_say_and_reports_in_json() {
     }
 }
 
+/// A blob that nothing leads to and that is as young as in a cache that was just written.
+#[test]
+fn the_action_waits_for_nothing_unless_its_arguments_say_so() {
+    for (arguments, is_gone) in [
+        ("", true),
+        ("--all --keep alpine:3.21", true),
+        ("--grace 2h", false),
+        ("--all\n--grace=2h\n", false),
+        ("--all\t--grace\t2h", false),
+    ] {
+        let place = Place::new();
+        let dir = place.fixture("skopeo19-full-ref", "cache");
+        let dir_text = dir.to_str().expect("a name in UTF-8");
+        let stray = blob_path(&dir, &format!("sha256:{}", "12".repeat(32)));
+        fs::write(&stray, "x").expect("a blob");
+        let variables = [("LAYOUTS", dir_text), ("ARGUMENTS", arguments)];
+        let ended = script(&place, "prune.sh", &variables);
+        assert!(ended.status.success(), "{arguments}: {ended:?}");
+        assert_eq!(!stray.exists(), is_gone, "{arguments}");
+    }
+}
+
 #[test]
 fn the_action_fails_as_the_program_does_and_names_what_is_wrong_with_a_version() {
     let place = Place::new();
@@ -89,16 +111,50 @@ fn the_action_fails_as_the_program_does_and_names_what_is_wrong_with_a_version()
         &[("LAYOUTS", nowhere), ("ARGUMENTS", "--all --keep-last 0")],
     );
     assert_eq!(ended.status.code(), Some(2), "{ended:?}");
-    // The program is there, so nothing is fetched.
     let ended = script(&place, "install.sh", &[("VERSION", "main")]);
-    assert!(ended.status.success(), "{ended:?}");
-    let mut command = Command::new("bash");
-    command.arg(root().join("contrib/action/install.sh"));
-    command.env("PATH", "/usr/bin:/bin").env("VERSION", "main");
-    let ended = command.output().expect("bash can be run");
     assert_eq!(ended.status.code(), Some(1), "{ended:?}");
     let said = String::from_utf8_lossy(&ended.stdout);
     assert!(said.contains("'main' is no release"), "{said}");
+}
+
+/// What stands in for curl writes down what is asked for, and has nothing.
+#[test]
+fn the_action_fetches_a_release_unless_just_that_is_installed() {
+    let own = concat!("v", env!("CARGO_PKG_VERSION"));
+    for (version, is_fetched) in [(own, false), ("v99.0.0", true)] {
+        let place = Place::new();
+        let asked = place.home().join("asked");
+        let functions = place.file(
+            "functions",
+            "curl() { printf '%s\\n' \"$*\" >>\"$HOME/asked\"; return 22; }\nuname() { case $1 in -s) echo Linux ;; *) echo x86_64 ;; esac; }\n",
+        );
+        let variables = [
+            ("VERSION", version),
+            ("REPOSITORY", "owner/ocirm"),
+            ("GITHUB_SERVER_URL", "https://git.example"),
+            ("BASH_ENV", functions.to_str().expect("a name in UTF-8")),
+        ];
+        let ended = script(&place, "install.sh", &variables);
+        assert_eq!(ended.status.success(), !is_fetched, "{ended:?}");
+        assert_eq!(asked.exists(), is_fetched, "{ended:?}");
+        if is_fetched {
+            let asked = fs::read_to_string(&asked).expect("what was asked for");
+            let address = "https://git.example/owner/ocirm/releases/download/v99.0.0/\
+                           ocirm-v99.0.0-x86_64-unknown-linux-musl.tar.gz";
+            assert!(asked.trim_end().ends_with(address), "{asked}");
+        }
+    }
+}
+
+/// A job of every night should not change on its own.
+#[test]
+fn the_cron_job_names_the_version_that_it_belongs_to() {
+    let image = concat!(
+        "image: ghcr.io/OWNER/ocirm:",
+        env!("CARGO_PKG_VERSION"),
+        "\n"
+    );
+    assert!(text("contrib/kubernetes/cronjob.yaml").contains(image));
 }
 
 /// The command lines of the units and of the CronJob are understood: the layout is the first thing that is wrong.

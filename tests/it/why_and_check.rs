@@ -120,6 +120,26 @@ fn looking_changes_nothing() {
     }
 }
 
+/// The beginning of a part's digest is answered without a word about removing, which nobody asked for.
+#[test]
+fn why_says_of_the_beginning_of_a_part_what_it_is_of() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let amd = layout.image_for("linux/amd64", "amd", &["amd"]);
+    let index = layout.index(&[&amd]);
+    layout.tagged(&index, "multi").finish();
+    let whole = amd["digest"].as_str().unwrap();
+    let short = &whole[7..19];
+    for begun in [short, &whole[7..40]] {
+        let refused = place.refuses(&layout.dir, &["why", begun], 1);
+        let said = format!("ocirm: {short} is part of multi, and no image\nhint: ");
+        assert!(refused.err.starts_with(&said), "{refused}");
+        assert!(refused.err.contains(whole), "{refused}");
+        assert!(!refused.err.contains("delete"), "{refused}");
+    }
+    place.succeeds(&layout.dir, &["why", whole]);
+}
+
 /// A tag of digits does not make a name a digest.
 #[test]
 fn why_finds_names_whose_tag_is_all_digits() {
