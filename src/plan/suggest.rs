@@ -186,7 +186,8 @@ impl Draft<'_> {
             crossing,
             format!("**/*{}*", text.trim_matches('*')),
         ];
-        wider.into_iter().find_map(|wider| {
+        let mut others = wider.into_iter().filter(|wider| wider != text);
+        others.find_map(|wider| {
             let pattern = Pattern::parse(&wider).ok()?;
             let found = matched(self.records(), &wider, &pattern);
             let mut names: Vec<String> = Vec::new();

@@ -8,8 +8,9 @@ use std::process::{Command, Stdio};
 use tempfile::TempDir;
 
 use super::support::command::{ocirm, run};
-use super::support::contents::digest;
+use super::support::contents::{arg, digest};
 use super::support::layout::Layout;
+use super::support::strace;
 use super::support::terminal::type_into;
 use super::support::tree::Tree;
 
@@ -396,6 +397,34 @@ fn no_lock_is_taken() {
     assert_eq!(
         place.words(&["-l", "odd", "rmi", "alpine:3.2"]),
         ["alpine:3.20"]
+    );
+}
+
+/// X29: a file that is being written is not waited for, as commands do.
+#[test]
+fn what_is_being_written_is_not_waited_for() {
+    if !strace::is_here() {
+        return;
+    }
+    let place = Place::new();
+    fs::write(place.work().join("odd/oci-layout"), "").unwrap();
+    let log = place.home.path().join("log");
+    let args = ["--", "ocirm", "-l", "odd", "rmi", "al"].map(str::to_owned);
+    let options = [
+        "-o",
+        arg(&log),
+        "-e",
+        "trace=openat,nanosleep,clock_nanosleep",
+    ];
+    let mut command = strace::traced(&options, &args, place.home.path());
+    command.env("COMPLETE", "fish").stdin(Stdio::null());
+    let output = command.output().unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    assert!(output.stdout.is_empty());
+    let log = fs::read_to_string(log).unwrap();
+    assert!(
+        log.contains("oci-layout") && !log.contains("nanosleep"),
+        "{log}"
     );
 }
 

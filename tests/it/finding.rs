@@ -446,6 +446,33 @@ fn what_exists_is_said_where_nothing_is_found() {
     assert_mentions(&refused, "an image in a registry");
 }
 
+/// I5: of several layouts the first says what it has, and only if none has what was asked for.
+#[test]
+fn of_several_layouts_the_first_says_what_exists() {
+    let place = Place::new();
+    let layouts = ["one", "two"].map(|dir| {
+        let mut layout = place.layout(dir);
+        let image = layout.image(dir);
+        layout
+            .named(&image, &format!("docker.io/library/app:{dir}"))
+            .finish();
+        layout.dir
+    });
+    let list = |tag: &str| {
+        let [one, two] = layouts.each_ref().map(|dir| arg(dir));
+        place.run(&["ls", "-q", one, two, tag])
+    };
+    let refused = list("app:three");
+    assert_status(&refused, 1);
+    assert_eq!(
+        refused.err,
+        "ocirm: No such image: app:three; app:one exists\n"
+    );
+    let found = list("app:two");
+    assert_status(&found, 0);
+    assert_eq!(found.err, "");
+}
+
 /// I6.
 #[test]
 fn a_wider_pattern_is_said_where_one_matches_nothing() {
