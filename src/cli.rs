@@ -157,9 +157,8 @@ pub enum Command {
     /// A REF is what `ocirm rmi` takes, or a repository, for all its images. Where it is ambiguous, as the
     /// beginning of several IDs is, all that it could be is listed. Finding nothing is exit status 1.
     ///
-    /// A directory among the arguments is a layout to list: `./dir`, `dir/`, `oci:dir`, and what could be a
-    /// name as well, such as `acme/web`, if it has a slash and no --layout is given. Without a slash it is a
-    /// name, unless there is no layout to look it up in.
+    /// A directory among the arguments is a layout to list: `./dir`, `dir/`, `oci:./dir`. What could be a name
+    /// as well, such as `acme/web` or `oci:dir`, is a name wherever there is a layout to look it up in.
     ///
     /// CREATED is what the annotation `org.opencontainers.image.created` of the entry in index.json
     /// says, else that of the index or manifest, else the config. The days 0001-01-01,
@@ -896,7 +895,7 @@ pub struct RestoreArgs {
     #[arg(value_name = "REF")]
     pub references: Vec<String>,
     /// List what is in the trash, and change nothing
-    #[arg(long, conflicts_with_all = ["incomplete", "dry_run"])]
+    #[arg(long, conflicts_with_all = ["incomplete", "dry_run", "quiet"])]
     pub list: bool,
     /// Show what would come back, and change nothing
     #[arg(short = 'n', long)]

@@ -42,8 +42,8 @@ impl Counter {
         }
     }
 
-    /// A file whose bytes are counted as they are read. What is over when one of `size` bytes is done
-    /// is made up for by [`Bytes::end`].
+    /// A file whose bytes are counted as they are read. Whoever knows how many there should have been
+    /// adds the rest.
     pub(crate) fn reading<R>(&self, file: R) -> Bytes<'_, R> {
         Bytes {
             file,

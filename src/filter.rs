@@ -20,6 +20,8 @@ use crate::words::{nearest, shell_word};
 pub struct Filters {
     /// `dangling=`: what was asked for, if anything.
     pub dangling: Option<bool>,
+    /// It was asked for, and is not what `prune` does by itself.
+    pub says_dangling: bool,
     /// `broken=`: whether images must be unusable, or usable, if that was asked for.
     pub broken: Option<bool>,
     /// `orphan=`: whether only referrers whose subject is gone pass, or none of these.
@@ -71,13 +73,14 @@ impl Filters {
         let is_about_age_or_label = !self.until.is_empty() || !self.labels.is_empty();
         let is_about_names = !self.references.is_empty() || !self.not_references.is_empty();
         let is_about_others = self.broken.is_some() || self.orphan.is_some();
-        (is_about_age_or_label || is_about_names) && !is_about_others
+        (is_about_age_or_label || is_about_names) && !is_about_others && !self.says_dangling
     }
 
     /// Whether everything passes.
     pub fn is_empty(&self) -> bool {
         let Filters {
             dangling,
+            says_dangling: _,
             broken,
             orphan,
             until,
@@ -142,6 +145,7 @@ impl Filters {
                 }
             }
         }
+        filters.says_dangling = !dangling.is_empty();
         filters.broken =
             one_truth("broken", &broken).map_err(|error| error.hint("broken is true or false"))?;
         filters.orphan =

@@ -20,9 +20,9 @@ pub(crate) fn default_layout() -> Result<PathBuf, Error> {
 }
 
 /// Whether an argument of `ls` is a layout directory and no reference. What cannot be a name, such as
-/// `./dir`, is a directory if there is one. What could be both, such as `acme/web`, is the directory if
-/// that is a layout, has a slash, and no layout `is_given` otherwise; without a slash it is a name
-/// wherever there is a layout to look it up in.
+/// `./dir`, is a directory if there is one. What could be both, such as `acme/web`, is a name wherever
+/// there is a layout to look it up in, for `rmi` takes it for that, and lists of one are arguments of the
+/// other.
 pub(crate) fn is_directory(text: &str, is_given: bool) -> bool {
     match split(text) {
         Some((_, None)) => return true,
@@ -37,8 +37,7 @@ pub(crate) fn is_directory(text: &str, is_given: bool) -> bool {
     }
     let has = |name| path.join(name).exists();
     let is_layout = || has("oci-layout") || has("index.json") || is_archive(path);
-    let is_taken = || is_given || !text.contains('/') && can_look_up();
-    is_layout() && !is_taken()
+    is_layout() && !can_look_up()
 }
 
 /// Whether a text has the shape of a path, and of no name that any tool gives.
@@ -59,7 +58,6 @@ pub(crate) fn directory(given: PathBuf) -> Result<PathBuf, Error> {
     // Only here `oci:dir` is no image called `oci`.
     let bare = text.strip_prefix("oci:").filter(|dir| !dir.is_empty());
     let (dir, reference) = match (bare, split(text)) {
-        (Some(dir), _) if Path::new(dir).exists() => (dir, None),
         (_, Some(found)) => found,
         (Some(dir), None) => (dir, None),
         (None, None) => return Ok(given),

@@ -19,7 +19,7 @@ use crate::plan::Plan;
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::console::shown;
-use crate::report::list_lines::ImageLine;
+use crate::report::image_table::Going;
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
 use crate::words::{count, quoted};
@@ -44,7 +44,7 @@ pub(super) struct Decision {
     /// nobody is looked for.
     pub(super) writers_since: Option<Timestamp>,
     /// The images that go, as the list shows them about which somebody is asked.
-    pub(super) going: Vec<ImageLine>,
+    pub(super) going: Vec<Going>,
     /// Where the layout is.
     pub(super) path: PathBuf,
     /// Other files may have the same blocks as those that go.

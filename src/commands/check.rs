@@ -39,7 +39,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
                 })?;
             }
             Err(error) if !found.several => return Err(error),
-            Err(error) => status = status.max(failures.add(console, path, error, !is_text)),
+            Err(error) => status = status.max(failures.add(console, path, error, !is_text)?),
         }
         progress.add(0);
     }

@@ -2,18 +2,20 @@
 //! by `prune` itself, as for a dry run, and nothing but a shared lock is taken.
 
 use std::cell::RefCell;
-use std::path::Path;
+use std::cmp::Reverse;
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 
 use super::change::{Decide, Decision, Run, uses_trash};
-use super::print_as;
 use super::prune::{Decided, Prune};
 use super::session::{Listed, Session, span};
-use super::several::Failures;
+use super::several::{self, Failures};
 use super::sharers::FoundSharers;
-use super::target_layouts::{TargetLayouts, layout_directories};
+use super::target_layouts::{TargetLayouts, in_layout, layout_directories};
+use super::{hint_and_kind, print};
 use crate::cli::{DEFAULT_GRACE, DEFAULT_TRASH_KEEP, DfArgs, OutputFormat};
 use crate::error::{Error, ErrorKind};
 use crate::gc::Siblings;
@@ -24,6 +26,7 @@ use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
 use crate::report::console::shown;
 use crate::report::disk_use::{DiskUseReport, Freed, FreedBy, TotalUse};
+use crate::report::messages::ReportedError;
 use crate::report::stdout_columns;
 use crate::snapshot::{Snapshot, Whole};
 
@@ -48,12 +51,15 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
     let mut status = found.say_failures(console);
     let mut failures = Failures::default();
     let mut together = TotalUse::new();
-    for path in &found.layouts {
-        let used = match overview.look_at(session, &run, path) {
+    let progress = several::progress(console, "Measuring", &found);
+    for path in inner_first(&found.layouts) {
+        let used = overview.look_at(session, &run, path);
+        progress.add(0);
+        let used = match used {
             Ok(used) => used,
             Err(error) if !found.several => return Err(error),
             Err(error) => {
-                status = status.max(failures.add(console, path, error, is_json));
+                status = status.max(failures.add(console, path, error, is_json)?);
                 continue;
             }
         };
@@ -62,7 +68,8 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         let verbose = console.is_verbose();
         // Of several layouts the table at the end says enough.
         let is_shown = verbose || !found.several;
-        print_as(args.format, |out| match args.format {
+        // What is wider than a terminal finds its own way to fit.
+        print(|out| match args.format {
             OutputFormat::Json => used.report.write_json(out),
             OutputFormat::Text if !is_shown => Ok(()),
             OutputFormat::Text => {
@@ -74,26 +81,45 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
             }
         })?;
         for error in &used.report.errors {
+            let message = error.message.clone();
             match found.several {
                 true => {
-                    console.error(&shown(&format!(
-                        "in the layout `{}`: {error}",
-                        path.display()
-                    )));
-                    failures.note(path, error.clone());
+                    let error = in_layout(path, anyhow::Error::msg(message));
+                    console.error(&shown(&format!("{error:#}")));
                 }
-                false => console.error(&shown(error)),
+                false => console.error(&shown(&message)),
             }
         }
+        if let [first, rest @ ..] = &used.report.errors[..] {
+            let more = match rest.len() {
+                0 => String::new(),
+                n => format!(" (and {n} more)"),
+            };
+            failures.note(path, format!("{}{more}", first.message));
+        }
     }
+    drop(progress);
     if found.several {
-        print_as(args.format, |out| match args.format {
+        print(|out| match args.format {
             OutputFormat::Json => together.write_json(out),
             OutputFormat::Text => together.write_text(stdout_columns(), out),
         })?;
     }
-    failures.say_again(console, found.layouts.len());
+    if found.several {
+        failures.say_again(console, found.layouts.len());
+    }
     Ok(status)
+}
+
+/// Layouts below other ones before these: what is theirs is not something else of the outer one.
+fn inner_first(layouts: &[PathBuf]) -> Vec<&PathBuf> {
+    let mut layouts: Vec<&PathBuf> = layouts.iter().collect();
+    let known: HashSet<&Path> = layouts.iter().map(|path| path.as_path()).collect();
+    let is_inner = |path: &&PathBuf| path.ancestors().skip(1).any(|above| known.contains(above));
+    if layouts.iter().any(is_inner) {
+        layouts.sort_by_key(|path| Reverse(path.components().count()));
+    }
+    layouts
 }
 
 /// What is found out is that of a plain `prune`.
@@ -199,11 +225,9 @@ impl Unknown {
     }
 
     fn of(error: anyhow::Error) -> Unknown {
-        let known = error
-            .chain()
-            .find_map(|cause| cause.downcast_ref::<Error>());
+        let (hint, _) = hint_and_kind(&error);
         Unknown {
-            hint: known.and_then(Error::hint_text).map(str::to_owned),
+            hint: hint.map(str::to_owned),
             message: format!("{error:#}"),
         }
     }
@@ -249,7 +273,7 @@ impl Decide for Overview {
         if !damage.is_empty() {
             status = ErrorKind::Layout.exit_status();
             let damage = damage.iter().map(|damage| snapshot.graph.describe(damage));
-            report.errors.extend(damage);
+            report.errors.extend(damage.map(ReportedError::damaged));
         }
         match &now {
             Ok((_, decided)) => report.notes = notes(layout, &snapshot, decided),

@@ -16,7 +16,7 @@ use jiff::tz::TimeZone;
 
 use super::in_each::InEach;
 use super::session::Session;
-use super::several::{self, Failures};
+use super::several::{self, say_failure};
 use super::target_layouts::layouts_and_references;
 use super::{container_files, failed};
 use crate::cli::{LsArgs, Sort};
@@ -70,11 +70,11 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let (mut collected, mut failures) = (Collected::default(), Vec::new());
     let progress = several::progress(session.console, "Listing", &found);
     for path in &found.layouts {
-        progress.add(0);
         match list.layout(path, Some(&mut collected)) {
             Ok(one) => status = status.max(one),
             Err(error) => failures.push((path, error)),
         }
+        progress.add(0);
     }
     drop(progress);
     print(|out| match &list.format {
@@ -102,8 +102,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     // All of them stand at the end, so none is said twice.
     let is_json = matches!(list.format, ListFormat::Json);
     for (path, error) in failures {
-        let mut failures = Failures::default();
-        status = status.max(failures.add(session.console, path, error, is_json));
+        status = status.max(say_failure(session.console, path, error, is_json)?);
     }
     Ok(status.max(list.say_what_is_missing()))
 }

@@ -11,7 +11,7 @@ use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::in_each::InEach;
 use super::retention::retention;
 use super::session::{Listed, Session, Stream, span};
-use super::several::{self, Failures};
+use super::several::{self, Failures, say_failure};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, layout_directories};
 use super::{container_files, print_as};
@@ -25,17 +25,18 @@ use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
 use crate::layout_argument::directory;
 use crate::oci::config::Wanted;
+use crate::plan::prune::agreed_form;
 use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
 use crate::report::change_input::ChangingCommand;
 use crate::report::console::{Console, shown};
-use crate::report::image_table::images_to_go;
+use crate::report::image_table::{Going, images_to_go};
 use crate::report::list_lines::ImageLine;
 use crate::report::messages::{matches_nothing, reclaimed};
 use crate::report::sums::Sums;
 use crate::report::units::size_freed;
-use crate::snapshot::{RecordId, Snapshot, Whole};
+use crate::snapshot::{NodeId, RecordId, Snapshot, Whole};
 use crate::value::digest::Digest;
-use crate::words::count;
+use crate::words::{count, listed};
 
 /// Said where filters read as if they were about all images.
 const ONLY_DANGLING: &str =
@@ -56,11 +57,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         .into_iter()
         .map(directory)
         .collect::<Result<_, _>>()?;
-    let is_said = |text: &String| {
-        let key = text.split('=').next().unwrap_or_default();
-        key.trim().eq_ignore_ascii_case("dangling")
-    };
-    let only_dangling = !all && filters.may_mean_named() && !args.filters.iter().any(is_said);
+    let only_dangling = !all && filters.may_mean_named();
     let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: args.dry_run,
@@ -93,11 +90,11 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
                 .into());
         }
         if only_dangling {
-            session.console.note(ONLY_DANGLING);
+            session.console.while_asking().note(ONLY_DANGLING);
         }
         match command.confirm(session, &found, &run)? {
-            Some(confirmed) => command.confirmed = Some(confirmed),
-            None => return Ok(0),
+            Ok(confirmed) => command.confirmed = Some(confirmed),
+            Err(status) => return Ok(status),
         }
     } else if only_dangling && args.format == OutputFormat::Text && !session.console.is_quiet() {
         print_as(args.format, |out| writeln!(out, "{ONLY_DANGLING}"))?;
@@ -276,7 +273,7 @@ impl Prune {
                 }
                 Err(error) => {
                     sums.add_failed();
-                    status = status.max(failures.add(console, path, error, !is_text));
+                    status = status.max(failures.add(console, path, error, !is_text)?);
                     session.interrupt.reported();
                 }
             }
@@ -295,25 +292,31 @@ impl Prune {
     }
 
     /// Shows what would go and asks. No lock is held while somebody thinks about the answer; what
-    /// is deleted afterwards is decided anew, and is at most what was shown.
+    /// is deleted afterwards is decided anew, and is at most what was shown. The inner error is the exit
+    /// status of a no: that of layouts that could not be looked at.
     fn confirm(
         &mut self,
         session: &Session,
         found: &TargetLayouts,
         run: &Run<'_>,
-    ) -> anyhow::Result<Option<Confirmed>> {
-        let console = session.console;
+    ) -> anyhow::Result<Result<Confirmed, u8>> {
+        let console = session.console.while_asking();
         let mut confirmed = Confirmed::new();
         let mut unmatched = Unmatched::default();
-        let (mut images, mut blobs, mut freed, mut at_most) = (0, 0, 0_u64, false);
+        let (mut images, mut names, mut blobs, mut freed, mut at_most) = (0, 0, 0, 0_u64, false);
+        let mut failed = Vec::new();
         self.is_asking = true;
-        let progress = several::progress(console, "Looking at", found);
+        let progress = several::progress(session.console, "Looking at", found);
         for path in &found.layouts {
+            let decided = run.decide(session, path, self);
             progress.add(0);
-            let mut decision = match run.decide(session, path, self) {
+            let mut decision = match decided {
                 Ok((decision, _)) => decision,
                 // It fails again, and is reported, when it is its turn.
-                Err(_) if found.several => continue,
+                Err(error) if found.several => {
+                    failed.push((path, error));
+                    continue;
+                }
                 Err(error) => return Err(error),
             };
             self.hard_links = std::mem::take(&mut decision.hard_links);
@@ -330,14 +333,19 @@ impl Prune {
                     console.say_with(|out| report.write_text(true, out));
                 }
                 images += decision.plan.images_going(&decision.view);
+                names += decision
+                    .going
+                    .iter()
+                    .filter(|going| going.image_stays)
+                    .count();
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
                 at_most |= report.freed_at_most;
                 let removals = decision.trash.expired.iter();
                 seen.removals.extend(removals.map(|(id, _)| id.clone()));
                 let entries = decision.plan.edits.keys();
-                seen.entries
-                    .extend(entries.map(|at| decision.view.index.entry_text(*at).to_owned()));
+                let form = |at: &usize| agreed_form(decision.view.index.entry_text(*at));
+                seen.entries.extend(entries.map(form));
                 let digests = decision.garbage.blobs.iter();
                 seen.blobs.extend(digests.map(|blob| blob.digest.clone()));
             }
@@ -351,30 +359,49 @@ impl Prune {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
         if confirmed.values().all(nothing) {
-            return Ok(Some(confirmed));
+            return Ok(Ok(confirmed));
+        }
+        for (path, error) in &failed {
+            let layout = path.display();
+            console.warning(&shown(&format!(
+                "the layout `{layout}` is not in the list: {error:#}"
+            )));
         }
         say_unmatched(unmatched, console);
         // The JSON object has its warnings whatever was said before.
         self.is_warned = run.format == OutputFormat::Text;
-        let removes = match images {
-            0 => String::new(),
-            n => format!(" removes {},", count(n, "image", "images")),
-        };
-        console.say(&format!(
-            "This{removes} deletes {} and frees {}.",
-            count(blobs, "blob", "blobs"),
-            size_freed(freed, at_most)
-        ));
+        let mut parts = Vec::new();
+        if images > 0 {
+            parts.push(format!("removes {}", count(images, "image", "images")));
+        }
+        if names > 0 {
+            let names = count(names, "name", "names");
+            parts.push(format!("takes {names} from images that stay"));
+        }
+        let blobs = count(blobs, "blob", "blobs");
+        parts.push(match self.trash.to_trash {
+            true => format!("moves {blobs} to the trash"),
+            false => format!("deletes {blobs}"),
+        });
+        parts.push(format!("frees {}", size_freed(freed, at_most)));
+        console.say(&format!("This {}.", listed(&parts, parts.len())));
         if self.all {
             console
                 .warning("this removes all images that pass the filters, not only dangling ones");
         }
         let ask = || console.ask("Are you sure you want to continue?");
         if session.interrupt.asking(ask) {
-            return Ok(Some(confirmed));
+            // What others moved to the trash meanwhile is of the past.
+            self.trash.now = Some(Timestamp::now());
+            return Ok(Ok(confirmed));
         }
         console.say("Nothing was changed.");
-        Ok(None)
+        let mut status = 0;
+        for (path, error) in failed {
+            let is_json = run.format == OutputFormat::Json;
+            status = status.max(say_failure(console, path, error, is_json)?);
+        }
+        Ok(Err(status))
     }
 }
 
@@ -540,7 +567,7 @@ fn going<M>(
     metadata: ImageMetadata<'_, M>,
     stored: Vec<Digest>,
     plan: &Plan,
-) -> Vec<ImageLine> {
+) -> Vec<Going> {
     let records = plan.edits.keys().filter_map(|at| {
         let id = snapshot.records.of_entry(*at)?;
         let is_own = !snapshot.records.record(id).kind.is_dependent();
@@ -549,12 +576,20 @@ fn going<M>(
     // One record may have several entries.
     let mut seen = HashSet::new();
     let records: Vec<RecordId> = records.filter(|id| seen.insert(*id)).collect();
+    if records.is_empty() {
+        // Configs and sizes are not read for an empty list.
+        return Vec::new();
+    }
     let listing = Listing::new(snapshot, metadata, stored, Wanted::Dates);
+    let own = snapshot.records.iter();
+    let staying = own.filter(|(id, record)| !record.kind.is_dependent() && plan.settled.stays(*id));
+    let staying: HashSet<NodeId> = staying.map(|(_, record)| record.target).collect();
     let listed = listing.listed(records.into_iter());
-    let lines = listed.iter();
-    lines
-        .map(|record| ImageLine::new(&listing.measures, record, false))
-        .collect()
+    let lines = listed.iter().map(|record| Going {
+        line: ImageLine::new(&listing.measures, record, false),
+        image_stays: staying.contains(&snapshot.records.record(record.id).target),
+    });
+    lines.collect()
 }
 
 /// What goes, what the trash has to do with it, and which names of files go.

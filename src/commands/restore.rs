@@ -4,9 +4,9 @@ use std::path::Path;
 
 use jiff::SignedDuration;
 
-use super::print_as;
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
+use super::{print, print_as};
 use crate::cli::{DEFAULT_TRASH_KEEP, OutputFormat, RestoreArgs};
 use crate::commit::{self, Attempt, Restore, Restored, Watch};
 use crate::error::{Error, ErrorKind};
@@ -45,7 +45,7 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     let console = session.console;
     let printed = match console.is_quiet() {
         true => Ok(()),
-        false => super::print_as(args.format, |out| match args.format {
+        false => print_as(args.format, |out| match args.format {
             OutputFormat::Json => report.write_json(out),
             OutputFormat::Text => report.write_text(console.is_verbose(), out),
         }),
@@ -79,17 +79,14 @@ fn list(
     let removals = listed_removals(&layout, &trash, &amounts, keep);
     let report = TrashList::new(path, removals, failures);
     drop(layout);
-    print_as(format, |out| match format {
+    print(|out| match format {
         OutputFormat::Json => report.write_json(out),
         OutputFormat::Text => {
             report.write_text(session.console.is_verbose(), stdout_columns(), out)
         }
     })?;
     for error in &report.errors {
-        session.console.error(&shown(error));
-    }
-    if report.removals.is_empty() && report.errors.is_empty() {
-        session.console.say("There is nothing in the trash.");
+        session.console.error(&shown(&error.message));
     }
     Ok(match report.errors.is_empty() {
         true => 0,

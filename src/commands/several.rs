@@ -18,28 +18,42 @@ pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayou
     progress
 }
 
+/// Says what failed in a layout, with `json` on standard output, too. The value is the exit status.
+///
+/// # Errors
+/// Standard output cannot be written.
+pub(super) fn say_failure(
+    console: Console,
+    path: &Path,
+    error: anyhow::Error,
+    json: bool,
+) -> anyhow::Result<u8> {
+    if json {
+        let (hint, kind) = hint_and_kind(&error);
+        let failed = FailedLayout::new(path, kind, format!("{error:#}"), hint);
+        print(|out| failed.write_json(out))?;
+    }
+    Ok(failed(console, &in_layout(path, error)))
+}
+
 /// What failed in which layout.
 #[derive(Debug, Default)]
 pub(super) struct Failures(Vec<(PathBuf, String)>);
 
 impl Failures {
-    /// Says what failed, with `json` on standard output, too. The value is the exit status.
+    /// Says what failed, as [`say_failure`] does, and takes note of it.
+    ///
+    /// # Errors
+    /// Standard output cannot be written.
     pub(super) fn add(
         &mut self,
         console: Console,
         path: &Path,
         error: anyhow::Error,
         json: bool,
-    ) -> u8 {
-        let message = format!("{error:#}");
-        if json {
-            let (hint, kind) = hint_and_kind(&error);
-            let failed = FailedLayout::new(path, kind, message.clone(), hint);
-            // Who stopped reading is told so by what is printed at the end.
-            let _ = print(|out| failed.write_json(out));
-        }
-        self.note(path, message);
-        failed(console, &in_layout(path, error))
+    ) -> anyhow::Result<u8> {
+        self.note(path, format!("{error:#}"));
+        say_failure(console, path, error, json)
     }
 
     /// Takes note of what failed and was said already.

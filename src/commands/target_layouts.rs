@@ -212,6 +212,26 @@ fn refuse_paths(layout: &Path, references: &[String]) -> Result<(), Error> {
     Ok(())
 }
 
+/// The layout that is meant where none is named. Where there is none, an argument that names something of
+/// another kind is what went wrong.
+fn layout_at_hand(references: &[String]) -> Result<PathBuf, Error> {
+    let path = default_layout()?;
+    if !path.join("oci-layout").exists() {
+        for text in references {
+            if let Some(elsewhere) = elsewhere(text) {
+                return Err(Error::usage(elsewhere.message).hint(elsewhere.hint));
+            }
+        }
+    }
+    Ok(path)
+}
+
+/// Whether two paths lead to one directory.
+fn is_same(one: &Path, other: &Path) -> bool {
+    let directory = |path| FileId::of_path(path).ok();
+    one == other || directory(one).is_some_and(|of| directory(other) == Some(of))
+}
+
 fn one_layout(
     layouts: &[PathBuf],
     references: Vec<String>,
@@ -225,7 +245,7 @@ fn one_layout(
         };
         let dir = PathBuf::from(dir);
         if let Some((other, before)) = &named
-            && *other != dir
+            && !is_same(other, &dir)
         {
             return Err(
                 Error::usage(format!("`{before}` and `{text}` name different layouts"))
@@ -246,16 +266,16 @@ fn one_layout(
         }
     };
     let path = match (given, named) {
-        (Some(dir), Some((named, text))) if *dir != named => {
+        (Some(dir), Some((named, text))) if !is_same(dir, &named) => {
             return Err(Error::usage(format!(
-                "--layout {} and `{text}` name different layouts",
+                "`{}` and `{text}` name different layouts",
                 dir.display()
             ))
             .into());
         }
         (Some(dir), _) => dir.clone(),
         (None, Some((named, _))) => named,
-        (None, None) => default_layout()?,
+        (None, None) => layout_at_hand(&bare)?,
     };
     Ok((path, bare))
 }

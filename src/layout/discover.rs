@@ -29,7 +29,10 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
     while let Some(entry) = walk.next() {
         match entry {
             Err(error) => all.failures.push(error.to_string()),
-            Ok(entry) if entry.file_type().is_dir() => {
+            // Where the search begins a link is meant as what it leads to.
+            Ok(entry)
+                if entry.file_type().is_dir() || entry.depth() == 0 && entry.path().is_dir() =>
+            {
                 let parent = entry.path().parent();
                 let inner = entry.file_name() == "blobs" || entry.file_name() == super::TRASH;
                 if inner && parent.is_some_and(|p| found.contains(p)) {
@@ -83,6 +86,7 @@ mod tests {
         assert!(found.failures.is_empty());
         let links = [(FileId::of_path(&at("b")).unwrap(), at("link"))];
         assert_eq!(found.links, links);
+        assert_eq!(discover(&at("link")).layouts, [at("link")]);
         assert_eq!(discover(&at("missing")).failures.len(), 1);
     }
 }

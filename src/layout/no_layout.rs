@@ -77,7 +77,7 @@ fn shown(path: &Path) -> String {
     quoted(&path.to_string_lossy())
 }
 
-/// Whether a file is a tar archive, compressed or not.
+/// Whether a file is a tar archive, or a compressed file, which may be one.
 pub(crate) fn is_archive(path: &Path) -> bool {
     // The last one stands where tar has its own name.
     const BEGINNINGS: [(usize, &[u8]); 5] = [

@@ -100,8 +100,11 @@ impl<M> Locked<M> {
         let mut walk = Walk {
             workers: Workers::for_reading(),
             directories: HashSet::new(),
+            counted: HashSet::new(),
             linked: HashSet::new(),
             pending: Vec::new(),
+            pending_blobs: Vec::new(),
+            postponed: Vec::new(),
             failures: Vec::new(),
         };
         let opened = self.layout.dir.as_fd().try_clone_to_owned();
@@ -118,12 +121,13 @@ impl<M> Locked<M> {
         if let Err(error) = begun {
             walk.failures.push(error);
         }
-        while let Some(next) = walk.pending.pop() {
+        while let Some(next) = walk.pending_blobs.pop().or_else(|| walk.pending.pop()) {
             let path = next.path.clone();
             if let Err(error) = walk.list(next, each) {
                 walk.fail(&path, error);
             }
         }
+        walk.count_postponed(each);
         walk.failures
     }
 }
@@ -132,9 +136,15 @@ struct Walk {
     workers: Workers,
     /// Those that were listed.
     directories: HashSet<FileId>,
+    /// Those that were counted.
+    counted: HashSet<FileId>,
     /// Files with several names that were seen.
     linked: HashSet<FileId>,
     pending: Vec<Pending>,
+    /// These come first: what is reached as a blob is one, whatever else it is called.
+    pending_blobs: Vec<Pending>,
+    /// Other names of files that may be blobs as well.
+    postponed: Vec<UsedFile>,
     failures: Vec<String>,
 }
 
@@ -142,6 +152,24 @@ impl Walk {
     fn fail(&mut self, path: &str, error: Errno) {
         self.failures
             .push(format!("cannot look into `{path}`: {error}"));
+    }
+
+    fn push(&mut self, next: Pending) {
+        match next.zone {
+            Zone::Blobs | Zone::Algorithm(_) => self.pending_blobs.push(next),
+            _ => self.pending.push(next),
+        }
+    }
+
+    /// Counts files with several names none of which is a blob's; what lies in the trash as that.
+    fn count_postponed(&mut self, each: &mut dyn FnMut(UsedFile)) {
+        let mut postponed = std::mem::take(&mut self.postponed);
+        postponed.sort_by_key(|file| !matches!(file.place, Place::Trash(_)));
+        for file in postponed {
+            if self.linked.insert(file.file) {
+                each(file);
+            }
+        }
     }
 
     /// Lists the directory where the walk begins, which nobody found in another one. One that is not
@@ -179,8 +207,8 @@ impl Walk {
         if !self.directories.insert(directory) {
             return Ok(());
         }
-        if next.follow {
-            // The link to it was counted where it was found, it itself was not.
+        // The link to it was counted where it was found, it itself was not.
+        if next.follow && self.counted.insert(directory) {
             each(used(&stat, Place::Other, next.path.clone(), directory));
         }
         let mut names: Vec<CString> = Vec::new();
@@ -211,14 +239,11 @@ impl Walk {
                 _ => path(),
             };
             let entry = used(&stat, place, shown, directory);
-            if kind != FileType::Directory && entry.is_linked && !self.linked.insert(entry.file) {
-                continue;
-            }
             let is_link = kind == FileType::Symlink && follow;
             if kind == FileType::Directory || is_link {
                 let path = path();
                 drop(text);
-                self.pending.push(Pending {
+                self.push(Pending {
                     parent: dir.clone(),
                     name,
                     path,
@@ -226,7 +251,18 @@ impl Walk {
                     follow: is_link,
                 });
             }
-            each(entry);
+            let is_new = match (&entry.place, kind) {
+                (_, FileType::Directory) => self.counted.insert(entry.file),
+                _ if !entry.is_linked => true,
+                (Place::Blob(_), _) => self.linked.insert(entry.file),
+                _ => {
+                    self.postponed.push(entry);
+                    continue;
+                }
+            };
+            if is_new {
+                each(entry);
+            }
         }
         Ok(())
     }

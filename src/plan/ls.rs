@@ -31,6 +31,8 @@ pub(crate) struct ListOptions {
 pub(crate) struct Selected {
     /// `None`: there are no references, and all records are.
     records: Option<HashSet<RecordId>>,
+    /// What belongs to other images, and is all that a reference finds.
+    belongings: HashSet<RecordId>,
     /// References that find nothing, and why.
     pub(crate) not_found: BTreeMap<String, Refusal>,
     /// Filters whose pattern matches nothing, although one like it does, and how that is said.
@@ -113,7 +115,13 @@ impl ListOptions {
         let mut all = HashSet::new();
         for reference in &self.references {
             match self.select_one(reference, view, &mut draft) {
-                Ok(found) => all.extend(found),
+                Ok(found) => {
+                    let is_dependent = |id: &RecordId| view.records.record(*id).kind.is_dependent();
+                    if found.iter().all(is_dependent) {
+                        selected.belongings.extend(&found);
+                    }
+                    all.extend(found);
+                }
                 Err(refusal) => {
                     let refusal = match suggest {
                         true => draft.suggested(&reference.text, refusal),
@@ -150,22 +158,13 @@ impl ListOptions {
             Err(refusal) if found.is_empty() => {
                 return Err(match refusal.class {
                     RefusalClass::NotFound | RefusalClass::Invalid => refusal,
-                    _ => Refusal::not_found(format!(
-                        "No such image: {text}; parts of images are called so"
-                    ))
-                    .hint("`ocirm ls --tree` shows what images consist of"),
+                    _ => Refusal::not_found(format!("{} is a part of images", quoted(text)))
+                        .hint("`ocirm ls --tree` shows what images consist of"),
                 });
             }
             Err(_) => {}
         }
-        let is_shown = |id: &RecordId| self.all || !view.records.record(*id).kind.is_dependent();
-        match found.iter().any(is_shown) {
-            true => Ok(found),
-            false => Err(Refusal::not_found(format!(
-                "No such image: {text}; what is called so belongs to other images"
-            ))
-            .hint("`ocirm ls --all` lists that, too")),
-        }
+        Ok(found)
     }
 
     /// The records of a layout that are listed, in the order of their first entries.
@@ -196,7 +195,7 @@ impl ListOptions {
         let orphan = self.filters.orphan;
         let orphans = orphan.map(|_| orphans(snapshot)).unwrap_or_default();
         let listed = snapshot.records.iter().filter(move |(id, record)| {
-            self.admit_kind(record.kind)
+            (self.admit_kind(record.kind) || selected.belongings.contains(id))
                 && orphan.is_none_or(|asked| asked == orphans.contains(id))
                 && selected.records.as_ref().is_none_or(|all| all.contains(id))
                 && passes(*id, record, &self.filters, metadata)

@@ -224,6 +224,11 @@ pub enum Note {
         /// How many images cannot be told apart.
         images: usize,
     },
+    /// Entries that would go were not shown so when somebody agreed, and stay.
+    NotAgreed {
+        /// How many.
+        entries: usize,
+    },
     /// `prune` leaves entries without a name that are younger than the grace period.
     YoungLeft {
         /// The images that they lead to.
@@ -298,7 +303,7 @@ impl Plan {
         let message = format!("the blobs that stay have {left} bytes, more than {limit} allows");
         self.refusals.push(
             Refusal::conflict(message)
-                .hint("what else is to go goes all the same; keep less, or allow more"),
+                .hint("this makes no difference to what else is to go; keep less, or allow more"),
         );
     }
 

@@ -26,7 +26,7 @@ pub struct PruneOptions<'a> {
     pub filters: &'a Filters,
     /// What arrived after this time without a name is spared.
     pub spare_after: Timestamp,
-    /// What a person saw and agreed to, as texts of entries; nothing else goes.
+    /// What a person saw and agreed to, as texts of entries in their [`agreed_form`]; nothing else goes.
     pub confirmed: Option<&'a HashSet<String>>,
     /// What stays whatever else is said.
     pub retention: &'a Retention,
@@ -103,10 +103,13 @@ impl Draft<'_> {
             self.plan.refusals.push(refusal);
             return;
         }
+        let mut not_agreed = 0;
         for (_, id, cause) in retained.going {
             let is_agreed = |at: &usize| {
-                let text = self.view.index.entry_text(*at);
-                options.confirmed.is_none_or(|agreed| agreed.contains(text))
+                let text = || agreed_form(self.view.index.entry_text(*at));
+                options
+                    .confirmed
+                    .is_none_or(|agreed| agreed.contains(&text()))
             };
             let is_agreed = self.record(id).entries.iter().all(is_agreed);
             if !options.retention.is_empty() {
@@ -117,6 +120,7 @@ impl Draft<'_> {
                 self.decided(id, !is_agreed, cause);
             }
             if !is_agreed {
+                not_agreed += self.record(id).entries.len();
                 continue;
             }
             let target = self.record(id).target;
@@ -124,6 +128,12 @@ impl Draft<'_> {
             self.plan.actions.push(Action::Untagged(name, target));
             self.plan.actions.push(Action::DeletedBelow(target));
             self.remove(id);
+        }
+        if not_agreed > 0 {
+            let note = Note::NotAgreed {
+                entries: not_agreed,
+            };
+            self.plan.notes.push(note);
         }
         if nameless > 0 {
             let note = Note::NamelessLeft { images: nameless };
@@ -167,7 +177,10 @@ impl Draft<'_> {
         if images.any(stays) {
             return Ok(());
         }
-        let targets: HashSet<_> = going.iter().map(|id| self.record(*id).target).collect();
+        let mut targets: HashSet<_> = going.iter().map(|id| self.record(*id).target).collect();
+        for id in young {
+            targets.remove(&self.record(*id).target);
+        }
         let all = match targets.len() {
             1 => "the only image".to_owned(),
             n => format!("all {n} images"),
@@ -215,6 +228,13 @@ impl Draft<'_> {
     }
 }
 
+/// The form in which the text of an entry is compared with what somebody agreed to: another program that
+/// writes index.json anew may order members and set blanks in another way.
+pub fn agreed_form(entry: &str) -> String {
+    let value = serde_json::from_str::<serde_json::Value>(entry);
+    value.map_or_else(|_| entry.to_owned(), |value| value.to_string())
+}
+
 /// Whether a record passes all filters that look at single images.
 pub(super) fn passes(
     id: RecordId,
@@ -228,4 +248,32 @@ pub(super) fn passes(
         && filters
             .broken
             .is_none_or(|wanted| wanted == (metadata.completeness(id) == Completeness::Broken))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::agreed_form;
+
+    /// Y4.
+    #[test]
+    fn an_entry_is_the_same_however_it_is_written() {
+        let one = r#"{"mediaType":"m","digest":"sha256:1","annotations":{"b":"1","a":"2"}}"#;
+        for (other, is_same) in [
+            (
+                r#"{ "digest": "sha256:1", "annotations": {"a":"2", "b":"\u0031"}, "mediaType":"m" }"#,
+                true,
+            ),
+            (
+                r#"{"mediaType":"m","digest":"sha256:1","annotations":{"b":"1"}}"#,
+                false,
+            ),
+            (
+                r#"{"mediaType":"m","digest":"sha256:2","annotations":{"b":"1","a":"2"}}"#,
+                false,
+            ),
+            ("{", false),
+        ] {
+            assert_eq!(agreed_form(one) == agreed_form(other), is_same, "{other}");
+        }
+    }
 }

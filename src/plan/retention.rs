@@ -113,7 +113,7 @@ impl Draft<'_> {
         }
         self.keep_for_containers(&candidates, &mut fates);
         let in_line = self.fill(&candidates, &mut fates, retention, room, metadata);
-        self.follow_subjects(&candidates, &mut fates, policy);
+        self.follow_subjects(&candidates, &mut fates, retention);
         let mut retained = Retained {
             in_line,
             young_kept,
@@ -390,11 +390,12 @@ impl Draft<'_> {
         &mut self,
         candidates: &[(&str, RecordId)],
         fates: &mut [Fate],
-        policy: &Policy,
+        retention: &Retention,
     ) {
-        if policy.is_empty() {
+        if retention.is_empty() {
             return;
         }
+        let policy = &retention.policy;
         let is_removed = |cause: &Cause| cause.rule.is_some_and(|rule| policy.removes(rule - 1));
         let mut waiting: HashMap<NodeId, Vec<usize>> = HashMap::new();
         for (place, ((_, id), fate)) in candidates.iter().zip(&*fates).enumerate() {

@@ -36,6 +36,15 @@ impl Console {
         Console { color, talk }
     }
 
+    /// The same for somebody who is asked a question, and has to know what it is about.
+    pub(crate) fn while_asking(self) -> Console {
+        let talk = match self.talk {
+            Talk::Quiet => Talk::Usual,
+            talk => talk,
+        };
+        Console { talk, ..self }
+    }
+
     /// Whether to say what most people need not know.
     pub(crate) fn is_verbose(self) -> bool {
         self.talk == Talk::Verbose
@@ -129,10 +138,12 @@ impl Console {
         let _ = err.flush();
         drop(err);
         let mut answer = String::new();
-        match io::stdin().lock().read_line(&mut answer) {
-            Ok(_) => answer.trim().eq_ignore_ascii_case("y"),
-            Err(_) => false,
+        let read = io::stdin().lock().read_line(&mut answer);
+        if !answer.ends_with('\n') {
+            // Nobody ended the line of the question.
+            let _ = writeln!(io::stderr());
         }
+        read.is_ok() && answer.trim().eq_ignore_ascii_case("y")
     }
 
     /// Progress of something that may take long; see [`Progress`].

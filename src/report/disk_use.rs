@@ -9,19 +9,21 @@ use serde::Serialize;
 
 use super::escape::write_json;
 use super::fit::{Part, wrapped};
+use super::messages::ReportedError;
 use super::shorten::{message, visible};
 use super::table::Rows;
 use super::table::Side::{Left, Right};
-use super::trash_list::{give, write_removals};
-use super::units::{size, size_freed, total};
+use super::trash_list::{MOST_NAMES, give, write_removals};
+use super::units::{size, total};
 use crate::inspect::disk_use::{Amount, DiskUse, NamedFile, Parts};
 use crate::inspect::removals::ListedRemoval;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
 use crate::words::listed;
 
-/// How many names stand in a line.
-const MOST_NAMES: usize = 3;
+/// Where files may share blocks.
+const AT_MOST: &str =
+    "PRUNE, LATER and PRUNE -A may be less: other files may have the same blocks.";
 
 /// Bytes that leave the disk with a prune.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -104,9 +106,17 @@ impl FreedBy {
     /// The cells of a line, of a part of what is freed.
     fn cells(&self, part: impl Fn(Freed) -> u64) -> [Cow<'static, str>; 3] {
         [self.prune, self.later, self.prune_all].map(|freed| match freed {
-            Some(freed) => size_freed(part(freed), self.freed_at_most).into(),
+            Some(freed) => size(part(freed)).into(),
             None => "unknown".into(),
         })
+    }
+
+    /// Says it where it may be less, once for all cells.
+    fn say_at_most(&self, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+        match self.freed_at_most {
+            true => write_sentence(AT_MOST, columns, out),
+            false => Ok(()),
+        }
     }
 }
 
@@ -163,7 +173,7 @@ pub(crate) struct DiskUseReport {
     /// Why no more would go.
     pub(crate) notes: Vec<String>,
     /// What is not known, and why.
-    pub(crate) errors: Vec<String>,
+    pub(crate) errors: Vec<ReportedError>,
     /// What no layout before this one has as well.
     #[serde(skip)]
     parts_of_run: Parts,
@@ -222,7 +232,11 @@ impl DiskUseReport {
             freed,
             largest: largest.collect(),
             notes: Vec::new(),
-            errors: used.failures,
+            errors: used
+                .failures
+                .into_iter()
+                .map(ReportedError::failed)
+                .collect(),
             parts_of_run: used.parts_of_run,
             shared_of_run: used.shared_of_run,
             parts: used.parts,
@@ -298,6 +312,7 @@ impl DiskUseReport {
             rows.add(sizes.map(Cow::Owned).into_iter().chain(freed));
         }
         rows.write(out)?;
+        self.freed.say_at_most(columns, out)?;
         if !self.trash.removals.is_empty() {
             writeln!(out)?;
             write_removals(&self.trash.removals, verbose, columns, out)?;
@@ -311,11 +326,7 @@ impl DiskUseReport {
             writeln!(out)?;
         }
         for note in &self.notes {
-            let line = format!("prune: {}", message(note));
-            match columns {
-                Some(columns) => writeln!(out, "{}", wrapped(&line, columns))?,
-                None => writeln!(out, "{line}")?,
-            }
+            write_sentence(&format!("prune: {}", message(note)), columns, out)?;
         }
         Ok(())
     }
@@ -349,6 +360,13 @@ impl DiskUseReport {
             ]);
         }
         rows.write_within(columns, &[give(4, Part::End)], out)
+    }
+}
+
+fn write_sentence(text: &str, columns: Option<usize>, out: &mut dyn Write) -> io::Result<()> {
+    match columns {
+        Some(columns) => writeln!(out, "{}", wrapped(text, columns)),
+        None => writeln!(out, "{text}"),
     }
 }
 
@@ -453,14 +471,17 @@ impl TotalUse {
             rows.add(cells.chain(freed.cells(|of| of.bytes)));
         }
         rows.write_within(columns, &[give(0, Part::Start)], out)?;
+        self.freed.say_at_most(columns, out)?;
         // What the lines have in common, and the last one counts once.
         match self.alone.on_disk.saturating_sub(self.all.on_disk) {
             0 => Ok(()),
-            bytes => writeln!(
-                out,
-                "{} on the disk that several layouts have are counted once in the total.",
-                size(bytes)
-            ),
+            bytes => {
+                let bytes = size(bytes);
+                let text = format!(
+                    "{bytes} on the disk that several layouts have are counted once in the total."
+                );
+                write_sentence(&text, columns, out)
+            }
         }
     }
 }

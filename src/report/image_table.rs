@@ -98,29 +98,53 @@ pub(super) fn table<L: Lines>(
     rows.write_within(columns, &give.collect::<Vec<_>>(), out)
 }
 
-/// The images about which somebody is asked, if there are any: names, ages and sizes.
+/// An image that goes, or a name of one.
+pub(crate) struct Going {
+    pub(crate) line: ImageLine,
+    /// The image stays under another name.
+    pub(crate) image_stays: bool,
+}
+
+/// What somebody is asked about, if there is anything: names, ages and sizes; of an image that stays no
+/// size.
 pub(crate) fn images_to_go(
-    lines: &[ImageLine],
+    all: &[Going],
     now: Timestamp,
     columns: Option<usize>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    if lines.is_empty() {
+    if all.is_empty() {
         return Ok(());
     }
-    let is_shown = |column| {
-        use Column::{Created, Id, Name, Size};
-        [Name, Id, Created, Size].contains(&column)
-    };
-    let shown = COLUMNS.iter().filter(|(column, ..)| is_shown(*column));
-    let shown: Vec<_> = shown.copied().collect();
-    let rows = collect(&lines.iter(), &shown, false, now, |_| String::new());
+    let mut rows = Rows::new(vec![Side::Left, Side::Left, Side::Left, Side::Right]);
+    rows.add(["IMAGE", "ID", "CREATED", "SIZE"].map(Cow::Borrowed));
+    for Going { line, image_stays } in all {
+        let bytes = match image_stays {
+            true => String::new(),
+            false => size(line.size),
+        };
+        rows.add([
+            shown_name(line),
+            id(line, false).into(),
+            created(line, now),
+            bytes.into(),
+        ]);
+    }
     let give = Give {
         column: 0,
         least: 8,
         part: Part::Middle,
     };
     rows.write_within(columns, &[give], out)
+}
+
+/// How old an image is.
+fn created(line: &ImageLine, now: Timestamp) -> Cow<'static, str> {
+    match line.is_created_stated {
+        true => age(line.created, now).into(),
+        // Nobody says when it was made.
+        false => format!("{} (file)", age(line.created, now)).into(),
+    }
 }
 
 fn collect<L: Lines>(
@@ -141,9 +165,7 @@ fn collect<L: Lines>(
             Column::Digest => line.digest.to_string().into(),
             Column::Id => id(line, full).into(),
             Column::Platforms => platforms(line).into(),
-            Column::Created if line.is_created_stated => age(line.created, now).into(),
-            // Nobody says when it was made.
-            Column::Created => format!("{} (file)", age(line.created, now)).into(),
+            Column::Created => created(line, now),
             Column::Use if line.containers.is_some_and(|count| count > 0) => "in use".into(),
             Column::Use => "".into(),
             Column::Size => Cow::Borrowed(&*bytes),

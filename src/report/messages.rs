@@ -97,7 +97,7 @@ const NOT_FOUND: &str = "not-found";
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportedError {
     class: &'static str,
-    pub(super) message: String,
+    pub(crate) message: String,
     /// What the user can do.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) hint: Option<String>,
@@ -129,6 +129,11 @@ impl ReportedError {
             hint: refusal.hint.clone(),
             is_forgiven: false,
         }
+    }
+
+    /// Something in the layout is damaged.
+    pub(crate) fn damaged(message: String) -> ReportedError {
+        ReportedError::new("layout", message, None)
     }
 
     pub(super) fn failed(message: impl Into<String>) -> ReportedError {
@@ -482,6 +487,11 @@ fn warning(note: &Note, graph: &Graph, dry_run: bool) -> Option<String> {
                 _ => of("stay", "would not go"),
             }
         ),
+        Note::NotAgreed { entries } => format!(
+            "{} of index.json stayed: somebody changed the layout while the question stood; prune again to be \
+             asked anew",
+            count(*entries, "entry", "entries"),
+        ),
         Note::MatchesNothing { option, instead } => matches_nothing(option, instead.as_deref()),
         Note::NamelessLeft { .. }
         | Note::NamelessNow { .. }
@@ -542,10 +552,6 @@ pub(super) fn remarks(input: &ReportInput<'_>) -> Vec<String> {
     let dry_run = is_dry(input);
     let nameless = of_plan.filter_map(|note| left_nameless(note, dry_run));
     let mut remarks: Vec<String> = nameless.collect();
-    if let ChangingCommand::Prune { grace } = input.command {
-        let of_plan = input.plan.notes.iter();
-        remarks.extend(of_plan.filter_map(|note| left_image(note, grace, dry_run)));
-    }
     if let Some(latest) = input.trash.of_the_future.iter().max() {
         let n = input.trash.of_the_future.len();
         remarks.push(format!(
@@ -566,6 +572,10 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let (left, kept) = (LEFT.of(dry_run), KEPT.of(dry_run));
     let together = of_plan.filter_map(|note| kept_together(note, dry_run));
     let mut notes: Vec<String> = together.collect();
+    if let ChangingCommand::Prune { grace } = input.command {
+        let of_plan = input.plan.notes.iter();
+        notes.extend(of_plan.filter_map(|note| left_image(note, grace, dry_run)));
+    }
     if input.trash.needed_by_sharers > 0 {
         notes.push(format!(
             "{left} {} referenced by the trash of a layout that shares the blobs.",

@@ -53,7 +53,7 @@ impl AddAssign for Sums {
 }
 
 impl Sums {
-    /// One layout more, in which nothing was done.
+    /// One layout more, of which no report came.
     pub(crate) fn add_failed(&mut self) {
         self.layouts += 1;
     }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::escape::write_json;
 use super::fit::Part;
+use super::messages::ReportedError;
 use super::shorten::visible;
 use super::table::Side::{Left, Right};
 use super::table::{Give, Rows};
@@ -20,7 +21,7 @@ use crate::words::{count, listed};
 const LEAST: usize = 10;
 
 /// How many names stand in a line.
-const MOST_NAMES: usize = 3;
+pub(super) const MOST_NAMES: usize = 3;
 
 /// What is in the trash. Serialised, it is what `restore --list --format json` prints.
 #[derive(Debug, Serialize)]
@@ -28,19 +29,19 @@ pub(crate) struct TrashList {
     layout: String,
     pub(crate) removals: Vec<ListedRemoval>,
     /// What could not be looked at.
-    pub(crate) errors: Vec<String>,
+    pub(crate) errors: Vec<ReportedError>,
 }
 
 impl TrashList {
     pub(crate) fn new(
         layout: &Path,
         removals: Vec<ListedRemoval>,
-        errors: Vec<String>,
+        failures: Vec<String>,
     ) -> TrashList {
         TrashList {
             layout: layout.display().to_string(),
             removals,
-            errors,
+            errors: failures.into_iter().map(ReportedError::failed).collect(),
         }
     }
 
@@ -56,6 +57,9 @@ impl TrashList {
         columns: Option<usize>,
         out: &mut dyn Write,
     ) -> io::Result<()> {
+        if self.removals.is_empty() && self.errors.is_empty() {
+            writeln!(out, "There is nothing in the trash.")?;
+        }
         write_removals(&self.removals, verbose, columns, out)
     }
 }

@@ -1,5 +1,7 @@
 //! Numbers of bytes as people type them: `20GB`, `500MiB`, `1048576`.
 
+use super::shown;
+
 /// Why a text is no number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidBytes {
@@ -21,10 +23,6 @@ pub enum InvalidBytes {
     /// The number is larger than any layout.
     #[error("invalid size `{}`: out of range", shown(.0))]
     Range(String),
-}
-
-fn shown(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 /// The letters of the units, each 1000 or 1024 times the one before it.

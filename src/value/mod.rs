@@ -17,6 +17,11 @@ pub mod reference;
 pub mod time;
 pub(crate) mod transport;
 
+/// As much of a text as a message shows.
+fn shown(text: &str) -> String {
+    text.chars().take(200).collect()
+}
+
 /// Whether there is something, and nothing but such bytes.
 fn consists_of(text: &str, is_allowed: impl Fn(u8) -> bool) -> bool {
     !text.is_empty() && text.bytes().all(is_allowed)

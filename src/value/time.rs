@@ -11,6 +11,8 @@ use jiff::fmt::strtime::BrokenDownTime;
 use jiff::tz::{Offset, TimeZone};
 use jiff::{SignedDuration, Timestamp};
 
+use super::shown;
+
 const NANOS_PER_SECOND: i128 = 1_000_000_000;
 
 /// Units of a duration, in nanoseconds. Days and weeks are always 24 hours and 7 days.
@@ -71,11 +73,6 @@ pub fn parse_created(text: &str) -> Option<Timestamp> {
         let digits = digits.get(..NANOSECONDS)?;
         format!("{before}.{digits}{zone}").parse().ok()
     })
-}
-
-fn shown(text: &str) -> String {
-    let beginning = text.chars().take(200);
-    beginning.flat_map(char::escape_debug).collect()
 }
 
 /// Reads a duration as Go does: numbers with units, one after the other, with a sign before all of
@@ -346,7 +343,7 @@ mod tests {
         assert!(parse_duration("9223372036854775807s").is_ok());
         assert_eq!(
             parse_duration("1 h\n").unwrap_err().to_string(),
-            "invalid duration `1 h\\n`: expected numbers with units (ns, us, ms, s, m, h, d, w), \
+            "invalid duration `1 h\n`: expected numbers with units (ns, us, ms, s, m, h, d, w), \
              as in 10m, 1h30m, 1.5h or 7d"
         );
     }
@@ -476,7 +473,7 @@ mod tests {
             .to_string();
         assert!(
             message.starts_with(
-                "invalid value for 'until' filter: `soon\\u{1b}` is neither a duration"
+                "invalid value for 'until' filter: `soon\u{1b}` is neither a duration"
             ),
             "{message}"
         );

@@ -163,7 +163,8 @@ fn an_argument_of_ls_is_a_directory_or_a_name() {
         (&["./b"], &["b:1"]),
         (&["b/"], &["b:1"]),
         (&["."], &["b:2", "oci:b", "acme/web:2"]),
-        (&["acme/web"], &["web:1"]),
+        (&["acme/web"], &["acme/web:2"]),
+        (&["./acme/web"], &["web:1"]),
         (&["acme/web", "-l", "."], &["acme/web:2"]),
     ] {
         assert_eq!(listed(&place, args), expected, "{args:?}");
@@ -371,7 +372,7 @@ fn ls_finds_what_rmi_finds() {
 
 /// I4.
 #[test]
-fn what_belongs_to_an_image_is_listed_with_all_of_them() {
+fn what_belongs_to_an_image_is_listed_where_it_is_asked_for() {
     let place = Place::new();
     let mut layout = place.layout("layout");
     let part = layout.image("part");
@@ -381,18 +382,17 @@ fn what_belongs_to_an_image_is_listed_with_all_of_them() {
         .unnamed(&part)
         .finish();
     let config = layout.config_of(&part);
-    for (reference, message) in [
-        (digest(&part), "belongs to other images"),
-        (&config, "parts of images are called so"),
-    ] {
-        let refused = place.refuses(&layout.dir, &["ls", "-q", reference], 1);
-        assert_mentions(&refused, &format!("No such image: {reference}"));
-        assert_mentions(&refused, message);
-        assert!(!refused.err.contains("delete"), "{refused}");
-        assert_eq!(refused.out, "");
+    let refused = place.refuses(&layout.dir, &["ls", "-q", &config], 1);
+    assert_mentions(&refused, &format!("`{config}` is a part of images"));
+    assert!(!refused.err.contains("delete"), "{refused}");
+    assert_eq!(refused.out, "");
+    for option in ["-q", "-aq"] {
+        let found = place.succeeds(&layout.dir, &["ls", option, digest(&part)]);
+        assert_eq!(found.out.trim(), id(&part));
     }
-    let found = place.succeeds(&layout.dir, &["ls", "-aq", digest(&part)]);
-    assert_eq!(found.out.trim(), id(&part));
+    // A pattern that finds images as well lists these alone.
+    let found = place.succeeds(&layout.dir, &["ls", "-q", "app:1", digest(&part)]);
+    assert_eq!(found.out.lines().count(), 2, "{found}");
 }
 
 /// I4. With several layouts a REF has to be found in one of them.

@@ -148,6 +148,7 @@ fn signatures_with_names_of_their_own_stay_with_what_they_are_about() {
             &["app:1", "app:2", "app:sig-1", "app:sig-2"],
         ),
         (&["--keep-last", "1=1"], &["app:1", "app:sig-1"]),
+        (&["--keep", "app:1"], &["app:1", "app:sig-1"]),
         (&["--max-size", "1"], &[]),
         (
             &["--max-size", "100kB"],
