@@ -552,6 +552,10 @@ pub(super) fn remarks(input: &ReportInput<'_>) -> Vec<String> {
     let dry_run = is_dry(input);
     let nameless = of_plan.filter_map(|note| left_nameless(note, dry_run));
     let mut remarks: Vec<String> = nameless.collect();
+    if let ChangingCommand::Prune { grace } = input.command {
+        let of_plan = input.plan.notes.iter();
+        remarks.extend(of_plan.filter_map(|note| left_image(note, grace, dry_run)));
+    }
     if let Some(latest) = input.trash.of_the_future.iter().max() {
         let n = input.trash.of_the_future.len();
         remarks.push(format!(
@@ -572,10 +576,6 @@ pub(super) fn notes(input: &ReportInput<'_>) -> Vec<String> {
     let (left, kept) = (LEFT.of(dry_run), KEPT.of(dry_run));
     let together = of_plan.filter_map(|note| kept_together(note, dry_run));
     let mut notes: Vec<String> = together.collect();
-    if let ChangingCommand::Prune { grace } = input.command {
-        let of_plan = input.plan.notes.iter();
-        notes.extend(of_plan.filter_map(|note| left_image(note, grace, dry_run)));
-    }
     if input.trash.needed_by_sharers > 0 {
         notes.push(format!(
             "{left} {} referenced by the trash of a layout that shares the blobs.",

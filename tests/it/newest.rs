@@ -595,12 +595,8 @@ fn a_young_leftover_does_not_stand_for_what_was_to_be_kept() {
     // It is said once what becomes of it.
     let allowed = [&args[..], &["--allow-empty"]].concat();
     let done = place.dry_and_real(&layout.dir, &allowed, 0);
-    assert!(
-        done.out
-            .contains("Left 1 image without a name, younger than"),
-        "{done}"
-    );
-    assert_eq!(done.out.matches("without a name").count(), 1, "{done}");
+    assert_mentions(&done, "Left 1 image without a name, younger than");
+    assert_eq!(done.err.matches("without a name").count(), 1, "{done}");
     assert_eq!(names(&layout.dir), ["-"]);
 }
 
