@@ -49,8 +49,8 @@ pub const ENVIRONMENT: &[(&str, &str)] = &[
     ),
     (
         "NO_COLOR, CLICOLOR, CLICOLOR_FORCE, TERM",
-        "Whether messages have colours, with --color auto: never with NO_COLOR, CLICOLOR=0 or TERM=dumb, also \
-         without a terminal with CLICOLOR_FORCE. With TERM=dumb no progress is shown either.",
+        "Whether messages have colours, with --color auto: never with NO_COLOR; always with CLICOLOR_FORCE; else on \
+         a terminal, but with CLICOLOR=0 or TERM=dumb. With TERM=dumb no progress is shown either.",
     ),
     (
         "TZ",
@@ -275,7 +275,7 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         command: "policy",
-        examples: &[],
+        examples: &[("ocirm policy check policy.toml", "Say what each rule does")],
         json: None,
         see_also: &["policy check", "prune"],
     },

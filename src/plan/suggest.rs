@@ -179,12 +179,18 @@ impl Draft<'_> {
     pub(super) fn wider_pattern(&self, text: &str) -> Option<String> {
         // A star at the beginning of a part, or of all of it, crosses slashes so.
         let crossing = text.replace("/*", "/**/*");
+        // Of a name the tag may be what is wrong.
+        let other_tags = match text.rsplit_once(':') {
+            Some((repository, tag)) if !tag.contains('/') => format!("{repository}:*"),
+            _ => text.to_owned(),
+        };
         let wider = [
             format!("**/{text}"),
             format!("{text}*"),
             format!("**/{text}*"),
             crossing,
             format!("**/*{}*", text.trim_matches('*')),
+            other_tags,
         ];
         let mut others = wider.into_iter().filter(|wider| wider != text);
         others.find_map(|wider| {

@@ -480,6 +480,12 @@ fn a_wider_pattern_is_said_where_one_matches_nothing() {
     let (layout, _) = many_names(&place);
     let wider = "`'**/web:2'` matches registry.example.com/shop/web:2";
     let filter = format!("warning: --filter reference=web:2 matches nothing; {wider}");
+    // Of a name the tag may be what is wrong.
+    let tag = place.refuses(&layout.dir, &["ls", "--filter", "reference=web:zzz"], 0);
+    assert_mentions(
+        &tag,
+        "--filter reference=web:zzz matches nothing; `'web:*'` matches web:1",
+    );
     for args in [
         &["ls"][..],
         &["ls", "-q"],
