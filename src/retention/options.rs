@@ -7,6 +7,7 @@ use jiff::SignedDuration;
 use super::policy::{Count, Keep, Limit, Order, Part, Period, Scope};
 use crate::error::Error;
 use crate::filter::Pattern;
+use crate::value::beginning;
 use crate::value::bytes::parse_bytes;
 use crate::value::time::parse_duration;
 
@@ -111,11 +112,6 @@ fn part(text: &str) -> Result<Part, String> {
             beginning(text)
         )),
     }
-}
-
-/// As much of a text as a message shows.
-pub(super) fn beginning(text: &str) -> String {
-    text.chars().take(200).collect()
 }
 
 /// How large a layout may be.

@@ -6,10 +6,10 @@ use regex::Regex;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::options::beginning;
 use super::policy::TagPattern;
 use crate::error::Error;
 use crate::filter::Pattern;
+use crate::value::beginning;
 use crate::words::nearest;
 
 /// The text of a policy file.

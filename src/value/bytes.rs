@@ -1,6 +1,6 @@
 //! Numbers of bytes as people type them: `20GB`, `500MiB`, `1048576`.
 
-use super::shown;
+use super::beginning;
 
 /// Why a text is no number of bytes.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -9,11 +9,11 @@ pub enum InvalidBytes {
     #[error(
         "invalid size `{}`: expected a number of bytes, or a number with a unit (B, kB, MB, GB, TB, \
          PB; KiB, MiB, GiB, TiB, PiB), as in 20GB or 500MiB",
-        shown(.0)
+        beginning(.0)
     )]
     Format(String),
     /// The unit is one that some programs take for a power of 1000 and others for one of 1024.
-    #[error("invalid size `{}`: `{letter}` is {letter}B or {letter}iB", shown(.text))]
+    #[error("invalid size `{}`: `{letter}` is {letter}B or {letter}iB", beginning(.text))]
     Ambiguous {
         /// The text.
         text: String,
@@ -21,7 +21,7 @@ pub enum InvalidBytes {
         letter: char,
     },
     /// The number is larger than any layout.
-    #[error("invalid size `{}`: out of range", shown(.0))]
+    #[error("invalid size `{}`: out of range", beginning(.0))]
     Range(String),
 }
 

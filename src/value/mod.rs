@@ -17,9 +17,11 @@ pub mod reference;
 pub mod time;
 pub(crate) mod transport;
 
-/// As much of a text as a message shows.
-fn shown(text: &str) -> String {
-    text.chars().take(200).collect()
+/// As much of a text as a message shows, in one line: a control character is a replacement character.
+pub(crate) fn beginning(text: &str) -> String {
+    let beginning = text.chars().take(200);
+    let visible = |c: char| if c.is_control() { '\u{FFFD}' } else { c };
+    beginning.map(visible).collect()
 }
 
 /// Whether there is something, and nothing but such bytes.
