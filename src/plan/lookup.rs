@@ -95,10 +95,15 @@ impl Draft<'_> {
     /// It means nothing.
     pub(super) fn meant_records(&mut self, argument: &str) -> Result<Vec<RecordId>, Refusal> {
         match self.find(argument) {
-            Ok(found) => Ok(match found.by {
-                FoundBy::Name { record, is_id } if !is_id => vec![record],
-                _ => found.set,
-            }),
+            Ok(found) => match &found.by {
+                FoundBy::Name { record, is_id } if !is_id => Ok(vec![*record]),
+                // Of other repositories it is not that digest.
+                FoundBy::Digest(asked) => match self.going_together(&found) {
+                    together if together.is_empty() => Err(no_such_image(&asked.familiar())),
+                    together => Ok(together),
+                },
+                _ => Ok(found.set),
+            },
             Err(Missed::Several(candidates)) => Ok(candidates),
             Err(Missed::Refused(refusal)) => Err(refusal),
         }

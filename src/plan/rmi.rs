@@ -184,7 +184,7 @@ impl Draft<'_> {
     }
 
     /// The records whose names go together with what was asked for.
-    fn going_together(&self, found: &Found) -> Vec<RecordId> {
+    pub(super) fn going_together(&self, found: &Found) -> Vec<RecordId> {
         let names: Vec<&Name> = found.set.iter().map(|id| self.name(*id)).collect();
         let compared = match &found.by {
             FoundBy::Id => Compared::First,

@@ -316,7 +316,7 @@ fn ls_finds_what_rmi_finds() {
     let (short, id) = (&web["sha256:".len()..][..12], &web["sha256:".len()..]);
     let of_web = "web:1 web:1.1 v1";
     let in_place = format!("oci:{dir}:web:1");
-    let odd = format!("nowhere@{web}");
+    let by_digest = format!("web@{web}");
     for (reference, expected) in [
         ("web:1", "web:1"),
         ("docker.io/library/web:1", "web:1"),
@@ -330,7 +330,7 @@ fn ls_finds_what_rmi_finds() {
         (short, of_web),
         (id, of_web),
         (web, of_web),
-        (&odd, of_web),
+        (&by_digest, "web:1 web:1.1"),
         (&in_place, "web:1"),
         ("web:*", "web:1 web:1.1"),
         // Two IDs begin so, and a name is that.
@@ -344,7 +344,9 @@ fn ls_finds_what_rmi_finds() {
         assert_eq!(listed(&place, args), expected, "{reference}");
     }
     let long = format!("web@sha256:{}", "0".repeat(64));
+    let elsewhere = format!("nowhere@{web}");
     for reference in [
+        &*elsewhere,
         "web:3",
         "wob",
         "ffff",
