@@ -41,7 +41,7 @@ const LEFT_OUT: [&str; 5] = ["-rf", "star*", "new\nline", "tab\there", "esc\u{1b
 impl Place {
     fn new() -> Place {
         let home = tempfile::tempdir().unwrap();
-        fs::create_dir(home.path().join("work")).unwrap();
+        fs::create_dir(home.path().join("here")).unwrap();
         let place = Place { home };
         let mut layout = Layout::in_dir(&place.work().join("odd"));
         for tag in ["alpine:3.19", "alpine:3.20"]
@@ -66,7 +66,7 @@ impl Place {
     }
 
     fn work(&self) -> PathBuf {
-        self.home.path().join("work")
+        self.home.path().join("here")
     }
 
     /// What the program answers a shell.

@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::support::contents::{arg, digest, id, names};
+use crate::support::contents::{arg, blobs, digest, id, names};
 use crate::support::each::each;
 use crate::support::layout::Layout;
 use crate::support::place::{
@@ -12,7 +12,7 @@ use crate::support::place::{
 /// A layout in the directory where the program runs, with the image `NAME:1`, where NAME is the last part
 /// of the directory, and a blob that nothing leads to.
 fn layout_here(place: &Place, dir: &str) -> Layout {
-    let mut layout = place.layout(&format!("home/work/{dir}"));
+    let mut layout = place.layout(&format!("home/here/{dir}"));
     let name = dir.rsplit('/').next().unwrap_or_default();
     let image = layout.image(dir);
     layout
@@ -113,6 +113,13 @@ fn an_image_is_no_layout_and_a_layout_no_image() {
     ] {
         fails(&place, args, 2, &[image, "hint: oci:a names its layout"]);
     }
+    // Nor is it a directory that happens to be called like the layout and the name together.
+    let odd = layout_here(&place, "a:a:1");
+    let before = blobs(&odd.dir);
+    let pruned = [&PRUNE, &["oci:a:a:1"][..]].concat();
+    fails(&place, &pruned, 2, &[image, "hint: oci:a names its layout"]);
+    assert_eq!(blobs(&odd.dir), before);
+    fs::remove_dir_all(&odd.dir).unwrap();
     for command in ["rmi", "untag", "why"] {
         let layout = "`oci:./a` names a layout, and no image";
         fails(
@@ -133,7 +140,7 @@ fn an_argument_of_ls_is_a_directory_or_a_name() {
     let place = Place::new();
     layout_here(&place, "store/acme/web");
     layout_here(&place, "store/b");
-    let work = place.path("home/work");
+    let work = place.path("home/here");
     fs::rename(work.join("store/acme"), work.join("acme")).unwrap();
     fs::rename(work.join("store/b"), work.join("b")).unwrap();
     // There is nothing to look a name up in.
@@ -181,19 +188,19 @@ fn what_is_no_layout_is_said_to_be_what_it_is() {
     layout_here(&place, "store/b/c");
     let lost = layout_here(&place, "lost");
     fs::remove_file(lost.dir.join("oci-layout")).unwrap();
-    fs::create_dir_all(place.path("home/work/copied")).unwrap();
+    fs::create_dir_all(place.path("home/here/copied")).unwrap();
     place.file(
-        "home/work/copied/version",
+        "home/here/copied/version",
         "Directory Transport Version: 1.1\n",
     );
-    place.file("home/work/copied/manifest.json", "{}");
-    place.file("home/work/plain", "text");
-    place.file("home/work/a.tar.gz", b"\x1f\x8b\x08rest");
+    place.file("home/here/copied/manifest.json", "{}");
+    place.file("home/here/plain", "text");
+    place.file("home/here/a.tar.gz", b"\x1f\x8b\x08rest");
     let mut archive = tar::Builder::new(Vec::new());
     archive
         .append_path_with_name(lost.dir.join("index.json"), "index.json")
         .unwrap();
-    place.file("home/work/a.tar", archive.into_inner().unwrap());
+    place.file("home/here/a.tar", archive.into_inner().unwrap());
     for (dir, status, message, hint) in [
         (
             "a.tar",

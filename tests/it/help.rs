@@ -129,7 +129,7 @@ fn every_example_is_a_command_line_of_its_command() {
 #[test]
 fn manual_pages_are_written_into_a_directory() {
     let place = tempfile::tempdir().unwrap();
-    std::fs::create_dir(place.path().join("work")).unwrap();
+    std::fs::create_dir(place.path().join("here")).unwrap();
     let man = place.path().join("a/man1");
     let man = man.to_str().unwrap();
     for _ in 0..2 {

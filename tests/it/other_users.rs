@@ -82,7 +82,7 @@ impl Shared {
         fs::hard_link(built, &program)
             .or_else(|_| fs::copy(built, &program).map(drop))
             .unwrap();
-        for dir in ["", "home", "home/work"] {
+        for dir in ["", "home", "home/here"] {
             fs::set_permissions(place.path(dir), Permissions::from_mode(0o755)).unwrap();
         }
         let shared = Shared { place, program };

@@ -219,7 +219,7 @@ pub(crate) fn ocirm(args: &[String], home: &Path) -> Command {
     }
     command
         .args(args)
-        .current_dir(home.join("work"))
+        .current_dir(home.join("here"))
         .env("HOME", home)
         .envs([("LANG", "C.UTF-8"), ("LC_ALL", "C.UTF-8"), ("TZ", "UTC")])
         .envs([("NO_COLOR", "1"), ("TERM", "dumb")])

@@ -24,7 +24,7 @@ pub(crate) struct Place {
 impl Place {
     pub(crate) fn new() -> Self {
         let folder = tempfile::tempdir().expect("a temporary directory");
-        fs::create_dir_all(folder.path().join("home/work")).expect("an own directory");
+        fs::create_dir_all(folder.path().join("home/here")).expect("an own directory");
         Place { folder }
     }
 
