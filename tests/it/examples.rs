@@ -25,11 +25,13 @@ fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
 }
 
-/// README.md and the pages of docs/, relative to the root.
-fn pages() -> Vec<PathBuf> {
+/// README.md and the pages of docs/ and of its recipes, relative to the root.
+pub(crate) fn pages() -> Vec<PathBuf> {
     let mut pages = vec![PathBuf::from("README.md")];
-    for entry in std::fs::read_dir(root().join("docs")).unwrap() {
-        pages.push(Path::new("docs").join(entry.unwrap().file_name()));
+    for folder in ["docs", "docs/recipes"] {
+        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
+            pages.push(Path::new(folder).join(entry.unwrap().file_name()));
+        }
     }
     pages.retain(|page| page.extension().is_some_and(|e| e == "md"));
     pages.sort();

@@ -285,12 +285,12 @@ fn examples() -> Vec<(String, String)> {
         examples.push((path.display().to_string(), text));
     }
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for page in ["docs/policies.md", "docs/recipes.md", "README.md"] {
-        let text = fs::read_to_string(root.join(page)).unwrap();
+    for page in crate::examples::pages() {
+        let text = fs::read_to_string(root.join(&page)).unwrap();
         let blocks = text.split("```toml\n").skip(1);
         for block in blocks {
             let block = block.split("```").next().unwrap();
-            examples.push((page.to_owned(), block.to_owned()));
+            examples.push((page.display().to_string(), block.to_owned()));
         }
     }
     assert!(examples.len() >= 9, "{}", examples.len());

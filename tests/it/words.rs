@@ -71,6 +71,7 @@ fn pages() -> Vec<PathBuf> {
         "benches",
         "completions",
         "docs",
+        "docs/recipes",
         "fixtures",
         "fuzz",
         "man",
