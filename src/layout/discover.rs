@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use crate::files::stat::FileId;
+use crate::words::quoted;
 
 /// What [`discover`] finds.
 #[derive(Debug, Default)]
@@ -28,7 +29,7 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
     let mut walk = WalkDir::new(dir).sort_by_file_name().into_iter();
     while let Some(entry) = walk.next() {
         match entry {
-            Err(error) => all.failures.push(error.to_string()),
+            Err(error) => all.failures.push(failure(error)),
             // Where the search begins a link is meant as what it leads to.
             Ok(entry)
                 if entry.file_type().is_dir() || entry.depth() == 0 && entry.path().is_dir() =>
@@ -56,6 +57,20 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
         }
     }
     all
+}
+
+/// What could not be looked into, and why, in words.
+fn failure(error: walkdir::Error) -> String {
+    let path = error.path().map(Path::to_path_buf).unwrap_or_default();
+    let path = quoted(&path.to_string_lossy());
+    match error.into_io_error() {
+        Some(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            format!("there is no directory {path}")
+        }
+        Some(error) => format!("cannot look into {path}: {error}"),
+        // Only where links are followed.
+        None => format!("cannot look into {path}"),
+    }
 }
 
 /// Whether a directory has what a layout has beside its `oci-layout` file.

@@ -177,10 +177,13 @@ impl Draft<'_> {
         if images.any(stays) {
             return Ok(());
         }
-        let mut targets: HashSet<_> = going.iter().map(|id| self.record(*id).target).collect();
-        for id in young {
-            targets.remove(&self.record(*id).target);
-        }
+        let targets = |ids: &HashSet<RecordId>| -> HashSet<_> {
+            ids.iter().map(|id| self.record(*id).target).collect()
+        };
+        let (all, later) = (targets(going), targets(young));
+        // Those of which a young entry stays too go with a later prune, and are counted if there are no others.
+        let now: HashSet<_> = all.difference(&later).copied().collect();
+        let targets = if now.is_empty() { all } else { now };
         let all = match targets.len() {
             1 => "the only image".to_owned(),
             n => format!("all {n} images"),

@@ -600,6 +600,23 @@ fn a_young_leftover_does_not_stand_for_what_was_to_be_kept() {
     assert_eq!(names(&layout.dir), ["-"]);
 }
 
+/// FR24: an image that has a young leftover too is still the one that would be lost.
+#[test]
+fn the_images_that_would_go_are_counted_with_their_young_leftovers() {
+    for (others, counted) in [(0, "the only image"), (1, "all 2 images")] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let images = [layout.image("a"), layout.image("b")];
+        for (image, name) in images.iter().zip(["a", "b"]).take(1 + others) {
+            layout.tagged(image, name).unnamed(image);
+        }
+        layout.finish();
+        let args = ["prune", "--all", "--force", "--keep", "typo:1"];
+        let refused = place.refuses(&layout.dir, &args, 1);
+        assert_mentions(&refused, &format!("{counted} of the layout would go"));
+    }
+}
+
 /// FR24: what was said before the question is not said again.
 #[test]
 fn a_pattern_that_keeps_nothing_is_said_once_on_a_terminal() {

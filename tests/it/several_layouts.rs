@@ -87,6 +87,24 @@ fn of_one_layout_ls_does_not_say_which_it_is() {
 }
 
 #[test]
+fn what_cannot_be_searched_is_said_in_words() {
+    let place = Place::new();
+    let file = place.file("file", "");
+    let empty = place.path("empty");
+    fs::create_dir(&empty).unwrap();
+    for (dir, said) in [
+        (place.path("nowhere"), "ocirm: there is no directory `"),
+        (file, "is no directory"),
+        (empty, "ocirm: there is no layout below `"),
+    ] {
+        let failed = place.run(&["ls", "--recursive", arg(&dir)]);
+        assert_status(&failed, 1);
+        assert_mentions(&failed, said);
+        assert_eq!(failed.err.lines().count(), 1, "{failed}");
+    }
+}
+
+#[test]
 fn recursive_finds_layouts_at_any_depth_and_follows_no_link() {
     let place = Place::new();
     for dir in [
