@@ -16,6 +16,7 @@ use crate::support::contents::{self, arg, blob_path, digest, digest_of, id};
 use crate::support::index_document::IndexDocument;
 use crate::support::layout::Layout;
 use crate::support::place::{Place, assert_mentions, assert_no_traces, assert_status};
+use crate::support::skipped::skipped;
 use crate::support::tree::{Content, Tree};
 
 /// The commands that read a layout, as they are tried on each that is no good.
@@ -350,7 +351,7 @@ fn a_folder_in_place_of_a_manifest_stops_what_leaves_it() {
 #[test]
 fn a_manifest_that_may_not_be_read_stops_what_leaves_it() {
     if rustix::process::geteuid().is_root() {
-        println!("skipped: the superuser may read every file");
+        skipped("the superuser may read every file");
         return;
     }
     for command in LEAVING_SHOP {

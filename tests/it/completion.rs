@@ -10,6 +10,7 @@ use tempfile::TempDir;
 use super::support::command::{ocirm, run};
 use super::support::contents::{arg, digest};
 use super::support::layout::Layout;
+use super::support::skipped::skipped;
 use super::support::strace;
 use super::support::terminal::type_into;
 use super::support::tree::Tree;
@@ -157,7 +158,7 @@ fn is_there(shell: &str) -> bool {
         .output()
         .is_ok();
     if !found {
-        println!("skipped, there is no {shell}");
+        skipped(format!("there is no {shell}"));
     }
     found
 }

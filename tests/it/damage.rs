@@ -11,6 +11,7 @@ use crate::support::layout::Layout;
 use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, object, objects,
 };
+use crate::support::skipped::skipped;
 
 /// Damages a blob: half of it is gone, or one byte is another.
 fn truncate(layout: &Layout, descriptor: &Value) {
@@ -306,7 +307,7 @@ fn the_command_for_very_many_damaged_images_is_short() {
     );
     let run = |text: &str| std::process::Command::new("sh").args(["-c", text]).output();
     if !run("command -v jq").is_ok_and(|found| found.status.success()) {
-        println!("skipped: there is no jq");
+        skipped("there is no jq");
         return;
     }
     let done = run(&shell).expect("a shell");

@@ -11,6 +11,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::skipped::skipped;
+
 /// Programs that examples use and that a machine may lack.
 const OPTIONAL: [&str; 1] = ["jq"];
 
@@ -60,7 +62,7 @@ fn shown(directory: &Path, command: &str) -> Option<String> {
         let is_used = command.split([' ', '|']).any(|word| word == program);
         let look = format!("command -v {program} >/dev/null");
         if is_used && !sh(directory, &look).status().unwrap().success() {
-            println!("skipped, there is no {program}: {command}");
+            skipped(format!("there is no {program}: {command}"));
             return None;
         }
     }

@@ -5,11 +5,11 @@
 //! fail that are known to.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
 
 use crate::support::each::{each, retain_selected};
 use crate::support::field::case::{Case, read_cases};
 use crate::support::field::run::{Ending, run};
+use crate::support::skipped::skipped;
 
 /// The files in `fixtures/field`.
 const FILES: [&str; 7] = [
@@ -30,17 +30,15 @@ fn try_all(file: &str) {
     let chosen = std::env::var_os("OCIRM_CASES").is_some();
     retain_selected(&mut cases, |case| (&case.id, &case.rule));
     if cases.is_empty() {
-        println!("no case of {file} is asked for");
+        skipped(format!("no case of {file} is asked for"));
         return;
     }
-    let skipped = Mutex::new(Vec::new());
     let failures = each(&cases, |case| {
         let ending = catch_unwind(AssertUnwindSafe(|| run(case)));
         let failed = match ending {
             Ok(Ending::Passed) => None,
             Ok(Ending::Skipped(reason)) => {
-                let line = format!("{} was skipped: {reason}", case.id);
-                skipped.lock().expect("no other thread failed").push(line);
+                skipped(format!("{}: {reason}", case.id));
                 return None;
             }
             Ok(Ending::Failed { problem, log }) => Some((problem, log)),
@@ -51,9 +49,6 @@ fn try_all(file: &str) {
         };
         judged(case, failed, chosen)
     });
-    for line in skipped.into_inner().expect("no other thread failed") {
-        println!("{line}");
-    }
     let (failed, all) = (failures.len(), cases.len());
     assert!(
         failures.is_empty(),

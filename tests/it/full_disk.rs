@@ -17,6 +17,7 @@ use ocirm::snapshot::Snapshot;
 use crate::support::contents::{arg, blob_path, blobs, digest, index, names};
 use crate::support::layout::{LAYER, Layout};
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status};
+use crate::support::skipped::skipped;
 
 /// A file system of its own, which goes with the test.
 struct Disk {
@@ -36,7 +37,7 @@ impl Disk {
         if mounted.is_ok_and(|status| status.success()) {
             return Some(Disk { place, folder });
         }
-        println!("skipped: no file system can be mounted");
+        skipped("no file system can be mounted");
         None
     }
 

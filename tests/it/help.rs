@@ -4,6 +4,7 @@
 use std::process::{Command, Stdio};
 
 use super::support::command::run;
+use super::support::skipped::skipped;
 
 /// What a terminal has at least, in columns and lines.
 const COLUMNS: usize = 80;
@@ -201,7 +202,7 @@ fn manual_pages_have_their_sections_and_no_faults() {
                 .collect();
             assert!(said.is_empty(), "{said:#?}");
         } else {
-            println!("skipped, there is no mandoc");
+            skipped("there is no mandoc");
         }
         if has_man {
             let mut man = Command::new("man");
@@ -217,7 +218,7 @@ fn manual_pages_have_their_sections_and_no_faults() {
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(said.is_empty(), "{}: {said}", page.file);
         } else {
-            println!("skipped, there is no man");
+            skipped("there is no man");
         }
     }
 }

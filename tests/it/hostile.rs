@@ -20,6 +20,7 @@ use crate::support::contents::{self, arg, blob_path, digest, digest_of};
 use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
 use crate::support::names::{NAME, REF};
 use crate::support::place::{Place, assert_status};
+use crate::support::skipped::skipped;
 use crate::support::tree::{Change, Tree, What};
 
 /// The most memory that a command may map, in KiB. None of the layouts here is worth more.
@@ -775,7 +776,7 @@ fn a_special_file_in_any_place_holds_nothing_up() {
     for (path, answer) in &places {
         for what in SPECIALS {
             if !special(&Ground::new(), path, what) {
-                println!("skipped: {what} as {path}, which only the superuser can make");
+                skipped(format!("{what}, which only the superuser can make"));
                 continue;
             }
             // A young file in `ingest` is that of a program that is writing, beside which no part of an
@@ -1592,10 +1593,10 @@ fn what_may_not_be_read_is_named_and_nothing_that_stays_is_lost() {
                 fs::set_permissions(&path, fs::Permissions::from_mode(old)).expect("an own file");
             }
             if finished.err.contains("exec: ") || finished.err.starts_with("sh: ") {
-                println!(
-                    "skipped: somebody else may not run {}",
+                skipped(format!(
+                    "somebody else may not run {}",
                     env!("CARGO_BIN_EXE_ocirm")
-                );
+                ));
                 return;
             }
             assert_eq!(disorder(&finished), None, "{finished}");

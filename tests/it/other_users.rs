@@ -18,6 +18,7 @@ use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, u
 use crate::support::contents::{arg, assert_no_leftovers, blob_path, blobs, digest, names};
 use crate::support::layout::Layout;
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, object};
+use crate::support::skipped::skipped;
 use crate::support::strace;
 
 const TRASH: &str = ".ocirm-trash";
@@ -72,7 +73,7 @@ impl Shared {
     /// Nothing where a test cannot be several users; says so then.
     fn new() -> Option<Shared> {
         if !rustix::process::geteuid().is_root() {
-            println!("skipped: only root can be several users");
+            skipped("only root can be several users");
             return None;
         }
         let place = Place::new();
@@ -91,7 +92,7 @@ impl Shared {
             .args(["test", "-x", arg(&shared.program)])
             .status();
         if !trial.is_ok_and(|status| status.success()) {
-            println!("skipped: setpriv cannot be another user here");
+            skipped("setpriv cannot be another user here");
             return None;
         }
         Some(shared)
@@ -189,7 +190,7 @@ fn set_attribute(path: &Path, name: &str, value: &[u8]) -> bool {
     match rustix::fs::setxattr(path, name, value, XattrFlags::empty()) {
         Ok(()) => true,
         Err(error) => {
-            println!("skipped: the file system has no attribute {name}: {error}");
+            skipped(format!("the file system has no attribute {name}: {error}"));
             false
         }
     }
@@ -730,7 +731,7 @@ fn what_a_killed_run_left_among_blobs_elsewhere_is_removed() {
     let trial = ["-m", "mount", "-t", "tmpfs", "none", "/mnt"];
     let trial = Command::new("unshare").args(trial).output();
     if !trial.is_ok_and(|output| output.status.success()) {
-        println!("skipped: nothing can be mounted here");
+        skipped("nothing can be mounted here");
         return;
     }
     let place = Place::new();

@@ -15,6 +15,7 @@ use crate::support::command::{Finished, Running, in_layout, ocirm};
 use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, names};
 use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status, object};
+use crate::support::skipped::skipped;
 
 const OCTETS: &str = "application/octet-stream";
 
@@ -422,7 +423,7 @@ fn what_may_be_a_document_and_is_not_as_it_should_be_stops_deletions_wherever_it
 fn what_may_be_a_document_and_may_not_be_read_stops_deletions() {
     use std::os::unix::fs::PermissionsExt as _;
     if rustix::process::geteuid().is_root() {
-        println!("skipped: root may read every file");
+        skipped("root may read every file");
         return;
     }
     for position in PLACES {

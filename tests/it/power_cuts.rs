@@ -24,6 +24,7 @@ use crate::support::power_cut::disk::{Disk, Journal, Thoroughness};
 use crate::support::power_cut::image::{self, EXT2, Kind, Mounted, OTHERS};
 use crate::support::power_cut::laws::{Laws, Picture, Task};
 use crate::support::power_cut::trace::{self, Op};
+use crate::support::skipped::skipped;
 use crate::support::strace;
 
 /// Where what is chosen at random begins.
@@ -742,7 +743,7 @@ impl Ground {
 #[test]
 fn disks_that_lose_their_power_keep_what_was_said() {
     if !rustix::process::geteuid().is_root() || !strace::is_here() {
-        println!("skipped: mounting file systems takes root, and stopping at a sync takes strace");
+        skipped("mounting file systems takes root, and stopping at a sync takes strace");
         return;
     }
     let commands: [(&[&str], &str); 2] = [
@@ -755,7 +756,7 @@ fn disks_that_lose_their_power_keep_what_was_said() {
             let ground = match Ground::new(kind, before) {
                 Ok(ground) => ground,
                 Err(reason) => {
-                    println!("skipped: {}: {reason}", kind.name);
+                    skipped(format!("{}: {reason}", kind.name));
                     continue;
                 }
             };

@@ -282,7 +282,6 @@ fn a_layout_that_fails_is_said_again_at_the_end_and_has_its_object() {
 #[test]
 fn progress_of_long_work_is_seen_and_goes_away() {
     if !strace::is_here() {
-        println!("strace is not here");
         return;
     }
     // Each of more than forty blobs takes longer than a fiftieth of what is called long.

@@ -11,6 +11,7 @@ use std::process::{Command, Stdio};
 use crate::support::contents::{arg, blobs, names};
 use crate::support::layout::Layout;
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, object};
+use crate::support::skipped::skipped;
 
 /// A directory that is mounted once more, as a file system of some type.
 struct Bucket {
@@ -40,7 +41,7 @@ impl Bucket {
             .stderr(Stdio::null())
             .status();
         if !bindfs.is_ok_and(|status| status.success()) {
-            println!("skipped: bindfs is not there, or may not mount anything");
+            skipped("bindfs is not there, or may not mount anything");
             return None;
         }
         self.mounted.push(to.clone());
@@ -51,7 +52,7 @@ impl Bucket {
             .find(line)?
             .contains(&format!(" fuse.{name} "));
         if !is_named {
-            println!("skipped: bindfs cannot give a mount the type fuse.{name}");
+            skipped(format!("bindfs cannot give a mount the type fuse.{name}"));
         }
         is_named.then_some(to)
     }

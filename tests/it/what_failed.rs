@@ -10,6 +10,7 @@ use crate::support::command::{Finished, in_layout};
 use crate::support::contents::{arg, blob_path, blobs, digest, index, names};
 use crate::support::layout::Layout;
 use crate::support::place::{Place, assert_mentions, assert_status, object};
+use crate::support::skipped::skipped;
 use crate::support::strace;
 
 /// A layout of two images that share nothing.
@@ -216,7 +217,9 @@ impl<'a> Flagged<'a> {
         let flagged = Flagged { path, flag };
         let is_set = flagged.chattr('+');
         if !is_set {
-            println!("skipped: chattr +{flag} takes root, and a file system that knows it");
+            skipped(format!(
+                "chattr +{flag} takes root, and a file system that knows it"
+            ));
         }
         is_set.then_some(flagged)
     }
@@ -283,7 +286,7 @@ fn what_is_said_to_be_freed_is_no_more_than_a_file_takes_on_the_disk() {
         .unwrap();
     let taken = fs::metadata(&path).unwrap().blocks() * 512;
     if taken >= size {
-        println!("skipped: this file system knows no holes");
+        skipped("this file system knows no holes");
         return;
     }
     let image = layout.image("big");

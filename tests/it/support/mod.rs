@@ -14,6 +14,7 @@ pub(crate) mod names;
 pub(crate) mod peers;
 pub(crate) mod place;
 pub(crate) mod power_cut;
+pub(crate) mod skipped;
 pub(crate) mod strace;
 pub(crate) mod terminal;
 pub(crate) mod tree;

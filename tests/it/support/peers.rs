@@ -5,6 +5,8 @@ use std::ffi::OsStr;
 use std::path::Path;
 use std::process::{Command, Output};
 
+use super::skipped::skipped;
+
 /// A program that works on layouts.
 #[derive(Clone, Copy)]
 pub(crate) struct Peer(&'static str);
@@ -48,6 +50,6 @@ pub(crate) fn works(program: &str, trial: &[&str]) -> bool {
     };
     let must_be = std::env::var_os("OCIRM_INTEROP").is_some_and(|value| !value.is_empty());
     assert!(!must_be, "OCIRM_INTEROP is set, but {program}: {why}");
-    println!("skipped: {program}: {why}");
+    skipped(format!("{program}: {why}"));
     false
 }
