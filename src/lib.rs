@@ -89,63 +89,94 @@
 //! # }
 //! ```
 
+#[cfg(not(unix))]
+compile_error!(
+    "ocirm works on Unix systems alone: it relies on locks, renames and directories as these have them. \
+     On Windows, install and run it in WSL 2."
+);
+
+#[cfg(unix)]
 pub mod error;
 
+#[cfg(unix)]
 mod words;
 
+#[cfg(unix)]
 pub mod value;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod json;
 
+#[cfg(unix)]
 pub mod counter;
+#[cfg(unix)]
 mod workers;
 
+#[cfg(unix)]
 mod files;
 
+#[cfg(unix)]
 pub mod layout;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod oci;
 
+#[cfg(unix)]
 pub mod snapshot;
 
+#[cfg(unix)]
 mod inspect;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod containers;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod filter;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod retention;
 
+#[cfg(unix)]
 pub mod plan;
 
+#[cfg(unix)]
 pub mod gc;
 
+#[cfg(unix)]
 pub mod commit;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod report;
 
+#[cfg(unix)]
 mod layout_argument;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod candidates;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod help;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod cli;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod completion;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod manual;
 
+#[cfg(unix)]
 #[doc(hidden)]
 pub mod commands;

@@ -16,7 +16,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use memchr::memmem::Finder;
-use rustix::fs::{AtFlags, Mode, OFlags, RawDir};
+use rustix::fs::{AtFlags, Mode, OFlags};
 
 use crate::generator::REF_NAME;
 use crate::job::Job;
@@ -39,6 +39,7 @@ const NAME: usize = 65;
 const DOCUMENT: usize = 1 << 20;
 
 /// Bytes of directory entries that are asked for at once.
+#[cfg(target_os = "linux")]
 const ENTRIES: usize = 1 << 18;
 
 /// How many manifests a thread takes at once.
@@ -207,9 +208,22 @@ impl Floor {
     }
 
     /// Lists `blobs/sha256`.
+    #[cfg(not(target_os = "linux"))]
+    fn each_blob(&self, mut each: impl FnMut(u64, &[u8; 64])) -> io::Result<()> {
+        for entry in rustix::fs::Dir::read_from(&self.blobs)? {
+            let entry = entry?;
+            if let Ok(hex) = entry.file_name().to_bytes().try_into() {
+                each(entry.ino(), hex);
+            }
+        }
+        Ok(())
+    }
+
+    /// Lists `blobs/sha256`.
+    #[cfg(target_os = "linux")]
     fn each_blob(&self, mut each: impl FnMut(u64, &[u8; 64])) -> io::Result<()> {
         let mut buffer = Vec::with_capacity(ENTRIES);
-        let mut entries = RawDir::new(&self.blobs, buffer.spare_capacity_mut());
+        let mut entries = rustix::fs::RawDir::new(&self.blobs, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
             if let Ok(hex) = entry.file_name().to_bytes().try_into() {

@@ -149,6 +149,10 @@ impl LayoutOnDisk {
 
     /// Waits until everything is on the disk, so that no measurement pays for it.
     fn settle(&self) -> io::Result<()> {
-        Ok(rustix::fs::syncfs(File::open(self.place.path())?)?)
+        let place = File::open(self.place.path())?;
+        #[cfg(target_os = "linux")]
+        return Ok(rustix::fs::syncfs(place)?);
+        #[cfg(not(target_os = "linux"))]
+        return place.sync_all();
     }
 }

@@ -6,10 +6,11 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Gid, Mode, Uid, XattrFlags};
+use rustix::fs::{Gid, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::access::Access;
+use super::unix::{self, is_no_attribute, is_unsupported, mode, mode_of};
 
 /// The extended attribute that holds the access list.
 const ACL: &std::ffi::CStr = c"system.posix_acl_access";
@@ -118,7 +119,7 @@ pub(crate) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
     Ok(Access {
         owner: stat.st_uid,
         group: stat.st_gid,
-        mode: stat.st_mode & 0o7777,
+        mode: mode_of(&stat),
         acl: value_of(&file, ACL)?,
     })
 }
@@ -164,9 +165,9 @@ fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
             return Ok(false);
         }
     }
-    let is_of_mode = rustix::fs::fstat(&file)?.st_mode & 0o7777 == access.mode;
+    let is_of_mode = mode_of(&rustix::fs::fstat(&file)?) == access.mode;
     if !is_of_mode {
-        rustix::fs::fchmod(&file, Mode::from_raw_mode(access.mode))?;
+        rustix::fs::fchmod(&file, mode(access.mode))?;
     }
     Ok(true)
 }
@@ -228,7 +229,7 @@ pub(crate) fn give_at_most(file: impl AsFd, access: &Access) -> Result<(), Errno
         true => access.mode & 0o1700,
         false => least.mode,
     };
-    rustix::fs::fchmod(&file, Mode::from_raw_mode(mode))
+    rustix::fs::fchmod(&file, unix::mode(mode))
 }
 
 /// Whether something could be set. That there is no room for it is no answer: some can be made.
@@ -246,6 +247,8 @@ fn is_of_the_bytes(name: &[u8]) -> bool {
     is_foreign_system
         || name == ACL.to_bytes()
         || [&b"security.ima"[..], b"security.evm"].contains(&name)
+        // Which program wrote it, as macOS notes by itself.
+        || name == b"com.apple.provenance"
         || [&b"trusted.overlay."[..], b"user.overlay."]
             .iter()
             .any(|layer| name.starts_with(layer))
@@ -292,8 +295,7 @@ fn value_of(file: impl AsFd, name: &std::ffi::CStr) -> Result<Option<Vec<u8>>, E
 fn absent<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     match result {
         Ok(value) => Ok(Some(value)),
-        // On Linux ENOTSUP is the same number as EOPNOTSUPP.
-        Err(Errno::NODATA | Errno::OPNOTSUPP | Errno::NOSYS) => Ok(None),
+        Err(e) if is_no_attribute(e) || is_unsupported(e) => Ok(None),
         Err(e) => Err(e),
     }
 }
@@ -312,6 +314,8 @@ mod tests {
             ("system.nfs4_acl", true),
             ("btrfs.compression", true),
             ("security.ima", false),
+            ("com.apple.quarantine", true),
+            ("com.apple.provenance", false),
             ("trusted.overlay.origin", false),
             ("system.posix_acl_access", false),
             ("system.ntfs_attrib", false),

@@ -2,7 +2,7 @@
 
 use std::os::fd::AsFd;
 
-use rustix::fs::{FileType, Mode, OFlags};
+use rustix::fs::{FileType, OFlags};
 use rustix::io::Errno;
 
 /// How every directory is opened.
@@ -20,7 +20,7 @@ pub(crate) fn each_file(
     dir: impl AsFd,
     each: &mut dyn FnMut(&[u8], FileType),
 ) -> Result<(), Errno> {
-    let dir = rustix::fs::openat(dir, c".", DIRECTORY, Mode::empty())?;
+    let dir = rustix::fs::openat(dir, c".", DIRECTORY, rustix::fs::Mode::empty())?;
     let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
     let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {

@@ -4,6 +4,7 @@
 //! * `stat`: what the operating system says of a file
 //! * `directory`: how directories are opened and listed
 //! * `rename`: `renameat2`, and what to do without
+//! * `unix`: what is not the same on every Unix
 //! * `temporary`: temporary files, and what killed runs left of them
 //! * `access`, `attributes`: who may do what with a file, and what else it has beside its bytes
 #![expect(
@@ -17,3 +18,4 @@ pub(crate) mod directory;
 pub(crate) mod rename;
 pub(crate) mod stat;
 pub(crate) mod temporary;
+pub(crate) mod unix;

@@ -1,4 +1,4 @@
-//! `renameat2`, and what to do where it cannot be had. Kernels, file systems and the filters of
+//! `renameat2` (`renameatx_np` on macOS), and what to do where it cannot be had. Kernels, file systems and the filters of
 //! containers each say that in a way of their own, so the answers are read here and nowhere else.
 
 use std::os::fd::AsFd;
@@ -6,14 +6,12 @@ use std::os::fd::AsFd;
 use rustix::fs::{AtFlags, RenameFlags};
 use rustix::io::Errno;
 
+use super::unix::is_unsupported;
+
 /// Whether an answer means that the flags, not the renaming, were refused. `EPERM` is what some
 /// filters of system calls say; if it is meant, the plain call that comes next says it again.
 fn is_unavailable(errno: Errno) -> bool {
-    // On Linux ENOTSUP is the same number as EOPNOTSUPP.
-    matches!(
-        errno,
-        Errno::INVAL | Errno::NOSYS | Errno::OPNOTSUPP | Errno::PERM
-    )
+    is_unsupported(errno) || matches!(errno, Errno::INVAL | Errno::PERM)
 }
 
 fn attempt(result: Result<(), Errno>) -> Result<bool, Errno> {

@@ -20,7 +20,7 @@ pub(crate) struct FileId {
 }
 
 impl FileId {
-    #[expect(
+    #[allow(
         clippy::unnecessary_cast,
         reason = "the types differ between platforms"
     )]
@@ -101,7 +101,7 @@ impl BlobStat {
             FileType::Symlink => 0,
             _ => return None,
         };
-        #[expect(
+        #[allow(
             clippy::useless_conversion,
             reason = "the types differ between platforms"
         )]
@@ -150,7 +150,7 @@ fn times(stat: &Stat) -> [jiff::Timestamp; 2] {
     };
     let nanoseconds = [stat.st_mtime_nsec, stat.st_ctime_nsec];
     let [modified, changed] = nanoseconds.map(|n| i32::try_from(n).unwrap_or(0));
-    #[expect(
+    #[allow(
         clippy::useless_conversion,
         reason = "the types differ between platforms"
     )]

@@ -15,10 +15,10 @@ use std::sync::Mutex;
 use jiff::SignedDuration;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
-use rustix::rand::{GetRandomFlags, getrandom};
 
 use super::directory::each_file;
 use super::stat::{changed, is_name_of};
+use super::unix::{random, sync_all};
 
 /// How names of temporary files begin.
 pub(crate) const TEMPORARY: &str = ".ocirm-tmp-";
@@ -38,12 +38,8 @@ pub(crate) const RANDOM_DIGITS: usize = 32;
 /// A kernel that has no random numbers to give.
 pub(crate) fn random_digits() -> Result<String, Errno> {
     let mut bytes = [0_u8; RANDOM_DIGITS / 2];
-    let filled = rustix::io::retry_on_intr(|| getrandom(&mut bytes[..], GetRandomFlags::empty()))?;
-    match filled == bytes.len() {
-        true => Ok(const_hex::encode(bytes)),
-        // So few bytes are given whole or not at all.
-        false => Err(Errno::IO),
-    }
+    random(&mut bytes)?;
+    Ok(const_hex::encode(bytes))
 }
 
 /// A new file under a name of ours, held by us; dropped before it was renamed, it is removed.
@@ -235,14 +231,6 @@ pub(crate) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
         remove_if_stale(&dir, &name, sight);
     }
     Ok(())
-}
-
-/// Makes everything durable that lies on the file system of a directory.
-fn sync_all(dir: impl AsFd) -> Result<(), Errno> {
-    #[cfg(target_os = "linux")]
-    return rustix::fs::syncfs(dir);
-    #[cfg(not(target_os = "linux"))]
-    return rustix::fs::fsync(dir);
 }
 
 /// The same for one file. Not being able to remove garbage is no reason not to do what was asked.

@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::files::directory::each_file;
 use crate::files::stat::{BlobStat, STUB, describe, found};
 use crate::files::temporary::is_temporary;
+use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
 
 /// Where containerd's content store writes what is not finished.
@@ -327,7 +328,7 @@ impl<M> Locked<M> {
     /// Makes a blob that is there durable.
     pub(super) fn sync_blob(&self, digest: &Digest) -> io::Result<()> {
         match self.open_blob(digest) {
-            Ok(Some((file, _))) => file.sync_all(),
+            Ok(Some((file, _))) => Ok(sync(&file)?),
             Ok(None) => Err(io::ErrorKind::NotFound.into()),
             Err(BlobError::Io(e)) => Err(e),
             Err(e) => Err(io::Error::other(e)),

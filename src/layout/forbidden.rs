@@ -11,6 +11,10 @@ use crate::value::digest::Digest;
 
 /// What `chattr` made of a file or directory: even its owner cannot take anything out of it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[cfg_attr(
+    not(target_os = "linux"),
+    expect(dead_code, reason = "nobody says it there")
+)]
 enum Flag {
     AppendOnly,
     Immutable,

@@ -42,6 +42,7 @@ use crate::files::directory::DIRECTORY;
 use crate::files::rename::rename_to_new;
 use crate::files::stat::{found, is_name_of};
 use crate::files::temporary::{Sight, Temporary};
+use crate::files::unix::is_unsupported;
 
 /// How often a lock that somebody else holds is tried again.
 const RETRY: Duration = Duration::from_millis(10);
@@ -469,9 +470,8 @@ fn flock(file: &File, hold: Hold) -> Result<(), Refused> {
     result.map_err(|e| match Errno::from_io_error(&e) {
         // What `fs2::lock_contended_error` is, and a signal that came meanwhile.
         Some(Errno::WOULDBLOCK | Errno::INTR) => Refused::Busy,
-        Some(Errno::BADF | Errno::NOLCK | Errno::OPNOTSUPP | Errno::INVAL | Errno::NOSYS) => {
-            Refused::Unsupported(e)
-        }
+        Some(Errno::BADF | Errno::NOLCK | Errno::INVAL) => Refused::Unsupported(e),
+        Some(errno) if is_unsupported(errno) => Refused::Unsupported(e),
         _ => Refused::Failed(e),
     })
 }

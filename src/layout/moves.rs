@@ -23,6 +23,7 @@ use super::{BlobStat, Exclusive, Locked};
 use crate::files::directory::DIRECTORY;
 use crate::files::rename::rename_unless_taken;
 use crate::files::stat::{FileId, found};
+use crate::files::unix::is_unsupported;
 use crate::value::digest::{Algorithm, Digest};
 
 /// How a blob came to have a name in another directory.
@@ -66,6 +67,15 @@ pub(super) fn stat(dir: &OwnedFd, digest: &Digest) -> Option<BlobStat> {
     BlobStat::from_stat(&stat, digest)
 }
 
+/// Whether an answer means that this file cannot have two names here.
+fn cannot_link(errno: Errno) -> bool {
+    is_unsupported(errno)
+        || matches!(
+            errno,
+            Errno::PERM | Errno::ACCESS | Errno::MLINK | Errno::XDEV | Errno::INVAL
+        )
+}
+
 /// Gives a blob its name in another directory, where files can have two. Where they cannot,
 /// `before_rename` makes the directories durable that lead to the new name, for the old one is gone at
 /// once.
@@ -80,15 +90,7 @@ pub(super) fn give_name(
     // Without flags a symbolic link is linked itself, never what it points to.
     let linked = rustix::fs::linkat(from, name, to, name, AtFlags::empty());
     let (given, how) = match linked {
-        Err(
-            Errno::PERM
-            | Errno::ACCESS
-            | Errno::OPNOTSUPP
-            | Errno::NOSYS
-            | Errno::MLINK
-            | Errno::XDEV
-            | Errno::INVAL,
-        ) => {
+        Err(errno) if cannot_link(errno) => {
             before_rename()?;
             (rename_unless_taken(from, name, to, name), Given::Moved)
         }

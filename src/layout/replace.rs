@@ -24,6 +24,7 @@ use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
 use crate::files::stat::{describe, is_name_of};
 use crate::files::temporary::{OldNames, SecondName, Temporary};
+use crate::files::unix::sync;
 use crate::value::digest::Digest;
 use crate::words::listed;
 
@@ -188,7 +189,7 @@ impl Locked<Exclusive> {
             if !give_access_to_all(&temporary.file, &access)? {
                 return Ok(false);
             }
-            temporary.file.sync_all()?;
+            sync(&temporary.file)?;
             temporary.rename(dir, &digest.encoded())?;
             Ok(true)
         };
@@ -226,7 +227,7 @@ fn too_open(what: &str, not_kept: &[String]) -> anyhow::Error {
 
 /// Makes renames in a directory durable.
 pub(super) fn sync_directory(dir: impl AsFd) -> Result<(), Errno> {
-    rustix::fs::fsync(dir).or_else(|e| match e {
+    sync(dir).or_else(|e| match e {
         // Some file systems cannot sync a directory; the rename is as durable as it gets.
         Errno::INVAL | Errno::BADF => Ok(()),
         e => Err(e),
@@ -263,7 +264,7 @@ impl<'a> Replacement<'a> {
         if given.is_wider {
             return Err(too_open(&shown, &given.not_kept));
         }
-        file.sync_all().with_context(context)?;
+        sync(file).with_context(context)?;
         let not_kept = match given.not_kept.is_empty() {
             true => Vec::new(),
             false => vec![format!(

@@ -13,6 +13,7 @@ use super::moves::{Given, Place, file_of, give_name, unlink};
 use super::replace::sync_directory;
 use super::trash_access::make_as_in_removal;
 use super::{BlobError, Exclusive, Locked, Trash};
+use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
 
 impl Locked<Exclusive> {
@@ -159,7 +160,7 @@ impl Return<'_> {
 /// Makes the content of a blob's file durable, as far as it can be opened.
 fn sync_content(dir: &OwnedFd, digest: &Digest) -> io::Result<()> {
     match open_regular(dir, digest.file_name().as_ref()) {
-        Ok(Some((file, _))) => file.sync_all(),
+        Ok(Some((file, _))) => Ok(sync(&file)?),
         Ok(None) | Err(BlobError::NotRegular(_)) => Ok(()),
         // Whoever may not open it cannot know more of it than its name.
         Err(BlobError::Io(e)) if e.kind() == io::ErrorKind::PermissionDenied => Ok(()),

@@ -38,6 +38,7 @@ use crate::files::attributes::give_at_most;
 use crate::files::directory::each_file;
 use crate::files::stat::{FileId, Weight, found};
 use crate::files::temporary::{RANDOM_DIGITS, SecondName, Temporary, random_digits, remove_stale};
+use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
 
 /// The record of a removal.
@@ -529,7 +530,7 @@ impl Locked<Exclusive> {
             let mut temporary = Temporary::create(root.as_fd(), "removal")?;
             temporary.file.write_all(record)?;
             give_at_most(&temporary.file, &access_of_record(self)?)?;
-            temporary.file.sync_all()?;
+            sync(&temporary.file)?;
             Ok(temporary.rename(dir, RECORD)?)
         };
         write().with_context(context)

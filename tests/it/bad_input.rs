@@ -8,7 +8,6 @@ use std::process::Stdio;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use rustix::fs::{CWD, FileType, Mode, mknodat};
 use serde_json::{Value, json};
 
 use crate::support::command::{Finished, Running, in_layout, ocirm};
@@ -16,7 +15,11 @@ use crate::support::contents::{self, arg, blob_path, digest, digest_of, id};
 use crate::support::index_document::IndexDocument;
 use crate::support::layout::Layout;
 use crate::support::place::{Place, assert_mentions, assert_no_traces, assert_status};
+<<<<<<< HEAD
 use crate::support::skipped::skipped;
+=======
+use crate::support::special_files::fifo;
+>>>>>>> 3f70ec3 (It builds on macOS, where failures have other names and a sync is not one; on Windows it says at once what to use)
 use crate::support::tree::{Content, Tree};
 
 /// The commands that read a layout, as they are tried on each that is no good.
@@ -274,7 +277,7 @@ fn replace_by_folder(path: &Path) {
 
 fn replace_by_fifo(path: &Path) {
     fs::remove_file(path).expect("an own file");
-    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a FIFO");
+    fifo(path);
 }
 
 // ---- documents that cannot be trusted

@@ -1130,14 +1130,7 @@ fn spoil(record: &Path, how: &str) {
         "empty" => fs::write(record, "").unwrap(),
         "version 2" => fs::write(record, text.replacen(": 1", ": 2", 1)).unwrap(),
         "missing" => {}
-        "fifo" => rustix::fs::mknodat(
-            rustix::fs::CWD,
-            record,
-            rustix::fs::FileType::Fifo,
-            rustix::fs::Mode::from_raw_mode(0o644),
-            0,
-        )
-        .unwrap(),
+        "fifo" => crate::support::special_files::fifo(record),
         "folder" => fs::create_dir(record).unwrap(),
         "dangling link" => symlink("nowhere", record).unwrap(),
         "huge" => File::create(record)

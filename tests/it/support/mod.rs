@@ -15,6 +15,7 @@ pub(crate) mod peers;
 pub(crate) mod place;
 pub(crate) mod power_cut;
 pub(crate) mod skipped;
+pub(crate) mod special_files;
 pub(crate) mod strace;
 pub(crate) mod terminal;
 pub(crate) mod tree;
