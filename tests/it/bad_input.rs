@@ -15,11 +15,8 @@ use crate::support::contents::{self, arg, blob_path, digest, digest_of, id};
 use crate::support::index_document::IndexDocument;
 use crate::support::layout::Layout;
 use crate::support::place::{Place, assert_mentions, assert_no_traces, assert_status};
-<<<<<<< HEAD
 use crate::support::skipped::skipped;
-=======
 use crate::support::special_files::fifo;
->>>>>>> 3f70ec3 (It builds on macOS, where failures have other names and a sync is not one; on Windows it says at once what to use)
 use crate::support::tree::{Content, Tree};
 
 /// The commands that read a layout, as they are tried on each that is no good.

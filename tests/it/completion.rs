@@ -10,11 +10,8 @@ use tempfile::TempDir;
 use super::support::command::{ocirm, run};
 use super::support::contents::{arg, digest};
 use super::support::layout::Layout;
-<<<<<<< HEAD
 use super::support::skipped::skipped;
-=======
 use super::support::special_files::fifo;
->>>>>>> 3f70ec3 (It builds on macOS, where failures have other names and a sync is not one; on Windows it says at once what to use)
 use super::support::strace;
 use super::support::terminal::type_into;
 use super::support::tree::Tree;

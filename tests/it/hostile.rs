@@ -19,11 +19,8 @@ use crate::support::contents::{self, arg, blob_path, digest, digest_of};
 use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
 use crate::support::names::{NAME, REF};
 use crate::support::place::{Place, assert_status};
-<<<<<<< HEAD
 use crate::support::skipped::skipped;
-=======
 use crate::support::special_files;
->>>>>>> 3f70ec3 (It builds on macOS, where failures have other names and a sync is not one; on Windows it says at once what to use)
 use crate::support::tree::{Change, Tree, What};
 
 /// The most memory that a command may map, in KiB. None of the layouts here is worth more.
