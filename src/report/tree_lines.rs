@@ -21,7 +21,7 @@ pub(super) fn trees<L: Lines>(
     columns: Option<usize>,
     out: &mut dyn Write,
 ) -> io::Result<()> {
-    let mut rows = Rows::new(vec![Side::Left; 3]);
+    let mut rows = Rows::new(vec![Side::Left, Side::Left, Side::Right]);
     let mut large: HashMap<Digest, String> = HashMap::new();
     for line in lines {
         let line = line.borrow();
@@ -117,10 +117,10 @@ mod tests {
         assert_eq!(
             String::from_utf8(out).unwrap(),
             "\
-名前:タグ          e3b0c44298fc   0B
-├─ manifest = 🦀   e3b0c44298fc   12.3kB
+名前:タグ          e3b0c44298fc        0B
+├─ manifest = 🦀   e3b0c44298fc    12.3kB
 └─ layer           e3b0c44298fc   missing
-<dangling>         e3b0c44298fc   0B
+<dangling>         e3b0c44298fc        0B
 "
         );
     }

@@ -112,6 +112,8 @@ mod generated;
 mod help;
 /// What is left is whole to skopeo and umoci.
 mod interop;
+/// Pictures of a terminal are what it shows.
+mod pictures;
 /// The source keeps the order of its stages.
 mod structure;
 /// Each word goes to the stream where it belongs, and no more is said than was asked for.

@@ -22,16 +22,16 @@ const SHOWN: [Shown; 9] = [
         tree: "\
 app:1.0             ed130b9461c7   20.9kB
 ├─ linux/amd64      7756bfd5df08   1.72kB
-│  └─ attestation   a658e5f2f63c   4.5kB
-│     ├─ config     44136fa355b3   2B
+│  └─ attestation   a658e5f2f63c    4.5kB
+│     ├─ config     44136fa355b3       2B
 │     └─ layer      1416a90ff237   3.66kB
 ├─ linux/arm64      594873d249f9   1.73kB
-│  └─ attestation   2956f3ac22eb   4.5kB
-│     ├─ config     44136fa355b3   2B
+│  └─ attestation   2956f3ac22eb    4.5kB
+│     ├─ config     44136fa355b3       2B
 │     └─ layer      9c87f63cbe42   3.66kB
 └─ linux/arm/v7     4311c195467c   1.73kB
-   └─ attestation   8820fac701f9   4.5kB
-      ├─ config     44136fa355b3   2B
+   └─ attestation   8820fac701f9    4.5kB
+      ├─ config     44136fa355b3       2B
       └─ layer      a8752363dbfd   3.66kB
 ",
     },
@@ -70,18 +70,18 @@ both                 09ac7986ce2a   4.56kB
         name: "v1.0",
         tree: "\
 v1.0              889c3dbacdd4   751B
-├─ config         44136fa355b3   2B
-├─ layer          5891b5b522d5   6B
-├─ layer          015abd7f5cc5   7B
+├─ config         44136fa355b3     2B
+├─ layer          5891b5b522d5     6B
+├─ layer          015abd7f5cc5     7B
 ├─ referrer       8ed4287432eb   917B
-│  ├─ config      44136fa355b3   2B
-│  ├─ layer       d4f269605ffe   26B
+│  ├─ config      44136fa355b3     2B
+│  ├─ layer       d4f269605ffe    26B
 │  └─ referrer    d89838b457d4   722B
-│     ├─ config   44136fa355b3   2B
-│     └─ layer    5891b5b522d5   6B
+│     ├─ config   44136fa355b3     2B
+│     └─ layer    5891b5b522d5     6B
 └─ referrer       265230f1625c   880B
-   ├─ config      44136fa355b3   2B
-   └─ layer       0a017e570e0b   4B
+   ├─ config      44136fa355b3     2B
+   └─ layer       0a017e570e0b     4B
 ",
     },
     Shown {
@@ -92,9 +92,9 @@ app                                                                             
 ├─ linux/arm/v7                                                                              0c212fb106eb   1.36kB
 ├─ linux/amd64                                                                               b2abb9d81fad   1.35kB
 ├─ linux/arm64                                                                               73ce9b12bd1b   1.35kB
-├─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.sig    b9ef5b754c3f   735B
-├─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.att    7d11f5722870   724B
-└─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.sbom   e01e40c663d2   702B
+├─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.sig    b9ef5b754c3f     735B
+├─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.att    7d11f5722870     724B
+└─ referrer = sha256-7bb1dbfc849b60f3e23036d8a5fbf156c32f50f36bd97e925fb24ff032c83daa.sbom   e01e40c663d2     702B
 ",
     },
     Shown {
@@ -102,9 +102,9 @@ app                                                                             
         name: "latest",
         tree: "\
 latest     aed4f924f796   3.24kB
-├─ layer   a7c2ed3fb8be   101B
-├─ layer   d7b14a9c4f85   101B
-├─ layer   f7087d8216a8   103B
+├─ layer   a7c2ed3fb8be     101B
+├─ layer   d7b14a9c4f85     101B
+├─ layer   f7087d8216a8     103B
 └─ blob    94a406b29bd6   1.39kB
 ",
     },
@@ -114,16 +114,16 @@ latest     aed4f924f796   3.24kB
         tree: "\
 latest      b3bf31359a47   3.25kB
 ├─ config   94a406b29bd6   1.39kB
-├─ layer    a7c2ed3fb8be   101B
-├─ layer    d7b14a9c4f85   101B
-└─ layer    f7087d8216a8   103B
+├─ layer    a7c2ed3fb8be     101B
+├─ layer    d7b14a9c4f85     101B
+└─ layer    f7087d8216a8     103B
 ",
     },
     Shown {
         fixture: "buildah128-manifest-push",
         name: "multi1",
         tree: "\
-multi1            6ef479d0654a   706B
+multi1            6ef479d0654a      706B
 ├─ linux/arm/v7   1f036a5eac85   missing
 ├─ linux/amd64    02863a7f2a59   missing
 └─ linux/arm64    55f0ecf0ac94   missing

@@ -222,8 +222,40 @@ fn plain(bytes: &[u8]) -> String {
 
 /// Types lines into a program on a terminal, each when the prompt has come that the one before it led
 /// to, and gives what was shown until the program ended.
-pub(crate) fn type_into(mut command: Command, prompt: &str, lines: &[String]) -> String {
-    let terminal = Terminal::open(160).expect("a pseudo-terminal");
+pub(crate) fn type_into(command: Command, prompt: &str, lines: &[String]) -> String {
+    // What is typed is shown on a line that begins with the prompt, again and again; the next
+    // prompt comes behind the end of that line.
+    let is_asked = |new: &[u8]| {
+        plain(new)
+            .rsplit('\n')
+            .next()
+            .is_some_and(|line| line.trim_end() == prompt.trim_end())
+    };
+    plain(&shown_on(command, 160, &is_asked, lines))
+}
+
+/// What a terminal of so many columns shows of a program, and of the answer to its question, with all that
+/// only a terminal understands.
+pub(crate) fn session(command: Command, columns: u16, answer: &str) -> String {
+    let is_asked = |new: &[u8]| String::from_utf8_lossy(new).trim_end().ends_with(QUESTION);
+    let answer = [answer.to_owned()];
+    let shown = String::from_utf8(shown_on(command, columns, &is_asked, &answer)).expect("text");
+    // The terminals here do not repeat what is typed.
+    shown.replacen(
+        &format!("{QUESTION} "),
+        &format!("{QUESTION} {}", answer[0]),
+        1,
+    )
+}
+
+/// Types lines into a program on a terminal, each when what was shown since the one before it asks for it.
+fn shown_on(
+    mut command: Command,
+    columns: u16,
+    is_asked: &dyn Fn(&[u8]) -> bool,
+    lines: &[String],
+) -> Vec<u8> {
+    let terminal = Terminal::open(columns).expect("a pseudo-terminal");
     let mut child = command
         .stdin(terminal.stream())
         .stdout(terminal.stream())
@@ -247,14 +279,9 @@ pub(crate) fn type_into(mut command: Command, prompt: &str, lines: &[String]) ->
             Err(RecvTimeoutError::Timeout) if Instant::now() > end => break,
             Err(RecvTimeoutError::Timeout) => {}
         }
-        // What is typed is shown on a line that begins with the prompt, again and again; the next
-        // prompt comes behind the end of that line.
-        let new = &shown[from..];
-        let is_fresh = plain(new)
-            .rsplit('\n')
-            .next()
-            .is_some_and(|line| line.trim_end() == prompt.trim_end());
-        if is_fresh && let Some(line) = lines.next() {
+        if is_asked(&shown[from..])
+            && let Some(line) = lines.next()
+        {
             from = shown.len();
             end = Instant::now() + TIME_LIMIT;
             keyboard
@@ -265,5 +292,5 @@ pub(crate) fn type_into(mut command: Command, prompt: &str, lines: &[String]) ->
     // A program that still waits for somebody is not to be waited for.
     let _ = child.kill();
     let _ = wait(&mut child);
-    plain(&shown)
+    shown
 }
