@@ -3,7 +3,7 @@
 //! A `console` block is a session in a shell. Each line that begins with `$ ` is run, in the order of
 //! the page and in one temporary directory for each page, where `fixtures` leads to the fixtures.
 //! The lines below it, up to the next command, are what a terminal shows of it. Ages differ from
-//! day to day and are not compared. Blocks of any other kind are not run.
+//! day to day and are not compared. Blocks of other kinds are for `recipes`.
 //!
 //! `OCIRM_WRITE_GENERATED=1 cargo test --test it examples` writes into the pages what the program prints.
 
@@ -11,9 +11,10 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
+use crate::support::peers::{SKOPEO, UMOCI};
 use crate::support::skipped::skipped;
 
-/// Programs that examples use and that a machine may lack.
+/// Programs that examples look with, and that a machine may lack.
 const OPTIONAL: [&str; 1] = ["jq"];
 
 /// The words that ages are made of, apart from numbers.
@@ -54,6 +55,13 @@ fn sh(directory: &Path, command: &str) -> Command {
         .env_remove("OCIRM_LAYOUT")
         .stdin(Stdio::null());
     sh
+}
+
+/// Whether a command is one of another tool that a machine may lack. Without it all that follows would be different.
+fn is_of_missing_tool(command: &str) -> bool {
+    let peers = [("skopeo ", SKOPEO), ("umoci ", UMOCI)];
+    let mut peers = peers.into_iter();
+    peers.any(|(name, peer)| command.starts_with(name) && !peer.is_here())
 }
 
 /// What a terminal shows of a command; `None` where the machine lacks a program that it uses.
@@ -129,7 +137,7 @@ fn run(page: &Path) -> (String, String) {
     let directory = tempfile::tempdir().unwrap();
     std::os::unix::fs::symlink(root().join("fixtures"), directory.path().join("fixtures")).unwrap();
     let (mut true_page, mut differences) = (String::new(), String::new());
-    let mut in_console = false;
+    let (mut in_console, mut is_skipped) = (false, false);
     let mut lines = text.lines().peekable();
     while let Some(line) = lines.next() {
         let _ = writeln!(true_page, "{line}");
@@ -154,7 +162,12 @@ fn run(page: &Path) -> (String, String) {
         while let Some(line) = lines.next_if(|l| !l.starts_with("$ ") && !l.starts_with("```")) {
             let _ = writeln!(expected, "{line}");
         }
-        match shown(directory.path(), command) {
+        is_skipped = is_skipped || is_of_missing_tool(command);
+        let shown = match is_skipped {
+            true => None,
+            false => shown(directory.path(), command),
+        };
+        match shown {
             Some(shown) if comparable(&shown) != comparable(&expected) => {
                 true_page.push_str(&shown);
                 let page = page.display();

@@ -114,6 +114,8 @@ mod help;
 mod interop;
 /// Pictures of a terminal are what it shows.
 mod pictures;
+/// The recipes are carried out as they are written.
+mod recipes;
 /// The source keeps the order of its stages.
 mod structure;
 /// Each word goes to the stream where it belongs, and no more is said than was asked for.
