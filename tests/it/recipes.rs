@@ -20,8 +20,11 @@ use crate::support::page::{Page, blocks};
 use crate::support::place::{assert_status, fixtures_folder};
 use crate::support::skipped::skipped;
 
-/// The pages with blocks that have to be carried out, and the test of each.
-const PAGES: [(&str, fn(&mut Page)); 11] = [
+/// What carries out the blocks of a page.
+type CarryOut = fn(&mut Page);
+
+/// The pages with blocks that have to be carried out, and what does it.
+const PAGES: [(&str, CarryOut); 11] = [
     ("README.md", first_page),
     ("docs/policies.md", policies),
     ("docs/recipes/air-gap.md", air_gap),
