@@ -15,6 +15,15 @@ use crate::words::quoted;
 #[derive(Debug, Default)]
 pub(super) struct FoundSharers {
     by_directory: HashMap<FileId, Vec<Leads>>,
+    /// Looked at once for each layout: on a disk that is far away each look is a wait.
+    by_layout: HashMap<PathBuf, Own>,
+}
+
+/// A layout of the run, and where its blobs lie.
+#[derive(Debug)]
+struct Own {
+    layout: Option<FileId>,
+    directories: Vec<FileId>,
 }
 
 /// A layout or a symbolic link that leads to a directory of blobs.
@@ -33,13 +42,18 @@ impl FoundSharers {
             return sharers;
         }
         for path in &found.layouts {
-            for directory in blob_directories(path) {
-                let of_directory = sharers.by_directory.entry(directory).or_default();
+            let own = Own {
+                layout: FileId::of_path(path).ok(),
+                directories: blob_directories(path),
+            };
+            for directory in &own.directories {
+                let of_directory = sharers.by_directory.entry(*directory).or_default();
                 of_directory.push(Leads {
                     path: path.clone(),
-                    layout: FileId::of_path(path).ok(),
+                    layout: own.layout,
                 });
             }
+            sharers.by_layout.insert(path.clone(), own);
         }
         for (directory, path) in &found.links {
             // Nothing but a directory of blobs is of interest.
@@ -56,8 +70,9 @@ impl FoundSharers {
     /// The layouts of the run whose blobs lie where those of the layout at `path` do, apart from itself.
     pub(super) fn beside(&self, path: &Path) -> Vec<PathBuf> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
-        for directory in blob_directories(path) {
-            for leads in self.others(path, directory) {
+        let own = self.by_layout.get(path);
+        for directory in own.map_or(&[][..], |own| &own.directories) {
+            for leads in self.others(path, *directory) {
                 if leads.layout.is_some() && seen.insert(&leads.path) {
                     found.push(leads.path.clone());
                 }
@@ -68,7 +83,7 @@ impl FoundSharers {
 
     /// Who else leads to a directory of the layout at `path`.
     fn others(&self, path: &Path, directory: FileId) -> impl Iterator<Item = &Leads> {
-        let own = FileId::of_path(path).ok();
+        let own = self.by_layout.get(path).and_then(|own| own.layout);
         let all = self.by_directory.get(&directory).into_iter().flatten();
         let path = path.to_owned();
         // The layout itself may be found on several ways, and a link in it is its own.
