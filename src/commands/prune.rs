@@ -50,6 +50,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     let grace = span("--grace", &args.grace)?;
     let trash_keep = span("--trash-keep", &args.trash_keep)?;
     let retention = retention(&args)?;
+    let has_lists = !args.containers.is_empty();
     let containers = container_files::containers(&args.containers)?;
     let found = layout_directories(session, args.recursive.as_deref(), args.directories)?;
     let also_roots: Vec<PathBuf> = args
@@ -79,6 +80,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         of_many: args.recursive.is_some(),
         filters,
         retention,
+        has_lists,
         containers,
         delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
         ..Prune::plain(now, all, (grace, trash_keep), to_trash, siblings)
@@ -148,6 +150,8 @@ pub(super) struct Prune {
     all: bool,
     filters: Filters,
     retention: Retention,
+    /// What containers use is to be kept, if there are any.
+    has_lists: bool,
     containers: Vec<Container>,
     spare_after: Timestamp,
     /// As in [`Decision`].
@@ -194,6 +198,7 @@ impl Prune {
             all,
             filters: Filters::default(),
             retention: Retention::default(),
+            has_lists: false,
             containers: Vec::new(),
             spare_after,
             // Who says that nothing is too young says that nobody is writing.
@@ -500,6 +505,7 @@ impl Prune {
             draft.prune(&options, &metadata);
             let mut plan = draft.finish();
             plan.note_nameless(snapshot, snapshot);
+            self.note_unused(&uses, &mut plan);
             if self.is_warned {
                 plan.notes
                     .retain(|note| !matches!(note, Note::MatchesNothing { .. }));
@@ -557,6 +563,24 @@ impl Prune {
             trash,
             hard_links,
         })
+    }
+}
+
+impl Prune {
+    /// Containers of another machine, or names of another registry, keep nothing, and every image would go.
+    fn note_unused(&self, uses: &Uses<'_>, plan: &mut Plan) {
+        if !self.has_lists || !self.all || uses.has_any() {
+            return;
+        }
+        let instead = match self.containers.len() {
+            0 => "it lists no containers".to_owned(),
+            1 => "the one container that it lists uses no image that is here".to_owned(),
+            n => format!("none of the {n} containers that it lists uses an image that is here"),
+        };
+        plan.notes.push(Note::MatchesNothing {
+            option: "--containers".to_owned(),
+            instead: Some(instead),
+        });
     }
 }
 

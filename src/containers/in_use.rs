@@ -133,6 +133,11 @@ impl<'a> Uses<'a> {
         self.users.get(&image).map_or(&[], Vec::as_slice)
     }
 
+    /// Whether any image of the layout is used.
+    pub(crate) fn has_any(&self) -> bool {
+        !self.users.is_empty()
+    }
+
     /// Whether a container was started, or had an image mounted, under this full name.
     pub(crate) fn is_name_in_use(&self, key: &str) -> bool {
         self.names.contains(key)

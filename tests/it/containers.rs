@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use crate::support::contents::{self, arg, blobs, digest, id, names};
 use crate::support::layout::Layout;
 use crate::support::place::{
-    PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
+    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
 };
 
 /// What a list of `fixtures/containers` says, in the words of its tool.
@@ -890,6 +890,53 @@ fn a_list_that_is_not_there_is_named_and_nothing_is_deleted() {
             assert_mentions(&refused, name);
             assert_eq!(refused.out, "", "{refused}");
         }
+    }
+}
+
+/// FR24: containers of another cluster, or names of another registry, keep nothing. That is no failure, and is said.
+#[test]
+fn lists_that_keep_nothing_in_any_layout_are_a_warning_of_prune_all() {
+    let warning = "warning: --containers matches nothing; ";
+    let unknown = format!("sha256:{}", "00".repeat(32));
+    for (containers, says) in [
+        (json!([]), "it lists no containers"),
+        (
+            json!([inspected("running", &unknown, "elsewhere:1")]),
+            "the one container that it lists uses no image that is here",
+        ),
+        (
+            json!([
+                inspected("running", &unknown, "elsewhere:1"),
+                inspected("exited", &unknown, "elsewhere:2")
+            ]),
+            "none of the 2 containers that it lists uses an image that is here",
+        ),
+    ] {
+        let small = Small::new();
+        let list = small.list("list.json", &containers);
+        let said = |command: &[&str]| {
+            let args = [command, &["--dry-run", "--containers", &list]].concat();
+            small.place.succeeds(&small.layout.dir, &args).err
+        };
+        let expected = format!("{warning}{says}\n");
+        assert_eq!(said(&PRUNE_ALL), expected);
+        assert_eq!(said(&PRUNE), "");
+        // Of several layouts, one of which has an image that is used.
+        let used = Small::new();
+        let run = |list: &str| {
+            let layouts = [&small, &used].map(|small| arg(&small.layout.dir));
+            let args = [
+                &PRUNE_ALL[..],
+                &layouts,
+                &["--dry-run", "--containers", list],
+            ]
+            .concat();
+            small.place.run(&args).err
+        };
+        assert_eq!(run(&list), expected);
+        let own = json!([inspected("running", digest(&used.web), "x:1")]);
+        let list = used.list("own.json", &own);
+        assert_eq!(run(&list), "");
     }
 }
 

@@ -6,8 +6,9 @@
 //! them is skipped.
 
 use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
+use std::fs::{self, File};
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
@@ -470,11 +471,46 @@ fn the_page_of_signed_mirrors_works_as_written() {
 
 // ---- By hand
 
+/// A file system in memory, which goes with the test.
+struct Mounted(PathBuf);
+
+impl Mounted {
+    /// Nothing if none can be mounted here.
+    fn at(path: PathBuf) -> Option<Mounted> {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs", arg(&path)])
+            .stderr(Stdio::null())
+            .status();
+        let is_mounted = mounted.is_ok_and(|status| status.success());
+        is_mounted.then_some(Mounted(path))
+    }
+
+    fn fill(&self) {
+        let mut file = File::create(self.0.join("full")).expect("a new file");
+        while file.write_all(&[0; 4096]).is_ok() {}
+    }
+}
+
+impl Drop for Mounted {
+    fn drop(&mut self) {
+        let _ = Command::new("umount").arg(&self.0).status();
+    }
+}
+
 fn full_disk(page: &mut Page) {
     let machine = Machine::new();
+    let disk = Mounted::at(machine.path("/srv"));
+    if disk.is_none() {
+        skipped("no file system can be mounted, so the disk is not full");
+    }
     mirror(&machine);
     let web = machine.path("/srv/mirror/web");
     machine.succeeds("ocirm --layout /srv/mirror/web rmi --trash localhost:5000/team/app:v1\n");
+    if let Some(disk) = &disk {
+        disk.fill();
+        let removes = "ocirm --layout /srv/mirror/web rmi --no-trash alpine:3.21\n";
+        assert_eq!(machine.runs(removes).status.code(), Some(1));
+    }
     let said = machine.succeeds(&page.next("sh"));
     assert!(said.contains("Total"), "{said}");
     let said = machine.succeeds(&page.next("sh"));
