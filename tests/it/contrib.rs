@@ -5,9 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
+use saphyr::Yaml;
 use serde_json::Value;
 
+use crate::support::ci_job::yaml;
 use crate::support::contents::{blob_path, names};
+use crate::support::machine::Machine;
 use crate::support::place::{Place, assert_mentions, assert_status};
 
 fn root() -> &'static Path {
@@ -154,7 +157,12 @@ fn the_cron_job_names_the_version_that_it_belongs_to() {
         env!("CARGO_PKG_VERSION"),
         "\n"
     );
-    assert!(text("contrib/kubernetes/cronjob.yaml").contains(image));
+    for job in ["cronjob.yaml", "keep-what-runs.yaml"] {
+        assert!(
+            text(&format!("contrib/kubernetes/{job}")).contains(image),
+            "{job}"
+        );
+    }
 }
 
 /// The command lines of the units and of the CronJob are understood: the layout is the first thing that is wrong.
@@ -201,6 +209,46 @@ fn command_lines_of_the_units_and_of_the_cron_job_are_understood() {
         let refused = place.run(&args);
         assert_mentions(&refused, "--force");
     }
+}
+
+/// What the init container writes, with a stand-in of kubectl, is what the container reads.
+#[test]
+fn the_cron_job_for_what_runs_keeps_what_a_pod_has() {
+    let machine = Machine::new();
+    let mirror = machine.fixture("skopeo19-full-ref", "/layouts/mirror");
+    let pods = fs::read_to_string(root().join("fixtures/containers/kubectl-pods.json"));
+    let pods = pods
+        .expect("a list")
+        .replace("registry.example/web:1", "docker.io/library/alpine:3.20");
+    fs::write(machine.path("pods.json"), pods).expect("an own file");
+    let kubectl = format!("exec cat '{}'\n", machine.path("pods.json").display());
+    machine.stand_in("kubectl", &kubectl);
+    let objects = text("contrib/kubernetes/keep-what-runs.yaml");
+    let job = objects.rsplit("\n---\n").next().expect("a CronJob");
+    let job = yaml(job);
+    let pod = &job["spec"]["jobTemplate"]["spec"]["template"]["spec"];
+    let words = |list: &Yaml<'_>| -> Vec<String> {
+        let words = list.as_sequence().expect("a list").iter();
+        words
+            .map(|word| word.as_str().expect("a word").to_owned())
+            .collect()
+    };
+    let [shell, option, lists] = &words(&pod["initContainers"][0]["command"])[..] else {
+        panic!("another command: {pod:?}");
+    };
+    assert_eq!([&**shell, &**option], ["sh", "-c"]);
+    machine.succeeds(lists);
+    let arguments = words(&pod["containers"][0]["args"]);
+    let keeps = arguments
+        .iter()
+        .filter(|argument| *argument != "--keep-last=2");
+    let keeps = keeps.fold("ocirm".to_owned(), |line, argument| {
+        format!("{line} {argument}")
+    });
+    machine.succeeds(&format!("ocirm {}\n", arguments.join(" ")));
+    assert_eq!(names(&mirror).len(), 4, "the newest two of each repository");
+    machine.succeeds(&keeps);
+    assert_eq!(names(&mirror), ["docker.io/library/alpine:3.20"]);
 }
 
 /// The policy in the CronJob is one.

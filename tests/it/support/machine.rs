@@ -1,7 +1,7 @@
 //! A place that looks like the machines that recipes are written for, and runs command lines there as they stand.
 //!
-//! A command line is changed in one thing: `/srv`, `/var`, `/etc`, `/opt` and `/tmp` at the beginning of a path are
-//! directories of the test. What is not to be run, or not on this machine, has stand-ins that come first on PATH.
+//! A command line is changed in one thing: `/srv`, `/var`, `/etc`, `/opt` and `/tmp` at the beginning of a path, and what a CronJob
+//! mounts, are directories of the test. What is not to be run, or not on this machine, has stand-ins that come first on PATH.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -25,6 +25,7 @@ impl Machine {
         for directory in [
             "bin",
             "etc/ocirm",
+            "lists",
             "opt",
             "srv",
             "tmp",
@@ -45,7 +46,8 @@ impl Machine {
     pub(crate) fn mapped(&self, text: &str) -> String {
         // What has them already may lie below /tmp itself.
         const DONE: &str = "\0";
-        let pattern = Regex::new(r#"(^|[\s"'=:,<>])/(srv|var|etc|opt|tmp)\b"#).expect("a pattern");
+        let pattern = Regex::new(r#"(^|[\s"'=:,<>])/(srv|var|etc|opt|tmp|lists|layouts)\b"#)
+            .expect("a pattern");
         let root = self.root();
         let text = text.replace(&root, DONE);
         let text = pattern.replace_all(&text, format!("${{1}}{DONE}/$2"));
