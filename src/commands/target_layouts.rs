@@ -96,9 +96,6 @@ fn several(
         if below.layouts.is_empty() {
             let message = match below.failures.first() {
                 Some(failure) => failure.clone(),
-                None if !dir.is_dir() => {
-                    format!("{} is no directory", quoted(&dir.to_string_lossy()))
-                }
                 None => format!(
                     "there is no layout below {}",
                     quoted(&dir.to_string_lossy())

@@ -1,12 +1,12 @@
 //! Finding layouts: every directory below another one that has an `oci-layout` file.
 
-use std::collections::HashSet;
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
-
-use walkdir::WalkDir;
 
 use crate::files::stat::FileId;
 use crate::words::quoted;
+use crate::workers::Workers;
 
 /// What [`discover`] finds.
 #[derive(Debug, Default)]
@@ -22,60 +22,106 @@ pub(crate) struct Discovered {
 }
 
 /// Looks for layouts below `dir`, itself included. Symbolic links are not followed, and nothing is
-/// looked for inside `blobs` and the trash.
+/// looked for inside `blobs` and the trash of a layout.
+///
+/// Each directory is listed once and nothing else is asked about it: on a disk that is far away each
+/// question is a wait, and the directories of one depth are waited for together.
 pub(crate) fn discover(dir: &Path) -> Discovered {
     let mut all = Discovered::default();
-    let mut found = HashSet::new();
-    let mut walk = WalkDir::new(dir).sort_by_file_name().into_iter();
-    while let Some(entry) = walk.next() {
-        match entry {
-            Err(error) => all.failures.push(failure(error)),
-            // Where the search begins a link is meant as what it leads to.
-            Ok(entry)
-                if entry.file_type().is_dir() || entry.depth() == 0 && entry.path().is_dir() =>
-            {
-                let parent = entry.path().parent();
-                let inner = entry.file_name() == "blobs" || entry.file_name() == super::TRASH;
-                if inner && parent.is_some_and(|p| found.contains(p)) {
-                    walk.skip_current_dir();
-                } else if entry.path().join("oci-layout").symlink_metadata().is_ok() {
-                    found.insert(entry.path().to_owned());
-                    all.layouts.push(entry.into_path());
-                } else if is_almost(entry.path()) {
-                    all.almost.push(entry.into_path());
+    let mut failures = Vec::new();
+    let workers = Workers::for_reading();
+    let mut depth = vec![dir.to_owned()];
+    while !depth.is_empty() {
+        let listed = workers.map(&depth, &|path, _| list(path), || ());
+        let mut deeper = Vec::new();
+        for (path, listed) in depth.into_iter().zip(listed) {
+            let here = match listed {
+                Ok(here) => here,
+                Err(error) => {
+                    failures.push((path, error));
+                    continue;
                 }
+            };
+            deeper.extend(here.directories);
+            all.links.extend(here.links);
+            match here.is {
+                Is::Layout => all.layouts.push(path),
+                Is::Almost => all.almost.push(path),
+                Is::Other => {}
             }
-            Ok(entry) if entry.path_is_symlink() => {
-                let path = entry.path();
-                if path.is_dir()
-                    && let Ok(directory) = FileId::of_path(path)
-                {
-                    all.links.push((directory, entry.into_path()));
-                }
-            }
-            Ok(_) => {}
         }
+        depth = deeper;
     }
+    failures.sort_by(|(one, _), (other, _)| one.cmp(other));
+    all.failures = failures.iter().map(failure).collect();
+    all.layouts.sort();
+    all.almost.sort();
+    all.links.sort_by(|(_, one), (_, other)| one.cmp(other));
     all
 }
 
-/// What could not be looked into, and why, in words.
-fn failure(error: walkdir::Error) -> String {
-    let path = error.path().map(Path::to_path_buf).unwrap_or_default();
-    let path = quoted(&path.to_string_lossy());
-    match error.into_io_error() {
-        Some(error) if error.kind() == std::io::ErrorKind::NotFound => {
-            format!("there is no directory {path}")
-        }
-        Some(error) => format!("cannot look into {path}: {error}"),
-        // Only where links are followed.
-        None => format!("cannot look into {path}"),
-    }
+/// What a directory is.
+enum Is {
+    Layout,
+    /// It has what a layout has beside its `oci-layout` file.
+    Almost,
+    Other,
 }
 
-/// Whether a directory has what a layout has beside its `oci-layout` file.
-fn is_almost(dir: &Path) -> bool {
-    dir.join("index.json").symlink_metadata().is_ok() && dir.join("blobs").is_dir()
+/// What one directory has.
+struct Here {
+    is: Is,
+    /// Those to look into.
+    directories: Vec<PathBuf>,
+    links: Vec<(FileId, PathBuf)>,
+}
+
+fn list(dir: &Path) -> io::Result<Here> {
+    let (mut has_marker, mut has_index, mut has_blobs) = (false, false, false);
+    let (mut directories, mut links) = (Vec::new(), Vec::new());
+    for entry in fs::read_dir(dir)? {
+        let entry = entry?;
+        let name = entry.file_name();
+        has_marker |= name == "oci-layout";
+        has_index |= name == "index.json";
+        has_blobs |= name == "blobs";
+        let Ok(kind) = entry.file_type() else {
+            continue;
+        };
+        let path = entry.path();
+        if kind.is_dir() {
+            directories.push(path);
+        } else if kind.is_symlink()
+            && path.is_dir()
+            && let Ok(directory) = FileId::of_path(&path)
+        {
+            links.push((directory, path));
+        }
+    }
+    let is = match has_marker {
+        true => Is::Layout,
+        false if has_index && has_blobs && dir.join("blobs").is_dir() => Is::Almost,
+        false => Is::Other,
+    };
+    if has_marker {
+        let inner = ["blobs", super::TRASH];
+        directories.retain(|path| !inner.iter().any(|name| path.ends_with(name)));
+    }
+    Ok(Here {
+        is,
+        directories,
+        links,
+    })
+}
+
+/// What could not be looked into, and why, in words.
+fn failure((path, error): &(PathBuf, io::Error)) -> String {
+    let path = quoted(&path.to_string_lossy());
+    match error.kind() {
+        io::ErrorKind::NotFound => format!("there is no directory {path}"),
+        io::ErrorKind::NotADirectory => format!("{path} is no directory"),
+        _ => format!("cannot look into {path}: {error}"),
+    }
 }
 
 #[cfg(test)]
