@@ -27,7 +27,6 @@
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::io;
-use std::path::Path;
 
 use jiff::Timestamp;
 use rustix::io::Errno;
@@ -214,7 +213,12 @@ fn is_full(error: &anyhow::Error) -> bool {
 }
 
 /// The failure on a full disk, with what makes room; and of any failure, what went to make some.
-fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage, layout: &Path) -> anyhow::Error {
+fn full_disk(
+    error: anyhow::Error,
+    change: &Change<'_>,
+    garbage: &Garbage,
+    layout: &Locked<Exclusive>,
+) -> anyhow::Error {
     let gone = garbage
         .blobs
         .iter()
@@ -233,10 +237,25 @@ fn full_disk(error: anyhow::Error, needed: u64, garbage: &Garbage, layout: &Path
         };
     }
     let message = format!("{error:#}");
+    let needed = change.bytes_to_write();
+    // Where --trash is the default, what goes there takes the same space.
+    let away = if change.trash.is_some() {
+        "--no-trash "
+    } else {
+        ""
+    };
+    let has_trash = layout
+        .trash()
+        .is_ok_and(|trash| !trash.removals().is_empty());
+    let trash = if has_trash {
+        ", with --trash-keep 0s also what is in the trash for good"
+    } else {
+        ""
+    };
     let hint = format!(
         "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `{} \
-         --force --grace 0s` deletes unreferenced blobs without needing any, or remove another file",
-        command_on(layout, "prune")
+         --force {away}--grace 0s` deletes unreferenced blobs without needing any{trash}, or remove another file",
+        command_on(layout.path(), "prune")
     );
     Error::new(ErrorKind::Failed, message).hint(hint).into()
 }
@@ -289,7 +308,7 @@ pub fn delete(
     if written.as_ref().is_err_and(is_full) && sweep.make_room(garbage, watch) {
         written = sweep.replace_index(new, options);
     }
-    if written.map_err(|error| full_disk(error, change.bytes_to_write(), garbage, layout.path()))? {
+    if written.map_err(|error| full_disk(error, change, garbage, &layout))? {
         return Ok(Attempt::IndexChanged(layout));
     }
     let mut outcome = Outcome {

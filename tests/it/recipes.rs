@@ -508,8 +508,22 @@ fn full_disk(page: &mut Page) {
     machine.succeeds("ocirm --layout /srv/mirror/web rmi --trash localhost:5000/team/app:v1\n");
     if let Some(disk) = &disk {
         disk.fill();
-        let removes = "ocirm --layout /srv/mirror/web rmi --no-trash alpine:3.21\n";
-        assert_eq!(machine.runs(removes).status.code(), Some(1));
+        // Step 4 comes too early, and what is said leads to the others.
+        for (trash, says) in [
+            (0, "prune --force --grace 0s`"),
+            (1, "prune --force --no-trash --grace 0s`"),
+        ] {
+            let removes =
+                format!("OCIRM_TRASH={trash} ocirm --layout /srv/mirror/web rmi alpine:3.21\n");
+            let refused = machine.runs(&removes);
+            assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+            let said = machine.unmapped(&refused.stderr);
+            assert!(said.contains(says), "{said}");
+            assert!(
+                said.contains("with --trash-keep 0s also what is in the trash"),
+                "{said}"
+            );
+        }
     }
     let said = machine.succeeds(&page.next("sh"));
     assert!(said.contains("Total"), "{said}");
