@@ -650,7 +650,9 @@ pub struct RmiArgs {
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub ignore_writers: bool,
     /// Print nothing but errors
-    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    ///
+    /// With `--format json` the objects are printed all the same.
+    #[arg(short, long, conflicts_with = "verbose")]
     #[arg(help_heading = HOW)]
     pub quiet: bool,
     /// How the result is printed
@@ -675,7 +677,9 @@ pub struct UntagArgs {
     #[arg(long)]
     pub ignore: bool,
     /// Print nothing but errors
-    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    ///
+    /// With `--format json` the objects are printed all the same.
+    #[arg(short, long, conflicts_with = "verbose")]
     #[arg(help_heading = HOW)]
     pub quiet: bool,
     /// How the result is printed
@@ -858,7 +862,9 @@ pub struct PruneArgs {
     #[arg(allow_hyphen_values = true, help_heading = HOW, hide_short_help = true)]
     pub trash_keep: String,
     /// Print nothing but errors
-    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    ///
+    /// With `--format json` the objects are printed all the same.
+    #[arg(short, long, conflicts_with = "verbose")]
     #[arg(help_heading = HOW, hide_short_help = true)]
     pub quiet: bool,
     /// How the result is printed
@@ -904,7 +910,9 @@ pub struct RestoreArgs {
     #[arg(long)]
     pub incomplete: bool,
     /// Print nothing but errors
-    #[arg(short, long, conflicts_with_all = ["verbose", "format"])]
+    ///
+    /// With `--format json` the objects are printed all the same.
+    #[arg(short, long, conflicts_with = "verbose")]
     #[arg(help_heading = HOW)]
     pub quiet: bool,
     /// How the result is printed

@@ -271,9 +271,10 @@ impl Run<'_> {
         let (decision, outcome) = self.run(session, path, command)?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
         session.say_what_waited();
-        let printed = match session.console.is_quiet() {
-            true => Ok(()),
-            false => print_as(self.format, |out| self.write(session, path, &report, out)),
+        let is_printed = self.format == OutputFormat::Json || !session.console.is_quiet();
+        let printed = match is_printed {
+            false => Ok(()),
+            true => print_as(self.format, |out| self.write(session, path, &report, out)),
         };
         report.talk(session.console);
         // Giving back the memory of a large layout piece by piece takes longer than ending does.
@@ -292,8 +293,8 @@ impl Run<'_> {
     ) -> anyhow::Result<()> {
         let console = session.console;
         match self.format {
-            _ if console.is_quiet() => Ok(()),
             OutputFormat::Json => print_as(self.format, |out| report.write_json(path, out)),
+            OutputFormat::Text if console.is_quiet() => Ok(()),
             OutputFormat::Text if console.is_verbose() || !self.of_many => {
                 print_as(self.format, |out| {
                     let layout = shown(&path.display().to_string());

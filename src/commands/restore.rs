@@ -43,9 +43,10 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
         carry_out(session, &path, &references, args.incomplete)?
     };
     let console = session.console;
-    let printed = match console.is_quiet() {
-        true => Ok(()),
-        false => print_as(args.format, |out| match args.format {
+    let is_printed = args.format == OutputFormat::Json || !console.is_quiet();
+    let printed = match is_printed {
+        false => Ok(()),
+        true => print_as(args.format, |out| match args.format {
             OutputFormat::Json => report.write_json(out),
             OutputFormat::Text => report.write_text(console.is_verbose(), out),
         }),

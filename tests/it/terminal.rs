@@ -147,14 +147,45 @@ fn quiet_goes_with_no_other_way_to_print() {
     let place = Place::new();
     let layout = ground(&place, "layout");
     for args in [
-        &["prune", "-f", "-q", "--format", "json"][..],
+        &["prune", "-f", "-q", "--verbose"][..],
         &["rmi", "app:1", "-q", "--verbose"],
         &["-v", "rmi", "app:1", "-q"],
-        &["restore", "--quiet", "--format", "json"],
-        &["untag", "app:1", "--quiet", "--format", "json"],
+        &["restore", "--quiet", "-v"],
     ] {
         let refused = place.refuses(&layout.dir, args, 2);
         assert_mentions(&refused, "cannot be used with");
+    }
+}
+
+/// Y2: the objects are what was asked for, and beside them only what failed is said.
+#[test]
+fn quiet_json_is_the_objects_and_nothing_but_errors_beside_them() {
+    let place = Place::new();
+    let mut layout = place.layout("store/layout");
+    let image = layout.image("nameless");
+    let layout = layout.unnamed(&image).finish().dir.clone();
+    let second = place.fixture("skopeo19-full-ref", "second");
+    let store = place.path("store");
+    for what in [
+        &["--layout", arg(&layout)][..],
+        &["--recursive", arg(&store)],
+    ] {
+        let json = [&["prune", "-f", "-n", "--format", "json"], what].concat();
+        let told = place.run(&json);
+        let quiet = place.run(&[&json[..], &["-q"]].concat());
+        assert_status(&quiet, 0);
+        assert_mentions(&told, "without a name");
+        assert_eq!((&*quiet.out, &*quiet.err), (&*told.out, ""), "{quiet}");
+    }
+    for args in [
+        &["untag", "nope", "-q", "--format", "json"][..],
+        &["rmi", "nope", "-q", "--format", "json"],
+        &["restore", "nope", "-q", "--format", "json"],
+    ] {
+        let done = place.run_in(&second, args);
+        assert_status(&done, 1);
+        assert_eq!(objects(&done).len(), 1, "{done}");
+        assert_mentions(&done, "nope");
     }
 }
 
