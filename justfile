@@ -21,6 +21,14 @@ test:
 doc:
     .ci/run doc
 
+# The oldest Rust that is promised compiles it.
+msrv:
+    .ci/run msrv
+
+# The static program and its Debian package.
+package:
+    .ci/run package
+
 # The main job, on layouts of other tools.
 tour:
     .ci/run tour

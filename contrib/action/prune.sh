@@ -5,6 +5,7 @@ set -euo pipefail
 
 report=$RUNNER_TEMP/ocirm-prune.json
 echo "report=$report" >>"$GITHUB_OUTPUT"
+# shellcheck disable=SC2153
 read -r -a arguments <<<"${ARGUMENTS//[[:space:]]/ }"
 # The text and not the array: in the bash of macOS an array that is empty counts as unset.
 case " ${ARGUMENTS//[[:space:]]/ }" in

@@ -264,3 +264,25 @@ fn the_policy_of_the_cron_job_is_understood() {
     assert_status(&finished, 0);
     assert!(finished.out.contains("releases"), "{finished}");
 }
+
+/// Debian's tools take the version of a package from there.
+#[test]
+fn the_changelog_of_the_debian_package_is_of_this_version() {
+    let changelog = text("contrib/debian/changelog");
+    let head = format!("ocirm ({}-1) ", env!("CARGO_PKG_VERSION"));
+    assert!(changelog.starts_with(&head), "{changelog}");
+}
+
+/// A packager finds each file that is to be installed, and each table says the same.
+#[test]
+fn what_the_debian_package_installs_is_on_the_page_for_packagers() {
+    let page = text("docs/packaging.md");
+    let manifest = text("Cargo.toml");
+    let assets = manifest.split("assets = [").nth(1).expect("a table");
+    let assets = assets.split("\n]").next().expect("its end");
+    for line in assets.lines().filter(|line| line.contains('"')) {
+        let source = line.split('"').nth(1).expect("the file");
+        let part = source.trim_end_matches(['*', '/', '.']);
+        assert!(page.contains(part), "{source} is not in docs/packaging.md");
+    }
+}
