@@ -1,5 +1,5 @@
 //! The command line: clap's types, and nothing else. What the values mean is found out in
-//! [`crate::commands`].
+//! `commands`.
 //!
 //! The doc comments here are the help texts and the manual pages; `man/` and `completions/` are
 //! rendered from them.
@@ -551,7 +551,7 @@ pub enum Sort {
 }
 
 /// The arguments of `ocirm rmi`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(group = ArgGroup::new("parts").multiple(true))]
 pub struct RmiArgs {
     /// Names, digests, IDs, or patterns for names
@@ -692,7 +692,7 @@ pub struct UntagArgs {
 }
 
 /// The arguments of `ocirm prune`.
-#[derive(Args, Debug)]
+#[derive(Args, Clone, Debug, Default)]
 #[command(group = ArgGroup::new("everything").multiple(true))]
 pub struct PruneArgs {
     /// In these layouts, as DIR or oci:DIR
@@ -886,9 +886,10 @@ pub enum NewestBy {
 }
 
 /// What `prune` does with referrers that no entry leads to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum UnlistedReferrers {
     /// They stay with what they are about
+    #[default]
     Keep,
     /// They go like everything that is unreferenced
     Delete,
@@ -925,9 +926,10 @@ pub struct RestoreArgs {
 }
 
 /// How commands print their result.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 pub enum OutputFormat {
     /// Lines for people
+    #[default]
     Text,
     /// One JSON object
     Json,

@@ -2,27 +2,28 @@
 //! is told to do about them.
 //!
 //! Everything else is an [`anyhow::Error`] with context. [`crate::commands`] looks for an [`Error`] in
-//! the chain of causes; without one the exit status is 1.
+//! the chain of causes; without one the exit status is 1. A program that uses the crate gets [`Error`]s alone.
 
 use std::fmt;
 
-/// What went wrong, as far as the exit status is concerned.
+/// What went wrong, as far as the exit status is concerned. More kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum ErrorKind {
     /// Something was not found, was refused, or failed.
     Failed,
-    /// The command line cannot be understood; nothing was looked at.
+    /// What was asked for cannot be understood; nothing was looked at.
     Usage,
-    /// A lock is held by somebody else for longer than we may wait.
+    /// A lock is held by somebody else for longer than we may wait. Trying again later may help.
     LockBusy,
     /// The layout is damaged, unknown or unsafe to change; nothing was deleted.
     Layout,
-    /// This signal ended it.
+    /// This signal ended it; 15, which is SIGTERM, where a program that uses the crate wanted it to stop.
     Interrupted(i32),
 }
 
 impl ErrorKind {
-    /// The exit status of the process. These numbers are documented and stable.
+    /// The exit status with which the program `ocirm` ends. These numbers are documented and stable.
     pub fn exit_status(self) -> u8 {
         match self {
             ErrorKind::Failed => 1,
@@ -43,8 +44,18 @@ pub struct Error {
 }
 
 impl Error {
+    /// The whole chain of causes in one line.
+    pub(crate) fn of(error: &anyhow::Error) -> Error {
+        let (hint, kind) = hint_and_kind(error);
+        Error {
+            kind,
+            message: format!("{error:#}"),
+            hint: hint.map(str::to_owned),
+        }
+    }
+
     /// A failure of the given kind. The message says what and where, in one line.
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Error {
         Error {
             kind,
             message: message.into(),
@@ -53,17 +64,17 @@ impl Error {
     }
 
     /// A command line that cannot be understood.
-    pub fn usage(message: impl Into<String>) -> Error {
+    pub(crate) fn usage(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Usage, message)
     }
 
     /// A layout that must not be changed, or cannot be read.
-    pub fn layout(message: impl Into<String>) -> Error {
+    pub(crate) fn layout(message: impl Into<String>) -> Error {
         Error::new(ErrorKind::Layout, message)
     }
 
     /// Adds what the user can do about it, shown on a line of its own.
-    pub fn hint(mut self, hint: impl Into<String>) -> Error {
+    pub(crate) fn hint(mut self, hint: impl Into<String>) -> Error {
         self.hint = Some(hint.into());
         self
     }
@@ -73,10 +84,19 @@ impl Error {
         self.kind
     }
 
-    /// What the user can do about it.
+    /// What can be done about it, as a sentence for a person who has the program `ocirm`.
     pub fn hint_text(&self) -> Option<&str> {
         self.hint.as_deref()
     }
+}
+
+/// What the user can do about a failure, and of which kind it is: that of the first [`Error`] in the
+/// chain of causes.
+pub(crate) fn hint_and_kind(error: &anyhow::Error) -> (Option<&str>, ErrorKind) {
+    let mut causes = error.chain();
+    let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
+    let kind = known.map_or(ErrorKind::Failed, Error::kind);
+    (known.and_then(Error::hint_text), kind)
 }
 
 impl fmt::Display for Error {

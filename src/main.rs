@@ -11,7 +11,7 @@ fn main() -> ExitCode {
     }
     let matches = command().get_matches();
     match Cli::from_arg_matches(&matches) {
-        Ok(cli) => ExitCode::from(ocirm::commands::run(cli)),
+        Ok(cli) => ExitCode::from(ocirm::run(cli)),
         Err(error) => error.format(&mut command()).exit(),
     }
 }

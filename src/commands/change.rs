@@ -347,7 +347,8 @@ fn carry_out(
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let change = change.heed_writers(decision.writers_since);
-        let progress = session.console.progress("Deleting", "blobs");
+        session.interrupt.refuse_to_begin()?;
+        let progress = session.progress("Deleting", "blobs");
         session.interrupt.begin_change();
         let attempt = session.locking(|options| {
             let mut watch = Watch {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind};
 use crate::report::console::Console;
 
 /// What the signals' thread and the program share.
@@ -23,6 +23,8 @@ struct Shared {
     state: Mutex<State>,
     /// The signal that arrived; 0 for none.
     signal: AtomicI32,
+    /// The process belongs to somebody else, who gets no signal of his taken away and ends when he wants.
+    is_embedded: bool,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +78,30 @@ impl Interrupt {
             }
         }
         interrupt
+    }
+
+    /// For a program that uses the crate: nothing listens, and [`Interrupt::stop`] stands for a signal.
+    pub(super) fn embedded() -> Interrupt {
+        Interrupt(Arc::new(Shared {
+            is_embedded: true,
+            ..Shared::default()
+        }))
+    }
+
+    /// As if SIGTERM had arrived.
+    pub(super) fn stop(&self) {
+        self.0.signal.store(SIGTERM, Ordering::SeqCst);
+    }
+
+    /// Ends what changes nothing yet, if somebody wants it to stop. A signal ends the program by itself.
+    pub(super) fn refuse_to_begin(&self) -> Result<(), Error> {
+        match self.signal().filter(|_| self.0.is_embedded) {
+            Some(signal) => Err(Error::new(
+                ErrorKind::Interrupted(signal),
+                "interrupted; nothing was changed",
+            )),
+            None => Ok(()),
+        }
     }
 
     fn arrived(&self, signal: i32, console: Console) {
@@ -134,7 +160,7 @@ impl Interrupt {
     /// Ends the program if a signal came during a change that was not what was asked for: nobody
     /// else looks for it.
     pub(super) fn heed(&self, console: Console) {
-        if let Some(signal) = self.signal() {
+        if let Some(signal) = self.signal().filter(|_| !self.0.is_embedded) {
             self.arrived(signal, console);
         }
     }

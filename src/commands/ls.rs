@@ -107,6 +107,32 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     Ok(status.max(list.say_what_is_missing()))
 }
 
+/// The images of a layout as `ls` lists them, for a program that uses the crate. What is damaged says so of
+/// itself.
+///
+/// # Errors
+/// What keeps the layout from being read.
+pub(super) fn images(session: &Session, path: &Path) -> anyhow::Result<Vec<ImageLine>> {
+    let list = List {
+        session,
+        options: ListOptions::new(false, &[], Filters::default())?,
+        format: ListFormat::Json,
+        order: Order::Index,
+        reversed: false,
+        full: true,
+        now: Timestamp::now(),
+        tree: false,
+        containers: None,
+        // What was read is given back.
+        several: true,
+        missing: RefCell::default(),
+        has_foot: false,
+    };
+    let mut collected = Collected::default();
+    list.layout(path, Some(&mut collected))?;
+    Ok(collected.lines)
+}
+
 fn list_format(args: &LsArgs) -> Result<ListFormat, Error> {
     match args.format.as_str() {
         _ if args.quiet => Ok(ListFormat::Quiet),
@@ -227,7 +253,7 @@ impl List<'_> {
         layout: Locked<Shared>,
         into: Option<&mut Collected>,
     ) -> anyhow::Result<u8> {
-        let progress = self.session.console.progress("Reading", "manifests");
+        let progress = self.session.progress("Reading", "manifests");
         let snapshot = Snapshot::read_kinds(&layout, &mut |done| progress.set(done))?;
         drop(layout);
         drop(progress);

@@ -8,12 +8,14 @@
 //! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
 //! * `in_each`: what is so in each of several layouts
 //! * `interrupt`: SIGINT and SIGTERM
+//! * `embedded`: the same commands for a program that uses the crate
 
 mod change;
 mod check;
 mod completion;
 mod container_files;
 mod df;
+pub(crate) mod embedded;
 mod in_each;
 mod interrupt;
 mod ls;
@@ -38,7 +40,7 @@ use anyhow::Context as _;
 use session::Session;
 
 use crate::cli::{Cli, Color, Command, OutputFormat};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, hint_and_kind};
 use crate::report::console::{Console, Talk, shown};
 use crate::report::{write_lines_to_stdout, write_to_stdout};
 
@@ -88,7 +90,7 @@ fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Re
     write_to_stdout(write).context("cannot write to standard output")
 }
 
-/// [`print`] in a format: lines for people go on in the next line where the terminal is narrow.
+/// [`print()`] in a format: lines for people go on in the next line where the terminal is narrow.
 fn print_as(
     format: OutputFormat,
     write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>,
@@ -109,13 +111,4 @@ fn failed(console: Console, error: &anyhow::Error) -> u8 {
         console.hint(&shown(hint));
     }
     kind.exit_status()
-}
-
-/// What the user can do about a failure, and of which kind it is: that of the first [`Error`] in the
-/// chain of causes.
-fn hint_and_kind(error: &anyhow::Error) -> (Option<&str>, ErrorKind) {
-    let mut causes = error.chain();
-    let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
-    let kind = known.map_or(ErrorKind::Failed, Error::kind);
-    (known.and_then(Error::hint_text), kind)
 }

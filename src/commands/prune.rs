@@ -1,7 +1,7 @@
 //! `ocirm prune`.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -24,6 +24,7 @@ use crate::inspect::listing::Listing;
 use crate::inspect::metadata::ImageMetadata;
 use crate::layout::{HardLinks, Locked, RemovalId, Shared};
 use crate::layout_argument::directory;
+use crate::library::Seen;
 use crate::oci::config::Wanted;
 use crate::plan::prune::agreed_form;
 use crate::plan::{Draft, FilterUse, Filters, Note, Plan, PruneOptions, Retention, Room};
@@ -43,22 +44,14 @@ const ONLY_DANGLING: &str =
     "Without --all, filters choose among dangling images; images with a name stay.";
 
 pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
-    let now = Timestamp::now();
-    let all = args.all || args.policy.is_some();
-    let for_use = FilterUse::Prune { all };
-    let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system)?;
-    let grace = span("--grace", &args.grace)?;
-    let trash_keep = span("--trash-keep", &args.trash_keep)?;
-    let retention = retention(&args)?;
-    let has_lists = !args.containers.is_empty();
-    let containers = container_files::containers(&args.containers)?;
+    let mut command = Prune::understand(&args)?;
     let found = layout_directories(session, args.recursive.as_deref(), args.directories)?;
     let also_roots: Vec<PathBuf> = args
         .also_roots
         .into_iter()
         .map(directory)
         .collect::<Result<_, _>>()?;
-    let only_dangling = !all && filters.may_mean_named();
+    let only_dangling = !command.all && command.filters.may_mean_named();
     let found_sharers = FoundSharers::of(&found);
     let run = Run {
         dry_run: args.dry_run,
@@ -69,22 +62,11 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         sharers: &also_roots,
         found_sharers: Some(&found_sharers),
     };
-    let to_trash = uses_trash(args.trash, args.no_trash)?;
-    let siblings = Siblings::new(
+    command.trash.to_trash = uses_trash(args.trash, args.no_trash)?;
+    command.siblings = Siblings::new(
         found.layouts.iter().chain(&also_roots).cloned().collect(),
         args.recursive.is_some() || !also_roots.is_empty(),
     );
-    let mut command = Prune {
-        dry_run: args.dry_run,
-        is_json: args.format == OutputFormat::Json,
-        of_many: args.recursive.is_some(),
-        filters,
-        retention,
-        has_lists,
-        containers,
-        delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
-        ..Prune::plain(now, all, (grace, trash_keep), to_trash, siblings)
-    };
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
             return Err(Error::usage("prune asks before it deletes, and there is no terminal")
@@ -108,13 +90,18 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
 }
 
 /// What a person saw and agreed to, in each layout.
-type Confirmed = HashMap<PathBuf, ConfirmedLayout>;
+type Confirmed = HashMap<PathBuf, Seen>;
 
-#[derive(Default)]
-struct ConfirmedLayout {
-    entries: HashSet<String>,
-    blobs: HashSet<Digest>,
-    removals: HashSet<RemovalId>,
+/// What goes by a decision.
+pub(super) fn seen(decision: &Decision) -> Seen {
+    let form = |at: &usize| agreed_form(decision.view.index.entry_text(*at));
+    let blobs = decision.garbage.blobs.iter();
+    let removals = decision.trash.expired.iter();
+    Seen {
+        entries: decision.plan.edits.keys().map(form).collect(),
+        blobs: blobs.map(|blob| blob.digest.clone()).collect(),
+        removals: removals.map(|(id, _)| id.clone()).collect(),
+    }
 }
 
 /// Options and filters whose patterns match nothing in any layout so far, and what is like them.
@@ -180,6 +167,56 @@ pub(super) struct Decided {
 }
 
 impl Prune {
+    /// Understands the options that say what goes and what stays. Whether it goes to the trash, and which
+    /// other layouts there are, is for whoever runs it to say.
+    ///
+    /// # Errors
+    /// Exit status 2: an option cannot be understood; and a file that cannot be read.
+    pub(super) fn understand(args: &PruneArgs) -> anyhow::Result<Prune> {
+        let now = Timestamp::now();
+        let all = args.all || args.policy.is_some();
+        let for_use = FilterUse::Prune { all };
+        let filters = Filters::parse(&args.filters, for_use, now, &TimeZone::system)?;
+        let grace = span("--grace", &args.grace)?;
+        let trash_keep = span("--trash-keep", &args.trash_keep)?;
+        Ok(Prune {
+            dry_run: args.dry_run,
+            is_json: args.format == OutputFormat::Json,
+            of_many: args.recursive.is_some(),
+            filters,
+            retention: retention(args)?,
+            has_lists: !args.containers.is_empty(),
+            containers: container_files::containers(&args.containers)?,
+            delete_unlisted_referrers: args.unlisted_referrers == UnlistedReferrers::Delete,
+            ..Prune::plain(now, all, (grace, trash_keep), false, Siblings::default())
+        })
+    }
+
+    /// The same for a program that uses the crate, of one layout. Of what `seen` holds, if it is given,
+    /// and of nothing else, may anything go.
+    ///
+    /// # Errors
+    /// As [`Prune::understand`].
+    pub(super) fn embedded(
+        args: &PruneArgs,
+        layout: &Path,
+        seen: Option<Seen>,
+    ) -> anyhow::Result<Prune> {
+        let also_roots = args.also_roots.iter();
+        let layouts = std::iter::once(layout.to_owned()).chain(also_roots.cloned());
+        let command = Prune::understand(args)?;
+        Ok(Prune {
+            is_json: true,
+            trash: TrashOptions {
+                to_trash: args.trash,
+                ..command.trash
+            },
+            siblings: Siblings::new(layouts.collect(), !args.also_roots.is_empty()),
+            confirmed: seen.map(|seen| HashMap::from([(layout.to_owned(), seen)])),
+            ..command
+        })
+    }
+
     /// `prune` without any option but these: how young blobs are that stay, and how long the trash keeps
     /// what is in it.
     pub(super) fn plain(
@@ -327,7 +364,10 @@ impl Prune {
             self.hard_links = std::mem::take(&mut decision.hard_links);
             take_unmatched(&mut unmatched, &mut decision.plan);
             let report = decision.report(None, run.command);
-            let mut seen = ConfirmedLayout::default();
+            let to_see = match report.is_empty() {
+                true => Seen::default(),
+                false => seen(&decision),
+            };
             if !report.is_empty() {
                 if found.several {
                     console.say(&format!("Layout: {}", shown(&path.display().to_string())));
@@ -346,21 +386,14 @@ impl Prune {
                 blobs += report.blobs_going();
                 freed = freed.saturating_add(report.freed_bytes);
                 at_most |= report.freed_at_most;
-                let removals = decision.trash.expired.iter();
-                seen.removals.extend(removals.map(|(id, _)| id.clone()));
-                let entries = decision.plan.edits.keys();
-                let form = |at: &usize| agreed_form(decision.view.index.entry_text(*at));
-                seen.entries.extend(entries.map(form));
-                let digests = decision.garbage.blobs.iter();
-                seen.blobs.extend(digests.map(|blob| blob.digest.clone()));
             }
-            confirmed.insert(path.clone(), seen);
+            confirmed.insert(path.clone(), to_see);
         }
         drop(progress);
         self.is_asking = false;
         self.hard_links = HardLinks::default();
         self.siblings.forget();
-        let nothing = |seen: &ConfirmedLayout| {
+        let nothing = |seen: &Seen| {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
         if confirmed.values().all(nothing) {
@@ -478,7 +511,7 @@ impl Prune {
     ) -> anyhow::Result<Decided> {
         let Listed { blobs, writer } = listed;
         let uses = Uses::new(snapshot, &self.containers);
-        let nothing = ConfirmedLayout::default();
+        let nothing = Seen::default();
         let confirmed = self.confirmed.as_ref();
         let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
         let metadata = ImageMetadata::new(layout, snapshot, self.now);
@@ -627,7 +660,7 @@ impl Prune {
         sharers: &[Locked<Shared>],
         (snapshot, live, plan): (&Snapshot<Whole>, &gc::Live, &Plan),
         listed: gc::StoredBlobs,
-        confirmed: Option<&ConfirmedLayout>,
+        confirmed: Option<&Seen>,
     ) -> anyhow::Result<Swept> {
         let mut hard_links = self.hard_links.clone();
         let trash = layout.trash()?;

@@ -264,7 +264,7 @@ fn carry_out(
         };
         // From here to the report: between two attempts blobs are back that no entry leads to.
         session.interrupt.begin_change();
-        let progress = session.console.progress("Bringing back", "blobs");
+        let progress = session.progress("Bringing back", "blobs");
         let watch = Watch {
             progress: &progress,
             stop: &stop,

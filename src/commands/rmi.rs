@@ -1,6 +1,6 @@
 //! `ocirm rmi`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -26,46 +26,16 @@ use crate::value::reference::{Argument, parse_argument};
 use crate::words::quoted;
 
 pub(super) fn run(session: &Session, args: RmiArgs) -> anyhow::Result<u8> {
-    let parts = PartSelection {
-        platforms: parsed("--platform", &args.platforms)?,
-        keep_platforms: parsed("--keep-platform", &args.keep_platforms)?,
-        manifests: prefixes(&args.manifests)?,
-        attestations: args.attestations,
-    };
-    let now = Timestamp::now();
-    let grace = span("--grace", DEFAULT_GRACE)?;
-    let containers = container_files::containers(&args.containers)?;
-    let (path, references) = target_layout(session, args.references, true)?;
+    let mut command = Rmi::understand(&args)?;
+    let path;
+    (path, command.references) = target_layout(session, args.references, true)?;
     let also_roots: Vec<PathBuf> = args
         .also_roots
         .into_iter()
         .map(directory)
         .collect::<Result<_, _>>()?;
-    let command = Rmi {
-        containers,
-        references,
-        referrers: args.referrers,
-        trash: TrashOptions {
-            to_trash: uses_trash(args.trash, args.no_trash)?,
-            command: Some("rmi"),
-            expire_before: None,
-            now: None,
-        },
-        writers_since: match args.ignore_writers {
-            true => None,
-            false => Some(now.checked_sub(grace).unwrap_or(Timestamp::MIN)),
-        },
-        options: RmiOptions {
-            force: args.force,
-            keep_parents: args.no_prune,
-            parts,
-            rewrite_index: args.rewrite_index,
-        },
-        siblings: Siblings::new(
-            std::iter::once(&path).chain(&also_roots).cloned().collect(),
-            true,
-        ),
-    };
+    command.trash.to_trash = uses_trash(args.trash, args.no_trash)?;
+    command.know_layouts(&path, &also_roots);
     let run = Run {
         dry_run: args.dry_run,
         format: args.format,
@@ -98,7 +68,7 @@ fn prefixes(texts: &[String]) -> Result<Vec<DigestPrefix>, Error> {
     parsed.collect()
 }
 
-struct Rmi {
+pub(super) struct Rmi {
     containers: Vec<Container>,
     references: Vec<String>,
     /// Referrers with names of their own go along.
@@ -108,6 +78,60 @@ struct Rmi {
     writers_since: Option<Timestamp>,
     options: RmiOptions,
     siblings: Siblings,
+}
+
+impl Rmi {
+    /// Understands the options that say what goes and what stays. Of which images, whether it goes to the
+    /// trash, and which other layouts there are, is for whoever runs it to say.
+    ///
+    /// # Errors
+    /// Exit status 2: an option cannot be understood; and a file that cannot be read.
+    fn understand(args: &RmiArgs) -> anyhow::Result<Rmi> {
+        let parts = PartSelection {
+            platforms: parsed("--platform", &args.platforms)?,
+            keep_platforms: parsed("--keep-platform", &args.keep_platforms)?,
+            manifests: prefixes(&args.manifests)?,
+            attestations: args.attestations,
+        };
+        let grace = span("--grace", DEFAULT_GRACE)?;
+        let since = Timestamp::now().checked_sub(grace);
+        Ok(Rmi {
+            containers: container_files::containers(&args.containers)?,
+            references: Vec::new(),
+            referrers: args.referrers,
+            trash: TrashOptions {
+                to_trash: false,
+                command: Some("rmi"),
+                expire_before: None,
+                now: None,
+            },
+            writers_since: (!args.ignore_writers).then(|| since.unwrap_or(Timestamp::MIN)),
+            options: RmiOptions {
+                force: args.force,
+                keep_parents: args.no_prune,
+                parts,
+                rewrite_index: args.rewrite_index,
+            },
+            siblings: Siblings::default(),
+        })
+    }
+
+    fn know_layouts(&mut self, layout: &Path, also_roots: &[PathBuf]) {
+        let layouts = std::iter::once(layout.to_owned()).chain(also_roots.iter().cloned());
+        self.siblings = Siblings::new(layouts.collect(), true);
+    }
+
+    /// For a program that uses the crate.
+    ///
+    /// # Errors
+    /// As of the options on the command line.
+    pub(super) fn embedded(args: &RmiArgs, layout: &Path) -> anyhow::Result<Rmi> {
+        let mut command = Rmi::understand(args)?;
+        command.references.clone_from(&args.references);
+        command.trash.to_trash = args.trash;
+        command.know_layouts(layout, &args.also_roots);
+        Ok(command)
+    }
 }
 
 impl Decide for Rmi {

@@ -2,21 +2,24 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use anstream::ColorChoice;
 use jiff::Timestamp;
 
 use super::interrupt::Interrupt;
 use crate::cli::Common;
 use crate::commit::{RestoredBlobs, Watch, restore_blobs};
+use crate::counter::Counter;
 use crate::error::Error;
 use crate::gc;
 use crate::layout::{
     Ages, Exclusive, Layout, LockOptions, Locked, RecordFile, Shared, Trash, UnsafeMount,
 };
 use crate::layout_argument::directory;
-use crate::report::console::{Console, shown};
+use crate::report::console::{Console, Talk, shown};
+use crate::report::progress::Progress;
 use crate::report::units::size;
 use crate::report::{stdout_is_ready, to_stdout};
 use crate::snapshot::{Snapshot, Whole};
@@ -60,6 +63,34 @@ pub(super) struct Session {
     pub(super) interrupt: Interrupt,
     /// What nobody took while a layout was locked.
     waiting: Mutex<Vec<(Stream, String)>>,
+    /// Where somebody else reads what is being done.
+    work: Option<Work>,
+}
+
+/// What is being done, for somebody who wants to read it.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Work(Arc<Mutex<Option<Step>>>);
+
+/// One piece of work.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    pub(super) what: &'static str,
+    pub(super) things: &'static str,
+    pub(super) counter: Arc<Counter>,
+}
+
+impl Work {
+    pub(super) fn step(&self) -> Option<Step> {
+        self.lock().clone()
+    }
+
+    pub(super) fn set(&self, step: Option<Step>) {
+        *self.lock() = step;
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Option<Step>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 impl Session {
@@ -82,12 +113,67 @@ impl Session {
             ages: Ages::default(),
             interrupt: Interrupt::listen(console),
             waiting: Mutex::default(),
+            work: None,
         })
+    }
+
+    /// For a program that uses the crate: nothing is printed, and no signal is caught.
+    pub(super) fn embedded(
+        layout: PathBuf,
+        lock_timeout: Duration,
+        allow_unsafe_mount: bool,
+        interrupt: Interrupt,
+        work: Work,
+    ) -> Session {
+        Session {
+            layouts: vec![layout],
+            // Whoever reads more than one layout gives back the memory of each.
+            has_several: AtomicBool::new(false),
+            lock_timeout,
+            locking: true,
+            allow_unsafe_mount,
+            console: Console::new(ColorChoice::Never, Talk::Silent),
+            ages: Ages::default(),
+            interrupt,
+            waiting: Mutex::default(),
+            work: Some(work),
+        }
+    }
+
+    /// Progress of something that may take long; see [`Progress`].
+    pub(super) fn progress(&self, what: &'static str, things: &'static str) -> Progress {
+        let progress = self.console.progress(what, things);
+        if let Some(work) = &self.work {
+            let counter = progress.counter();
+            work.set(Some(Step {
+                what,
+                things,
+                counter,
+            }));
+        }
+        progress
+    }
+
+    /// Says what may not be what the user wanted.
+    fn warning(&self, text: String) {
+        match self.console.is_silent() {
+            true => self.waiting().push((Stream::Err, text)),
+            false => self.console.warning(&text),
+        }
+    }
+
+    /// What was said, for a program that uses the crate.
+    pub(super) fn take_what_was_said(&self) -> Vec<String> {
+        let said = std::mem::take(&mut *self.waiting());
+        said.into_iter().map(|(_, text)| text).collect()
     }
 
     /// Says something while a layout is locked: at once if the stream takes it, else when the lock is
     /// gone. Nobody who does not read what is said may hold up whoever wants the lock.
     pub(super) fn say_while_locked(&self, stream: Stream, text: String) {
+        if self.console.is_silent() {
+            return self.waiting().push((stream, text));
+        }
         if self.console.is_quiet() {
             return;
         }
@@ -129,7 +215,8 @@ impl Session {
     pub(super) fn locking<T>(&self, with: impl FnOnce(&LockOptions<'_>) -> T) -> T {
         let waiting = |what: &str| {
             // A job that had to wait and got what it wanted is no reason to write a letter.
-            if self.console.is_on_terminal() || self.console.is_verbose() {
+            let is_heard = !self.console.is_silent();
+            if is_heard && (self.console.is_on_terminal() || self.console.is_verbose()) {
                 let what = shown(what);
                 let text = format!("Waiting for {what}, which another process uses.");
                 self.say_while_locked(Stream::Err, text);
@@ -151,7 +238,7 @@ impl Session {
         sharers: &[Locked<Shared>],
         trash: &Trash,
     ) -> anyhow::Result<Snapshot<Whole>> {
-        let progress = self.console.progress("Reading", "manifests");
+        let progress = self.progress("Reading", "manifests");
         let read = || {
             let mut each = |done| progress.set(done);
             Snapshot::read(layout, sharers, trash, &mut each)
@@ -225,7 +312,7 @@ impl Session {
         }
         drop(layout);
         if let Err(error) = self.open_to_change(path).map(drop) {
-            self.console.warning(&shown(&format!(
+            self.warning(shown(&format!(
                 "index.json leads to {} in the trash, which could not be brought back: {error:#}",
                 count(back.len(), "blob", "blobs")
             )));
@@ -297,7 +384,7 @@ impl Session {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };
-        self.console.warning(&shown(&format!(
+        self.warning(shown(&format!(
             "index.json leads to the blob {digest} in the trash, which is damaged there and is not brought \
              back: {reason}{more}"
         )));
@@ -316,7 +403,7 @@ impl Session {
             let sizes: Vec<u64> = sizes.collect();
             let stop = || self.interrupt.signal().is_some();
             self.interrupt.begin_change();
-            let progress = self.console.progress("Bringing back", "blobs");
+            let progress = self.progress("Bringing back", "blobs");
             let all = sizes.iter().copied().fold(0, u64::saturating_add);
             progress.expect(back.len() as u64, all);
             let watch = Watch {

@@ -25,8 +25,8 @@ pub(super) fn run(session: &Session, args: UntagArgs) -> anyhow::Result<u8> {
     run.run_and_print(session, &path, &Untag { references })
 }
 
-struct Untag {
-    references: Vec<String>,
+pub(super) struct Untag {
+    pub(super) references: Vec<String>,
 }
 
 impl Decide for Untag {

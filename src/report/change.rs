@@ -14,7 +14,7 @@ use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::write_json;
 use super::messages::{ReportedError, errors, notes, postponed, remarks, warnings};
 use super::units::total;
-use crate::gc::Destination;
+use crate::gc::{Destination, GarbageBlob};
 use crate::layout::Weight;
 use crate::oci::index::EntryEdit;
 use crate::value::digest::Digest;
@@ -213,6 +213,30 @@ impl<'a> Report<'a> {
             entries_dangling: edits(EntryEdit::Dangle),
             trashed: trashed.map(|blob| Weight::of_one(blob.size)).sum(),
         }
+    }
+
+    pub(crate) fn is_dry_run(&self) -> bool {
+        self.dry_run
+    }
+
+    /// Names that go, in order.
+    pub(crate) fn names(&self) -> impl Iterator<Item = &str> {
+        self.untagged.iter().copied()
+    }
+
+    /// Blobs that go, in the order of deletion.
+    pub(crate) fn blobs(&self) -> impl Iterator<Item = &GarbageBlob> {
+        self.deleted.iter()
+    }
+
+    /// What was not done, and is a failure.
+    pub(crate) fn failures(&self) -> impl Iterator<Item = &ReportedError> {
+        self.errors.iter().filter(|error| !error.is_forgiven)
+    }
+
+    /// What else somebody should know.
+    pub(crate) fn notices(&self) -> impl Iterator<Item = &String> {
+        self.warnings.iter().chain(&self.remarks).chain(&self.notes)
     }
 
     /// Whether nothing was to be removed.

@@ -16,6 +16,8 @@ use super::streams::{columns, is_ready};
 /// How much is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Talk {
+    /// Nothing at all: a program that uses the crate says what is to be said.
+    Silent,
     /// What failed, and nothing else, on neither stream.
     Quiet,
     /// What most people want to know.
@@ -52,10 +54,18 @@ impl Console {
 
     /// Whether to say nothing but what failed, on neither stream.
     pub(crate) fn is_quiet(self) -> bool {
-        self.talk == Talk::Quiet
+        matches!(self.talk, Talk::Quiet | Talk::Silent)
+    }
+
+    /// Whether to say nothing at all.
+    pub(crate) fn is_silent(self) -> bool {
+        self.talk == Talk::Silent
     }
 
     fn line(self, style: &str, head: &str, text: &str) {
+        if self.is_silent() {
+            return;
+        }
         without(|| {
             let mut err = anstream::AutoStream::new(io::stderr().lock(), self.color);
             let head_and_text = format!("{head} {text}");
@@ -94,6 +104,9 @@ impl Console {
 
     /// A line of the dialogue with who sits at the terminal.
     pub(crate) fn say(self, text: &str) {
+        if self.is_silent() {
+            return;
+        }
         let lines = match columns(&io::stderr()) {
             Some(columns) => wrapped(text, columns),
             None => Cow::Borrowed(text),
@@ -110,6 +123,9 @@ impl Console {
 
     /// The same, of lines that `write` writes.
     pub(crate) fn say_with(self, write: impl FnOnce(&mut dyn Write) -> io::Result<()>) {
+        if self.is_silent() {
+            return;
+        }
         without(|| {
             let mut err = io::BufWriter::new(io::stderr().lock());
             let _ = write(&mut err).and_then(|()| err.flush());

@@ -150,6 +150,15 @@ impl ReportedError {
         self.is_forgiven |= self.class == NOT_FOUND;
     }
 
+    /// Whether it is about something that is not there.
+    pub(crate) fn is_missing(&self) -> bool {
+        self.class == NOT_FOUND
+    }
+
+    pub(crate) fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     fn hint(self, hint: &str) -> ReportedError {
         ReportedError {
             hint: Some(hint.to_owned()),

@@ -107,6 +107,11 @@ impl Deref for Progress {
 }
 
 impl Progress {
+    /// What counts the work, for somebody else who wants to read it.
+    pub(crate) fn counter(&self) -> Arc<Counter> {
+        self.counter.clone()
+    }
+
     /// `what` is being done to things called `things`.
     pub(super) fn new(what: &'static str, things: &'static str, is_shown: bool) -> Progress {
         let counter = Arc::new(Counter::default());

@@ -29,6 +29,7 @@ mod field;
 mod in_use;
 /// A layout of any other tool is read, and changed as that tool would expect.
 mod layouts;
+mod library;
 /// Whatever names the rows have, each image has one that can be typed.
 mod names_in_the_wild;
 /// The newest image is the newest whatever the order of its entries, and lists agree.
@@ -88,6 +89,7 @@ mod other_users;
 /// Whatever a power cut leaves on the disk is sound.
 mod power_cuts;
 /// Others who write at the same time lose nothing.
+mod public_api;
 mod races;
 /// A signal stops a change between two files, and everything else at once.
 mod signals;

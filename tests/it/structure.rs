@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 
 /// The stages, in the order of the pipeline; `src/lib.rs` explains them.
-const STAGES: [&str; 25] = [
+const STAGES: [&str; 26] = [
     "error",
     "words",
     "value",
@@ -29,6 +29,7 @@ const STAGES: [&str; 25] = [
     "cli",
     "completion",
     "manual",
+    "library",
     "commands",
 ];
 
