@@ -7,7 +7,7 @@
 //! order of the requests.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 use std::thread::{Builder, Scope, available_parallelism, scope};
 use std::time::{Duration, Instant};
 
@@ -39,7 +39,10 @@ pub(crate) struct Workers {
 impl Workers {
     /// For what each processor can do beside the others: reading and looking.
     pub(crate) fn for_reading() -> Workers {
-        Workers::new(available_parallelism().map_or(1, |n| n.get().min(MAX_THREADS)))
+        // Asking reads half a dozen files, and a run may be about thousands of layouts.
+        static PROCESSORS: OnceLock<usize> = OnceLock::new();
+        let processors = *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, usize::from));
+        Workers::new(processors.min(MAX_THREADS))
     }
 
     /// For what the kernel lets only one do at a time as long as nobody waits for a disk: taking
