@@ -93,7 +93,8 @@ impl Mirror {
 fn fill(place: &Place) {
     let mut mirror = Mirror {
         layout: place.layout("home/here/mirror"),
-        now: Timestamp::now(),
+        // Whole seconds: a fraction is written in as many digits as it takes, and `df` shows the size.
+        now: Timestamp::from_second(Timestamp::now().as_second()).unwrap(),
     };
     let alpine = |mirror: &Mirror, version: &str, platforms: &[(&str, usize)]| {
         let layers: Vec<Value> = platforms
