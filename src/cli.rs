@@ -390,6 +390,13 @@ pub struct PolicyCheckArgs {
     /// Layouts to try it on
     #[arg(value_name = "LAYOUT", value_hint = ValueHint::DirPath)]
     pub tried: Vec<PathBuf>,
+    /// How the result is printed
+    ///
+    /// `text`, which is the default, are lines for people; `json` is one object, whose members the section
+    /// on JSON lists.
+    #[arg(long, value_enum, value_name = "text|json", default_value = "text")]
+    #[arg(hide_possible_values = true, hide_default_value = true)]
+    pub format: OutputFormat,
 }
 
 /// The arguments of `ocirm why`.

@@ -128,7 +128,7 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "Every line is an object with the members name, repository, tag, digest, kind (named, dangling, unnamed, \
+            "Every line is an object with the members version, name, repository, tag, digest, kind (named, dangling, unnamed, \
              child, referrer), media_type, platforms (those that are here, with version and features), \
              missing_platforms, created, created_from (entry, manifest, config, file, index.json), size, unique, \
              missing_blobs, damaged, and where asked for layout, containers and tree \
@@ -151,7 +151,7 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object for each layout is printed, with the members layout, images (count, files, bytes, on_disk, \
+            "One object for each layout is printed, with the members version, layout, images (count, files, bytes, on_disk, \
              shared: files, bytes, on_disk), unreferenced (files, bytes, on_disk), temporary and other (files, bytes, \
              on_disk, paths: path, bytes, on_disk, modified), trash (files, bytes, on_disk, removals: as `ocirm \
              restore --list` prints them), files, bytes and on_disk of all, prune, later and prune_all (bytes, images, \
@@ -186,10 +186,11 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object is printed, with the members layout, dry_run, untagged, deleted (digest, kind, size), kept \
-             (digest, kind, size, needed_by), kept_images (name, digest, reason), rewritten (name, from, to), \
+            "One object is printed, with the members version, layout, dry_run, untagged, deleted (digest, kind, size), kept \
+             (digest, kind, size, needed_by), kept_images (name, digest, reason), decisions (of \
+             prune: name, digest, decision: keep or remove, rule, line, reason), rewritten (name, from, to), \
              freed_bytes, freed_at_most (it may be less: the file system can give several files the same blocks), \
-             spared, postponed (writer, blobs, bytes; or null), unlisted_referrers (referrers, blobs, bytes), errors \
+             spared (blobs, bytes), postponed (writer, blobs, bytes; or null), unlisted_referrers (referrers, blobs, bytes), errors \
              (class, message, hint), warnings, remarks and notes (on what stayed), to_trash, and emptied (removals, blobs, \
              bytes; what left the trash for good). Sizes are bytes.",
         ),
@@ -232,8 +233,8 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object is printed for each layout, with the members that `ocirm rmi` prints, and decisions (name, \
-             digest, decision: keep or remove, rule, line, reason).",
+            "One object is printed for each layout, with the members that `ocirm rmi` prints: what was to be kept is in \
+             decisions and kept_images.",
         ),
         see_also: &["df", "rmi", "restore", "policy check", "check"],
     },
@@ -251,9 +252,9 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object is printed, with the members layout, dry_run, restored (name, digest), incomplete (name, \
+            "One object is printed, with the members version, layout, dry_run, restored (name, digest), incomplete (name, \
              digest, restored, lacks: digest, kind, reason), blobs (digest, size), bytes, errors and warnings. With \
-             --list the members are layout, removals (id, removed, command, images: name and digest, parts: image and \
+             --list the members are version, layout, removals (id, removed, command, images: name and digest, parts: image and \
              manifests, files, bytes, on_disk, expires, understood) and errors.",
         ),
         see_also: &["rmi", "prune"],
@@ -268,8 +269,9 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object for each REF is printed, with the members digest, kind, size, present, stub, changed and \
-             ways (entry, kind, belongs_to, steps).",
+            "One object for each REF is printed, with the members version, layout, reference (the REF), digest, kind, \
+             size, present, stub, changed and ways (entry, kind, belongs_to, steps: digest, kind, how: lists or refers \
+             to).",
         ),
         see_also: &["ls", "check"],
     },
@@ -288,7 +290,12 @@ pub const PAGES: &[Page] = &[
                 "Also what the rules find in a layout",
             ),
         ],
-        json: None,
+        json: Some(
+            "One object is printed, with the members version, policy (the file), rules (rule: its number, line, name, \
+             repositories, tags, keeps: key, while_it_fits, count, newest_by, seconds, part, does: the same in words, \
+             covered_by), max_size, covers_unnamed, layouts (layout, rules: rule, names, decided_before, decided_by, \
+             unmatched, failed, errors), failed (of a file that cannot be used) and errors (class, message, hint).",
+        ),
         see_also: &["prune"],
     },
     Page {
@@ -301,7 +308,7 @@ pub const PAGES: &[Page] = &[
             ),
         ],
         json: Some(
-            "One object for each layout is printed, with the members layout, sound (nothing is damaged), entries \
+            "One object for each layout is printed, with the members version, layout, sound (nothing is damaged), entries \
              (how many index.json has), odd_entries (positions of those without a valid digest), images (name, \
              digest, state: complete, sparse or broken; of what belongs to an image only what is not complete), \
              present and present_bytes (referenced blobs that are here), missing, damaged and stubs (digest, kind, \
@@ -350,6 +357,50 @@ pub fn page(command: &str) -> Option<&'static Page> {
     PAGES.iter().find(|page| page.command == command)
 }
 
+/// The schemas in docs/schema of what `--format json` of a command prints, by the names of their files.
+#[must_use]
+pub fn schemas(page: &Page) -> &'static [&'static str] {
+    match page.command {
+        _ if page.json.is_none() => &[],
+        "check" => &["check"],
+        "df" => &["df"],
+        "ls" => &["ls"],
+        "policy check" => &["policy-check"],
+        "restore" => &["restore", "restore-list"],
+        "rmi" | "untag" | "prune" => &["rmi"],
+        "why" => &["why"],
+        _ => &[],
+    }
+}
+
+/// What is said of `--format json`, where a command has it.
+#[must_use]
+pub fn json(page: &Page) -> Option<String> {
+    let members = page.json?;
+    let failed = match page.command {
+        "policy check" => "",
+        "why" => {
+            " In place of a REF that means nothing, or of a layout with which nothing can be done, there is an \
+             object with failed (true) and errors (class, message, hint)."
+        }
+        _ => {
+            " In place of a layout with which nothing could be done there is an object with version, layout, failed \
+             (true) and errors (class, message, hint)."
+        }
+    };
+    let files = schemas(page).iter();
+    let files: Vec<String> = files
+        .map(|name| format!("docs/schema/{name}.json"))
+        .collect();
+    let schemas = match &files[..] {
+        [one] => format!("The schema is {one}"),
+        several => format!("The schemas are {}", several.join(" and ")),
+    };
+    Some(format!(
+        "{members}{failed} {schemas}, and docs/json.md says what of it stays as it is."
+    ))
+}
+
 /// What stands below the long help of a command; `heading` makes a line look like the headings above.
 #[must_use]
 pub fn below(page: &Page, heading: &dyn Fn(&str) -> String) -> String {
@@ -371,8 +422,8 @@ pub fn below(page: &Page, heading: &dyn Fn(&str) -> String) -> String {
         blocks.push(list("Environment:", ENVIRONMENT));
         blocks.push(list("Files of a layout:", FILES));
     }
-    if let Some(json) = page.json {
-        blocks.push(format!("{}\n{}", heading("JSON:"), wrapped(json, 2)));
+    if let Some(json) = json(page) {
+        blocks.push(format!("{}\n{}", heading("JSON:"), wrapped(&json, 2)));
     }
     blocks.join("\n\n")
 }

@@ -123,7 +123,7 @@ fn sections(page: &Page, text: &mut Vec<u8>) -> io::Result<()> {
         roff.control("SH", [title]);
         write(&mut roff);
     };
-    if let Some(json) = page.json {
+    if let Some(json) = &help::json(page) {
         section("JSON", &|roff| {
             roff.text([
                 roman("With "),

@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 
 use jiff::Timestamp;
 
-use super::print_as;
 use super::session::Session;
 use super::sharers::FoundSharers;
+use super::{print_as, several};
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside, repeat};
 use crate::error::{Error, ErrorKind};
@@ -261,6 +261,11 @@ impl Run<'_> {
             .collect())
     }
 
+    /// Says in JSON, too, that nothing was done with the only layout.
+    pub(super) fn in_json(&self, path: &Path, error: anyhow::Error) -> anyhow::Error {
+        several::in_json(self.format == OutputFormat::Json, path, error)
+    }
+
     /// [`Run::run`] on the last layout, and says what happened.
     pub(super) fn run_and_print(
         &self,
@@ -268,7 +273,8 @@ impl Run<'_> {
         path: &Path,
         command: &impl Decide,
     ) -> anyhow::Result<u8> {
-        let (decision, outcome) = self.run(session, path, command)?;
+        let done = self.run(session, path, command);
+        let (decision, outcome) = done.map_err(|error| self.in_json(path, error))?;
         let (report, status) = self.report(session, &decision, outcome.as_ref());
         session.say_what_waited();
         let is_printed = self.format == OutputFormat::Json || !session.console.is_quiet();

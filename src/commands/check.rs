@@ -38,7 +38,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
                     OutputFormat::Text => report.write_text(console.is_verbose(), out),
                 })?;
             }
-            Err(error) if !found.several => return Err(error),
+            Err(error) if !found.several => return Err(several::in_json(!is_text, path, error)),
             Err(error) => status = status.max(failures.add(console, path, error, !is_text)?),
         }
         progress.add(0);

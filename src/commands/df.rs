@@ -57,7 +57,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         progress.add(0);
         let used = match used {
             Ok(used) => used,
-            Err(error) if !found.several => return Err(error),
+            Err(error) if !found.several => return Err(several::in_json(is_json, path, error)),
             Err(error) => {
                 status = status.max(failures.add(console, path, error, is_json)?);
                 continue;

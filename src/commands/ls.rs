@@ -6,11 +6,9 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
-use std::io;
 use std::path::Path;
 use std::rc::Rc;
 
-use anyhow::Context as _;
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
@@ -18,7 +16,7 @@ use super::in_each::InEach;
 use super::session::Session;
 use super::several::{self, say_failure};
 use super::target_layouts::layouts_and_references;
-use super::{container_files, failed};
+use super::{container_files, failed, print};
 use crate::cli::{LsArgs, Sort};
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
@@ -34,7 +32,7 @@ use crate::report::console::shown;
 use crate::report::list::{Foot, ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::messages::matches_nothing;
-use crate::report::{is_for_a_person, stdout_columns, write_to_stdout};
+use crate::report::{is_for_a_person, stdout_columns};
 use crate::snapshot::{Graph, NodeId, RecordId, RecordKind, Snapshot, View};
 use crate::value::digest::Digest;
 
@@ -59,11 +57,13 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         missing: RefCell::default(),
         has_foot: !args.quiet && !args.tree && args.format == "table" && is_for_a_person(),
     };
+    let is_json = matches!(list.format, ListFormat::Json);
     if !found.several {
         let [path] = &*found.layouts else {
             return Ok(0);
         };
-        let status = list.layout(path, None)?;
+        let listed = list.layout(path, None);
+        let status = listed.map_err(|error| several::in_json(is_json, path, error))?;
         return Ok(status.max(list.say_what_is_missing()));
     }
     let mut status = found.say_failures(session.console);
@@ -100,7 +100,6 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         }
     })?;
     // All of them stand at the end, so none is said twice.
-    let is_json = matches!(list.format, ListFormat::Json);
     for (path, error) in failures {
         status = status.max(say_failure(session.console, path, error, is_json)?);
     }
@@ -147,10 +146,6 @@ fn list_format(args: &LsArgs) -> Result<ListFormat, Error> {
             Err(e) => Err(Error::usage(format!("--format: {e}"))),
         },
     }
-}
-
-fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
-    write_to_stdout(write).context("cannot write to standard output")
 }
 
 /// What was asked for, whichever the layout.

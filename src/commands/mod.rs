@@ -33,7 +33,7 @@ mod target_layouts;
 mod untag;
 mod why;
 
-use std::io;
+use std::{fmt, io};
 
 use anstream::ColorChoice;
 use anyhow::Context as _;
@@ -85,9 +85,19 @@ pub fn run(cli: Cli) -> u8 {
     }
 }
 
+/// Standard output cannot be written; the cause says why.
+#[derive(Debug)]
+struct CannotPrint;
+
+impl fmt::Display for CannotPrint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("cannot write to standard output")
+    }
+}
+
 /// Prints what a command has to say. No layout may be locked meanwhile: whoever reads it may take long.
 fn print(write: impl FnOnce(&mut dyn io::Write) -> io::Result<()>) -> anyhow::Result<()> {
-    write_to_stdout(write).context("cannot write to standard output")
+    write_to_stdout(write).context(CannotPrint)
 }
 
 /// [`print()`] in a format: lines for people go on in the next line where the terminal is narrow.
@@ -97,9 +107,7 @@ fn print_as(
 ) -> anyhow::Result<()> {
     match format {
         OutputFormat::Json => print(write),
-        OutputFormat::Text => {
-            write_lines_to_stdout(write).context("cannot write to standard output")
-        }
+        OutputFormat::Text => write_lines_to_stdout(write).context(CannotPrint),
     }
 }
 

@@ -359,7 +359,7 @@ impl Prune {
                     failed.push((path, error));
                     continue;
                 }
-                Err(error) => return Err(error),
+                Err(error) => return Err(run.in_json(path, error)),
             };
             self.hard_links = std::mem::take(&mut decision.hard_links);
             take_unmatched(&mut unmatched, &mut decision.plan);

@@ -6,7 +6,7 @@ use jiff::SignedDuration;
 
 use super::session::{Session, span};
 use super::target_layouts::target_layout;
-use super::{print, print_as};
+use super::{print, print_as, several};
 use crate::cli::{DEFAULT_TRASH_KEEP, OutputFormat, RestoreArgs};
 use crate::commit::{self, Attempt, Restore, Restored, Watch};
 use crate::error::{Error, ErrorKind};
@@ -24,24 +24,15 @@ use crate::snapshot::trashed::removals;
 use crate::snapshot::{Snapshot, Whole};
 use crate::value::digest::Digest;
 
-pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
-    let (path, references) = target_layout(session, args.references, false)?;
+pub(super) fn run(session: &Session, mut args: RestoreArgs) -> anyhow::Result<u8> {
+    let given = std::mem::take(&mut args.references);
+    let (path, references) = target_layout(session, given, false)?;
     if args.list {
         return list(session, &path, &references, args.format);
     }
-    let report = if args.dry_run {
-        let layout = session.open_shared(&path)?;
-        let mut decision = Decision::new(session, &layout, &references, args.incomplete)?;
-        let unsafe_mount = session.unsafe_mount(&layout);
-        let warnings = unsafe_mount.as_ref().map(refused_here);
-        decision.warnings.extend(warnings);
-        if !decision.restoration.is_empty() {
-            layout.refuse_odd_index()?;
-        }
-        decision.report(&layout, true)
-    } else {
-        carry_out(session, &path, &references, args.incomplete)?
-    };
+    let is_json = args.format == OutputFormat::Json;
+    let report = restored(session, &path, &references, &args);
+    let report = report.map_err(|error| several::in_json(is_json, &path, error))?;
     let console = session.console;
     let is_printed = args.format == OutputFormat::Json || !console.is_quiet();
     let printed = match is_printed {
@@ -60,6 +51,28 @@ pub(super) fn run(session: &Session, args: RestoreArgs) -> anyhow::Result<u8> {
     })
 }
 
+/// Brings back what the references name, or says what would come back.
+fn restored(
+    session: &Session,
+    path: &Path,
+    references: &[String],
+    args: &RestoreArgs,
+) -> anyhow::Result<RestoreReport> {
+    Ok(if args.dry_run {
+        let layout = session.open_shared(path)?;
+        let mut decision = Decision::new(session, &layout, references, args.incomplete)?;
+        let unsafe_mount = session.unsafe_mount(&layout);
+        let warnings = unsafe_mount.as_ref().map(refused_here);
+        decision.warnings.extend(warnings);
+        if !decision.restoration.is_empty() {
+            layout.refuse_odd_index()?;
+        }
+        decision.report(&layout, true)
+    } else {
+        carry_out(session, path, references, args.incomplete)?
+    })
+}
+
 /// Lists what is in the trash.
 fn list(
     session: &Session,
@@ -74,12 +87,15 @@ fn list(
             .into());
     }
     let keep = SignedDuration::try_from(span("--trash-keep", DEFAULT_TRASH_KEEP)?)?;
-    let layout = session.open_shared(path)?;
-    let trash = layout.trash()?;
-    let (amounts, failures) = amounts_in_trash(&layout);
-    let removals = listed_removals(&layout, &trash, &amounts, keep);
-    let report = TrashList::new(path, removals, failures);
-    drop(layout);
+    let look = || {
+        let layout = session.open_shared(path)?;
+        let trash = layout.trash()?;
+        let (amounts, failures) = amounts_in_trash(&layout);
+        let removals = listed_removals(&layout, &trash, &amounts, keep);
+        anyhow::Ok(TrashList::new(path, removals, failures))
+    };
+    let is_json = format == OutputFormat::Json;
+    let report = look().map_err(|error| several::in_json(is_json, path, error))?;
     print(|out| match format {
         OutputFormat::Json => report.write_json(out),
         OutputFormat::Text => {

@@ -1,10 +1,12 @@
 //! Several layouts in one run: one that fails does not stop the others, is said at once, and again when
-//! all others are done, for by then it may have left the screen.
+//! all others are done, for by then it may have left the screen. JSON has an object of a layout that fails,
+//! of a single one, too.
 
 use std::path::{Path, PathBuf};
 
 use super::target_layouts::{TargetLayouts, in_layout};
-use super::{failed, hint_and_kind, print};
+use super::{CannotPrint, failed, hint_and_kind, print};
+use crate::error::ErrorKind;
 use crate::report::console::{Console, shown};
 use crate::report::failed_layout::FailedLayout;
 use crate::report::progress::Progress;
@@ -29,11 +31,30 @@ pub(super) fn say_failure(
     json: bool,
 ) -> anyhow::Result<u8> {
     if json {
-        let (hint, kind) = hint_and_kind(&error);
-        let failed = FailedLayout::new(path, kind, format!("{error:#}"), hint);
-        print(|out| failed.write_json(out))?;
+        print_failed(path, &error)?;
     }
     Ok(failed(console, &in_layout(path, error)))
+}
+
+/// The object of a layout with which nothing could be done.
+pub(super) fn failed_layout(path: &Path, error: &anyhow::Error) -> FailedLayout {
+    let (hint, kind) = hint_and_kind(error);
+    FailedLayout::new(path, kind, format!("{error:#}"), hint)
+}
+
+fn print_failed(path: &Path, error: &anyhow::Error) -> anyhow::Result<()> {
+    print(|out| failed_layout(path, error).write_json(out))
+}
+
+/// Prints the object of a single layout that failed, with `json`, and hands the error on to whoever says it.
+pub(super) fn in_json(json: bool, path: &Path, error: anyhow::Error) -> anyhow::Error {
+    // A command line that is wrong is not about the layout, and where nothing can be printed, that was
+    // what failed.
+    let is_silent = hint_and_kind(&error).1 == ErrorKind::Usage || error.is::<CannotPrint>();
+    match json && !is_silent {
+        true => print_failed(path, &error).err().unwrap_or(error),
+        false => error,
+    }
 }
 
 /// What failed in which layout.

@@ -14,6 +14,7 @@ use super::change_lines::{KeptBlob, Line, kept, lines};
 use super::escape::write_json;
 use super::messages::{ReportedError, errors, notes, postponed, remarks, warnings};
 use super::units::total;
+use super::version::Version;
 use crate::gc::{Destination, GarbageBlob};
 use crate::layout::Weight;
 use crate::oci::index::EntryEdit;
@@ -32,7 +33,6 @@ pub(crate) struct Report<'a> {
     /// Images, or names of them, that the filters let go and that stay, and why.
     pub(super) kept_images: Vec<KeptImage<'a>>,
     /// What becomes of each name, and why, where something was to be kept.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(super) decisions: Vec<Decided<'a>>,
     /// Names that lead to a new index.
     pub(super) rewritten: Vec<Rewritten>,
@@ -286,11 +286,13 @@ impl<'a> Report<'a> {
     pub(crate) fn write_json(&self, layout: &Path, out: &mut dyn Write) -> io::Result<()> {
         #[derive(Serialize)]
         struct Named<'a> {
+            version: Version,
             layout: String,
             #[serde(flatten)]
             report: &'a Report<'a>,
         }
         let named = Named {
+            version: Version,
             layout: layout.display().to_string(),
             report: self,
         };

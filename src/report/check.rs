@@ -9,6 +9,7 @@ use serde::Serialize;
 use super::escape::write_json;
 use super::shorten::visible;
 use super::units::size;
+use super::version::Version;
 use crate::inspect::check::{Findings, word};
 use crate::inspect::completeness::{Completeness, Held, Holdings};
 use crate::inspect::listing::name;
@@ -24,6 +25,7 @@ const SHORT_LIST: usize = 10;
 /// The result of a check; serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct CheckReport {
+    version: Version,
     layout: String,
     /// Nothing is damaged. A sparse layout is sound.
     pub(crate) sound: bool,
@@ -153,6 +155,7 @@ impl CheckReport {
         let images = images(snapshot, &findings);
         let is_complete = |image: &CheckedImage| image.state == Completeness::Complete.word();
         CheckReport {
+            version: Version,
             complete: findings.odd_entries.is_empty() && images.iter().all(is_complete),
             images,
             layout: layout.display().to_string(),

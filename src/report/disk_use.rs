@@ -15,6 +15,7 @@ use super::table::Rows;
 use super::table::Side::{Left, Right};
 use super::trash_list::{MOST_NAMES, give, write_removals};
 use super::units::{size, total};
+use super::version::Version;
 use crate::inspect::disk_use::{Amount, DiskUse, NamedFile, Parts};
 use crate::inspect::removals::ListedRemoval;
 use crate::snapshot::View;
@@ -159,6 +160,7 @@ struct Largest {
 /// What a layout takes. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct DiskUseReport {
+    version: Version,
     layout: String,
     images: Images,
     unreferenced: Amount,
@@ -209,6 +211,7 @@ impl DiskUseReport {
             entries: blob.entries,
         });
         DiskUseReport {
+            version: Version,
             layout: layout.display().to_string(),
             images: Images {
                 count: targets.len(),
@@ -396,6 +399,7 @@ fn write_files(
 /// Several layouts together. Serialised, it is the last object that `--format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct TotalUse {
+    version: Version,
     /// How many.
     layouts: usize,
     images: Images,
@@ -418,6 +422,7 @@ pub(crate) struct TotalUse {
 impl TotalUse {
     pub(crate) fn new() -> TotalUse {
         TotalUse {
+            version: Version,
             layouts: 0,
             images: Images::default(),
             unreferenced: Amount::default(),

@@ -8,6 +8,7 @@ use jiff::Timestamp;
 use serde::Serialize;
 
 use super::shorten::visible;
+use super::version::Version;
 use crate::inspect::listing::{ListedRecord, Measures, name};
 use crate::inspect::metadata::{CreatedFrom, ShownPlatform};
 use crate::inspect::tree::Branch;
@@ -18,6 +19,7 @@ use crate::value::platform::Platform;
 /// One line of the list: one name of one image.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct ImageLine {
+    pub(crate) version: Version,
     /// The layout, when several are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) layout: Option<Rc<str>>,
@@ -104,6 +106,7 @@ impl ImageLine {
     /// A line of which nothing but the ID is shown.
     pub(crate) fn id(digest: &Digest, kind: &'static str) -> ImageLine {
         ImageLine {
+            version: Version,
             layout: None,
             name: None,
             repository: None,

@@ -96,7 +96,7 @@ const NOT_FOUND: &str = "not-found";
 /// Something that was not done.
 #[derive(Debug, Serialize)]
 pub(crate) struct ReportedError {
-    class: &'static str,
+    pub(super) class: &'static str,
     pub(crate) message: String,
     /// What the user can do.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -116,7 +116,7 @@ impl ReportedError {
         }
     }
 
-    pub(super) fn refused(refusal: &Refusal) -> ReportedError {
+    pub(crate) fn refused(refusal: &Refusal) -> ReportedError {
         ReportedError {
             class: match refusal.class {
                 RefusalClass::NotFound => NOT_FOUND,

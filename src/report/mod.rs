@@ -7,9 +7,9 @@
 //! * `change`: what `rmi`, `untag` and `prune` did, or would do, made from `change_input`;
 //!   `change_lines`: the names and documents among it; `restore`: the same of `restore`
 //! * `talk`: these reports, told to a person; `sums`: how much it was
-//! * `failed_layout`: one of several with which nothing could be done
+//! * `failed_layout`: one with which nothing could be done; `version`: the first member of all objects
 //! * `list`, with `list_lines`, `image_table` and `tree_lines`: what `ls` shows
-//! * `check`, `why`, `policy`: what these three say; `disk_use`: what `df` says, with `trash_list`, which
+//! * `check`, `why`, `policy` with `policy_object`: what these three say; `disk_use`: what `df` says, with `trash_list`, which
 //!   `restore --list` shows as well
 //! * `console`: standard error: warnings, hints, the question; `progress`: of long work
 //! * `streams`: who reads, and how wide the terminal is; `fit`: text for so many columns
@@ -29,6 +29,7 @@ pub mod list;
 pub(crate) mod list_lines;
 pub(crate) mod messages;
 pub(crate) mod policy;
+pub(crate) mod policy_object;
 pub(crate) mod progress;
 pub(crate) mod restore;
 mod shorten;
@@ -40,6 +41,7 @@ pub mod template;
 pub(crate) mod trash_list;
 mod tree_lines;
 pub(crate) mod units;
+mod version;
 pub(crate) mod why;
 
 use std::io::{self, IsTerminal as _, Write};

@@ -45,9 +45,8 @@ pub(crate) fn of_policy(policy: &Policy) -> String {
             rule.line,
             subject(rule)
         );
-        let before = &rules.rules[..place];
-        if let Some(first) = before.iter().position(|other| other.covers(rule)) {
-            let all = match before[first].matches_everything() {
+        if let Some(first) = covered_by(&rules.rules, place) {
+            let all = match rules.rules[first].matches_everything() {
                 true => "everything that is left",
                 false => "all that it matches",
             };
@@ -101,11 +100,21 @@ fn subject(rule: &Rule) -> String {
     }
 }
 
+/// What a rule keeps; if it is nothing, it removes all.
+pub(super) fn keeps(policy: &Policy, place: usize) -> impl Iterator<Item = &Keep> {
+    let own = move |count: &&Count| matches!(count.scope, Scope::Rule(rule) if rule == place);
+    policy.counts.iter().filter(own).map(|count| &count.keep)
+}
+
+/// The place of a rule before this one that decides all that it matches.
+pub(super) fn covered_by(rules: &[Rule], place: usize) -> Option<usize> {
+    let rule = &rules[place];
+    rules[..place].iter().position(|other| other.covers(rule))
+}
+
 /// What a rule does with the names that it decides, behind its name.
-fn deeds(policy: &Policy, place: usize) -> String {
-    let own = |count: &&Count| matches!(count.scope, Scope::Rule(rule) if rule == place);
-    let keeps = policy.counts.iter().filter(own);
-    let keeps: Vec<&Keep> = keeps.map(|count| &count.keep).collect();
+pub(super) fn deeds(policy: &Policy, place: usize) -> String {
+    let keeps: Vec<&Keep> = keeps(policy, place).collect();
     if keeps.is_empty() {
         return "removes all of them".to_owned();
     }
@@ -186,62 +195,93 @@ fn span_in_words(span: SignedDuration) -> String {
 }
 
 /// What a policy is about in a layout.
-pub(crate) fn of_layout(policy: &Policy, path: &Path, view: &View) -> String {
-    let Some(Rules { rules, .. }) = &policy.rules else {
-        return String::new();
-    };
-    let mut decided: Vec<Vec<String>> = vec![Vec::new(); rules.len()];
-    // Of what each rule matches and another one before it decides, how much and which.
-    let mut taken: Vec<Option<(usize, usize)>> = vec![None; rules.len()];
-    let mut left = Vec::new();
-    for (id, record) in view.records.iter() {
-        if record.kind.is_dependent() || record.kind == RecordKind::Dangling {
-            continue;
+#[derive(Debug)]
+pub(crate) struct Tried {
+    pub(super) layout: String,
+    pub(super) rules: Vec<TriedRule>,
+    /// Names that no rule matches.
+    pub(super) unmatched: Vec<String>,
+}
+
+/// What one rule is about in a layout.
+#[derive(Clone, Debug, Default)]
+pub(super) struct TriedRule {
+    /// The names that it decides.
+    pub(super) names: Vec<String>,
+    /// How many it matches that rules before it decide, and the place of one of these.
+    pub(super) taken: Option<(usize, usize)>,
+}
+
+impl Tried {
+    /// Tries a policy on a layout.
+    pub(crate) fn new(policy: &Policy, path: &Path, view: &View) -> Tried {
+        let rules = policy.rules.as_ref().map_or(&[][..], |rules| &rules.rules);
+        let mut tried = Tried {
+            layout: path.display().to_string(),
+            rules: vec![TriedRule::default(); rules.len()],
+            unmatched: Vec::new(),
+        };
+        if rules.is_empty() {
+            return tried;
         }
-        let mut first = None;
-        for (place, rule) in rules.iter().enumerate() {
-            if rule.matches(&record.name, record.key()) {
-                match first {
-                    None => {
-                        first = Some(place);
-                        decided[place].push(view.shown(id));
-                    }
-                    Some(first) => {
-                        let (names, _) = taken[place].unwrap_or_default();
-                        taken[place] = Some((names + 1, first));
+        for (id, record) in view.records.iter() {
+            if record.kind.is_dependent() || record.kind == RecordKind::Dangling {
+                continue;
+            }
+            let mut first = None;
+            for (place, rule) in rules.iter().enumerate() {
+                if rule.matches(&record.name, record.key()) {
+                    let here = &mut tried.rules[place];
+                    match first {
+                        None => {
+                            first = Some(place);
+                            here.names.push(view.shown(id));
+                        }
+                        Some(first) => {
+                            let (names, _) = here.taken.unwrap_or_default();
+                            here.taken = Some((names + 1, first));
+                        }
                     }
                 }
             }
+            if first.is_none() {
+                tried.unmatched.push(view.shown(id));
+            }
         }
-        if first.is_none() {
-            left.push(view.shown(id));
-        }
+        tried
     }
-    let mut text = format!("Layout: {}\n", visible(&path.display().to_string()));
-    for (place, rule) in rules.iter().enumerate() {
-        let head = head(place, rule);
-        // Writing to a String cannot fail.
-        let _ = match (&decided[place][..], taken[place]) {
-            ([], None) => writeln!(text, "{head} matches nothing here."),
-            ([], Some((names, first))) => writeln!(
-                text,
-                "{head} is never reached here: it matches {}, which rules before it decide, such as rule {}.",
-                count(names, "name", "names"),
-                first + 1
-            ),
-            (names, _) => writeln!(
-                text,
-                "{head} decides {}: {}.",
-                count(names.len(), "name", "names"),
-                shown(names)
-            ),
+
+    /// It in words, a line for each rule.
+    pub(crate) fn text(&self, policy: &Policy) -> String {
+        let Some(Rules { rules, .. }) = &policy.rules else {
+            return String::new();
         };
+        let mut text = format!("Layout: {}\n", visible(&self.layout));
+        for (place, (rule, tried)) in rules.iter().zip(&self.rules).enumerate() {
+            let head = head(place, rule);
+            // Writing to a String cannot fail.
+            let _ = match (&tried.names[..], tried.taken) {
+                ([], None) => writeln!(text, "{head} matches nothing here."),
+                ([], Some((names, first))) => writeln!(
+                    text,
+                    "{head} is never reached here: it matches {}, which rules before it decide, such as rule {}.",
+                    count(names, "name", "names"),
+                    first + 1
+                ),
+                (names, _) => writeln!(
+                    text,
+                    "{head} decides {}: {}.",
+                    count(names.len(), "name", "names"),
+                    shown(names)
+                ),
+            };
+        }
+        if !self.unmatched.is_empty() {
+            let names = count(self.unmatched.len(), "name", "names");
+            let _ = writeln!(text, "No rule matches {names}: {}.", shown(&self.unmatched));
+        }
+        text
     }
-    if !left.is_empty() {
-        let names = count(left.len(), "name", "names");
-        let _ = writeln!(text, "No rule matches {names}: {}.", shown(&left));
-    }
-    text
 }
 
 fn shown(names: &[String]) -> String {

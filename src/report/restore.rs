@@ -10,6 +10,7 @@ use serde::Serialize;
 use super::escape::write_json;
 use super::messages::{ReportedError, not_cleared, stopped};
 use super::units::total;
+use super::version::Version;
 use crate::inspect::lacks::Incomplete;
 use crate::plan::restore::Restoration;
 use crate::value::digest::Digest;
@@ -17,6 +18,7 @@ use crate::value::digest::Digest;
 /// What `restore` has to say. Serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct RestoreReport {
+    version: Version,
     layout: String,
     pub(super) dry_run: bool,
     pub(super) restored: Vec<RestoredEntry>,
@@ -92,6 +94,7 @@ impl RestoreReport {
         let blobs: Vec<RestoredBlob> = restoration.blobs.iter().map(blob).collect();
         let refusals = restoration.refusals.iter();
         RestoreReport {
+            version: Version,
             layout: layout.display().to_string(),
             dry_run,
             restored: restoration.restored.iter().map(entry).collect(),

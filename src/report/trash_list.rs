@@ -14,6 +14,7 @@ use super::shorten::visible;
 use super::table::Side::{Left, Right};
 use super::table::{Give, Rows};
 use super::units::size;
+use super::version::Version;
 use crate::inspect::removals::ListedRemoval;
 use crate::words::{count, listed};
 
@@ -26,6 +27,7 @@ pub(super) const MOST_NAMES: usize = 3;
 /// What is in the trash. Serialised, it is what `restore --list --format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct TrashList {
+    version: Version,
     layout: String,
     pub(crate) removals: Vec<ListedRemoval>,
     /// What could not be looked at.
@@ -39,6 +41,7 @@ impl TrashList {
         failures: Vec<String>,
     ) -> TrashList {
         TrashList {
+            version: Version,
             layout: layout.display().to_string(),
             removals,
             errors: failures.into_iter().map(ReportedError::failed).collect(),

@@ -1,6 +1,7 @@
 //! What `why` explains: on which ways index.json leads to a blob.
 
 use std::io::{self, Write};
+use std::path::Path;
 
 use jiff::Timestamp;
 use serde::Serialize;
@@ -8,6 +9,7 @@ use serde::Serialize;
 use super::escape::write_json;
 use super::shorten::visible;
 use super::units::{age, size};
+use super::version::Version;
 use crate::inspect::check::word;
 use crate::inspect::why::ways;
 use crate::layout::BlobStat;
@@ -22,6 +24,10 @@ const SHORT_LIST: usize = 10;
 /// Why a blob is there; serialised, it is what `--format json` prints.
 #[derive(Debug, Serialize)]
 pub(crate) struct WhyReport {
+    version: Version,
+    layout: String,
+    /// The REF that it answers, as it was given.
+    reference: String,
     pub(crate) digest: Digest,
     /// What it is, as far as anybody says.
     pub(crate) kind: &'static str,
@@ -70,6 +76,7 @@ const REFERS_TO: &str = "refers to";
 impl WhyReport {
     /// Puts a report together: on a blob, its node if anything leads to it, and its file.
     pub(crate) fn new(
+        (layout, reference): (&Path, &str),
         snapshot: &View,
         digest: Digest,
         node: Option<NodeId>,
@@ -92,6 +99,9 @@ impl WhyReport {
             steps: way.steps.iter().map(step).collect(),
         });
         WhyReport {
+            version: Version,
+            layout: layout.display().to_string(),
+            reference: reference.to_owned(),
             digest,
             kind: node.map_or("blob", |node| word(snapshot, node)),
             size: stat.map(|stat| stat.size),

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use crate::support::peers::{SKOPEO, UMOCI};
+use crate::support::schema;
 use crate::support::skipped::skipped;
 
 /// Programs that examples look with, and that a machine may lack.
@@ -74,8 +75,59 @@ fn shown(directory: &Path, command: &str) -> Option<String> {
             return None;
         }
     }
-    let output = sh(directory, command).output().unwrap();
-    Some(String::from_utf8(output.stdout).unwrap())
+    // What another program reads is kept, too, as far as it is JSON.
+    let kept = tempfile::NamedTempFile::new().unwrap();
+    let schema = json_of(command);
+    let tee = format!(" | tee -a '{}' | jq", kept.path().display());
+    let command = match schema {
+        Some(_) => command.replacen(" | jq", &tee, 1),
+        None => command.to_owned(),
+    };
+    let output = sh(directory, &command).output().unwrap();
+    let shown = String::from_utf8(output.stdout).unwrap();
+    if let Some(schema) = schema {
+        let mut printed = std::fs::read_to_string(kept.path()).unwrap();
+        for word in command
+            .split_whitespace()
+            .filter(|word| word.starts_with('>'))
+        {
+            let file = directory.join(word.trim_start_matches('>'));
+            printed.push_str(&std::fs::read_to_string(file).unwrap_or_default());
+        }
+        let lines = printed.lines().chain(shown.lines());
+        let objects = lines.filter(|line| line.starts_with(r#"{"version""#));
+        let mut number = 0;
+        for line in objects {
+            number += 1;
+            let wrong = schema::misfit(schema, line);
+            assert_eq!(wrong, None, "{command}: {line}");
+        }
+        assert!(number > 0, "{command} prints no object:\n{shown}");
+    }
+    Some(shown)
+}
+
+/// The schema of what a command of an example prints; nothing where that is no JSON.
+fn json_of(command: &str) -> Option<&'static str> {
+    let own = command.split('|').next()?;
+    let words: Vec<&str> = own.split_whitespace().collect();
+    let is_json = words.windows(2).any(|two| two == ["--format", "json"]);
+    if !is_json || words.first() != Some(&"ocirm") {
+        return None;
+    }
+    Some(match words.into_iter().find_map(command_of)? {
+        "restore" if own.contains("--list") => "restore-list",
+        name => name,
+    })
+}
+
+/// The schema of the command that a word is.
+fn command_of(word: &str) -> Option<&'static str> {
+    match word {
+        "rmi" | "untag" | "prune" => Some("rmi"),
+        "policy" => Some("policy-check"),
+        _ => schema::OUTPUTS.into_iter().find(|name| *name == word),
+    }
 }
 
 /// How many bytes of the text, from its beginning, are an age: `4 hours ago`.
@@ -154,7 +206,8 @@ fn run(page: &Path) -> (String, String) {
             continue;
         };
         assert!(
-            !command.contains(" /"),
+            // `//` is an operator of jq.
+            !command.replace(" // ", " ").contains(" /"),
             "{}: leaves its directory: {command}",
             page.display()
         );

@@ -114,6 +114,8 @@ mod generated;
 mod help;
 /// What is left is whole to skopeo and umoci.
 mod interop;
+/// JSON fits its schemas, and where nothing can be done it says so.
+mod json_output;
 /// Pictures of a terminal are what it shows.
 mod pictures;
 /// The recipes are carried out as they are written.

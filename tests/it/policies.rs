@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use jsonschema::Validator;
 use proptest::prelude::*;
 use proptest::test_runner::{Config, TestCaseResult, TestRunner};
 use serde_json::{Value, json};
@@ -14,6 +15,7 @@ use crate::support::contents::{arg, blob_path, blobs, digest, document, names};
 use crate::support::layout::{CREATED, Layout};
 use crate::support::names::familiar;
 use crate::support::place::{PRUNE_ALL, Place, assert_mentions, object};
+use crate::support::schema;
 
 /// Where the policy files of the fixtures lie.
 fn folder() -> PathBuf {
@@ -306,8 +308,9 @@ fn the_policies_of_the_pages_are_understood_and_fit_the_schema() {
         let file = place.file("example.toml", &text);
         let done = place.run(&["policy", "check", arg(&file)]);
         assert_eq!(done.code(), Some(0), "{page}: {done}");
-        let wrong = misfit(&schema, &schema, &as_json(&text));
-        assert_eq!(wrong, None, "{page}: {text}");
+        let value = as_json(&text);
+        let wrong = schema.validate(&value);
+        assert!(wrong.is_ok(), "{page}: {wrong:?}: {text}");
     }
 }
 
@@ -346,13 +349,13 @@ fn the_schema_refuses_what_the_program_refuses() {
         let done = place.run(&["policy", "check", arg(&file)]);
         assert_eq!(done.code(), Some(2), "{text}: {done}");
         assert_mentions(&done, "wrong.toml");
-        assert!(misfit(&schema, &schema, &as_json(text)).is_some(), "{text}");
+        assert!(!schema.is_valid(&as_json(text)), "{text}");
     }
 }
 
-fn schema() -> Value {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/policy.schema.json");
-    serde_json::from_str(&fs::read_to_string(path).unwrap()).unwrap()
+/// The schema of policy files, for editors.
+fn schema() -> Validator {
+    jsonschema::draft202012::new(&schema::schema("policy-file")).unwrap()
 }
 
 fn as_json(text: &str) -> Value {
@@ -372,75 +375,6 @@ fn as_json(text: &str) -> Value {
         Value::Object(members.collect())
     }
     table(DeTable::parse(text).unwrap().get_ref())
-}
-
-/// Which part of a schema a value does not fit, of those that this one uses.
-fn misfit(root: &Value, schema: &Value, value: &Value) -> Option<String> {
-    let fits = |schema: &Value| misfit(root, schema, value).is_none();
-    for (key, said) in schema.as_object().unwrap() {
-        let list = || said.as_array().unwrap().iter();
-        let texts = || list().map(|text| text.as_str().unwrap());
-        let number = || said.as_i64().unwrap();
-        let is_fit = match &**key {
-            "$schema" | "$defs" | "title" | "description" => true,
-            "$ref" => {
-                let path = said.as_str().unwrap().strip_prefix('#').unwrap();
-                fits(root.pointer(path).unwrap())
-            }
-            "type" => match said.as_str().unwrap() {
-                "object" => value.is_object(),
-                "array" => value.is_array(),
-                "string" => value.is_string(),
-                "integer" => value.is_i64(),
-                other => panic!("{other}"),
-            },
-            "const" => value == said,
-            "enum" => list().any(|one| one == value),
-            "anyOf" => list().any(fits),
-            "oneOf" => list().filter(|one| fits(one)).count() == 1,
-            "required" => texts().all(|key| value.get(key).is_some()),
-            "dependentRequired" => said.as_object().unwrap().iter().all(|(key, needed)| {
-                let needed = needed.as_array().unwrap();
-                value.get(key).is_none()
-                    || needed
-                        .iter()
-                        .all(|key| value.get(key.as_str().unwrap()).is_some())
-            }),
-            "additionalProperties" => value.as_object().is_none_or(|members| {
-                let known = &schema["properties"];
-                members.keys().all(|key| known.get(key).is_some())
-            }),
-            "properties" => {
-                let members = said.as_object().unwrap().iter();
-                let mut wrong =
-                    members.filter_map(|(key, schema)| misfit(root, schema, value.get(key)?));
-                if let Some(wrong) = wrong.next() {
-                    return Some(wrong);
-                }
-                true
-            }
-            "items" => value
-                .as_array()
-                .is_none_or(|items| items.iter().all(|item| misfit(root, said, item).is_none())),
-            "minItems" => value
-                .as_array()
-                .is_none_or(|items| items.len() as i64 >= number()),
-            "minLength" => value
-                .as_str()
-                .is_none_or(|text| text.len() as i64 >= number()),
-            "minimum" => value.as_i64().is_none_or(|value| value >= number()),
-            "maximum" => value.as_i64().is_none_or(|value| value <= number()),
-            "pattern" => {
-                let pattern = regex::Regex::new(said.as_str().unwrap()).unwrap();
-                value.as_str().is_none_or(|text| pattern.is_match(text))
-            }
-            other => panic!("{other}"),
-        };
-        if !is_fit {
-            return Some(format!("{key} of {value}"));
-        }
-    }
-    None
 }
 
 /// V16: whatever is given for a file, it is said at once and nothing is changed.

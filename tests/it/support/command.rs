@@ -16,6 +16,8 @@ use std::time::{Duration, Instant};
 use rustix::process::{Pid, Signal, kill_process_group};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 
+use super::schema;
+
 /// How long one command may take. None of them has much to do.
 pub(crate) const TIME_LIMIT: Duration = Duration::from_secs(20);
 
@@ -334,16 +336,19 @@ impl Running {
         }
     }
 
-    /// Waits for its end.
+    /// Waits for its end. What it prints as JSON has to fit the schemas.
+    #[track_caller]
     pub(crate) fn finish(mut self) -> Finished {
         let status = wait(&mut self.child);
-        Finished {
+        let finished = Finished {
             args: std::mem::take(&mut self.args),
             status,
             out: printed(&mut self.out),
             err: printed(&mut self.err),
             asked: None,
-        }
+        };
+        schema::judge(&finished.args, status, &finished.out);
+        finished
     }
 }
 

@@ -17,6 +17,7 @@ pub(crate) mod page;
 pub(crate) mod peers;
 pub(crate) mod place;
 pub(crate) mod power_cut;
+pub(crate) mod schema;
 pub(crate) mod skipped;
 pub(crate) mod special_files;
 pub(crate) mod strace;

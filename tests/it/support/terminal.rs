@@ -18,6 +18,7 @@ use rustix::termios::{
 };
 
 use super::command::{Finished, TIME_LIMIT, ocirm, wait};
+use super::schema;
 
 const QUESTION: &str = "[y/N]";
 
@@ -142,10 +143,12 @@ pub(crate) fn written(command: Command, columns: u16) -> Written {
 fn on_terminal(args: &[String], home: &Path, at_question: &dyn Fn(&mut File, &Child)) -> Finished {
     let (status, printed, talked, asked_at) = watched(ocirm(args, home), 160, at_question);
     let (before, after) = printed.split_at(asked_at.unwrap_or(0));
+    let out = plain(after);
+    schema::judge(args, status, &out);
     Finished {
         args: args.to_vec(),
         status,
-        out: plain(after),
+        out,
         err: plain(&talked) + &plain(before),
         asked: Some(asked_at.is_some()),
     }
