@@ -14,7 +14,9 @@ use serde_json::{Value, json};
 use crate::support::command::{Finished, Running, in_layout, ocirm};
 use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, names};
 use crate::support::layout::{CONFIG, INDEX, LAYER, Layout, MANIFEST};
-use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status, object};
+use crate::support::place::{
+    PRUNE, Place, assert_mentions, assert_no_traces, assert_says, assert_status, object,
+};
 use crate::support::skipped::skipped;
 
 const OCTETS: &str = "application/octet-stream";
@@ -434,9 +436,17 @@ fn what_may_be_a_document_and_may_not_be_read_stops_deletions() {
         let descriptor = layout.blob("application/vnd.acme.thing", "{\"layers\":[]}");
         let path = blob_path(&layout.dir, digest(&descriptor));
         lead_to(&mut layout, &descriptor, position);
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o000)).unwrap();
-        let refused = place.refuses(&layout.dir, &["rmi", "kept:1"], 12);
+        let mode = |mode| fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+        // The test cannot read it either.
+        mode(0o644);
+        let before = place.tree();
+        mode(0o000);
+        let refused = place.run_in(&layout.dir, &["rmi", "kept:1"]);
+        mode(0o644);
+        assert_status(&refused, 12);
+        assert_no_traces(&before, &place.tree(), &refused);
         assert_mentions(&refused, digest(&descriptor));
+        mode(0o000);
         place.succeeds(&layout.dir, &["rmi", "odd:1"]);
     }
 }
