@@ -320,7 +320,7 @@ fn every_link_between_pages_leads_somewhere() {
     for more in ["CHANGELOG.md", "CONTRIBUTING.md", "SECURITY.md"] {
         pages.push(more.into());
     }
-    for folder in ["benches", "fixtures", "fuzz"] {
+    for folder in ["benches", "contrib", "fixtures", "fuzz"] {
         pages.push(Path::new(folder).join("README.md"));
     }
     let mut dead = Vec::new();
@@ -347,6 +347,19 @@ fn every_link_between_pages_leads_somewhere() {
         }
     }
     assert!(dead.is_empty(), "{dead:#?}");
+}
+
+/// Who opens docs/ or docs/recipes on a forge sees its README.md, and finds every page from there.
+#[test]
+fn every_page_is_on_the_index_of_its_folder() {
+    let mut lost = pages();
+    lost.retain(|page| {
+        let folder = root().join(page.parent().unwrap());
+        let index = std::fs::read_to_string(folder.join("README.md")).unwrap();
+        let name = page.file_name().unwrap().to_str().unwrap();
+        name != "README.md" && !index.contains(&format!("]({name}"))
+    });
+    assert!(lost.is_empty(), "{lost:?}");
 }
 
 /// SECURITY.md names the tests that show each promise: `file: name`, and more names of that file.
