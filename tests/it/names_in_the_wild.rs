@@ -323,6 +323,64 @@ fn of_rows_that_differ_by_kind_alone_ls_shows_the_image_and_prune_takes_none() {
     assert!(names(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
 }
 
+/// What newer stores of hauler have: no kind, and beside the name of the image one of its own.
+fn written_by_newer_hauler() -> (Place, Layout, [Value; 3]) {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let image = layout.image("image");
+    let [signature, bundle] = ["signature", "bundle"].map(|title| layout.image(title));
+    let name = "index.docker.io/rancher/app:v1";
+    let tag = format!("rancher/app:{}.sig", digest(&image).replace(':', "-"));
+    let own = format!("rancher/app@{}", digest(&bundle));
+    for (target, own) in [
+        (&image, "rancher/app:v1"),
+        (&signature, &*tag),
+        (&bundle, &*own),
+    ] {
+        layout.row(target, json!({NAME: name, REF: own}));
+    }
+    layout.finish();
+    (place, layout, [image, signature, bundle])
+}
+
+/// FR51: the name means the image, and what is listed beside it under a name of its own goes with it and takes no
+/// place of an image.
+#[test]
+fn rows_with_the_name_of_an_image_and_one_of_their_own_belong_to_it() {
+    let (place, layout, _) = written_by_newer_hauler();
+    let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
+    assert_eq!(
+        members(&json!(lines), "name"),
+        ["index.docker.io/rancher/app:v1"]
+    );
+    let all = blobs(&layout.dir);
+    for keep in ["--keep-last", "--keep-daily"] {
+        let args = [&PRUNE_ALL[..], &[keep, "1"]].concat();
+        let done = place.dry_and_real(&layout.dir, &args, 0);
+        assert!(done.said(false).is_nothing(), "{done}");
+    }
+    assert_eq!(blobs(&layout.dir), all);
+    place.dry_and_real(&layout.dir, &["rmi", "rancher/app:v1"], 0);
+    assert!(targets(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
+}
+
+/// FR51: a name that is no digest is another name of BuildKit's or containerd's, and an image of its own.
+#[test]
+fn rows_with_an_ordinary_tag_beside_the_name_are_images() {
+    for own in ["v2", "rancher/app:v2", "v1", "sha256-nothing.sig"] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let (image, other) = (layout.image("image"), layout.image("other"));
+        let name = "docker.io/rancher/app:v1";
+        layout.row(&image, json!({NAME: name, REF: "v1"}));
+        layout.row(&other, json!({NAME: name, REF: own}));
+        layout.finish();
+        place.refuses(&layout.dir, &["rmi", "rancher/app:v1"], 1);
+        let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
+        assert_eq!(lines.len(), 2, "{own}");
+    }
+}
+
 // ---- cosign save: no row has a name
 
 fn written_by_cosign_save() -> (Place, Layout, [Value; 3]) {
