@@ -40,6 +40,8 @@ pub(super) struct Decision {
     pub(super) hard_links: HardLinks,
     /// Why a real run would be refused where the layout lies.
     pub(super) unsafe_mount: Option<UnsafeMount>,
+    /// Why a real run could change nothing.
+    pub(super) unwritable: Option<String>,
     /// A temporary file of another program that is younger shows that somebody is writing; `None`:
     /// nobody is looked for.
     pub(super) writers_since: Option<Timestamp>,
@@ -75,6 +77,7 @@ impl Decision {
             layout: &self.path,
             may_share_blocks: self.may_share_blocks,
             unsafe_mount: self.unsafe_mount.as_ref(),
+            unwritable: self.unwritable.as_deref(),
         })
     }
 }
@@ -170,6 +173,7 @@ impl Run<'_> {
             decision.unsafe_mount = session.unsafe_mount(&layout);
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
+                decision.unwritable = layout.why_unwritable();
             }
             Ok((decision, None))
         } else {

@@ -308,6 +308,7 @@ fn notes<M>(layout: &Locked<M>, snapshot: &Snapshot<Whole>, decided: &Decided) -
         layout: layout.path(),
         may_share_blocks: false,
         unsafe_mount: unsafe_mount.as_ref(),
+        unwritable: None,
     });
     report.why_not_more()
 }

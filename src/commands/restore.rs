@@ -16,7 +16,7 @@ use crate::inspect::removals::listed_removals;
 use crate::layout::{BlobError, DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::console::shown;
-use crate::report::messages::refused_here;
+use crate::report::messages::{refused_here, unwritable};
 use crate::report::restore::RestoreReport;
 use crate::report::stdout_columns;
 use crate::report::trash_list::TrashList;
@@ -66,6 +66,8 @@ fn restored(
         decision.warnings.extend(warnings);
         if !decision.restoration.is_empty() {
             layout.refuse_odd_index()?;
+            let reason = layout.why_unwritable();
+            decision.warnings.extend(reason.as_deref().map(unwritable));
         }
         decision.report(&layout, true)
     } else {

@@ -41,6 +41,8 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) may_share_blocks: bool,
     /// Why a real run would be refused.
     pub(crate) unsafe_mount: Option<&'a UnsafeMount>,
+    /// Why a real run could change nothing.
+    pub(crate) unwritable: Option<&'a str>,
 }
 
 /// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.

@@ -409,6 +409,7 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
         ));
     }
     warnings.extend(input.unsafe_mount.map(refused_here));
+    warnings.extend(input.unwritable.map(unwritable));
     let notes = input.plan.notes.iter();
     let graph = &input.snapshot.graph;
     warnings.extend(notes.filter_map(|note| warning(note, graph, is_dry(input))));
@@ -416,6 +417,11 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
     let outcome = input.outcome.into_iter();
     warnings.extend(outcome.flat_map(|outcome| outcome.not_kept.iter().cloned()));
     warnings
+}
+
+/// Said in a dry run.
+pub(crate) fn unwritable(reason: &str) -> String {
+    format!("a real run could change nothing: {reason}")
 }
 
 /// Said in a dry run.

@@ -105,8 +105,10 @@ mod what_failed;
 /// Words that a shell completes are those of the layout.
 mod completion;
 /// The pages say what the program does.
+mod environments;
 mod examples;
 /// What is typed is found, or what would be found is said.
+mod file_systems;
 mod finding;
 /// Completions and manual pages are what the command line says.
 mod generated;
