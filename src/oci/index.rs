@@ -19,7 +19,7 @@ use crate::error::Error;
 use crate::json::edit::{self, PartFate};
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
-use crate::value::digest::{Algorithm, Digest};
+use crate::value::digest::Digest;
 use crate::value::platform::Platform;
 use crate::value::time::parse_created;
 
@@ -75,8 +75,8 @@ pub struct Entry {
     pub parent: Option<Box<Digest>>,
     /// [`SUBJECT_ANNOTATION`].
     pub subject: Option<Box<Digest>>,
-    /// [`KIND_ANNOTATION`], or a name of its own beside that of the image, says that it belongs to the image
-    /// of its name: a signature, an attestation, an SBOM or a referrer.
+    /// [`KIND_ANNOTATION`] says that it belongs to the image of its name: a signature, an attestation,
+    /// an SBOM or a referrer.
     pub is_belonging: bool,
     /// The blob itself, if the entry embeds it.
     pub data: Option<Arc<[u8]>>,
@@ -452,7 +452,6 @@ impl<'a> EntryReader<'a> {
             more_digests = named.filter_map(|piece| piece.parse().ok()).collect();
         }
         entry.more_digests = more_digests.into();
-        entry.is_belonging |= is_named_beside_image(&entry);
         Ok((entry, range))
     }
 
@@ -498,36 +497,6 @@ fn is_of_belonging(kind: &str) -> bool {
     let of = |prefix: &&str| kind.strip_prefix(*prefix);
     let kind = KIND_PREFIXES.iter().find_map(of).unwrap_or_default();
     matches!(kind, "sigs" | "atts" | "sboms") || kind.starts_with("referrers/")
-}
-
-/// Whether an entry has the name of an image, and beside it one of its own that is made of a digest: newer
-/// stores of hauler tell so what belongs to the image.
-fn is_named_beside_image(entry: &Entry) -> bool {
-    let (Some(image), Some(own)) = (&entry.image_name, &entry.ref_name) else {
-        return false;
-    };
-    let is_of_digest = |name: &str| {
-        let tag = name.rsplit([':', '/']).next().unwrap_or(name);
-        name.contains('@') || digest_of_tag(tag).is_some()
-    };
-    is_of_digest(own) && !is_of_digest(image)
-}
-
-/// The digest in a tag of the tag schemas: `sha256-<hex>` of the distribution specification,
-/// `sha256-<hex>.sig`, `.att`, `.sbom` of cosign.
-pub fn digest_of_tag(tag: &str) -> Option<Digest> {
-    let (algorithm, rest) = tag.split_once('-')?;
-    let hex = [".sig", ".att", ".sbom"]
-        .iter()
-        .find_map(|end| rest.strip_suffix(end))
-        .unwrap_or(rest);
-    // People write tags such as `3.19-alpine`, and a digest may name any algorithm; signatures are
-    // made of those that can be computed. A tag holds at most 128 characters, so longer digests are
-    // cut there; those match nothing.
-    let mut known = Algorithm::ALL.into_iter();
-    known
-        .find(|known| known.name() == algorithm)?
-        .digest_of_file_name(hex)
 }
 
 #[cfg(test)]

@@ -3,8 +3,8 @@
 
 use std::sync::Arc;
 
-use crate::oci::index::{DANGLING_PREFIX, Entry, digest_of_tag};
-use crate::value::digest::Digest;
+use crate::oci::index::{DANGLING_PREFIX, Entry};
+use crate::value::digest::{Algorithm, Digest};
 use crate::value::reference::{Reference, parse_canonical};
 
 /// The name of a record.
@@ -58,7 +58,18 @@ pub(super) fn schema_subject(name: &Name) -> Option<Digest> {
         Name::Reference(reference) => reference.tag()?,
         Name::Raw(_) | Name::Dangling => return None,
     };
-    digest_of_tag(tag)
+    let (algorithm, rest) = tag.split_once('-')?;
+    let hex = [".sig", ".att", ".sbom"]
+        .iter()
+        .find_map(|end| rest.strip_suffix(end))
+        .unwrap_or(rest);
+    // People write tags such as `3.19-alpine`, and a digest may name any algorithm; signatures are
+    // made of those that can be computed. A tag holds at most 128 characters, so longer digests are
+    // cut there; those match nothing.
+    let mut known = Algorithm::ALL.into_iter();
+    known
+        .find(|known| known.name() == algorithm)?
+        .digest_of_file_name(hex)
 }
 
 /// Whether a name is one that the tag schemas make for referrers, and not a person's choice.

@@ -4,7 +4,7 @@ use std::fs;
 
 use serde_json::{Value, json};
 
-use crate::support::contents::{blobs, digest, id, index, members, names, targets};
+use crate::support::contents::{arg, blobs, digest, id, index, members, names, targets};
 use crate::support::layout::{self, CREATED, Layout};
 use crate::support::names::{DANGLING, NAME, REF};
 use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, objects};
@@ -323,62 +323,49 @@ fn of_rows_that_differ_by_kind_alone_ls_shows_the_image_and_prune_takes_none() {
     assert!(names(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
 }
 
-/// What newer stores of hauler have: no kind, and beside the name of the image one of its own.
-fn written_by_newer_hauler() -> (Place, Layout, [Value; 3]) {
-    let place = Place::new();
-    let mut layout = place.layout("layout");
-    let image = layout.image("image");
-    let [signature, bundle] = ["signature", "bundle"].map(|title| layout.image(title));
-    let name = "index.docker.io/rancher/app:v1";
-    let tag = format!("rancher/app:{}.sig", digest(&image).replace(':', "-"));
-    let own = format!("rancher/app@{}", digest(&bundle));
-    for (target, own) in [
-        (&image, "rancher/app:v1"),
-        (&signature, &*tag),
-        (&bundle, &*own),
-    ] {
-        layout.row(target, json!({NAME: name, REF: own}));
-    }
-    layout.finish();
-    (place, layout, [image, signature, bundle])
-}
-
-/// FR51: the name means the image, and what is listed beside it under a name of its own goes with it and takes no
-/// place of an image.
+/// FR51: of rows of one name without a kind each is an image, also the one that is pinned by a digest: a container
+/// that uses it keeps it, and the newest is kept by its own time.
 #[test]
-fn rows_with_the_name_of_an_image_and_one_of_their_own_belong_to_it() {
-    let (place, layout, _) = written_by_newer_hauler();
-    let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
-    assert_eq!(
-        members(&json!(lines), "name"),
-        ["index.docker.io/rancher/app:v1"]
-    );
-    let all = blobs(&layout.dir);
-    for keep in ["--keep-last", "--keep-daily"] {
-        let args = [&PRUNE_ALL[..], &[keep, "1"]].concat();
-        let done = place.dry_and_real(&layout.dir, &args, 0);
-        assert!(done.said(false).is_nothing(), "{done}");
-    }
-    assert_eq!(blobs(&layout.dir), all);
-    place.dry_and_real(&layout.dir, &["rmi", "rancher/app:v1"], 0);
-    assert!(targets(&layout.dir).is_empty() && blobs(&layout.dir).is_empty());
-}
-
-/// FR51: a name that is no digest is another name of BuildKit's or containerd's, and an image of its own.
-#[test]
-fn rows_with_an_ordinary_tag_beside_the_name_are_images() {
-    for own in ["v2", "rancher/app:v2", "v1", "sha256-nothing.sig"] {
+fn rows_of_one_name_of_which_one_is_pinned_by_a_digest_are_images() {
+    let pinned_and_newer = || {
         let place = Place::new();
         let mut layout = place.layout("layout");
-        let (image, other) = (layout.image("image"), layout.image("other"));
-        let name = "docker.io/rancher/app:v1";
-        layout.row(&image, json!({NAME: name, REF: "v1"}));
-        layout.row(&other, json!({NAME: name, REF: own}));
+        let [pinned, newer] = ["pinned", "newer"].map(|title| layout.image(title));
+        let name = "127.0.0.1:5000/single:1";
+        let by_digest = format!("1@{}", digest(&pinned));
+        for (target, ref_name, created) in [
+            (&pinned, &*by_digest, "2024-01-01T00:00:00Z"),
+            (&newer, "1", "2025-01-01T00:00:00Z"),
+        ] {
+            layout.row(target, json!({NAME: name, REF: ref_name, CREATED: created}));
+        }
         layout.finish();
-        place.refuses(&layout.dir, &["rmi", "rancher/app:v1"], 1);
-        let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
-        assert_eq!(lines.len(), 2, "{own}");
-    }
+        (place, layout, [pinned, newer])
+    };
+    let (place, layout, [pinned, newer]) = pinned_and_newer();
+    let lines = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
+    assert_eq!(
+        members(&json!(lines), "digest"),
+        [digest(&newer), digest(&pinned)]
+    );
+    place.refuses(&layout.dir, &["rmi", "127.0.0.1:5000/single:1"], 1);
+
+    // A container uses it by its digest, beside a name that leads to both.
+    let container = json!([{
+        "Id": "cafe".repeat(16),
+        "State": {"Status": "running", "Running": true},
+        "Image": digest(&pinned),
+        "Config": {"Image": format!("127.0.0.1:5000/single@{}", digest(&pinned))},
+    }]);
+    let list = place.file("containers.json", container.to_string());
+    let args = [&PRUNE_ALL[..], &["--containers", arg(&list)]].concat();
+    place.dry_and_real(&layout.dir, &args, 0);
+    assert_eq!(targets(&layout.dir), [digest(&pinned)]);
+
+    let (place, layout, [_, newer]) = pinned_and_newer();
+    let args = [&PRUNE_ALL[..], &["--keep-last", "1"]].concat();
+    place.dry_and_real(&layout.dir, &args, 0);
+    assert_eq!(targets(&layout.dir), [digest(&newer)]);
 }
 
 // ---- cosign save: no row has a name
