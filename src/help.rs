@@ -100,7 +100,7 @@ pub const PAGES: &[Page] = &[
             ),
             (
                 "ocirm --layout ./images prune --dry-run",
-                "Show what nothing leads to",
+                "Show dangling images and unreferenced blobs",
             ),
             ("ocirm help prune", "All that one command can do"),
         ],
@@ -213,7 +213,7 @@ pub const PAGES: &[Page] = &[
         examples: &[
             (
                 "ocirm prune",
-                "Show what nothing leads to, ask, and remove it",
+                "Show dangling images and unreferenced blobs, ask, and remove them",
             ),
             (
                 "ocirm prune --force --all --filter until=720h --keep 'release-*'",

@@ -43,7 +43,7 @@ pub(super) fn read_policy(path: &Path) -> Result<Policy, Error> {
     let text = text.map_err(|error| {
         let good = &error.as_bytes()[..error.utf8_error().valid_up_to()];
         let line = good.iter().filter(|byte| **byte == b'\n').count() + 1;
-        Error::usage(format!("{shown}:{line}: this is no UTF-8"))
+        Error::usage(format!("{shown}:{line}: this is not UTF-8"))
     })?;
     let name = path.file_name().map(|name| name.to_string_lossy());
     parse_policy(&text, &shown, name.as_deref().unwrap_or(&shown))

@@ -254,7 +254,7 @@ fn full_disk(
     };
     let hint = format!(
         "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `{} \
-         --force {away}--grace 0s` deletes unreferenced blobs without needing any{trash}, or remove another file",
+         --force {away}--grace 0s` deletes unreferenced blobs, which takes none, and dangling images{trash}, or remove another file",
         command_on(layout.path(), "prune")
     );
     Error::new(ErrorKind::Failed, message).hint(hint).into()

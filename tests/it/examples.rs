@@ -1,7 +1,7 @@
 //! README.md and docs/ say what the program does: their examples are run, and their links followed.
 //!
 //! A `console` block is a session in a shell. Each line that begins with `$ ` is run, in the order of
-//! the page and in one temporary directory for each page, where `fixtures` leads to the fixtures.
+//! the page. The first one of each page is the same, and makes the directory that all others run in.
 //! The lines below it, up to the next command, are what a terminal shows of it. Ages differ from
 //! day to day and are not compared. Blocks of other kinds are for `recipes`.
 //!
@@ -17,6 +17,12 @@ use crate::support::skipped::skipped;
 
 /// Programs that examples look with, and that a machine may lack.
 const OPTIONAL: [&str; 1] = ["jq"];
+
+/// What the session of each page begins with, so that it finds nothing that another one left.
+const BEGINS: &str = r#"cd "$(mktemp -d)" && ln -s "$OLDPWD/fixtures" ."#;
+
+/// Where that is typed.
+const WHERE: &str = "in the root of the checkout";
 
 /// The words that ages are made of, apart from numbers.
 const AGE_WORDS: &str = "less than about a an second seconds minute minutes hour hours day days \
@@ -63,6 +69,14 @@ fn is_of_missing_tool(command: &str) -> bool {
     let peers = [("skopeo ", SKOPEO), ("umoci ", UMOCI)];
     let mut peers = peers.into_iter();
     peers.any(|(name, peer)| command.starts_with(name) && !peer.is_here())
+}
+
+/// The directory in which the session of a page goes on after its first command.
+fn begun(temporary: &Path) -> PathBuf {
+    let mut begins = sh(root(), &format!("{BEGINS} && pwd"));
+    let output = begins.env("TMPDIR", temporary).output().unwrap();
+    assert!(output.status.success(), "{output:?}");
+    PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
 /// What a terminal shows of a command; `None` where the machine lacks a program that it uses.
@@ -186,8 +200,8 @@ fn without_ages(lines: &[&str], kept: &mut String) {
 /// differs from it.
 fn run(page: &Path) -> (String, String) {
     let text = std::fs::read_to_string(root().join(page)).unwrap();
-    let directory = tempfile::tempdir().unwrap();
-    std::os::unix::fs::symlink(root().join("fixtures"), directory.path().join("fixtures")).unwrap();
+    let temporary = tempfile::tempdir().unwrap();
+    let mut directory = None;
     let (mut true_page, mut differences) = (String::new(), String::new());
     let (mut in_console, mut is_skipped) = (false, false);
     let mut lines = text.lines().peekable();
@@ -211,6 +225,13 @@ fn run(page: &Path) -> (String, String) {
             "{}: leaves its directory: {command}",
             page.display()
         );
+        let Some(directory) = &directory else {
+            assert_eq!(command, BEGINS, "{}", page.display());
+            let words = true_page.split_whitespace().collect::<Vec<_>>().join(" ");
+            assert!(words.contains(WHERE), "{}: where?", page.display());
+            directory = Some(begun(temporary.path()));
+            continue;
+        };
         let mut expected = String::new();
         while let Some(line) = lines.next_if(|l| !l.starts_with("$ ") && !l.starts_with("```")) {
             let _ = writeln!(expected, "{line}");
@@ -218,7 +239,7 @@ fn run(page: &Path) -> (String, String) {
         is_skipped = is_skipped || is_of_missing_tool(command);
         let shown = match is_skipped {
             true => None,
-            false => shown(directory.path(), command),
+            false => shown(directory, command),
         };
         match shown {
             Some(shown) if comparable(&shown) != comparable(&expected) => {

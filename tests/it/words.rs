@@ -2,10 +2,12 @@
 
 use std::path::{Path, PathBuf};
 
+use serde_json::Value;
+
 use super::structure::sources;
 
 /// Words that have another one in the glossary.
-const OLD_WORDS: [&str; 17] = [
+const OLD_WORDS: [&str; 18] = [
     "garbage",
     "need it",
     "need them",
@@ -22,6 +24,7 @@ const OLD_WORDS: [&str; 17] = [
     "not spared",
     "spares",
     "still spare",
+    "that nothing leads to",
     "unneeded",
 ];
 
@@ -66,27 +69,40 @@ fn prose(line: &str) -> String {
 /// All pages, and what is rendered from the command line's help.
 fn pages() -> Vec<PathBuf> {
     let mut pages = Vec::new();
-    let folders = [
-        "",
-        "benches",
+    let folders = ["", "benches", "docs", "docs/recipes", "fixtures", "fuzz"];
+    for folder in folders {
+        let is_page = |path: &PathBuf| path.extension().is_some_and(|e| e == "md");
+        pages.extend(files_of(folder).into_iter().filter(is_page));
+    }
+    let more = [
         "completions",
-        "docs",
-        "docs/recipes",
-        "fixtures",
-        "fuzz",
+        "contrib",
+        "contrib/action",
+        "contrib/debian",
+        "contrib/kubernetes",
+        "contrib/systemd",
         "man",
     ];
-    for folder in folders {
-        for entry in std::fs::read_dir(root().join(folder)).unwrap() {
-            let path = entry.unwrap().path();
-            let is_page = path.extension().is_some_and(|e| e == "md");
-            if path.is_file() && (is_page || ["completions", "man"].contains(&folder)) {
-                pages.push(path);
-            }
-        }
-    }
+    pages.extend(more.into_iter().flat_map(files_of));
+    pages.push(root().join("action.yml"));
     pages.push(root().join("fixtures/tour.sh"));
     pages
+}
+
+fn files_of(folder: &str) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(root().join(folder)).unwrap();
+    let paths = entries.map(|entry| entry.unwrap().path());
+    paths.filter(|path| path.is_file()).collect()
+}
+
+/// What schemas say in words.
+fn descriptions(schema: &Value) -> Vec<&str> {
+    let members = schema.as_object().into_iter().flatten();
+    let words = members.clone().filter(|(name, _)| *name == "description");
+    let deeper = members.map(|(_, value)| value);
+    let deeper = deeper.chain(schema.as_array().into_iter().flatten());
+    let words = words.filter_map(|(_, value)| value.as_str());
+    words.chain(deeper.flat_map(descriptions)).collect()
 }
 
 fn old_words(place: &Path, text: &str, found: &mut Vec<String>) {
@@ -114,6 +130,14 @@ fn no_message_and_no_page_has_a_second_word_for_a_thing() {
             let lines = paragraph.lines().map(|line| prose(line.trim()));
             let line = lines.collect::<Vec<_>>().join(" ");
             old_words(&page, &line, &mut found);
+        }
+    }
+    for file in files_of("docs/schema") {
+        let schema = serde_json::from_str(&std::fs::read_to_string(&file).unwrap()).unwrap();
+        let descriptions = descriptions(&schema);
+        assert!(descriptions.len() > 5, "{}", file.display());
+        for text in descriptions {
+            old_words(&file, text, &mut found);
         }
     }
     assert!(found.is_empty(), "{found:#?}");
