@@ -10,7 +10,7 @@ use tempfile::TempDir;
 use super::support::command::{ocirm, run};
 use super::support::contents::{arg, digest};
 use super::support::layout::Layout;
-use super::support::skipped::skipped;
+use super::support::peers::is_installed;
 use super::support::special_files::fifo;
 use super::support::strace;
 use super::support::terminal::type_into;
@@ -150,18 +150,6 @@ impl Place {
             .map(|call| call.split('\0').map(str::to_owned).collect())
             .collect()
     }
-}
-
-fn is_there(shell: &str) -> bool {
-    let found = Command::new(shell)
-        .arg("--version")
-        .stdin(Stdio::null())
-        .output()
-        .is_ok();
-    if !found {
-        skipped(format!("there is no {shell}"));
-    }
-    found
 }
 
 /// X28: names are those that `ls` shows, of the layout that the line is about.
@@ -525,7 +513,7 @@ const TYPED: [(&str, &str); 22] = [
 ];
 
 fn what_is_typed_reaches_the_program(program: &str, args: &[&str], setup: &str) {
-    if !is_there(program) {
+    if !is_installed(program) {
         return;
     }
     let place = Place::new();
@@ -565,7 +553,7 @@ fn zsh_completes_what_is_typed() {
 /// X30: zsh finds the script in a directory of `fpath`, and completes the first word that is typed.
 #[test]
 fn zsh_finds_the_installed_script() {
-    if !is_there("zsh") {
+    if !is_installed("zsh") {
         return;
     }
     let place = Place::new();
@@ -597,7 +585,7 @@ fn zsh_finds_the_installed_script() {
 /// X30: fish itself says what it would offer.
 #[test]
 fn fish_completes_what_is_typed() {
-    if !is_there("fish") {
+    if !is_installed("fish") {
         return;
     }
     let place = Place::new();

@@ -12,6 +12,7 @@ use crate::support::ci_job::yaml;
 use crate::support::contents::{blob_path, names};
 use crate::support::machine::Machine;
 use crate::support::place::{Place, assert_mentions, assert_status};
+use crate::support::witness::Witness;
 
 fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -21,13 +22,13 @@ fn text(path: &str) -> String {
     fs::read_to_string(root().join(path)).expect("a file of the repository")
 }
 
-/// Runs a script of the action as a runner does, with the program of this build before all others.
+/// Runs a script of the action as a runner does, with the program of this build before all others. What it prints as
+/// JSON fits the schema.
 fn script(place: &Place, name: &str, variables: &[(&str, &str)]) -> Output {
-    let program = Path::new(env!("CARGO_BIN_EXE_ocirm"));
-    let folder = program.parent().expect("a program in a directory");
+    let witness = Witness::new();
     let path = format!(
         "{}:{}",
-        folder.display(),
+        witness.bin().display(),
         std::env::var("PATH").unwrap_or_default()
     );
     let mut command = Command::new("bash");

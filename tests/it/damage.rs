@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 
 use crate::support::contents::{arg, blob_path, blobs, digest, names};
 use crate::support::layout::Layout;
+use crate::support::peers::is_installed;
 use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, object, objects,
 };
-use crate::support::skipped::skipped;
 
 /// Damages a blob: half of it is gone, or one byte is another.
 fn truncate(layout: &Layout, descriptor: &Value) {
@@ -306,8 +306,7 @@ fn the_command_for_very_many_damaged_images_is_short() {
         ),
     );
     let run = |text: &str| std::process::Command::new("sh").args(["-c", text]).output();
-    if !run("command -v jq").is_ok_and(|found| found.status.success()) {
-        skipped("there is no jq");
+    if !is_installed("jq") {
         return;
     }
     let done = run(&shell).expect("a shell");

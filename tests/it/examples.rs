@@ -11,9 +11,8 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::support::peers::{SKOPEO, UMOCI};
-use crate::support::schema;
-use crate::support::skipped::skipped;
+use crate::support::peers::{SKOPEO, UMOCI, is_installed};
+use crate::support::witness::Witness;
 
 /// Programs that examples look with, and that a machine may lack.
 const OPTIONAL: [&str; 1] = ["jq"];
@@ -48,9 +47,8 @@ pub(crate) fn pages() -> Vec<PathBuf> {
     pages
 }
 
-fn sh(directory: &Path, command: &str) -> Command {
-    let program = Path::new(env!("CARGO_BIN_EXE_ocirm"));
-    let mut path = program.parent().unwrap().as_os_str().to_owned();
+fn sh(bin: &Path, directory: &Path, command: &str) -> Command {
+    let mut path = bin.as_os_str().to_owned();
     path.push(":");
     path.push(std::env::var_os("PATH").unwrap_or_default());
     let mut sh = Command::new("sh");
@@ -73,75 +71,24 @@ fn is_of_missing_tool(command: &str) -> bool {
 
 /// The directory in which the session of a page goes on after its first command.
 fn begun(temporary: &Path) -> PathBuf {
-    let mut begins = sh(root(), &format!("{BEGINS} && pwd"));
+    let mut begins = sh(temporary, root(), &format!("{BEGINS} && pwd"));
     let output = begins.env("TMPDIR", temporary).output().unwrap();
     assert!(output.status.success(), "{output:?}");
     PathBuf::from(String::from_utf8(output.stdout).unwrap().trim_end())
 }
 
-/// What a terminal shows of a command; `None` where the machine lacks a program that it uses.
-fn shown(directory: &Path, command: &str) -> Option<String> {
-    for program in OPTIONAL {
-        let is_used = command.split([' ', '|']).any(|word| word == program);
-        let look = format!("command -v {program} >/dev/null");
-        if is_used && !sh(directory, &look).status().unwrap().success() {
-            skipped(format!("there is no {program}: {command}"));
-            return None;
-        }
-    }
-    // What another program reads is kept, too, as far as it is JSON.
-    let kept = tempfile::NamedTempFile::new().unwrap();
-    let schema = json_of(command);
-    let tee = format!(" | tee -a '{}' | jq", kept.path().display());
-    let command = match schema {
-        Some(_) => command.replacen(" | jq", &tee, 1),
-        None => command.to_owned(),
-    };
-    let output = sh(directory, &command).output().unwrap();
-    let shown = String::from_utf8(output.stdout).unwrap();
-    if let Some(schema) = schema {
-        let mut printed = std::fs::read_to_string(kept.path()).unwrap();
-        for word in command
-            .split_whitespace()
-            .filter(|word| word.starts_with('>'))
-        {
-            let file = directory.join(word.trim_start_matches('>'));
-            printed.push_str(&std::fs::read_to_string(file).unwrap_or_default());
-        }
-        let lines = printed.lines().chain(shown.lines());
-        let objects = lines.filter(|line| line.starts_with(r#"{"version""#));
-        let mut number = 0;
-        for line in objects {
-            number += 1;
-            let wrong = schema::misfit(schema, line);
-            assert_eq!(wrong, None, "{command}: {line}");
-        }
-        assert!(number > 0, "{command} prints no object:\n{shown}");
-    }
-    Some(shown)
-}
-
-/// The schema of what a command of an example prints; nothing where that is no JSON.
-fn json_of(command: &str) -> Option<&'static str> {
-    let own = command.split('|').next()?;
-    let words: Vec<&str> = own.split_whitespace().collect();
-    let is_json = words.windows(2).any(|two| two == ["--format", "json"]);
-    if !is_json || words.first() != Some(&"ocirm") {
+/// What a terminal shows of a command; `None` where the machine lacks a program that it uses. JSON fits its schema, also
+/// where another program reads it.
+fn shown(witness: &Witness, directory: &Path, command: &str) -> Option<String> {
+    let mut words = command.split([' ', '|']);
+    if !words.all(|word| !OPTIONAL.contains(&word) || is_installed(word)) {
         return None;
     }
-    Some(match words.into_iter().find_map(command_of)? {
-        "restore" if own.contains("--list") => "restore-list",
-        name => name,
-    })
-}
-
-/// The schema of the command that a word is.
-fn command_of(word: &str) -> Option<&'static str> {
-    match word {
-        "rmi" | "untag" | "prune" => Some("rmi"),
-        "policy" => Some("policy-check"),
-        _ => schema::OUTPUTS.into_iter().find(|name| *name == word),
-    }
+    let output = sh(&witness.bin(), directory, command).output().unwrap();
+    let lines = witness.judge();
+    let is_json = command.starts_with("ocirm ") && command.contains("--format json");
+    assert!(!is_json || lines > 0, "{command} prints no object");
+    Some(String::from_utf8(output.stdout).unwrap())
 }
 
 /// How many bytes of the text, from its beginning, are an age: `4 hours ago`.
@@ -202,6 +149,7 @@ fn run(page: &Path) -> (String, String) {
     let text = std::fs::read_to_string(root().join(page)).unwrap();
     let temporary = tempfile::tempdir().unwrap();
     let mut directory = None;
+    let witness = Witness::new();
     let (mut true_page, mut differences) = (String::new(), String::new());
     let (mut in_console, mut is_skipped) = (false, false);
     let mut lines = text.lines().peekable();
@@ -239,7 +187,7 @@ fn run(page: &Path) -> (String, String) {
         is_skipped = is_skipped || is_of_missing_tool(command);
         let shown = match is_skipped {
             true => None,
-            false => shown(directory, command),
+            false => shown(&witness, directory, command),
         };
         match shown {
             Some(shown) if comparable(&shown) != comparable(&expected) => {
@@ -283,7 +231,8 @@ fn the_tour_prints_what_the_first_page_shows_of_it() {
     std::fs::write(directory.path().join("cargo"), cargo).unwrap();
     let tour = root().join("fixtures/tour.sh");
     let command = format!("chmod +x cargo\nPATH=$PWD:$PATH sh '{}'", tour.display());
-    let output = sh(directory.path(), &command).output().unwrap();
+    let output = sh(directory.path(), directory.path(), &command).output();
+    let output = output.unwrap();
     let output = comparable(&String::from_utf8(output.stdout).unwrap());
     let page = std::fs::read_to_string(root().join("README.md")).unwrap();
     let (_, block) = page.split_once("```text\n").unwrap();

@@ -5,12 +5,13 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::Path;
 
 use crate::support::command::{Running, in_layout};
 use crate::support::contents::arg;
 use crate::support::layout::{LAYER, Layout};
+use crate::support::mount::{self, Mount, may_mount};
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_status};
 use crate::support::skipped::skipped;
 use crate::support::strace;
@@ -70,64 +71,22 @@ const fn kind(
     }
 }
 
-fn run(command: &[&str], more: &[&str]) -> Result<(), String> {
-    let (program, options) = command.split_first().expect("a program");
-    let done = Command::new(program)
-        .args(options)
-        .args(more)
-        .stdin(Stdio::null())
-        .output()
-        .map_err(|e| format!("{program}: {e}"))?;
-    match done.status.success() {
-        true => Ok(()),
-        false => Err(format!(
-            "{program}: {}",
-            String::from_utf8_lossy(&done.stderr).trim()
-        )),
-    }
-}
-
-/// A directory on which something is mounted until this is dropped, also by a test that fails.
-struct Mount(PathBuf);
-
-impl Mount {
-    fn new(dir: PathBuf, options: &[&str]) -> Result<Mount, String> {
-        fs::create_dir_all(&dir).expect("an own directory");
-        run(&[&["mount"], options].concat(), &[arg(&dir)])?;
-        Ok(Mount(dir))
-    }
-
-    fn again(&self, options: &str) {
-        run(&["mount", "-o", options], &[arg(&self.0)]).expect("a mount of its own");
-    }
-}
-
-impl Drop for Mount {
-    fn drop(&mut self) {
-        // The loop device goes with the mount.
-        if run(&["umount"], &[arg(&self.0)]).is_err() {
-            let _ = run(&["umount", "-l"], &[arg(&self.0)]);
+/// Calls this with each of those that can be had here, mounted in a place of its own. The others are said, in one line.
+fn on_each(kinds: &[Kind], work: impl Fn(&Kind, &Place, &Mount)) {
+    let mut missing = Vec::new();
+    for kind in kinds {
+        let place = Place::new();
+        let file = place.path("disk");
+        let made = mount::make(kind.make, &file, kind.mebibytes);
+        let options = [kind.mount, &[arg(&file)]].concat();
+        match made.and_then(|()| Mount::new(&place.path("mounted"), &options)) {
+            Ok(mount) => work(kind, &place, &mount),
+            Err(reason) => missing.push(format!("{} ({reason})", kind.name)),
         }
     }
-}
-
-fn may_mount() -> bool {
-    let is_root = rustix::process::geteuid().is_root();
-    if !is_root {
-        skipped("only root can mount a file system");
+    if !missing.is_empty() {
+        skipped(format!("not tried on {}", missing.join(", ")));
     }
-    is_root
-}
-
-fn mounted(place: &Place, kind: &Kind) -> Result<Mount, String> {
-    let file = place.path("disk");
-    let made = File::create(&file).and_then(|made| made.set_len(kind.mebibytes << 20));
-    made.map_err(|e| e.to_string())?;
-    run(kind.make, &[arg(&file)])?;
-    Mount::new(
-        place.path("mounted"),
-        &[kind.mount, &[arg(&file)][..]].concat(),
-    )
 }
 
 /// Two platforms under one name, an image that shares a layer with them, a dangling one, and garbage.
@@ -218,21 +177,13 @@ fn commands_do_the_same_on_every_file_system() {
     let place = Place::new();
     write(&place.path("layout"));
     let expected = steps(&place, &place.path("layout"));
-    for kind in &KINDS {
-        let place = Place::new();
-        let mount = match mounted(&place, kind) {
-            Ok(mount) => mount,
-            Err(reason) => {
-                skipped(format!("{}: {reason}", kind.name));
-                continue;
-            }
-        };
-        write(&mount.0.join("layout"));
-        let seen = steps(&place, &mount.0.join("layout"));
+    on_each(&KINDS, |kind, place, mount| {
+        write(&mount.dir.join("layout"));
+        let seen = steps(place, &mount.dir.join("layout"));
         for (step, (seen, expected)) in STEPS.iter().zip(seen.iter().zip(&expected)) {
             assert_eq!(seen, expected, "{} {step:?}", kind.name);
         }
-    }
+    });
 }
 
 /// E1, of a run that is killed between two files: nothing that stays is lost, and the next prune does the rest.
@@ -248,29 +199,24 @@ fn a_killed_run_leaves_a_sound_layout_on_every_file_system() {
         place.succeeds(&place.path("layout"), &PRUNE);
         content(&place.path("layout"))
     };
-    for kind in KINDS.iter().take(7) {
-        let place = Place::new();
-        let mount = match mounted(&place, kind) {
-            Ok(mount) => mount,
-            Err(reason) => {
-                skipped(format!("{}: {reason}", kind.name));
-                continue;
-            }
-        };
+    on_each(&KINDS[..7], |kind, place, mount| {
         for at in [1, 3] {
-            let layout = mount.0.join(format!("layout{at}"));
+            let layout = mount.dir.join(format!("layout{at}"));
             write(&layout);
             let args = in_layout(&layout, &["rmi", "app:1"]);
             let inject = format!("unlinkat:signal=SIGKILL:when={at}");
             let log = place.path("log");
             let killed = strace::injected(&inject, &log, &args, &place.home());
-            Running::start(killed, &args).finish();
+            let killed = Running::start(killed, &args).finish();
+            let signal = killed.status.and_then(|status| status.signal());
+            assert_eq!(signal, Some(9), "{} {at}: {killed}", kind.name);
+            assert_ne!(content(&layout), expected, "{} {at}: {killed}", kind.name);
             place.succeeds(&layout, &["check", "--digests"]);
             place.run_in(&layout, &["rmi", "--ignore", "app:1"]);
             place.succeeds(&layout, &PRUNE);
             assert_eq!(content(&layout), expected, "{} {at}", kind.name);
         }
-    }
+    });
 }
 
 /// E1: of a layout in a lower layer, what goes is hidden by the upper one, and the lower one stays as it is.
@@ -282,11 +228,10 @@ fn an_overlay_is_changed_in_its_upper_layer() {
     let place = Place::new();
     write(&place.path("layout"));
     let expected = steps(&place, &place.path("layout"));
-    let Ok(disk) = Mount::new(place.path("disk"), &["-t", "tmpfs", "tmpfs"]) else {
-        skipped("no file system can be mounted");
+    let Some(disk) = Mount::in_memory(&place.path("disk"), "size=8m") else {
         return;
     };
-    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| disk.0.join(name));
+    let [lower, upper, work] = ["lower", "upper", "work"].map(|name| disk.dir.join(name));
     for dir in [&upper, &work] {
         fs::create_dir(dir).unwrap();
     }
@@ -299,11 +244,11 @@ fn an_overlay_is_changed_in_its_upper_layer() {
         arg(&work)
     );
     match Mount::new(
-        place.path("overlay"),
+        &place.path("overlay"),
         &["-t", "overlay", "-o", &options, "overlay"],
     ) {
         Ok(overlay) => {
-            let seen = steps(&place, &overlay.0.join("layout"));
+            let seen = steps(&place, &overlay.dir.join("layout"));
             for (step, (seen, expected)) in STEPS.iter().zip(seen.iter().zip(&expected)) {
                 assert_eq!(seen, expected, "{step:?}");
             }
@@ -321,15 +266,14 @@ fn a_file_system_for_reading_only_is_looked_at() {
         return;
     }
     let place = Place::new();
-    let Ok(mount) = Mount::new(place.path("disk"), &["-t", "tmpfs", "tmpfs"]) else {
-        skipped("no file system can be mounted");
+    let Some(mount) = Mount::in_memory(&place.path("disk"), "size=8m") else {
         return;
     };
-    let layout = mount.0.join("layout");
+    let layout = mount.dir.join("layout");
     write(&layout);
     place.succeeds(&layout, &["rmi", "--trash", "app:2"]);
     mount.again("remount,ro");
-    let before = Tree::of(&mount.0);
+    let before = Tree::of(&mount.dir);
     for look in [
         &["check"][..],
         &["ls"],
@@ -361,7 +305,7 @@ fn a_file_system_for_reading_only_is_looked_at() {
             .err,
         ""
     );
-    assert!(before.traces(&Tree::of(&mount.0)).is_empty());
+    assert!(before.traces(&Tree::of(&mount.dir)).is_empty());
     mount.again("remount,rw");
     place.succeeds(&layout, &["restore"]);
     assert_status(&place.run_in(&layout, &PRUNE), 0);
@@ -374,16 +318,12 @@ fn a_file_system_without_inodes_loses_nothing() {
         return;
     }
     let place = Place::new();
-    let Ok(mount) = Mount::new(
-        place.path("disk"),
-        &["-t", "tmpfs", "-o", "nr_inodes=60", "tmpfs"],
-    ) else {
-        skipped("no file system can be mounted");
+    let Some(mount) = Mount::in_memory(&place.path("disk"), "nr_inodes=60") else {
         return;
     };
-    let layout = mount.0.join("layout");
+    let layout = mount.dir.join("layout");
     write(&layout);
-    let fill = (0..100).take_while(|n| File::create(mount.0.join(format!("fill{n}"))).is_ok());
+    let fill = (0..100).take_while(|n| File::create(mount.dir.join(format!("fill{n}"))).is_ok());
     assert!(fill.count() > 5);
     let before = content(&layout);
     for command in [&["rmi", "--trash", "app:1"][..], &["untag", "app:2"]] {

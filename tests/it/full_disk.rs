@@ -2,10 +2,8 @@
 //!
 //! The disk is a small file system in memory. Where none can be mounted the tests say so and pass.
 
-use std::fs::{self, File};
-use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::fs;
+use std::path::Path;
 
 use jiff::Timestamp;
 use ocirm::commit::{Attempt, Change, Watch, delete};
@@ -16,39 +14,29 @@ use ocirm::snapshot::Snapshot;
 
 use crate::support::contents::{arg, blob_path, blobs, digest, index, names};
 use crate::support::layout::{LAYER, Layout};
+use crate::support::mount::Mount;
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status};
-use crate::support::skipped::skipped;
 
 /// A file system of its own, which goes with the test.
 struct Disk {
+    mount: Mount,
     place: Place,
-    folder: PathBuf,
 }
 
 impl Disk {
     fn mounted() -> Option<Disk> {
         let place = Place::new();
-        let folder = place.path("disk");
-        fs::create_dir(&folder).expect("an own directory");
-        let mounted = Command::new("mount")
-            .args(["-t", "tmpfs", "-o", "size=256k", "tmpfs", arg(&folder)])
-            .stderr(Stdio::null())
-            .status();
-        if mounted.is_ok_and(|status| status.success()) {
-            return Some(Disk { place, folder });
-        }
-        skipped("no file system can be mounted");
-        None
+        let mount = Mount::in_memory(&place.path("disk"), "size=256k")?;
+        Some(Disk { mount, place })
     }
 
     fn fill(&self) {
-        let mut file = File::create(self.folder.join("fill")).expect("a new file");
-        while file.write_all(&[0; 4096]).is_ok() {}
+        self.mount.fill("fill");
     }
 
     /// A layout with the image `app` under two names, a dangling one, and garbage of so many bytes.
     fn layout(&self, garbage: usize) -> Layout {
-        let mut layout = Layout::in_dir(&self.folder.join("layout"));
+        let mut layout = Layout::in_dir(&self.mount.dir.join("layout"));
         let (app, old) = (layout.image("app"), layout.image("old"));
         layout
             .tagged(&app, "app:1")
@@ -60,12 +48,6 @@ impl Disk {
             layout.blob(LAYER, vec![b'x'; garbage]);
         }
         layout
-    }
-}
-
-impl Drop for Disk {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg(&self.folder).status();
     }
 }
 
@@ -127,7 +109,7 @@ fn what_cannot_be_written_changes_nothing() {
         assert_mentions(&refused, "bytes of free space");
     }
     // With a little room it works.
-    fs::remove_file(disk.folder.join("fill")).expect("an own file");
+    fs::remove_file(disk.mount.dir.join("fill")).expect("an own file");
     assert_status(&disk.place.run_in(&layout.dir, &["rmi", "app:1"]), 0);
 }
 
@@ -152,7 +134,7 @@ fn garbage_that_somebody_needs_by_now_is_not_deleted_first() {
     let Some(disk) = Disk::mounted() else {
         return;
     };
-    let mut layout = Layout::in_dir(&disk.folder.join("layout"));
+    let mut layout = Layout::in_dir(&disk.mount.dir.join("layout"));
     let (app, old) = (layout.image("app"), layout.image("old"));
     layout.tagged(&app, "app").unnamed(&old).finish();
     // A push whose entry is still to come.

@@ -4,7 +4,7 @@
 use std::process::{Command, Stdio};
 
 use super::support::command::run;
-use super::support::skipped::skipped;
+use super::support::peers::is_installed;
 
 /// What a terminal has at least, in columns and lines.
 const COLUMNS: usize = 80;
@@ -163,8 +163,8 @@ fn manual_pages_are_written_into_a_directory() {
 /// X27: the sections that people look for, in the order of the help, and nothing that `man` stumbles over.
 #[test]
 fn manual_pages_have_their_sections_and_no_faults() {
-    let has_mandoc = Command::new("mandoc").arg("-V").output().is_ok();
-    let has_man = Command::new("man").arg("--version").output().is_ok();
+    let has_mandoc = is_installed("mandoc");
+    let has_man = is_installed("man");
     for page in ocirm::manual::pages().unwrap() {
         let text = String::from_utf8(page.text.clone()).unwrap();
         let mut at = 0;
@@ -201,8 +201,6 @@ fn manual_pages_have_their_sections_and_no_faults() {
                 .filter(|line| !line.contains("missing date"))
                 .collect();
             assert!(said.is_empty(), "{said:#?}");
-        } else {
-            skipped("there is no mandoc");
         }
         if has_man {
             let mut man = Command::new("man");
@@ -217,8 +215,6 @@ fn manual_pages_have_their_sections_and_no_faults() {
             let output = man.arg(&file).output().unwrap();
             let said = String::from_utf8_lossy(&output.stderr).into_owned();
             assert!(said.is_empty(), "{}: {said}", page.file);
-        } else {
-            skipped("there is no man");
         }
     }
 }

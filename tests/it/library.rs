@@ -63,9 +63,14 @@ fn content(layout: &Path) -> (String, Vec<String>) {
 fn assert_same(command: &impl Command, args: &[&str]) {
     let place = Place::new();
     let (one, other) = (written(&place, "one"), written(&place, "other"));
-    let layout = Layout::open(&one).unwrap();
+    assert_same_on(&place, &one, &other, command, args);
+}
+
+/// The same on two layouts that are already written.
+fn assert_same_on(place: &Place, one: &Path, other: &Path, command: &impl Command, args: &[&str]) {
+    let layout = Layout::open(one).unwrap();
     for dry_run in [true, false] {
-        let before = Tree::of(&one);
+        let before = Tree::of(one);
         let change = match dry_run {
             true => layout.dry_run(command),
             false => layout.run(command),
@@ -74,10 +79,10 @@ fn assert_same(command: &impl Command, args: &[&str]) {
         assert_eq!(change.is_dry_run, dry_run);
         let mut args = [args, &["--format", "json"]].concat();
         if dry_run {
-            assert!(before.traces(&Tree::of(&one)).is_empty(), "{args:?}");
+            assert!(before.traces(&Tree::of(one)).is_empty(), "{args:?}");
             args.insert(1, "--dry-run");
         }
-        let finished = place.run_in(&other, &args);
+        let finished = place.run_in(other, &args);
         let said: Value = serde_json::from_str(&finished.out).unwrap();
         assert_eq!(
             finished.code(),
@@ -106,7 +111,7 @@ fn assert_same(command: &impl Command, args: &[&str]) {
         let failures = change.failures.iter();
         let failures: Vec<&str> = failures.map(|failure| failure.message.as_str()).collect();
         assert_eq!(errors, failures, "{args:?}");
-        assert_eq!(content(&one), content(&other), "{args:?}");
+        assert_eq!(content(one), content(other), "{args:?}");
     }
 }
 
@@ -153,6 +158,113 @@ fn what_the_library_does_is_what_the_program_does() {
     );
     assert_same(&Rmi::new(["none", "app:2"]), &["rmi", "none", "app:2"]);
     assert_same(&Untag::new(["app:*"]), &["untag", "app:*"]);
+}
+
+/// What an option is about: what [`written`] has, an image with two names, a referrer that nothing lists, and something in
+/// the trash.
+fn written_for_options(place: &Place, name: &str) -> PathBuf {
+    let mut layout = write(&place.path(name));
+    let two = layout.image("two");
+    layout.referrer(&two, "signature");
+    layout.tagged(&two, "two:1").tagged(&two, "two:2");
+    let away = layout.image("away");
+    layout.tagged(&away, "away").finish();
+    layout.blob(LAYER, "garbage");
+    place.succeeds(&layout.dir, &["untag", "old"]);
+    place.succeeds(&layout.dir, &["rmi", "--trash", "away"]);
+    layout.dir
+}
+
+/// The library and the program do the same, and something else than the program does without the option.
+fn assert_counts(place: &Place, command: &impl Command, args: &[&str], without: &[&str]) {
+    let folder = tempfile::tempdir_in(place.path("")).unwrap();
+    let [one, other, plain] = ["one", "other", "plain"].map(|name| {
+        let name = folder.path().join(name);
+        written_for_options(place, arg(&name))
+    });
+    assert_same_on(place, &one, &other, command, args);
+    place.run_in(&plain, without);
+    assert_ne!(content(&one), content(&plain), "{args:?}");
+}
+
+/// A1: each option of a prune.
+#[test]
+fn options_of_a_prune_are_those_of_the_program() {
+    const PLAIN: [&str; 5] = ["prune", "--force", "--grace", "0s", "--all"];
+    let place = Place::new();
+    let mut sharer = Written::in_dir(&place.path("sharer"));
+    let old = sharer.image("old");
+    sharer.tagged(&old, "kept").finish();
+    let sharer = arg(&sharer.dir).to_owned();
+    let containers = place.file(
+        "containers.json",
+        r#"{"containers":[{"id":"1","state":"CONTAINER_RUNNING","image":{"image":"app:2"},"imageRef":""}]}"#,
+    );
+    let policy = place.file("policy.toml", "[[rule]]\ntags = [\"1\"]\nkeep = true\n");
+    let (containers, policy) = (arg(&containers), arg(&policy));
+    let all = || prune().all();
+    let with = |more: &[&'static str]| [&PLAIN, more].concat();
+    let of_file = |option: &'static str, file: &str| -> Vec<String> {
+        let words = PLAIN.into_iter().chain([option]).map(str::to_owned);
+        words.chain([file.to_owned()]).collect()
+    };
+    for (command, option, file) in [
+        (all().also_root(&sharer), "--also-root", &*sharer),
+        (all().containers(containers), "--containers", containers),
+    ] {
+        let args = of_file(option, file);
+        let args: Vec<&str> = args.iter().map(String::as_str).collect();
+        assert_counts(&place, &command, &args, &PLAIN);
+    }
+    let args = ["prune", "--force", "--grace", "0s", "--policy", policy];
+    assert_counts(&place, &prune().policy(policy), &args, &PLAIN);
+    let filter = "until=2000-01-01T00:00:00Z";
+    let args = with(&["--filter", filter]);
+    assert_counts(&place, &all().filter(filter), &args, &PLAIN);
+    let args = with(&["--keep-within", "1000000d"]);
+    assert_counts(&place, &all().keep_within("1000000d"), &args, &PLAIN);
+    let args = with(&["--trash-keep", "0s"]);
+    let command = all().trash_keep(Duration::ZERO);
+    assert_counts(&place, &command, &args, &PLAIN);
+    let args = with(&["--keep", "two:*", "--unlisted-referrers", "delete"]);
+    let command = all().keep("two:*").delete_unlisted_referrers();
+    assert_counts(&place, &command, &args, &with(&["--keep", "two:*"]));
+    // Nothing is there that was to be kept.
+    let args = with(&["--keep", "none", "--allow-empty"]);
+    let command = all().keep("none").allow_empty();
+    assert_counts(&place, &command, &args, &with(&["--keep", "none"]));
+}
+
+/// A1: each option of `rmi`.
+#[test]
+fn options_of_rmi_are_those_of_the_program() {
+    let place = Place::new();
+    let mut sharer = Written::in_dir(&place.path("sharer"));
+    let two = sharer.image("two");
+    sharer.tagged(&two, "kept").finish();
+    let sharer = arg(&sharer.dir).to_owned();
+    let id = two["digest"].as_str().unwrap();
+    let containers = place.file(
+        "containers.json",
+        r#"{"containers":[{"id":"1","state":"CONTAINER_RUNNING","image":{"image":"app:2"},"imageRef":""}]}"#,
+    );
+    let containers = arg(&containers);
+    let both = ["two:1", "two:2"];
+    let args = ["rmi", "--also-root", &sharer, "two:1", "two:2"];
+    let command = Rmi::new(both).also_root(&sharer);
+    assert_counts(&place, &command, &args, &["rmi", "two:1", "two:2"]);
+    let args = ["rmi", "--containers", containers, "app:2"];
+    let command = Rmi::new(["app:2"]).containers(containers);
+    assert_counts(&place, &command, &args, &["rmi", "app:2"]);
+    let command = Rmi::new([id]).force();
+    assert_counts(&place, &command, &["rmi", "--force", id], &["rmi", id]);
+    // What is not there counts for the program's exit status: JSON has it all the same, the library has not.
+    let (one, other) = (written(&place, "one"), written(&place, "other"));
+    let command = Rmi::new(["none", "app:2"]).ignore_missing();
+    let done = Layout::open(&one).unwrap().run(&command).unwrap();
+    assert_eq!(done.failures, []);
+    place.succeeds(&other, &["rmi", "--ignore", "none", "app:2"]);
+    assert_eq!(content(&one), content(&other));
 }
 
 /// A1.

@@ -20,7 +20,6 @@ mod broken;
 mod conformance;
 /// What a container uses stays.
 mod containers;
-mod contrib;
 /// Damage stops what would leave it, and can be given up.
 mod damage;
 /// Layouts and commands of the field end as the rules of the field say.
@@ -29,6 +28,7 @@ mod field;
 mod in_use;
 /// A layout of any other tool is read, and changed as that tool would expect.
 mod layouts;
+/// What a program does with the library is what the program `ocirm` does.
 mod library;
 /// Whatever names the rows have, each image has one that can be typed.
 mod names_in_the_wild;
@@ -78,6 +78,8 @@ mod lost_and_kept;
 mod bad_input;
 /// Wherever the program is stopped, the layout is sound.
 mod crash_points;
+/// On each file system the same is said and done.
+mod file_systems;
 /// A full disk is made room on, or nothing happens.
 mod full_disk;
 /// A layout that was made to do harm does none.
@@ -89,7 +91,6 @@ mod other_users;
 /// Whatever a power cut leaves on the disk is sound.
 mod power_cuts;
 /// Others who write at the same time lose nothing.
-mod public_api;
 mod races;
 /// A signal stops a change between two files, and everything else at once.
 mod signals;
@@ -104,11 +105,13 @@ mod what_failed;
 
 /// Words that a shell completes are those of the layout.
 mod completion;
-/// The pages say what the program does.
+/// Files beside the program are used as they stand: units, the Action, objects of a cluster.
+mod contrib;
+/// Whatever the environment of a process, it says and does the same.
 mod environments;
+/// The pages say what the program does.
 mod examples;
 /// What is typed is found, or what would be found is said.
-mod file_systems;
 mod finding;
 /// Completions and manual pages are what the command line says.
 mod generated;
@@ -120,6 +123,8 @@ mod interop;
 mod json_output;
 /// Pictures of a terminal are what it shows.
 mod pictures;
+/// The public face of the crate is the one that is written down.
+mod public_api;
 /// The recipes are carried out as they are written.
 mod recipes;
 /// The source keeps the order of its stages.

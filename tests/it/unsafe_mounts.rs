@@ -141,6 +141,24 @@ fn a_mounted_bucket_is_changed_only_when_that_is_said() {
     assert_eq!(names(&stored).len(), 2);
 }
 
+/// FR53, A1: neither does the library, unless it is told.
+#[test]
+fn the_library_changes_a_bucket_only_when_that_is_said() {
+    let mut bucket = Bucket::new();
+    let stored = bucket.layout("stored/layout").dir;
+    let Some(mount) = bucket.mount("stored", "mnt", "rclone") else {
+        return;
+    };
+    let layout = ocirm::Layout::open(mount.join("layout")).expect("a layout");
+    let rmi = ocirm::Rmi::new(["web:1"]);
+    let before = bucket.place.tree();
+    let refused = layout.run(&rmi).expect_err("a bucket");
+    assert_eq!(refused.kind(), ocirm::ErrorKind::Layout, "{refused}");
+    assert!(before.traces(&bucket.place.tree()).is_empty());
+    layout.allow_unsafe_mount().run(&rmi).expect("it was told");
+    assert_eq!(names(&stored), ["docker.io/library/web:2"]);
+}
+
 /// FR53: `ls` brings nothing back from the trash of a bucket, and says so.
 #[test]
 fn looking_at_a_bucket_changes_nothing() {

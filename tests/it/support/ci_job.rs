@@ -76,7 +76,7 @@ exit 64
     let name = format!("ocirm-v{version}-x86_64-unknown-linux-musl");
     let release = machine.path("release").join(&name);
     fs::create_dir_all(&release).expect("an own directory");
-    std::os::unix::fs::symlink(env!("CARGO_BIN_EXE_ocirm"), release.join("ocirm"))
+    std::os::unix::fs::symlink(machine.witness.program(), release.join("ocirm"))
         .expect("a new file");
     let address = format!("releases/download/v{version}/{name}.tar.gz");
     let download = format!(

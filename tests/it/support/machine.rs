@@ -11,16 +11,19 @@ use std::process::{Command, Output, Stdio};
 use regex::Regex;
 
 use super::place::Place;
+use super::witness::Witness;
 
 /// See the module.
 pub(crate) struct Machine {
     pub(crate) place: Place,
+    pub(crate) witness: Witness,
 }
 
 impl Machine {
     pub(crate) fn new() -> Machine {
         let machine = Machine {
             place: Place::new(),
+            witness: Witness::new(),
         };
         for directory in [
             "bin",
@@ -101,8 +104,7 @@ impl Machine {
 
     /// A shell in the directory, with the stand-ins, this build of the program, and whatever is installed.
     pub(crate) fn shell(&self, shell: &[&str], script: &str, directory: &Path) -> Command {
-        let program = Path::new(env!("CARGO_BIN_EXE_ocirm"));
-        let folder = program.parent().expect("a program in a directory");
+        let program = self.witness.bin();
         let installed = std::env::var("PATH").unwrap_or_default();
         let own = self.place.path("bin");
         let mut command = Command::new(shell[0]);
@@ -110,7 +112,7 @@ impl Machine {
         command.current_dir(directory).stdin(Stdio::null());
         command.env(
             "PATH",
-            format!("{}:{}:{installed}", own.display(), folder.display()),
+            format!("{}:{}:{installed}", own.display(), program.display()),
         );
         command
             .env("HOME", self.place.home())
@@ -134,10 +136,4 @@ impl Machine {
         assert!(output.stderr.is_empty(), "{script}{output:?}");
         self.unmapped(&output.stdout)
     }
-}
-
-/// Whether a program is installed.
-pub(crate) fn is_installed(program: &str) -> bool {
-    let paths = std::env::var_os("PATH").unwrap_or_default();
-    std::env::split_paths(&paths).any(|path| path.join(program).is_file())
 }

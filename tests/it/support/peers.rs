@@ -36,6 +36,16 @@ impl Peer {
     }
 }
 
+/// Whether a program is on PATH. Says so if not.
+pub(crate) fn is_installed(program: &str) -> bool {
+    let paths = std::env::var_os("PATH").unwrap_or_default();
+    let is_here = std::env::split_paths(&paths).any(|path| path.join(program).is_file());
+    if !is_here {
+        skipped(format!("{program} is not installed"));
+    }
+    is_here
+}
+
 /// How skopeo calls an image.
 pub(crate) fn oci(layout: &Path, name: &str) -> String {
     format!("oci:{}:{name}", layout.display())
