@@ -2,7 +2,7 @@
 //! carried out, in the order of the page.
 //!
 //! How commands with absolute paths are run is said in `support/machine.rs`, how jobs of CI are in `support/ci_job.rs`.
-//! `systemctl`, `journalctl`, `kubectl` and `crictl` have stand-ins; where jq or systemd's tools are missing, what needs
+//! `systemctl`, `kubectl` and `crictl` have stand-ins; where jq or systemd's tools are missing, what needs
 //! them is skipped.
 
 use std::collections::BTreeSet;
@@ -311,7 +311,7 @@ fn nightly(page: &mut Page) {
     assert_eq!(journal.status.code(), Some(12), "{journal:?}");
     let lines: Vec<Value> = objects(&journal.stdout);
     assert_eq!(lines.len(), 4, "{lines:?}");
-    reads_the_journal(&machine, page, &journal.stdout);
+    reads_what_it_printed(&machine, page, &journal.stdout);
     cron(&machine, page);
     check_is_sound(&machine, "/srv/mirror/web");
 }
@@ -349,24 +349,45 @@ fn timer(machine: &Machine, enable: &str) {
     assert_eq!(String::from_utf8_lossy(&path.stdout), "/srv/mirror\n");
 }
 
-/// The journal has what systemd says of the unit, too.
-fn reads_the_journal(machine: &Machine, page: &mut Page, printed: &[u8]) {
-    let read = page.next("sh");
+/// A drop-in of the unit sends what is printed to a file.
+fn reads_what_it_printed(machine: &Machine, page: &mut Page, printed: &[u8]) {
+    let (drop_in, read) = (page.next("ini"), page.next("sh"));
+    let name = machine.file_that_says_its_name(&drop_in);
+    understands_the_drop_in(machine, &name);
+    let file = variable(&drop_in, "StandardOutput");
+    let file = file.strip_prefix("truncate:").expect("a file");
+    fs::write(machine.path(&file.replace("%i", "srv-mirror")), printed).expect("an own file");
     if !is_installed("jq") {
         return;
     }
-    let printed = String::from_utf8_lossy(printed);
-    let journal = format!(
-        "Starting ocirm-prune@srv-mirror.service...\n{printed}ocirm: 1 of 4 layouts failed:\n"
-    );
-    fs::write(machine.path("journal"), journal).expect("an own file");
-    machine.stand_in(
-        "journalctl",
-        &format!("exec cat '{}'\n", machine.path("journal").display()),
-    );
     let said: Value = serde_json::from_str(&machine.succeeds(&read)).expect("an object");
-    let expected = json!({"layouts": 4, "freed_bytes": 0, "failed": ["/srv/mirror/broken"]});
+    let broken = "/srv/mirror/broken";
+    let expected = json!({"layouts": 4, "freed_bytes": 0, "failed": [broken], "warned": []});
     assert_eq!(said, expected);
+}
+
+/// systemd reads it with the unit, and has nothing to say about it.
+fn understands_the_drop_in(machine: &Machine, name: &str) {
+    let (folder, file) = name.rsplit_once('/').expect("a path");
+    assert_eq!(folder, "/etc/systemd/system/ocirm-prune@.service.d");
+    if !is_installed("systemd-analyze") {
+        return skipped("systemd-analyze is not installed");
+    }
+    let from = Path::new(env!("CARGO_MANIFEST_DIR")).join("contrib/systemd/ocirm-prune@.service");
+    let unit = machine.path("/etc/systemd/system/ocirm-prune@srv-mirror.service");
+    fs::copy(from, &unit).expect("an own file");
+    let verified = |text: &str| {
+        fs::write(machine.path(name), text).expect("an own file");
+        let mut verify = Command::new("systemd-analyze");
+        let output = verify.args(["verify", arg(&unit)]).output();
+        String::from_utf8_lossy(&output.expect("a program that is here").stderr).into_owned()
+    };
+    let drop_in = fs::read_to_string(machine.path(name)).expect("an own file");
+    let said = verified(&drop_in);
+    assert!(!said.contains(file), "{said}");
+    // It is read at all.
+    let said = verified(&format!("{drop_in}Nonsense=1\n"));
+    assert!(said.contains(file), "{said}");
 }
 
 /// The command of the only line of a crontab with users, as cron hands it to the shell.
@@ -632,7 +653,11 @@ fn the_page_of_undoing_works_as_written() {
 fn platforms(page: &mut Page) {
     let machine = Machine::new();
     mirror(&machine);
-    let output = machine.runs(&page.next("sh"));
+    let removes = page.next("sh");
+    if !is_installed("jq") {
+        return skipped("jq is not installed");
+    }
+    let output = machine.runs(&removes);
     assert!(output.status.success(), "{output:?}");
     let missing = |name: &str| {
         let layout = machine.path(&format!("/srv/mirror/{name}"));
