@@ -12,6 +12,7 @@ use crate::support::peers::is_installed;
 use crate::support::place::{
     PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, object, objects,
 };
+use crate::support::witness::Witness;
 
 /// Damages a blob: half of it is gone, or one byte is another.
 fn truncate(layout: &Layout, descriptor: &Value) {
@@ -297,13 +298,10 @@ fn the_command_for_very_many_damaged_images_is_short() {
     assert_mentions(&refused, "121 images damaged: bad-0, bad-1,");
     let command = refused.err.split('`').nth(1).expect("a command");
     assert!(command.len() < 200, "{command}");
+    let witness = Witness::new();
     let shell = command.replace(
         "ocirm ",
-        &format!(
-            "{} --layout {} ",
-            env!("CARGO_BIN_EXE_ocirm"),
-            arg(&layout.dir)
-        ),
+        &format!("{} --layout {} ", arg(&witness.program()), arg(&layout.dir)),
     );
     let run = |text: &str| std::process::Command::new("sh").args(["-c", text]).output();
     if !is_installed("jq") {

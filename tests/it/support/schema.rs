@@ -1,5 +1,5 @@
 //! What the program prints as JSON, against the schemas of docs/schema. Whatever any test runs with
-//! `--format json` is compared with them by [`judge`], without the test asking for it.
+//! `--format json` is compared with them by [`judge`], without the test asking for it; what shells run, by `witness`.
 //!
 //! The schemas are open: who reads JSON has to expect members and words that are new. Here they are
 //! closed, so that nothing is printed that they do not know.
