@@ -46,7 +46,8 @@ pub(crate) fn blocks(text: &str) -> Vec<Block> {
                 });
             }
         }
-        after_blank = is_blank;
+        // A paragraph goes on with a line that is indented; a heading and a fence do not.
+        after_blank = is_blank || line.starts_with('#') || line.trim_start().starts_with("```");
         let trimmed = line.trim_start();
         match (trimmed.strip_prefix("```"), indented) {
             (Some(_), Some(_)) => indented = None,
@@ -126,6 +127,7 @@ fn what_is_indented_is_a_block_unless_it_belongs_to_a_list() {
         kinds("* one\n\n    more of it\n\n1. two\n    more"),
         [""; 0]
     );
+    assert_eq!(kinds("# To do\n    rm x\n"), [INDENTED]);
     assert_eq!(kinds("of a sentence\n    that goes on"), [""; 0]);
     assert_eq!(kinds("1. Do:\n\n   ```sh\n       rm x\n   ```\n"), ["sh"]);
 }
