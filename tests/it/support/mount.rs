@@ -66,6 +66,9 @@ impl Mount {
 
     /// A small file system in memory. Says so if there is none.
     pub(crate) fn in_memory(dir: &Path, option: &str) -> Option<Mount> {
+        if !may_mount() {
+            return None;
+        }
         match Mount::new(dir, &["-t", "tmpfs", "-o", option, "tmpfs"]) {
             Ok(mount) => Some(mount),
             Err(reason) => {
