@@ -322,15 +322,15 @@ pub const PAGES: &[Page] = &[
         command: "completion",
         examples: &[
             (
-                "ocirm completion bash > ~/.local/share/bash-completion/completions/ocirm",
-                "Install it for bash",
+                "d=~/.local/share/bash-completion/completions; mkdir -p $d; ocirm completion bash >$d/ocirm",
+                "Install it for bash, where the package bash-completion finds it",
             ),
             (
-                "ocirm completion zsh > \"${fpath[1]}/_ocirm\"",
-                "Install it for zsh, in a directory of fpath",
+                "mkdir -p ~/.zfunc; ocirm completion zsh >~/.zfunc/_ocirm",
+                "Install it for zsh, with this in ~/.zshrc: fpath=(~/.zfunc $fpath); autoload -U compinit; compinit",
             ),
             (
-                "ocirm completion fish > ~/.config/fish/completions/ocirm.fish",
+                "mkdir -p ~/.config/fish/completions; ocirm completion fish >~/.config/fish/completions/ocirm.fish",
                 "Install it for fish",
             ),
         ],
@@ -339,10 +339,16 @@ pub const PAGES: &[Page] = &[
     },
     Page {
         command: "man",
-        examples: &[(
-            "ocirm man ~/.local/share/man/man1",
-            "Write the pages to where `man` finds them",
-        )],
+        examples: &[
+            (
+                "ocirm man ~/.cargo/share/man/man1",
+                "Write the pages to where `man` finds those of a program in ~/.cargo/bin",
+            ),
+            (
+                "sudo ocirm man /usr/local/share/man/man1",
+                "Write them for all users of this machine",
+            ),
+        ],
         json: None,
         see_also: &[],
     },

@@ -26,11 +26,23 @@ case $(uname -s)-$(uname -m) in
 esac
 name=ocirm-$VERSION-$target
 cd "$RUNNER_TEMP"
+releases=$GITHUB_SERVER_URL/$REPOSITORY/releases
 for file in "$name.tar.gz" "$name.tar.gz.sha256"; do
-    curl --fail --location --silent --show-error --retry 3 --output "$file" \
-        "$GITHUB_SERVER_URL/$REPOSITORY/releases/download/$VERSION/$file"
+    answer=$(curl --fail --location --silent --show-error --retry 3 --write-out '%{http_code}' --output "$file" \
+        "$releases/download/$VERSION/$file") || {
+        if [ "$answer" = 404 ]; then
+            echo "::error::there is no release $VERSION with $file at $releases; name a whole version with the" \
+                "input version, such as v0.1.0"
+        fi
+        exit 1
+    }
 done
-shasum --algorithm 256 --check "$name.tar.gz.sha256"
+if command -v sha256sum >/dev/null; then
+    sha256sum --check "$name.tar.gz.sha256"
+else
+    # macOS has this one.
+    shasum --algorithm 256 --check "$name.tar.gz.sha256"
+fi
 tar -xzf "$name.tar.gz"
 echo "$RUNNER_TEMP/$name" >>"$GITHUB_PATH"
 "./$name/ocirm" --version

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
-# Prunes the layouts in LAYOUTS, a layout or a directory above some, with ARGUMENTS. Nothing else
-# writes there in a job, so there is nothing to wait for: --grace 0s, unless ARGUMENTS have another.
+# Prunes the layouts in LAYOUTS, on each line a layout or a directory above some, with ARGUMENTS.
+# Nothing else writes there in a job, so there is nothing to wait for: --grace 0s, unless ARGUMENTS
+# have another.
 set -euo pipefail
 
 report=$RUNNER_TEMP/ocirm-prune.json
@@ -13,6 +14,18 @@ case " ${ARGUMENTS//[[:space:]]/ }" in
     *) arguments+=(--grace 0s) ;;
 esac
 status=0
-ocirm prune --force --recursive "$LAYOUTS" --format json "${arguments[@]}" >"$report" || status=$?
+: >"$report"
+while read -r path || [ -n "$path" ]; do
+    [ -n "$path" ] || continue
+    # As actions/cache has it, to which the same lines are given. No shell expands what comes out of a variable.
+    # shellcheck disable=SC2088
+    case $path in
+        '~' | '~/'*) path=$HOME${path#'~'} ;;
+    esac
+    ended=0
+    ocirm prune --force --recursive="$path" --format json "${arguments[@]}" </dev/null >>"$report" || ended=$?
+    # As the program itself does with several: the others are done, and the highest counts.
+    [ "$ended" -le "$status" ] || status=$ended
+done <<<"$LAYOUTS"
 cat "$report"
 exit "$status"

@@ -37,6 +37,7 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
         for (path, listed) in depth.into_iter().zip(listed) {
             let here = match listed {
                 Ok(here) => here,
+                Err(error) if is_fscks(&path, &error) && path != dir => continue,
                 Err(error) => {
                     failures.push((path, error));
                     continue;
@@ -112,6 +113,12 @@ fn list(dir: &Path) -> io::Result<Here> {
         directories,
         links,
     })
+}
+
+/// `mkfs` makes such a directory in the root of ext4 and its like, for root alone: nothing lies there but what `fsck` finds,
+/// and that is nobody's layout.
+fn is_fscks(path: &Path, error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::PermissionDenied && path.ends_with("lost+found")
 }
 
 /// What could not be looked into, and why, in words.

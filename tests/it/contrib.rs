@@ -2,6 +2,7 @@
 //! scripts of the action do what they say.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
@@ -11,7 +12,9 @@ use serde_json::Value;
 use crate::support::ci_job::yaml;
 use crate::support::contents::{blob_path, names};
 use crate::support::machine::Machine;
+use crate::support::peers::is_installed;
 use crate::support::place::{Place, assert_mentions, assert_status};
+use crate::support::skipped::skipped;
 use crate::support::witness::Witness;
 
 fn root() -> &'static Path {
@@ -150,6 +153,335 @@ fn the_action_fetches_a_release_unless_just_that_is_installed() {
     }
 }
 
+/// Each line is a directory, and `~` is the home directory, as for the action that saves a cache.
+#[test]
+fn the_action_prunes_each_directory_of_its_lines() {
+    let place = Place::new();
+    let one = place.fixture("skopeo19-full-ref", "home/a cache");
+    let two = place.fixture("skopeo19-full-ref", "two");
+    let lines = format!("~/a cache\n  {}\n\n", two.display());
+    let arguments = ("ARGUMENTS", "--all --keep alpine:3.21");
+    let ended = script(&place, "prune.sh", &[("LAYOUTS", &lines), arguments]);
+    assert!(ended.status.success(), "{ended:?}");
+    for dir in [&one, &two] {
+        assert_eq!(names(dir).len(), 1, "{ended:?}");
+    }
+    let report = fs::read_to_string(place.home().join("ocirm-prune.json")).expect("the report");
+    assert_eq!(report.lines().count(), 2, "{report}");
+
+    // One that is not there does not stop the other.
+    let three = place.fixture("skopeo19-full-ref", "three");
+    let lines = format!("~/nowhere\n{}", three.display());
+    let ended = script(&place, "prune.sh", &[("LAYOUTS", &lines), arguments]);
+    assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+    assert_eq!(names(&three).len(), 1, "{ended:?}");
+}
+
+/// `@v1` is what people write after the name of an action.
+#[test]
+fn the_action_says_that_there_is_no_such_release() {
+    for (answer, is_missing) in [("404", true), ("500", false)] {
+        let place = Place::new();
+        let functions = format!(
+            "curl() {{ printf {answer}; echo 'curl: (22) {answer}' >&2; return 22; }}\n\
+             uname() {{ case $1 in -s) echo Linux ;; *) echo x86_64 ;; esac; }}\n"
+        );
+        let functions = place.file("functions", &functions);
+        let variables = [
+            ("VERSION", "v1"),
+            ("REPOSITORY", "owner/ocirm"),
+            ("GITHUB_SERVER_URL", "https://git.example"),
+            ("BASH_ENV", functions.to_str().expect("a name in UTF-8")),
+        ];
+        let ended = script(&place, "install.sh", &variables);
+        assert_eq!(ended.status.code(), Some(1), "{ended:?}");
+        let said = String::from_utf8_lossy(&ended.stdout);
+        let is_said = said.starts_with("::error::there is no release v1 ");
+        assert_eq!(is_said, is_missing, "{ended:?}");
+    }
+}
+
+/// What stands in for curl has an archive; of the programs that compare its checksum there is one or the other.
+#[test]
+fn the_action_compares_checksums_with_what_is_there() {
+    for checksums in ["sha256sum", "shasum"] {
+        for is_whole in [true, false] {
+            let machine = Machine::new();
+            let home = machine.place.home();
+            let name = "ocirm-v99.0.0-x86_64-unknown-linux-musl";
+            machine.succeeds(&format!(
+                "mkdir -p release/{name} && cd release && printf '#!/bin/sh\\necho fetched\\n' >{name}/ocirm &&\n\
+                 chmod +x {name}/ocirm && tar -czf {name}.tar.gz {name} &&\n\
+                 sha256sum {name}.tar.gz >{name}.tar.gz.sha256\n"
+            ));
+            if !is_whole {
+                let other = format!("{}  {name}.tar.gz\n", "0".repeat(64));
+                fs::write(home.join(format!("release/{name}.tar.gz.sha256")), other)
+                    .expect("an own file");
+            }
+            let real = machine.succeeds("command -v sha256sum\n");
+            let functions = format!(
+                "command() {{ [ \"$2\" = {checksums} ]; }}\n\
+                 sha256sum() {{ [ {checksums} = sha256sum ] && {real} \"$@\"; }}\n\
+                 shasum() {{ shift 2; [ {checksums} = shasum ] && {real} \"$@\"; }}\n\
+                 curl() {{ while [ \"$1\" != --output ]; do shift; done; cp \"$HOME/release/${{3##*/}}\" \"$2\"; }}\n\
+                 uname() {{ case $1 in -s) echo Linux ;; *) echo x86_64 ;; esac; }}\n",
+                real = real.trim_end()
+            );
+            let functions = machine.place.file("functions", &functions);
+            let paths = machine.path("paths");
+            let variables = [
+                ("VERSION", "v99.0.0"),
+                ("REPOSITORY", "owner/ocirm"),
+                ("GITHUB_SERVER_URL", "https://git.example"),
+                ("GITHUB_PATH", paths.to_str().expect("a name in UTF-8")),
+                ("BASH_ENV", functions.to_str().expect("a name in UTF-8")),
+            ];
+            let ended = script(&machine.place, "install.sh", &variables);
+            assert_eq!(ended.status.success(), is_whole, "{checksums}: {ended:?}");
+            let is_used = paths.exists();
+            assert_eq!(is_used, is_whole, "{checksums}: {ended:?}");
+            let said = String::from_utf8_lossy(&ended.stdout);
+            assert_eq!(said.ends_with("\nfetched\n"), is_whole, "{said}");
+        }
+    }
+}
+
+/// In a home directory in which there is nothing yet, the lines that are to be copied make all that they need, and the
+/// shell finds what they wrote.
+#[test]
+fn completions_are_installed_as_their_help_says() {
+    const LOADERS: [&str; 3] = [
+        "/usr/share/bash-completion/bash_completion",
+        "/opt/homebrew/share/bash-completion/bash_completion",
+        "/usr/local/share/bash-completion/bash_completion",
+    ];
+    let page = ocirm::help::page("completion").expect("a page");
+    let mut tried = Vec::new();
+    for (line, _) in page.examples {
+        let shell = ["bash", "zsh", "fish"]
+            .into_iter()
+            .find(|shell| line.contains(&format!("completion {shell}")));
+        let shell = shell.expect("a shell");
+        tried.push(shell);
+        if !is_installed(shell) {
+            skipped(format!("{shell} is not installed"));
+            continue;
+        }
+        let machine = Machine::new();
+        let home = machine.path("new");
+        fs::create_dir(&home).expect("an own directory");
+        let run = |words: &[&str], script: &str| {
+            let mut command = machine.shell(words, script, &home);
+            command.env("HOME", &home);
+            for variable in [
+                "XDG_DATA_HOME",
+                "XDG_CONFIG_HOME",
+                "BASH_COMPLETION_USER_DIR",
+            ] {
+                command.env_remove(variable);
+            }
+            let output = command.output().expect("a shell that is installed");
+            let said = String::from_utf8_lossy(&output.stderr).into_owned();
+            assert!(
+                output.status.success() && said.is_empty(),
+                "{script}: {said}"
+            );
+            String::from_utf8_lossy(&output.stdout).into_owned()
+        };
+        match shell {
+            "bash" => {
+                run(&["bash", "--norc", "-euc"], line);
+                let loader = LOADERS.into_iter().find(|path| Path::new(path).is_file());
+                let Some(loader) = loader else {
+                    skipped("the package bash-completion is not installed");
+                    continue;
+                };
+                let asks = format!(
+                    ". {loader}; if declare -F _comp_load >/dev/null; then _comp_load ocirm; else \
+                     __load_completion ocirm; fi; complete -p ocirm"
+                );
+                let said = run(&["bash", "--norc", "-c"], &asks);
+                assert!(said.contains("-F _ocirm ocirm"), "{said}");
+            }
+            "zsh" => {
+                run(&["zsh", "-f", "-euc"], line);
+                let (_, setup) = page
+                    .examples
+                    .iter()
+                    .find(|(other, _)| other == line)
+                    .expect("it");
+                let (_, setup) = setup.split_once("~/.zshrc: ").expect("what to write there");
+                // Directories of root that belong to others would be asked about.
+                let setup = setup.replace("; compinit", "; compinit -u");
+                fs::write(home.join(".zshrc"), format!("{setup}\n")).expect("an own file");
+                let asks = ". ~/.zshrc; print $_comps[ocirm]";
+                assert_eq!(run(&["zsh", "-f", "-c"], asks), "_ocirm\n");
+            }
+            _ => {
+                run(&["fish", "--no-config", "-c"], line);
+                let said = run(&["fish", "-c"], "complete -C 'ocirm unta'");
+                assert!(said.starts_with("untag"), "{said}");
+            }
+        }
+    }
+    assert_eq!(tried, ["bash", "zsh", "fish"]);
+}
+
+/// With nothing but the program of `cargo install` in PATH.
+#[test]
+fn man_finds_the_pages_where_the_help_has_them_written() {
+    let page = ocirm::help::page("man").expect("a page");
+    let (line, _) = page.examples[0];
+    let readme = text("README.md");
+    assert!(
+        readme.contains(&format!("\n{line}\n")),
+        "{line} is not in README.md"
+    );
+    let machine = Machine::new();
+    let home = machine.path("new");
+    let folder = home.join(".cargo/bin");
+    fs::create_dir_all(&folder).expect("an own directory");
+    let program = env!("CARGO_BIN_EXE_ocirm");
+    std::os::unix::fs::symlink(program, folder.join("ocirm")).expect("an own link");
+    let run = |script: &str| {
+        let mut command = Command::new("sh");
+        command.args(["-euc", script]).current_dir(&home);
+        command.env(
+            "PATH",
+            format!("{}:/usr/local/bin:/usr/bin:/bin", folder.display()),
+        );
+        command.env("HOME", &home).env_remove("MANPATH");
+        command.output().expect("sh can be run")
+    };
+    let written = run(line);
+    assert!(written.status.success(), "{written:?}");
+    if !is_installed("man") {
+        return skipped("man is not installed");
+    }
+    let found = run("man -w ocirm-prune");
+    let expected = home.join(".cargo/share/man/man1/ocirm-prune.1");
+    let said = String::from_utf8_lossy(&found.stdout);
+    assert_eq!(
+        said.trim_end(),
+        expected.to_str().expect("a name in UTF-8"),
+        "{found:?}"
+    );
+}
+
+/// With and without what sends the JSON into a file.
+#[test]
+fn systemd_has_nothing_to_complain_of_in_the_units() {
+    if !is_installed("systemd-analyze") {
+        return skipped("systemd-analyze is not installed");
+    }
+    let machine = Machine::new();
+    let unit = machine.path("ocirm-prune@srv-mirror.service");
+    let service = text("contrib/systemd/ocirm-prune@.service");
+    let run = format!("ExecStart={} ", env!("CARGO_BIN_EXE_ocirm"));
+    let run = service.replace("ExecStart=ocirm ", &run);
+    fs::write(&unit, &run).expect("an own file");
+    let verify = || {
+        let mut command = Command::new("systemd-analyze");
+        command.args(["verify", "--man=no"]).arg(&unit);
+        command.output().expect("a program that is here")
+    };
+    let plain = verify();
+    if !plain.status.success()
+        && String::from_utf8_lossy(&plain.stderr).contains("Failed to initialize")
+    {
+        return skipped("systemd-analyze cannot be run here");
+    }
+    assert!(
+        plain.status.success() && plain.stderr.is_empty(),
+        "{plain:?}"
+    );
+    let drop_ins = machine.path("ocirm-prune@srv-mirror.service.d");
+    fs::create_dir(&drop_ins).expect("an own directory");
+    let json = text("contrib/systemd/json.conf");
+    fs::write(drop_ins.join("json.conf"), &json).expect("an own file");
+    let with = verify();
+    assert!(with.status.success() && with.stderr.is_empty(), "{with:?}");
+    // It is read: a mistake in it would be seen.
+    let wrong = json.replace("truncate:", "trunc:");
+    fs::write(drop_ins.join("json.conf"), wrong).expect("an own file");
+    assert!(!verify().stderr.is_empty());
+}
+
+/// A package that is removed leaves what an administrator enabled, one that is purged leaves nothing.
+#[test]
+fn the_debian_package_takes_its_timers_away_when_it_is_purged() {
+    let place = Place::new();
+    let root = place.path("root");
+    let wants = root.join("etc/systemd/system/timers.target.wants");
+    fs::create_dir_all(&wants).expect("own directories");
+    for timer in [
+        "ocirm-prune@srv-mirror.timer",
+        "ocirm-prune@a.timer",
+        "fstrim.timer",
+    ] {
+        let unit = "/usr/lib/systemd/system/ocirm-prune@.timer";
+        std::os::unix::fs::symlink(unit, wants.join(timer)).expect("an own link");
+    }
+    for (action, left) in [("remove", 3), ("upgrade", 3), ("purge", 1), ("purge", 1)] {
+        let mut command = Command::new("sh");
+        command
+            .arg(self::root().join("contrib/debian/postrm"))
+            .arg(action);
+        // What runs on this machine is not asked to do anything.
+        let path = place.path("none");
+        command.env("PATH", format!("{}:/usr/bin:/bin", path.display()));
+        fs::create_dir_all(&path).expect("an own directory");
+        fs::write(path.join("systemctl"), "#!/bin/sh\n").expect("an own file");
+        fs::set_permissions(path.join("systemctl"), fs::Permissions::from_mode(0o755))
+            .expect("an own file");
+        let ended = command
+            .env("DPKG_ROOT", &root)
+            .output()
+            .expect("sh can be run");
+        assert!(ended.status.success(), "{ended:?}");
+        assert_eq!(
+            fs::read_dir(&wants).expect("a directory").count(),
+            left,
+            "{action}"
+        );
+    }
+    assert!(wants.join("fstrim.timer").symlink_metadata().is_ok());
+}
+
+/// The notices of what is in the program, and of nothing else.
+#[test]
+fn licences_of_the_crates_in_the_program_are_collected() {
+    if !is_installed("cargo") {
+        return skipped("cargo is not installed");
+    }
+    let mut command = Command::new("sh");
+    command.arg(root().join("contrib/third-party.sh"));
+    command
+        .arg("x86_64-unknown-linux-musl")
+        .env("CARGO_NET_OFFLINE", "true");
+    let ended = command.output().expect("sh can be run");
+    assert!(ended.status.success(), "{ended:?}");
+    let all = String::from_utf8_lossy(&ended.stdout);
+    let (list, texts) = all.split_once("====").expect("a list, and the texts");
+    for name in ["foldhash", "indicatif", "serde_json", "strum", "winnow"] {
+        let line = format!("\n  {name} ");
+        assert_eq!(list.matches(&line).count(), 1, "{name}: {list}");
+        assert!(texts.contains(&format!("\n{name} ")), "{name}");
+    }
+    for name in ["ocirm", "proptest", "syn", "cc"] {
+        assert!(!list.contains(&format!("\n  {name} ")), "{name}: {list}");
+    }
+    assert!(list.contains("\n  musl, "), "{list}");
+    for words in [
+        "Permission is hereby granted, free of charge",
+        "This software is provided 'as-is'",
+        "Apache License",
+    ] {
+        assert!(texts.contains(words), "{words}");
+    }
+}
+
 /// A job of every night should not change on its own.
 #[test]
 fn the_cron_job_names_the_version_that_it_belongs_to() {
@@ -180,7 +512,7 @@ fn command_lines_of_the_units_and_of_the_cron_job_are_understood() {
     let service = text("contrib/systemd/ocirm-prune@.service");
     let service = service
         .lines()
-        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/ocirm "));
+        .find_map(|line| line.strip_prefix("ExecStart=ocirm "));
     let service = service.expect("a command");
     let job = text("contrib/kubernetes/cronjob.yaml");
     let job = job.split("args:").nth(1).expect("arguments");

@@ -73,7 +73,7 @@ fn the_long_help_has_every_option_and_examples() {
 /// The words of a command line from `ocirm` on, as a shell makes them.
 fn words(line: &str) -> Vec<String> {
     let line = &line[line.find("ocirm").unwrap()..];
-    let line = line.split(" > ").next().unwrap();
+    let line = line.split(" >").next().unwrap();
     let script = format!("ocirm() {{ printf '%s\\0' ocirm \"$@\"; }}; {line}");
     let output = Command::new("sh")
         .args(["-c", &script])

@@ -791,3 +791,50 @@ fn without_renameat2_everything_goes_on() {
         assert_eq!(names(&layout.dir).len(), 1, "{error}");
     }
 }
+
+/// X8: who may not look into the `lost+found` of a volume prunes it all the same; of other directories it is said.
+#[test]
+fn what_fsck_finds_is_passed_over() {
+    let Some(shared) = Shared::new() else {
+        return;
+    };
+    let place = &shared.place;
+    let script = format!("exec {} \"$@\"", arg(&shared.program));
+    let run = |args: &[&str]| {
+        let words = [
+            words(OWNER),
+            ["sh", "-c", &script].map(String::from).to_vec(),
+        ]
+        .concat();
+        let args: Vec<String> = args.iter().copied().map(String::from).collect();
+        let command = under("setpriv", words, &ocirm(&args, &place.home()));
+        Running::start(command, &args).finish()
+    };
+    for (closed, status) in [("lost+found", 0), ("found", 1)] {
+        let volume = format!("volume of {closed}");
+        let layout = place.fixture("skopeo19-full-ref", &format!("{volume}/app"));
+        let volume = place.path(&volume);
+        for path in everything(&volume) {
+            chown(path, Some(OWNER.id), Some(OWNER.group)).unwrap();
+        }
+        let inner = volume.join(closed);
+        fs::create_dir(&inner).unwrap();
+        fs::set_permissions(&inner, Permissions::from_mode(0o700)).unwrap();
+        let below = ["--recursive", arg(&volume)];
+        for command in [
+            &["ls"][..],
+            &["df"],
+            &["check"],
+            &["prune", "--force", "--all"],
+        ] {
+            let finished = run(&[command, &below].concat());
+            assert_status(&finished, status);
+            let is_said = finished.err.contains("cannot look into");
+            assert_eq!(is_said, status == 1, "{finished}");
+        }
+        assert!(names(&layout).is_empty(), "{closed}");
+        let finished = run(&["ls", "--recursive", arg(&inner)]);
+        assert_status(&finished, 1);
+        assert_mentions(&finished, "cannot look into");
+    }
+}

@@ -131,7 +131,7 @@ fn installation(page: &mut Page, machine: &Machine) {
         output.status.success() && said.contains("\ncomplete "),
         "{output:?}"
     );
-    assert!(home.join(".local/share/man/man1/ocirm-prune.1").is_file());
+    assert!(home.join(".cargo/share/man/man1/ocirm-prune.1").is_file());
 }
 
 #[test]
@@ -167,6 +167,9 @@ fn packaging(page: &mut Page) {
             .join("DIRECTORY/ocirm-prune.1")
             .is_file()
     );
+    let package = "sh contrib/third-party.sh x86_64-unknown-linux-musl >target/THIRD-PARTY\n\
+                   cargo deb --target x86_64-unknown-linux-musl\n";
+    page.leaves_out(package, by_ci);
     page.leaves_out("cargo test --locked\n", by_ci);
 }
 
@@ -288,6 +291,7 @@ fn nightly(page: &mut Page) {
     let traces = before.traces(&machine.place.tree());
     assert!(traces.is_empty(), "{traces:?}");
 
+    from_a_checkout(&machine, &page.next("sh"));
     let options = page.next("ini");
     assert_eq!(
         machine.file_that_says_its_name(&options),
@@ -301,7 +305,7 @@ fn nightly(page: &mut Page) {
     assert!(service.contains("EnvironmentFile=-/etc/default/ocirm-prune\n"));
     let command = service
         .lines()
-        .find_map(|line| line.strip_prefix("ExecStart=/usr/bin/"));
+        .find_map(|line| line.strip_prefix("ExecStart="));
     let command = command.expect("a command").replace("%f", "/srv/mirror");
     let options = variable(&options, "OCIRM_PRUNE_OPTIONS");
     // One layout cannot be read: it is said, and the others are done.
@@ -322,6 +326,29 @@ fn objects(lines: &[u8]) -> Vec<Value> {
         .lines()
         .map(|line| serde_json::from_str(line).expect("an object"));
     objects.collect()
+}
+
+/// The program and the units lie where systemd looks, and the file where the service does.
+fn from_a_checkout(machine: &Machine, install: &str) {
+    machine.stand_in("cargo", "printf '%s\\n' \"$*\"\n");
+    let units = machine.path("/etc/systemd/system");
+    let defaults = machine.path("/etc/default");
+    for directory in [&units, &defaults] {
+        fs::create_dir_all(directory).expect("an own directory");
+    }
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let mut shell = machine.shell(&["sh", "-euc"], install, checkout);
+    let output = shell.output().expect("sh can be run");
+    assert!(output.status.success(), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(said.ends_with(" --root /usr/local\n"), "{said}");
+    for file in [
+        units.join("ocirm-prune@.service"),
+        units.join("ocirm-prune@.timer"),
+        defaults.join("ocirm-prune"),
+    ] {
+        assert!(file.is_file(), "{}", file.display());
+    }
 }
 
 /// The timer is one of the units, and its instance means the directory.
