@@ -543,7 +543,9 @@ impl Prune {
                 plan.notes
                     .retain(|note| !matches!(note, Note::MatchesNothing { .. }));
             }
-            (gc::mark(snapshot, &plan), plan)
+            let live = gc::mark(snapshot, &plan)
+                .and_then(|live| snapshot.refuse_unreadable().map(|()| live));
+            (live, plan)
         };
         let none = Room::default();
         let (mut listed, (mut live, mut plan)) =

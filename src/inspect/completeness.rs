@@ -100,6 +100,11 @@ impl<'a> Holdings<'a> {
             }
             let digest = graph.digest(*node);
             let found = layout.look_at_blob(digest, graph.declared_size(*node));
+            let found = found.or_else(|error| match error {
+                // What cannot be looked at may be there, and whole.
+                BlobError::Io(_) => Ok(Presence::Whole),
+                error => Err(error),
+            });
             match found.unwrap_or(Presence::Missing) {
                 Presence::Missing => Held::Not,
                 Presence::Stub => Held::Elsewhere,

@@ -160,6 +160,12 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A text as Go's decoder reads it: what is no Unicode stands there as U+FFFD. `None` for any other
+    /// value, which is passed over.
+    pub(crate) fn replaced(&mut self) -> Read<Option<Cow<'a, str>>> {
+        Ok(self.text()?.map(Text::replaced))
+    }
+
     /// The elements of a list, `None` for those that are no texts; of any other value none.
     pub(crate) fn texts(&mut self) -> Read<Vec<Option<String>>> {
         let mut texts = Vec::new();
@@ -497,6 +503,24 @@ impl<'a> Text<'a> {
         std::str::from_utf8(self.inner()).ok().map(Cow::Borrowed)
     }
 
+    /// What it says, with U+FFFD for what is no Unicode, each half of a pair of surrogates included.
+    fn replaced(self) -> Cow<'a, str> {
+        if let Some(text) = self.unicode() {
+            return text;
+        }
+        let bytes = self.bytes();
+        // A lone surrogate is three bytes that are no UTF-8, of which each would be replaced.
+        let mut text = String::with_capacity(bytes.len());
+        let mut rest = &*bytes;
+        while let Some(at) = rest.windows(2).position(is_surrogate) {
+            text.push_str(&String::from_utf8_lossy(&rest[..at]));
+            text.push(char::REPLACEMENT_CHARACTER);
+            rest = rest.get(at + 3..).unwrap_or_default();
+        }
+        text.push_str(&String::from_utf8_lossy(rest));
+        Cow::Owned(text)
+    }
+
     /// The digest of SHA-256 that it is, if it is one.
     fn sha256(self) -> Option<Digest> {
         let plain = Some(self.inner()).filter(|_| !self.has_escapes);
@@ -550,6 +574,11 @@ fn is_folded(key: &[u8], name: &str) -> bool {
         c => c.to_ascii_lowercase(),
     });
     folded.eq(name.chars().map(|c| c.to_ascii_lowercase()))
+}
+
+/// Whether two bytes begin a surrogate in what UTF-8 would be if it had any.
+fn is_surrogate(bytes: &[u8]) -> bool {
+    matches!(bytes, [0xed, 0xa0..=0xbf])
 }
 
 struct Bytes;
@@ -824,6 +853,21 @@ mod tests {
             let found = Json::careful(quoted.as_bytes()).unicode();
             assert_eq!(found.is_ok(), expected.is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn what_is_no_unicode_is_replaced_and_the_rest_stays() {
+        for (quoted, expected) in [
+            (&b"\"a\\nb\""[..], "a\nb"),
+            (b"\"\\ud800\"", "\u{fffd}"),
+            (b"\"\\udfff\\ud800x\"", "\u{fffd}\u{fffd}x"),
+            (b"\"\\ud83d\\ude00\\ud83d\"", "\u{1f600}\u{fffd}"),
+            (b"\"v\xff1\"", "v\u{fffd}1"),
+        ] {
+            let found = Json::new(quoted).replaced().unwrap();
+            assert_eq!(found.as_deref(), Some(expected));
+        }
+        assert_eq!(Json::new(b"1").replaced().unwrap(), None);
     }
 
     #[test]

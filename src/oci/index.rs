@@ -467,17 +467,18 @@ impl<'a> EntryReader<'a> {
     }
 }
 
-fn annotate(entry: &mut Entry, json: &mut Json<'_>, name: Text<'_>) -> Result<(), Unexpected> {
-    let name = name.bytes();
-    let is = |wanted: &str| *name == *wanted.as_bytes();
-    let unicode = |json: &mut Json<'_>| -> Result<Option<Arc<str>>, Unexpected> {
-        let text = json.unicode()?;
+fn annotate(entry: &mut Entry, json: &mut Json<'_>, key: Text<'_>) -> Result<(), Unexpected> {
+    let key = key.bytes();
+    let is = |wanted: &str| *key == *wanted.as_bytes();
+    // A name that is no Unicode is a name: other tools read one, and what has one is not dangling.
+    let name = |json: &mut Json<'_>| -> Result<Option<Arc<str>>, Unexpected> {
+        let text = json.replaced()?;
         Ok(text.filter(|text| !text.is_empty()).map(Into::into))
     };
     if is(NAME_ANNOTATION) {
-        entry.image_name = unicode(json)?;
+        entry.image_name = name(json)?;
     } else if is(REF_ANNOTATION) {
-        entry.ref_name = unicode(json)?;
+        entry.ref_name = name(json)?;
     } else if is(CREATED_ANNOTATION) {
         entry.created = json.unicode()?.and_then(|text| parse_created(&text));
     } else if is(PARENT_ANNOTATION) {

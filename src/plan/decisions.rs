@@ -29,6 +29,15 @@ impl Cause {
         }
     }
 
+    /// The same of an image that nothing counts because it cannot be used.
+    pub(super) fn of_broken(self) -> Cause {
+        let reason = self.reason.as_deref().unwrap_or(NOTHING);
+        Cause {
+            reason: Some(format!("{reason}; it is broken, so nothing counts it").into()),
+            ..self
+        }
+    }
+
     /// A count of the policy, by its place.
     pub(super) fn of_count(policy: &Policy, count: usize, reason: Arc<str>) -> Cause {
         let count = &policy.counts[count];

@@ -14,6 +14,7 @@ use super::plan::{Action, Note, Refusal};
 use super::retention::{Question, Retention, Room};
 use crate::filter::Filters;
 use crate::inspect::completeness::Completeness;
+use crate::retention::Keep;
 use crate::snapshot::unlisted::subjects_with_a_list;
 use crate::snapshot::{NodeKind, Record, RecordId, RecordKind, orphans};
 
@@ -114,6 +115,7 @@ impl Draft<'_> {
             let is_agreed = self.record(id).entries.iter().all(is_agreed);
             if !options.retention.is_empty() {
                 let cause = match is_agreed {
+                    true if self.is_passed_over(id, options, metadata) => cause.of_broken(),
                     true => cause,
                     false => Cause::of("nobody agreed to remove it"),
                 };
@@ -144,6 +146,20 @@ impl Draft<'_> {
             let images = young.iter().map(|id| self.record(*id).target).collect();
             self.plan.notes.push(Note::YoungLeft { images });
         }
+    }
+
+    /// Whether an image goes because nothing counts what cannot be used (F18).
+    fn is_passed_over(
+        &self,
+        id: RecordId,
+        options: &PruneOptions<'_>,
+        metadata: &dyn Metadata,
+    ) -> bool {
+        let policy = &options.retention.policy;
+        let is_counting = policy.counts.iter().any(|count| count.keep != Keep::All);
+        is_counting
+            && !self.record(id).kind.is_dependent()
+            && metadata.completeness(id) == Completeness::Broken
     }
 
     /// Who asks to keep something and would be left with nothing has asked for something else

@@ -6,7 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
-use super::graph::{Follow, NodeId};
+use super::graph::{Damage, Follow, NodeId};
 use super::holders::Holders;
 use super::records::Record;
 use super::view::View;
@@ -32,12 +32,25 @@ impl View {
     /// Exit status 12. The message says what is damaged and which images lead there, the hint what
     /// removes all of these.
     pub fn refuse_damage(&self, holders: &Holders) -> Result<(), Error> {
+        self.refuse(&|damage| holders.contains(damage.node))
+    }
+
+    /// Refuses to delete what nobody named while there is a document that could not be read. It may be
+    /// whole, so what becomes of its image, and of others beside it, would be chosen without knowing it.
+    ///
+    /// # Errors
+    /// As [`View::refuse_damage`].
+    pub fn refuse_unreadable(&self) -> Result<(), Error> {
+        self.refuse(&|damage| damage.unreadable)
+    }
+
+    fn refuse(&self, forbids: &dyn Fn(&Damage) -> bool) -> Result<(), Error> {
         let graph = &self.graph;
-        let mut held = graph.damage().iter();
-        let Some(first) = held.find(|damage| holders.contains(damage.node)) else {
+        let mut forbidding = graph.damage().iter().filter(|damage| forbids(damage));
+        let Some(first) = forbidding.next() else {
             return Ok(());
         };
-        let more = match held.filter(|damage| holders.contains(damage.node)).count() {
+        let more = match forbidding.count() {
             0 => String::new(),
             n => format!(" (and {n} more)"),
         };

@@ -10,8 +10,10 @@ use crate::support::contents::{arg, blob_path, blobs, digest, names};
 use crate::support::layout::Layout;
 use crate::support::peers::is_installed;
 use crate::support::place::{
-    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status, object, objects,
+    PRUNE, PRUNE_ALL, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
 };
+use crate::support::strace;
+use crate::support::tree::Tree;
 use crate::support::witness::Witness;
 
 /// Damages a blob: half of it is gone, or one byte is another.
@@ -310,4 +312,111 @@ fn the_command_for_very_many_damaged_images_is_short() {
     let done = run(&shell).expect("a shell");
     assert!(done.status.success(), "{done:?}");
     assert_eq!(names(&layout.dir), ["good"]);
+}
+
+/// Q17: what the disk refuses to read once may be whole, so nobody chooses by it. By name it can be given up.
+#[test]
+fn nothing_is_chosen_to_go_while_a_manifest_cannot_be_read() {
+    if !strace::is_here() {
+        return;
+    }
+    let policy = "[[rule]]\nkeep-last = 5\n";
+    for (args, status) in [
+        (&["prune", "--force", "--all"][..], 12),
+        (&["prune", "--force", "--all", "--keep-last", "5"], 12),
+        (&["prune", "--force", "--all", "--keep", "good"], 12),
+        (&["prune", "--force", "--all", "--max-size", "1MB"], 12),
+        (&["prune", "--force", "--filter", "broken=true"], 12),
+        (&["prune", "--force", "--policy", "POLICY"], 12),
+        (&["prune", "--dry-run", "--all", "--keep-last", "5"], 12),
+        (&["rmi", "bad"], 0),
+    ] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let (good, bad) = (layout.image("good"), layout.image("bad"));
+        layout.tagged(&good, "good").tagged(&bad, "bad").finish();
+        let path = blob_path(&layout.dir, digest(&bad));
+        let policy = place.file("policy.toml", policy);
+        let before = Tree::of(&layout.dir);
+        let mut all = vec!["--layout".to_owned(), arg(&layout.dir).to_owned()];
+        all.extend(args.iter().map(|word| match *word {
+            "POLICY" => arg(&policy).to_owned(),
+            word => word.to_owned(),
+        }));
+        if args[0] == "prune" {
+            all.extend(["--grace".to_owned(), "0s".to_owned()]);
+        }
+        let fail = ["-P", arg(&path), "-e", "trace=read,pread64", "-e"];
+        let fail = [
+            &fail[..],
+            &["inject=read,pread64:error=EIO", "-o", "/dev/null"],
+        ]
+        .concat();
+        let done = strace::run(&fail, &all, &place.home());
+        assert_status(&done, status);
+        assert_mentions(&done, "is unreadable: ");
+        if status == 12 {
+            assert_no_traces(&before, &Tree::of(&layout.dir), &done);
+            assert_mentions(&done, "`ocirm rmi bad` removes it");
+        } else {
+            assert_eq!(names(&layout.dir), ["good"], "{done}");
+        }
+    }
+}
+
+/// FR18: of what a count leaves out because it cannot be used, that is the reason.
+#[test]
+fn that_an_image_is_broken_is_said_as_the_reason_why_no_count_keeps_it() {
+    let place = Place::new();
+    let (layout, _, _) = with_bad(&place);
+    let args = [
+        "prune",
+        "--all",
+        "--dry-run",
+        "--grace",
+        "0s",
+        "--keep-last",
+        "5",
+    ];
+    let said = place.succeeds(&layout.dir, &args);
+    let reason = "nothing keeps it; it is broken, so nothing counts it";
+    assert!(said.out.contains(reason), "{said}");
+    let args = [
+        "prune",
+        "--all",
+        "--dry-run",
+        "--grace",
+        "0s",
+        "--keep",
+        "good",
+    ];
+    let said = place.succeeds(&layout.dir, &args);
+    assert!(!said.to_string().contains("nothing counts it"), "{said}");
+}
+
+/// K4: a name that is no Unicode is a name, as it is to other tools, and what has one is not dangling.
+#[test]
+fn what_has_a_name_that_is_no_unicode_is_not_dangling() {
+    for name in ["\\ud800", "\\udfff\\ud800x", "v\\udc001"] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let (good, odd) = (layout.image("good"), layout.image("odd"));
+        layout.tagged(&good, "good").tagged(&odd, "ODD").finish();
+        let index = layout.dir.join("index.json");
+        let text = fs::read_to_string(&index).expect("an index");
+        fs::write(&index, text.replace("ODD", name)).expect("an own file");
+        let before = Tree::of(&layout.dir);
+        let done = place.succeeds(&layout.dir, &["prune", "--force", "--grace", "0s"]);
+        assert_no_traces(&before, &Tree::of(&layout.dir), &done);
+        let listed = objects(&place.succeeds(&layout.dir, &["ls", "--format", "json"]));
+        let kinds: Vec<&Value> = listed.iter().map(|line| &line["kind"]).collect();
+        assert_eq!(kinds, ["named", "named"], "{name}");
+        let shown = listed.iter().find(|line| line["digest"] == *digest(&odd));
+        let shown = shown
+            .and_then(|line| line["name"].as_str())
+            .expect("a name");
+        assert!(shown.contains('\u{fffd}'), "{shown}");
+        place.succeeds(&layout.dir, &["rmi", shown]);
+        assert_eq!(names(&layout.dir), ["good"], "{name}");
+    }
 }
