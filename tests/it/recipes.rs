@@ -167,7 +167,8 @@ fn packaging(page: &mut Page) {
             .join("DIRECTORY/ocirm-prune.1")
             .is_file()
     );
-    let package = "sh contrib/third-party.sh x86_64-unknown-linux-musl >target/THIRD-PARTY\n\
+    let package = "mkdir -p target\n\
+                   sh contrib/third-party.sh x86_64-unknown-linux-musl >target/THIRD-PARTY\n\
                    cargo deb --target x86_64-unknown-linux-musl\n";
     page.leaves_out(package, by_ci);
     page.leaves_out("cargo test --locked\n", by_ci);
