@@ -270,8 +270,8 @@ pub const PAGES: &[Page] = &[
         ],
         json: Some(
             "One object for each REF is printed, with the members version, layout, reference (the REF), digest, kind, \
-             size, present, stub, changed and ways (entry, kind, belongs_to, steps: digest, kind, how: lists or refers \
-             to).",
+             size, present, stub, changed, ways (entry, kind, belongs_to, steps: digest, kind, how: lists or refers \
+             to) and warnings (why there may be more ways).",
         ),
         see_also: &["ls", "check"],
     },

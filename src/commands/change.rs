@@ -5,6 +5,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
+use anyhow::Context as _;
 use jiff::Timestamp;
 
 use super::session::Session;
@@ -255,8 +256,11 @@ impl Run<'_> {
             return Ok(Vec::new());
         }
         let own = Layout::open(path)?;
-        let paths = self.sharers.iter().chain(&found);
-        let found = paths.map(|path| Layout::open(path));
+        let named = self.sharers.iter().map(|path| {
+            let named = || format!("--also-root {}", path.display());
+            Layout::open(path).with_context(named)
+        });
+        let found = named.chain(found.iter().map(|path| Layout::open(path)));
         let mut others = found.collect::<anyhow::Result<Vec<Layout>>>()?;
         others.retain(|other| !own.is_same(other));
         Ok(others

@@ -24,15 +24,21 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     let is_json = args.format == OutputFormat::Json;
     let answered = answer(session, &path, &references);
     let (answers, damage) = answered.map_err(|error| several::in_json(is_json, &path, error))?;
+    let warning = damage
+        .as_ref()
+        .map(|damage| format!("{damage}; {MORE_WAYS}"));
     let mut status = 0;
     for (text, answer) in references.iter().zip(answers) {
         match answer {
-            Ok(report) => super::print_as(args.format, |out| match args.format {
-                OutputFormat::Json => report.write_json(out),
-                OutputFormat::Text => {
-                    report.write_text(session.console.is_verbose(), Timestamp::now(), out)
-                }
-            })?,
+            Ok(mut report) => {
+                report.warnings.extend(warning.clone());
+                super::print_as(args.format, |out| match args.format {
+                    OutputFormat::Json => report.write_json(out),
+                    OutputFormat::Text => {
+                        report.write_text(session.console.is_verbose(), Timestamp::now(), out)
+                    }
+                })?;
+            }
             Err(no_answer) => {
                 if is_json {
                     let failed = no_answer.object(&path).of_reference(text);
@@ -44,13 +50,15 @@ pub(super) fn run(session: &Session, args: WhyArgs) -> anyhow::Result<u8> {
     }
     if let Some(damage) = damage {
         session.console.error(&shown(&damage));
-        session.console.hint(
-            "what the damaged blob leads to is unknown, so there may be more ways than shown",
-        );
+        session.console.hint(MORE_WAYS);
         status = ErrorKind::Layout.exit_status();
     }
     Ok(status)
 }
+
+/// Said beside damage.
+const MORE_WAYS: &str =
+    "what the damaged blob leads to is unknown, so there may be more ways than shown";
 
 /// What is said of a reference.
 type Answer = Result<WhyReport, NoAnswer>;

@@ -43,6 +43,8 @@ pub(crate) struct WhyReport {
     pub(crate) changed: Option<Timestamp>,
     /// One for each name.
     pub(crate) ways: Vec<Way>,
+    /// Why there may be more ways than these.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// One way from index.json to a blob.
@@ -108,6 +110,7 @@ impl WhyReport {
             present,
             stub: stat.is_some_and(|stat| stat.is_stub),
             changed: stat.map(|stat| stat.changed),
+            warnings: Vec::new(),
             ways: ways.collect(),
         }
     }

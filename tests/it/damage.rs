@@ -420,3 +420,28 @@ fn what_has_a_name_that_is_no_unicode_is_not_dangling() {
         assert_eq!(names(&layout.dir), ["good"], "{name}");
     }
 }
+
+/// J2: what somebody reads on standard error is in the object too: there may be more ways than it has.
+#[test]
+fn why_says_in_its_object_that_it_may_not_know_all() {
+    let place = Place::new();
+    let (layout, good, _) = with_bad(&place);
+    let why = place.run_in(
+        &layout.dir,
+        &["why", "--format", "json", "good", digest(&good)],
+    );
+    assert_status(&why, 12);
+    for answer in objects(&why) {
+        let warning = answer["warnings"][0].as_str().expect("a sentence");
+        assert!(
+            warning.contains("there may be more ways than shown"),
+            "{warning}"
+        );
+    }
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let good = layout.image("good");
+    layout.tagged(&good, "good").finish();
+    let why = place.succeeds(&layout.dir, &["why", "--format", "json", "good"]);
+    assert_eq!(object(&why)["warnings"], json!([]));
+}

@@ -845,6 +845,7 @@ fn a_sharer_that_does_not_exist_stops_everything() {
     let mut args = PRUNE.to_vec();
     args.extend(["--also-root", arg(&nowhere)]);
     let refused = shared.place.refuses(&shared.first.dir, &args, 12);
+    assert_mentions(&refused, "--also-root");
     assert_mentions(&refused, "nowhere");
 }
 
