@@ -8,7 +8,6 @@
 )]
 
 use std::process::ExitCode;
-use std::time::Duration;
 
 use ocirm::{Error, ErrorKind, Layout, Prune};
 
@@ -33,7 +32,7 @@ fn main() -> ExitCode {
 /// Whether all went well.
 pub(crate) fn prune(path: &std::path::Path) -> Result<bool, Error> {
     let layout = Layout::open(path)?;
-    let prune = Prune::new().grace(Duration::ZERO).trash(true);
+    let prune = Prune::new().trash(true);
     let shown = layout.dry_run(&prune)?;
     for blob in &shown.blobs {
         println!("{} {} {}", blob.digest, blob.kind, blob.size);

@@ -6,6 +6,8 @@
 
 use std::fmt;
 
+use rustix::io::Errno;
+
 /// What went wrong, as far as the exit status is concerned. More kinds may come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -96,7 +98,19 @@ pub(crate) fn hint_and_kind(error: &anyhow::Error) -> (Option<&str>, ErrorKind) 
     let mut causes = error.chain();
     let known = causes.find_map(|cause| cause.downcast_ref::<Error>());
     let kind = known.map_or(ErrorKind::Failed, Error::kind);
-    (known.and_then(Error::hint_text), kind)
+    let of_system = match errno(error) {
+        Some(Errno::ROFS) => Some("mount the file system for writing, and try again"),
+        _ => None,
+    };
+    (known.and_then(Error::hint_text).or(of_system), kind)
+}
+
+/// What the operating system answered, where that is among the causes.
+pub(crate) fn errno(error: &anyhow::Error) -> Option<Errno> {
+    error.chain().find_map(|cause| {
+        let errno = cause.downcast_ref::<Errno>().copied();
+        errno.or_else(|| Errno::from_io_error(cause.downcast_ref()?))
+    })
 }
 
 impl fmt::Display for Error {

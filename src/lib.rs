@@ -3,7 +3,8 @@
 //! This is the library of the program `ocirm`. [`Layout`] is an OCI image layout, the directory that skopeo,
 //! umoci, crane, oras, podman and BuildKit write: it lists its images, and runs [`Prune`], [`Rmi`] and
 //! [`Untag`], with a dry run before if you like. That is the same code as the program's, with its rules, its
-//! locks and its refusals; it prints nothing, catches no signal, and reads no variable of the environment.
+//! locks and its refusals; it prints nothing, catches no signal, and of the environment it reads nothing but
+//! `TZ`, where a filter names a day without an offset.
 //!
 //! ```
 //! use ocirm::{Layout, Prune};

@@ -4,6 +4,7 @@
 
 use std::collections::HashSet;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use crate::cli::{DEFAULT_GRACE, DEFAULT_TRASH_KEEP, PruneArgs, RmiArgs, UnlistedReferrers};
@@ -24,7 +25,7 @@ use crate::value::digest::Digest;
 #[must_use = "it does nothing until a layout runs it"]
 pub struct Prune {
     pub(crate) args: PruneArgs,
-    pub(crate) at_most: Option<Change>,
+    pub(crate) at_most: Option<Arc<Seen>>,
 }
 
 impl Default for Prune {
@@ -52,7 +53,8 @@ impl Prune {
         self
     }
 
-    /// Only images that pass, as `--filter` has it: `until=24h`, `label=team=web`. All filters must hold.
+    /// Only images that pass, as `--filter` has it: `until=24h`, `label=team=web`. All filters must hold. A day
+    /// without an offset (`until=2026-01-01`) is one of the time zone of the process (`TZ`).
     pub fn filter(mut self, filter: impl Into<String>) -> Prune {
         self.args.filters.push(filter.into());
         self
@@ -85,7 +87,7 @@ impl Prune {
     }
 
     /// Keeps what these containers use: a file of what docker, podman, nerdctl, crictl or kubectl print in
-    /// JSON. One that cannot be read or understood is an error.
+    /// JSON. One that cannot be read or understood is an error. Nothing is read from standard input.
     pub fn containers(mut self, file: impl Into<PathBuf>) -> Prune {
         self.args.containers.push(file.into());
         self
@@ -131,7 +133,7 @@ impl Prune {
 
     /// Removes nothing but what a dry run on the same layout showed, whatever was added meanwhile.
     pub fn at_most(mut self, shown: &Change) -> Prune {
-        self.at_most = Some(shown.clone());
+        self.at_most = Some(Arc::clone(&shown.seen));
         self
     }
 }
@@ -294,7 +296,7 @@ pub struct Change {
     /// What a person should know beside that, a sentence each.
     pub notices: Vec<String>,
     /// What `Prune::at_most` compares with.
-    pub(crate) seen: Seen,
+    pub(crate) seen: Arc<Seen>,
 }
 
 /// What goes of one layout, and was seen: nothing else does if somebody agreed to that.
@@ -328,13 +330,13 @@ impl Change {
             freed_at_most: report.freed_at_most,
             failures: failures.collect(),
             notices: said.into_iter().chain(report.notices().cloned()).collect(),
-            seen,
+            seen: Arc::new(seen),
         }
     }
 
     /// Whether nothing goes.
     pub fn is_empty(&self) -> bool {
-        self.untagged.is_empty() && self.seen == Seen::default()
+        self.untagged.is_empty() && *self.seen == Seen::default()
     }
 }
 

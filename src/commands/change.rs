@@ -14,8 +14,10 @@ use super::{print_as, several};
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside, repeat};
 use crate::error::{Error, ErrorKind};
-use crate::gc::{BlobFate, Garbage, Live, TrashUse};
-use crate::layout::{Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount};
+use crate::gc::{BlobFate, Destination, Garbage, Live, TrashUse};
+use crate::layout::{
+    Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount, Unwritable, Writes, Written,
+};
 use crate::plan::Plan;
 use crate::report::change::Report;
 use crate::report::change_input::{ChangingCommand, ReportInput};
@@ -23,7 +25,8 @@ use crate::report::console::shown;
 use crate::report::image_table::Going;
 use crate::report::messages::reclaimed;
 use crate::snapshot::View;
-use crate::words::{count, quoted};
+use crate::value::digest::Digest;
+use crate::words::quoted;
 
 /// The variable that makes `--trash` the default.
 const TRASH_VARIABLE: &str = "OCIRM_TRASH";
@@ -41,8 +44,8 @@ pub(super) struct Decision {
     pub(super) hard_links: HardLinks,
     /// Why a real run would be refused where the layout lies.
     pub(super) unsafe_mount: Option<UnsafeMount>,
-    /// Why a real run could change nothing.
-    pub(super) unwritable: Option<String>,
+    /// Why a real run could not change anything, or not everything.
+    pub(super) unwritable: Option<Unwritable>,
     /// A temporary file of another program that is younger shows that somebody is writing; `None`:
     /// nobody is looked for.
     pub(super) writers_since: Option<Timestamp>,
@@ -62,6 +65,36 @@ impl Decision {
         self.may_share_blocks = frees && layout.may_share_blocks();
     }
 
+    /// Where a real run writes that first brings these blobs back from the trash.
+    fn writes<'a>(&'a self, back: &'a [Digest]) -> Writes<'a> {
+        let mut writes = Writes::default();
+        let (plan, blobs) = (&self.plan, &self.garbage.blobs);
+        let new = plan.new_blobs().map(|blob| &blob.digest);
+        let first = back.iter().chain(new).map(Digest::algorithm_name);
+        writes.before.extend(first.map(Written::Blobs));
+        let edits_files = self
+            .live
+            .as_ref()
+            .is_some_and(|live| !live.root_edits.is_empty());
+        if !plan.edits.is_empty() || edits_files {
+            writes.before.insert(Written::Root);
+        }
+        if self.trash.to_trash && !(plan.is_empty() && blobs.is_empty()) {
+            writes.before.insert(Written::Trash);
+        }
+        for blob in blobs {
+            let algorithm = blob.digest.algorithm_name();
+            writes.after.insert(Written::Blobs(algorithm));
+            if let Destination::ToRemoval(id) = &blob.destination {
+                writes.after.insert(Written::Removal(id));
+            }
+        }
+        for (id, _) in &self.trash.expired {
+            writes.after.insert(Written::Removal(id));
+        }
+        writes
+    }
+
     pub(super) fn report<'a>(
         &'a self,
         outcome: Option<&'a Outcome>,
@@ -78,7 +111,7 @@ impl Decision {
             layout: &self.path,
             may_share_blocks: self.may_share_blocks,
             unsafe_mount: self.unsafe_mount.as_ref(),
-            unwritable: self.unwritable.as_deref(),
+            unwritable: self.unwritable.as_ref(),
         })
     }
 }
@@ -170,12 +203,13 @@ impl Run<'_> {
         if self.dry_run {
             let (mut decision, layout) = self.decide(session, path, command)?;
             command.announce(session, &decision);
-            decision.trash.reappeared = session.reappeared(&layout)?.back.len();
+            let back = session.reappeared(&layout)?.back;
+            decision.trash.reappeared = back.len();
             decision.unsafe_mount = session.unsafe_mount(&layout);
             if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
                 layout.refuse_odd_index()?;
-                decision.unwritable = layout.why_unwritable();
             }
+            decision.unwritable = layout.why_unwritable(&decision.writes(&back));
             Ok((decision, None))
         } else {
             let sharers = self.open_sharers(path)?;
@@ -355,13 +389,13 @@ fn carry_out(
         let mut decision = command.decide(session, &layout, sharers)?;
         decision.know(&layout);
         command.announce(session, &decision);
+        session.interrupt.refuse_to_go_on(gone.len())?;
         let mut garbage = std::mem::take(&mut decision.garbage);
         garbage.blobs.append(&mut gone);
         let (view, plan) = (&decision.view, &decision.plan);
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let change = change.heed_writers(decision.writers_since);
-        session.interrupt.refuse_to_begin()?;
         let progress = session.progress("Deleting", "blobs");
         session.interrupt.begin_change();
         let attempt = session.locking(|options| {
@@ -382,18 +416,7 @@ fn carry_out(
                     session.interrupt.nothing_changed();
                 }
                 if let Some(signal) = session.interrupt.signal() {
-                    let what = match gone.is_empty() {
-                        true => "interrupted; nothing was changed".to_owned(),
-                        false => format!(
-                            "interrupted; {} deleted, and nothing else was changed",
-                            count(
-                                gone.len(),
-                                "unreferenced blob was",
-                                "unreferenced blobs were"
-                            )
-                        ),
-                    };
-                    return Err(Error::new(ErrorKind::Interrupted(signal), what).into());
+                    return Err(session.interrupt.stopped(signal, gone.len()).into());
                 }
                 Ok(Attempt::IndexChanged(layout))
             }

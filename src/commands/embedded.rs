@@ -1,5 +1,5 @@
 //! The commands for a program that uses the crate. What runs is what the program `ocirm` runs, with the same
-//! locks, rules and refusals; only nothing is printed, no signal is caught, and no environment is read.
+//! locks, rules and refusals; only nothing is printed, no signal is caught, and of the environment nothing is read but `TZ`.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -91,7 +91,7 @@ impl Layout {
     /// [`crate::ErrorKind::Layout`]: index.json cannot be read; [`crate::ErrorKind::LockBusy`]; and what the operating system
     /// says. A damaged image is none: it says so itself.
     pub fn images(&self) -> Result<Vec<Image>, Error> {
-        let lines = self.with_session(|session| ls::images(session, &self.path))?;
+        let lines = self.look(|session| ls::images(session, &self.path))?;
         Ok(lines.into_iter().map(Image::from).collect())
     }
 
@@ -100,7 +100,7 @@ impl Layout {
     /// # Errors
     /// As [`Layout::run`].
     pub fn dry_run(&self, command: &impl Command) -> Result<Change, Error> {
-        self.with_session(|session| command.carry_out(session, true))
+        self.look(|session| command.carry_out(session, true))
     }
 
     /// Carries out a command. What is in the trash and index.json leads to again comes back first.
@@ -108,10 +108,19 @@ impl Layout {
     /// # Errors
     /// [`crate::ErrorKind::Usage`]: the command cannot be understood. [`crate::ErrorKind::Layout`]: the layout is damaged or
     /// unsafe to change. [`crate::ErrorKind::LockBusy`]: somebody else has it. [`crate::ErrorKind::Interrupted`]: it was
-    /// stopped before it began. [`crate::ErrorKind::Failed`]: the operating system, or that another program changed
+    /// stopped before it changed what was asked for. [`crate::ErrorKind::Failed`]: the operating system, or that another program changed
     /// index.json again and again. After each of them nothing that anything leads to is gone.
     pub fn run(&self, command: &impl Command) -> Result<Change, Error> {
         self.with_session(|session| command.carry_out(session, false))
+    }
+
+    /// For what changes nothing by itself: there is no half of a result.
+    fn look<T>(&self, work: impl FnOnce(&Session) -> anyhow::Result<T>) -> Result<T, Error> {
+        self.with_session(|session| {
+            let seen = work(session)?;
+            session.interrupt.refuse_to_go_on(0)?;
+            Ok(seen)
+        })
     }
 
     fn with_session<T>(
@@ -122,16 +131,15 @@ impl Layout {
             self.path.clone(),
             self.lock_timeout,
             self.allow_unsafe_mount,
-            self.interrupt.clone(),
+            self.interrupt.for_work(),
             self.work.clone(),
         );
-        let result = work(&session);
-        self.work.set(None);
-        result.map_err(|error| Error::of(&error))
+        session.interrupt.refuse_to_go_on(0)?;
+        work(&session).map_err(|error| Error::of(&error))
     }
 }
 
-/// What another thread may know of a layout's work, and do about it.
+/// What another thread may know of the work of a layout and its clones, and do about it.
 #[derive(Clone)]
 pub struct Handle {
     interrupt: Interrupt,
@@ -145,14 +153,15 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    /// How far the work is; `None` while there is none.
+    /// How far the work is, of several pieces the one that began last; `None` while there is none.
     pub fn progress(&self) -> Option<Progress> {
         let step = self.work.step()?;
         Some(Progress::new(step.what, step.things, step.counter.read()))
     }
 
-    /// Stops what the layout and its clones do, for good. A change ends between two files, and its
-    /// [`Change::failures`] say what is left; everything else ends with [`crate::ErrorKind::Interrupted`].
+    /// Stops what the layout and its clones do, for good. A [`Layout::run`] that has begun to change something
+    /// ends between two files, and [`Change::failures`] say what is left. Everything else ends with
+    /// [`crate::ErrorKind::Interrupted`], a look at the layout when it is through.
     pub fn stop(&self) {
         self.interrupt.stop();
     }
@@ -176,7 +185,7 @@ impl CarryOut for Prune {
     #[expect(private_interfaces, reason = "as in the trait")]
     fn carry_out(&self, session: &Session, dry_run: bool) -> anyhow::Result<Change> {
         check_prune(&self.args)?;
-        let shown = self.at_most.as_ref().map(|change| change.seen.clone());
+        let shown = self.at_most.clone();
         let command = prune::Prune::embedded(&self.args, &session.layouts[0], shown)?;
         let of = ChangingCommand::Prune {
             grace: &self.args.grace,
@@ -199,7 +208,17 @@ fn check_prune(args: &PruneArgs) -> Result<(), Error> {
             "what is kept by number or age is kept of all images: use it with `all`",
         ));
     }
-    Ok(())
+    check_containers(&args.containers)
+}
+
+/// Standard input is not ours to read.
+fn check_containers(files: &[PathBuf]) -> Result<(), Error> {
+    match files.iter().any(|file| file.as_os_str() == "-") {
+        true => Err(Error::usage(
+            "`containers` takes a file, and no `-`: a file of that name is `./-`",
+        )),
+        false => Ok(()),
+    }
 }
 
 impl CarryOut for Rmi {
@@ -225,7 +244,7 @@ fn check_rmi(args: &RmiArgs) -> Result<(), Error> {
             "`rewrite_index` is about platforms: use it with `platform` or `keep_platform`",
         ));
     }
-    Ok(())
+    check_containers(&args.containers)
 }
 
 impl CarryOut for Untag {
@@ -244,7 +263,6 @@ fn carry_out(
     sharers: &[PathBuf],
     decide: &impl Decide,
 ) -> anyhow::Result<Change> {
-    session.interrupt.refuse_to_begin()?;
     let run = Run {
         dry_run,
         format: OutputFormat::Json,
@@ -263,6 +281,8 @@ fn carry_out(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::ErrorKind;
+    use crate::value::digest::Algorithm;
 
     /// A layout can be handed to another thread, and so can who stops it.
     #[test]
@@ -271,5 +291,51 @@ mod tests {
         sent::<Layout>();
         sent::<Handle>();
         sent::<Error>();
+    }
+
+    /// A2: who is stopped while blobs come back from the trash is not told of a layout that lacks some.
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the layout of a test has to come from somewhere"
+    )]
+    fn what_is_stopped_while_blobs_come_back_ends_so() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path();
+        std::fs::create_dir_all(path.join("blobs/sha256")).unwrap();
+        let write = |name: &str, text: &str| std::fs::write(path.join(name), text).unwrap();
+        write("oci-layout", r#"{"imageLayoutVersion":"1.0.0"}"#);
+        let blob = |text: &str| {
+            let digest = Algorithm::Sha256.hash(text.as_bytes());
+            write(&format!("blobs/sha256/{}", digest.encoded()), text);
+            format!(r#""digest":"{digest}","size":{}"#, text.len())
+        };
+        let config = blob("{}");
+        let manifest = blob(&format!(
+            r#"{{"schemaVersion":2,"config":{{"mediaType":"application/vnd.oci.image.config.v1+json",{config}}},"layers":[]}}"#
+        ));
+        let index = format!(
+            r#"{{"manifests":[{{"mediaType":"application/vnd.oci.image.manifest.v1+json",{manifest},"annotations":{{"org.opencontainers.image.ref.name":"app"}}}}]}}"#
+        );
+        write("index.json", &index);
+        let layout = Layout::open(path).unwrap();
+        layout.run(&Rmi::new(["app"]).trash(true)).unwrap();
+        // Another program writes an old index.json back.
+        write("index.json", &index);
+        let session = Session::embedded(
+            path.to_owned(),
+            LOCK_TIMEOUT,
+            false,
+            layout.interrupt.for_work(),
+            layout.work.clone(),
+        );
+        layout.handle().stop();
+        let error = session.open_to_look(path).map(drop).unwrap_err();
+        let error = Error::of(&error);
+        assert_eq!(error.kind(), ErrorKind::Interrupted(15));
+        assert_eq!(error.to_string(), "interrupted; nothing was changed");
+        drop(session);
+        let images = Layout::open(path).unwrap().images().unwrap();
+        assert_eq!((images.len(), images[0].missing_blobs), (1, 0));
     }
 }

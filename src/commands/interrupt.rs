@@ -8,7 +8,7 @@
 //! ignored.
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use signal_hook::consts::{SIGINT, SIGTERM};
@@ -16,13 +16,14 @@ use signal_hook::iterator::Signals;
 
 use crate::error::{Error, ErrorKind};
 use crate::report::console::Console;
+use crate::words::count;
 
 /// What the signals' thread and the program share.
 #[derive(Debug, Default)]
 struct Shared {
     state: Mutex<State>,
-    /// The signal that arrived; 0 for none.
-    signal: AtomicI32,
+    /// The signal that arrived; 0 for none. Those who work for one program that uses the crate share it.
+    signal: Arc<AtomicI32>,
     /// The process belongs to somebody else, who gets no signal of his taken away and ends when he wants.
     is_embedded: bool,
 }
@@ -88,25 +89,51 @@ impl Interrupt {
         }))
     }
 
+    /// For one piece of work of such a program: what one of them changed is nothing that another one did.
+    pub(super) fn for_work(&self) -> Interrupt {
+        Interrupt(Arc::new(Shared {
+            state: Mutex::default(),
+            signal: Arc::clone(&self.0.signal),
+            is_embedded: self.0.is_embedded,
+        }))
+    }
+
     /// As if SIGTERM had arrived.
     pub(super) fn stop(&self) {
         self.0.signal.store(SIGTERM, Ordering::SeqCst);
     }
 
-    /// Ends what changes nothing yet, if somebody wants it to stop. A signal ends the program by itself.
-    pub(super) fn refuse_to_begin(&self) -> Result<(), Error> {
+    /// Ends what changes nothing now, if a program that uses the crate wants it to stop, after so many
+    /// unreferenced blobs were deleted. A signal ends the program `ocirm` by itself.
+    pub(super) fn refuse_to_go_on(&self, gone: usize) -> Result<(), Error> {
         match self.signal().filter(|_| self.0.is_embedded) {
-            Some(signal) => Err(Error::new(
-                ErrorKind::Interrupted(signal),
-                "interrupted; nothing was changed",
-            )),
+            Some(signal) => Err(self.stopped(signal, gone)),
             None => Ok(()),
         }
     }
 
+    /// That a signal ended it, after nothing was changed but that so many unreferenced blobs were deleted.
+    pub(super) fn stopped(&self, signal: i32, gone: usize) -> Error {
+        let mut changed = Vec::new();
+        // The program `ocirm` said it when it was done.
+        if self.0.is_embedded && self.state().has_reported {
+            changed.push("blobs that index.json leads to came back from the trash".to_owned());
+        }
+        if gone > 0 {
+            let (one, several) = ("unreferenced blob was", "unreferenced blobs were");
+            changed.push(format!("{} deleted", count(gone, one, several)));
+        }
+        let changed = match changed.is_empty() {
+            true => "nothing was changed".to_owned(),
+            false => changed.join(", ") + ", and nothing else was changed",
+        };
+        let message = format!("interrupted; {changed}");
+        Error::new(ErrorKind::Interrupted(signal), message)
+    }
+
     fn arrived(&self, signal: i32, console: Console) {
         self.0.signal.store(signal, Ordering::SeqCst);
-        let state = self.0.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let state = self.state();
         match state.phase {
             Phase::Changing => return,
             Phase::Asking => console.say(""),
@@ -179,7 +206,11 @@ impl Interrupt {
     }
 
     fn set(&self, change: impl FnOnce(&mut State)) {
-        change(&mut self.0.state.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.state());
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

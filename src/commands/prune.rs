@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -90,7 +91,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
 }
 
 /// What a person saw and agreed to, in each layout.
-type Confirmed = HashMap<PathBuf, Seen>;
+type Confirmed = HashMap<PathBuf, Arc<Seen>>;
 
 /// What goes by a decision.
 pub(super) fn seen(decision: &Decision) -> Seen {
@@ -200,7 +201,7 @@ impl Prune {
     pub(super) fn embedded(
         args: &PruneArgs,
         layout: &Path,
-        seen: Option<Seen>,
+        seen: Option<Arc<Seen>>,
     ) -> anyhow::Result<Prune> {
         let also_roots = args.also_roots.iter();
         let layouts = std::iter::once(layout.to_owned()).chain(also_roots.cloned());
@@ -364,10 +365,10 @@ impl Prune {
             self.hard_links = std::mem::take(&mut decision.hard_links);
             take_unmatched(&mut unmatched, &mut decision.plan);
             let report = decision.report(None, run.command);
-            let to_see = match report.is_empty() {
+            let to_see = Arc::new(match report.is_empty() {
                 true => Seen::default(),
                 false => seen(&decision),
-            };
+            });
             if !report.is_empty() {
                 if found.several {
                     console.say(&format!("Layout: {}", shown(&path.display().to_string())));
@@ -393,7 +394,7 @@ impl Prune {
         self.is_asking = false;
         self.hard_links = HardLinks::default();
         self.siblings.forget();
-        let nothing = |seen: &Seen| {
+        let nothing = |seen: &Arc<Seen>| {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
         if confirmed.values().all(nothing) {
@@ -513,7 +514,7 @@ impl Prune {
         let uses = Uses::new(snapshot, &self.containers);
         let nothing = Seen::default();
         let confirmed = self.confirmed.as_ref();
-        let confirmed = confirmed.map(|all| all.get(layout.path()).unwrap_or(&nothing));
+        let confirmed = confirmed.map(|all| all.get(layout.path()).map_or(&nothing, Arc::as_ref));
         let metadata = ImageMetadata::new(layout, snapshot, self.now);
         let limit = self.retention.policy.limit.as_ref();
         // How much fits is only known when everything else is decided: as if nothing did.

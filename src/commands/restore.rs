@@ -1,5 +1,6 @@
 //! `ocirm restore`.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use jiff::SignedDuration;
@@ -13,7 +14,9 @@ use crate::error::{Error, ErrorKind};
 use crate::inspect::disk_use::amounts_in_trash;
 use crate::inspect::lacks::{Found, Stored};
 use crate::inspect::removals::listed_removals;
-use crate::layout::{BlobError, DockerFile, Locked, Presence, RootEdit, TRASH, Trash};
+use crate::layout::{
+    BlobError, DockerFile, Locked, Presence, RootEdit, TRASH, Trash, Writes, Written,
+};
 use crate::plan::restore::{Restoration, restore};
 use crate::report::console::shown;
 use crate::report::messages::{refused_here, unwritable};
@@ -66,8 +69,8 @@ fn restored(
         decision.warnings.extend(warnings);
         if !decision.restoration.is_empty() {
             layout.refuse_odd_index()?;
-            let reason = layout.why_unwritable();
-            decision.warnings.extend(reason.as_deref().map(unwritable));
+            let why = layout.why_unwritable(&decision.writes());
+            decision.warnings.extend(why.as_ref().map(unwritable));
         }
         decision.report(&layout, true)
     } else {
@@ -171,6 +174,21 @@ impl Decision {
             files,
             warnings,
         })
+    }
+
+    /// Where a real run writes.
+    fn writes(&self) -> Writes<'_> {
+        let restoration = &self.restoration;
+        let coming = restoration.blobs.iter().map(Digest::algorithm_name);
+        let mut before: BTreeSet<Written<'_>> = coming.map(Written::Blobs).collect();
+        if restoration.index.is_some() || !self.files.is_empty() {
+            before.insert(Written::Root);
+        }
+        let after = restoration.records.keys().map(Written::Removal);
+        Writes {
+            before,
+            after: after.collect(),
+        }
     }
 
     /// Sizes are asked for in the trash, so this comes before the blobs leave it.

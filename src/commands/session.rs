@@ -64,14 +64,25 @@ pub(super) struct Session {
     /// What nobody took while a layout was locked.
     waiting: Mutex<Vec<(Stream, String)>>,
     /// Where somebody else reads what is being done.
-    work: Option<Work>,
+    work: Option<OwnWork>,
 }
 
-/// What is being done, for somebody who wants to read it.
+/// What is being done, for somebody who wants to read it: of each piece of work that goes on the step at
+/// which it is, in the order in which they began.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Work(Arc<Mutex<Option<Step>>>);
+pub(super) struct Work(Arc<Mutex<Steps>>);
 
-/// One piece of work.
+type Steps = Vec<(Arc<()>, Step)>;
+
+/// One piece of work. Its step goes when it ends.
+#[derive(Debug)]
+struct OwnWork {
+    all: Work,
+    /// No other piece has the same.
+    own: Arc<()>,
+}
+
+/// One step of a piece of work.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
     pub(super) what: &'static str,
@@ -80,16 +91,35 @@ pub(super) struct Step {
 }
 
 impl Work {
+    /// Where the work is that began last.
     pub(super) fn step(&self) -> Option<Step> {
-        self.lock().clone()
+        self.lock().last().map(|(_, step)| step.clone())
     }
 
-    pub(super) fn set(&self, step: Option<Step>) {
-        *self.lock() = step;
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Option<Step>> {
+    fn lock(&self) -> MutexGuard<'_, Steps> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl OwnWork {
+    fn of(all: Work) -> OwnWork {
+        let own = Arc::new(());
+        OwnWork { all, own }
+    }
+
+    fn set(&self, step: Step) {
+        let mut all = self.all.lock();
+        match all.iter_mut().find(|(own, _)| Arc::ptr_eq(own, &self.own)) {
+            Some((_, known)) => *known = step,
+            None => all.push((Arc::clone(&self.own), step)),
+        }
+    }
+}
+
+impl Drop for OwnWork {
+    fn drop(&mut self) {
+        let mut all = self.all.lock();
+        all.retain(|(own, _)| !Arc::ptr_eq(own, &self.own));
     }
 }
 
@@ -127,7 +157,6 @@ impl Session {
     ) -> Session {
         Session {
             layouts: vec![layout],
-            // Whoever reads more than one layout gives back the memory of each.
             has_several: AtomicBool::new(false),
             lock_timeout,
             locking: true,
@@ -136,7 +165,7 @@ impl Session {
             ages: Ages::default(),
             interrupt,
             waiting: Mutex::default(),
-            work: Some(work),
+            work: Some(OwnWork::of(work)),
         }
     }
 
@@ -145,11 +174,11 @@ impl Session {
         let progress = self.console.progress(what, things);
         if let Some(work) = &self.work {
             let counter = progress.counter();
-            work.set(Some(Step {
+            work.set(Step {
                 what,
                 things,
                 counter,
-            }));
+            });
         }
         progress
     }
@@ -323,6 +352,7 @@ impl Session {
                 self.console.hint(&shown(hint));
             }
             self.interrupt.heed(self.console);
+            self.interrupt.refuse_to_go_on(0)?;
         }
         self.open_shared(path)
     }
@@ -424,9 +454,13 @@ impl Session {
                 );
                 self.say_while_locked(Stream::Err, back);
             }
+            if came.as_ref().is_ok_and(|came| came.moved == 0) {
+                self.interrupt.nothing_changed();
+            }
             self.interrupt.reported();
             came?;
             self.interrupt.heed(self.console);
+            self.interrupt.refuse_to_go_on(0)?;
         }
         for removal in trash.removals() {
             if removal.record == RecordFile::Missing && removal.blobs.is_empty() {

@@ -32,7 +32,7 @@ use jiff::Timestamp;
 use rustix::io::Errno;
 
 use super::{Attempt, Watch};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, errno};
 use crate::gc::{
     self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, Postponed, TrashUse,
 };
@@ -205,11 +205,7 @@ pub struct Outcome {
 
 /// Whether something could not be written because the disk is full.
 fn is_full(error: &anyhow::Error) -> bool {
-    error.chain().any(|cause| {
-        let errno = cause.downcast_ref::<Errno>().copied();
-        let errno = errno.or_else(|| Errno::from_io_error(cause.downcast_ref()?));
-        matches!(errno, Some(Errno::NOSPC | Errno::DQUOT))
-    })
+    matches!(errno(error), Some(Errno::NOSPC | Errno::DQUOT))
 }
 
 /// The failure on a full disk, with what makes room; and of any failure, what went to make some.
@@ -237,7 +233,10 @@ fn full_disk(
         };
     }
     let message = format!("{error:#}");
-    let needed = change.bytes_to_write();
+    let takes = match layout.lacks_inodes() {
+        true => "the file system has no inode left for another file".to_owned(),
+        false => format!("this takes {} bytes of free space", change.bytes_to_write()),
+    };
     // Where --trash is the default, what goes there takes the same space.
     let away = if change.trash.is_some() {
         "--no-trash "
@@ -253,7 +252,7 @@ fn full_disk(
         ""
     };
     let hint = format!(
-        "{gone}nothing that anything leads to was changed; this takes {needed} bytes of free space: `{} \
+        "{gone}nothing that anything leads to was changed; {takes}: `{} \
          --force {away}--grace 0s` deletes unreferenced blobs, which takes none, and dangling images{trash}, or remove another file",
         command_on(layout.path(), "prune")
     );

@@ -8,6 +8,9 @@ use crate::files::stat::FileId;
 use crate::words::quoted;
 use crate::workers::Workers;
 
+/// What every layout has.
+const MARKER: &str = "oci-layout";
+
 /// What [`discover`] finds.
 #[derive(Debug, Default)]
 pub(crate) struct Discovered {
@@ -22,28 +25,24 @@ pub(crate) struct Discovered {
 }
 
 /// Looks for layouts below `dir`, itself included. Symbolic links are not followed, and nothing is
-/// looked for inside `blobs` and the trash of a layout.
+/// looked for inside `blobs` and the trash of a layout. What may be entered and not listed is found as well:
+/// it may share its blobs with the others.
 ///
 /// Each directory is listed once and nothing else is asked about it: on a disk that is far away each
-/// question is a wait, and the directories of one depth are waited for together.
+/// question is a wait. Where many directories are of one depth, several of them are waited for at a time.
 pub(crate) fn discover(dir: &Path) -> Discovered {
     let mut all = Discovered::default();
     let mut failures = Vec::new();
     let workers = Workers::for_reading();
     let mut depth = vec![dir.to_owned()];
     while !depth.is_empty() {
-        let listed = workers.map(&depth, &|path, _| list(path), || ());
+        let listed = workers.map(&depth, &|path, _| Here::list(path), || ());
         let mut deeper = Vec::new();
-        for (path, listed) in depth.into_iter().zip(listed) {
-            let here = match listed {
-                Ok(here) => here,
-                Err(error) if is_fscks(&path, &error) && path != dir => continue,
-                Err(error) => {
-                    failures.push((path, error));
-                    continue;
-                }
-            };
+        for (path, here) in depth.into_iter().zip(listed) {
             deeper.extend(here.directories);
+            let of_fsck = |at: &Path, error: &_| at != dir && is_fscks(at, error);
+            let here_failed = here.failures.into_iter();
+            failures.extend(here_failed.filter(|(at, error)| !of_fsck(at, error)));
             all.links.extend(here.links);
             match here.is {
                 Is::Layout => all.layouts.push(path),
@@ -62,57 +61,80 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
 }
 
 /// What a directory is.
+#[derive(Default)]
 enum Is {
     Layout,
     /// It has what a layout has beside its `oci-layout` file.
     Almost,
+    #[default]
     Other,
 }
 
 /// What one directory has.
+#[derive(Default)]
 struct Here {
     is: Is,
     /// Those to look into.
     directories: Vec<PathBuf>,
     links: Vec<(FileId, PathBuf)>,
+    /// What could not be looked at: the directory itself, or something in it.
+    failures: Vec<(PathBuf, io::Error)>,
 }
 
-fn list(dir: &Path) -> io::Result<Here> {
-    let (mut has_marker, mut has_index, mut has_blobs) = (false, false, false);
-    let (mut directories, mut links) = (Vec::new(), Vec::new());
-    for entry in fs::read_dir(dir)? {
-        let entry = entry?;
-        let name = entry.file_name();
-        has_marker |= name == "oci-layout";
-        has_index |= name == "index.json";
-        has_blobs |= name == "blobs";
-        let Ok(kind) = entry.file_type() else {
-            continue;
+impl Here {
+    fn list(dir: &Path) -> Here {
+        let mut here = Here::default();
+        let (mut has_marker, mut has_index, mut has_blobs) = (false, false, false);
+        let mut is_whole = true;
+        let opened = fs::read_dir(dir);
+        let (entries, closed) = match opened {
+            Ok(entries) => (Some(entries), None),
+            Err(error) => (None, Some(Err(error))),
         };
+        for entry in entries.into_iter().flatten().chain(closed) {
+            let entry = match entry {
+                Ok(entry) => entry,
+                Err(error) => {
+                    is_whole = false;
+                    here.failures.push((dir.to_owned(), error));
+                    continue;
+                }
+            };
+            let name = entry.file_name();
+            has_marker |= name == MARKER;
+            has_index |= name == "index.json";
+            has_blobs |= name == "blobs";
+            here.add(&entry);
+        }
+        // What was not listed may be there.
+        has_marker |= !is_whole && dir.join(MARKER).symlink_metadata().is_ok();
+        here.is = match has_marker {
+            true => Is::Layout,
+            false if has_index && has_blobs && dir.join("blobs").is_dir() => Is::Almost,
+            false => Is::Other,
+        };
+        if has_marker {
+            let inner = ["blobs", super::TRASH];
+            let directories = &mut here.directories;
+            directories.retain(|path| !inner.iter().any(|name| path.ends_with(name)));
+        }
+        here
+    }
+
+    fn add(&mut self, entry: &fs::DirEntry) {
         let path = entry.path();
-        if kind.is_dir() {
-            directories.push(path);
-        } else if kind.is_symlink()
-            && path.is_dir()
-            && let Ok(directory) = FileId::of_path(&path)
-        {
-            links.push((directory, path));
+        match entry.file_type() {
+            Ok(kind) if kind.is_dir() => self.directories.push(path),
+            Ok(kind) if kind.is_symlink() && path.is_dir() => {
+                let directory = FileId::of_path(&path);
+                self.links.extend(directory.ok().map(|id| (id, path)));
+            }
+            Ok(_) => {}
+            // It went meanwhile.
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => self.failures.push((path, error)),
         }
     }
-    let is = match has_marker {
-        true => Is::Layout,
-        false if has_index && has_blobs && dir.join("blobs").is_dir() => Is::Almost,
-        false => Is::Other,
-    };
-    if has_marker {
-        let inner = ["blobs", super::TRASH];
-        directories.retain(|path| !inner.iter().any(|name| path.ends_with(name)));
-    }
-    Ok(Here {
-        is,
-        directories,
-        links,
-    })
 }
 
 /// `mkfs` makes such a directory in the root of ext4 and its like, for root alone: nothing lies there but what `fsck` finds,

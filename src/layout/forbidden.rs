@@ -2,12 +2,12 @@
 
 use std::io;
 
-use rustix::fs::{Access, AtFlags};
+use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
 use super::{Layout, Locked};
 use crate::error::Error;
-use crate::value::digest::{Algorithm, Digest};
+use crate::value::digest::Digest;
 
 /// What `chattr` made of a file or directory: even its owner cannot take anything out of it then.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,30 +79,11 @@ impl Layout {
 }
 
 impl<M> Locked<M> {
-    /// Why nothing can be changed here, as a sentence without an end, as far as the operating system says it
-    /// without a try: for whoever only looks at what would be done.
-    pub(crate) fn why_unwritable(&self) -> Option<String> {
-        let algorithms = Algorithm::ALL.map(|algorithm| format!("blobs/{}", algorithm.name()));
-        let names = std::iter::once(".").chain(algorithms.iter().map(String::as_str));
-        let mut refused = names.filter_map(|name| {
-            let (dir, mode) = (&self.layout.dir, Access::WRITE_OK | Access::EXEC_OK);
-            let errno = rustix::fs::accessat(dir, name, mode, AtFlags::EACCESS).err()?;
-            let path = match name {
-                "." => self.path().to_owned(),
-                name => self.path().join(name),
-            };
-            let shown = path.display();
-            match errno {
-                Errno::ROFS => Some(format!(
-                    "`{shown}` lies on a file system that is mounted for reading only"
-                )),
-                Errno::ACCESS | Errno::PERM => {
-                    Some(format!("this user may not write to `{shown}`"))
-                }
-                _ => None,
-            }
-        });
-        refused.next()
+    /// Whether no file can be made because there are too many, however many bytes are free.
+    pub(crate) fn lacks_inodes(&self) -> bool {
+        // Where there is no such limit there is no number of files either.
+        let stat = rustix::fs::fstatvfs(&self.layout.dir);
+        stat.is_ok_and(|stat| stat.f_files > 0 && stat.f_favail == 0)
     }
 
     /// Who can delete a blob that this process may not delete, or what has to be done first. `None`: it

@@ -29,7 +29,7 @@
 //! * `lock_order`: several layouts, locked for one command
 //! * `usage`: all files, and what they take on the disk
 //! * `writers`: temporary files of other programs that are writing
-//! * `forbidden`: why a change is not allowed, and who may make it
+//! * `forbidden`: why a change is not allowed, and who may make it; `unwritable`: whether one would be
 //! * `discover`: finding layouts; `no_layout`: what lies where none is
 #![expect(
     clippy::disallowed_methods,
@@ -53,6 +53,7 @@ mod stubs;
 mod trash;
 mod trash_access;
 mod trash_checks;
+mod unwritable;
 mod usage;
 mod writers;
 
@@ -94,6 +95,7 @@ pub(crate) use returns::{RestoredBlob, Return};
 pub(crate) use stubs::StubsOfRun;
 pub(crate) use trash::RecordFile;
 pub use trash::{RemovalId, Trash};
+pub(crate) use unwritable::{Unwritable, Writes, Written};
 pub(crate) use usage::{Place, UsedFile};
 pub(crate) use writers::is_unfinished_work;
 

@@ -6,7 +6,7 @@ use serde::{Serialize, Serializer};
 
 use crate::commit::Outcome;
 use crate::gc::{BlobFate, Garbage, GarbageBlob, Live, TrashUse};
-use crate::layout::UnsafeMount;
+use crate::layout::{UnsafeMount, Unwritable};
 use crate::plan::Plan;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
@@ -41,8 +41,8 @@ pub(crate) struct ReportInput<'a> {
     pub(crate) may_share_blocks: bool,
     /// Why a real run would be refused.
     pub(crate) unsafe_mount: Option<&'a UnsafeMount>,
-    /// Why a real run could change nothing.
-    pub(crate) unwritable: Option<&'a str>,
+    /// Why a real run could not change anything, or not everything.
+    pub(crate) unwritable: Option<&'a Unwritable>,
 }
 
 /// The garbage that goes, or went. Serialised, it is a list of digests, kinds and sizes.

@@ -12,7 +12,7 @@ use super::change_input::{ChangingCommand, ReportInput};
 use super::units::{size, size_freed};
 use crate::commit::Outcome;
 use crate::gc::{MaybeShared, Postponed};
-use crate::layout::{UnsafeMount, Weight};
+use crate::layout::{UnsafeMount, Unwritable, Weight};
 use crate::oci::index::EntryEdit;
 use crate::plan::{Note, Refusal, RefusalClass};
 use crate::snapshot::graph::Graph;
@@ -420,8 +420,19 @@ pub(super) fn warnings(input: &ReportInput<'_>) -> Vec<String> {
 }
 
 /// Said in a dry run.
-pub(crate) fn unwritable(reason: &str) -> String {
-    format!("a real run could change nothing: {reason}")
+pub(crate) fn unwritable(why: &Unwritable) -> String {
+    let shown = why.path.display();
+    let what = match why.is_all {
+        true => "nothing".to_owned(),
+        false => format!("nothing in `{shown}`"),
+    };
+    let reason = match (why.is_mounted_so, why.is_all) {
+        (true, true) => format!("`{shown}` lies on a file system that is mounted for reading only"),
+        (true, false) => "that lies on a file system that is mounted for reading only".to_owned(),
+        (false, true) => format!("this user may not write to `{shown}`"),
+        (false, false) => "this user may not write there".to_owned(),
+    };
+    format!("a real run could change {what}: {reason}")
 }
 
 /// Said in a dry run.
@@ -503,9 +514,10 @@ fn warning(note: &Note, graph: &Graph, dry_run: bool) -> Option<String> {
             }
         ),
         Note::NotAgreed { entries } => format!(
-            "{} of index.json stayed: somebody changed the layout while the question stood; prune again to be \
-             asked anew",
+            "{} of index.json stayed: somebody changed the layout after what goes was shown; prune again to see \
+             {} first",
             count(*entries, "entry", "entries"),
+            it_or_them(*entries as u64),
         ),
         Note::MatchesNothing { option, instead } => matches_nothing(option, instead.as_deref()),
         Note::NamelessLeft { .. }

@@ -297,7 +297,24 @@ fn a_file_system_for_reading_only_is_looked_at() {
         let failed = place.run_in(&layout, real);
         assert!(failed.code() != Some(0), "{failed}");
         assert_mentions(&failed, "Read-only file system");
+        assert!(
+            failed.err.contains("mount the file system for writing")
+                || failed.err.contains("once the file system can be written"),
+            "{failed}"
+        );
     }
+    // Only what is in the trash for too long would go.
+    let only_trash = [
+        "prune",
+        "-n",
+        "--filter",
+        "until=2000-01-01",
+        "--trash-keep",
+        "0s",
+    ];
+    let shown = place.succeeds(&layout, &only_trash);
+    assert_mentions(&shown, "warning: a real run could change nothing: ");
+    assert_mentions(&shown, ONLY_READ);
     // Nothing is to be done: nothing is said.
     assert_eq!(
         place
@@ -330,6 +347,8 @@ fn a_file_system_without_inodes_loses_nothing() {
         let failed = place.run_in(&layout, command);
         assert_status(&failed, 1);
         assert_mentions(&failed, "No space left");
+        assert_mentions(&failed, "no inode left for another file");
+        assert!(!failed.err.contains("bytes of free space"), "{failed}");
         assert_eq!(content(&layout), before, "{failed}");
     }
     // Garbage makes the room that the new index.json takes.

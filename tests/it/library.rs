@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use ocirm::{Command, Error, ErrorKind, Layout, Prune, Rmi, Untag};
 use serde_json::Value;
@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::support::contents::{arg, blobs};
 use crate::support::layout::{LAYER, Layout as Written};
 use crate::support::place::{Place, assert_status};
+use crate::support::special_files::fifo;
 use crate::support::tree::Tree;
 
 #[path = "../../examples/prune.rs"]
@@ -267,15 +268,31 @@ fn options_of_rmi_are_those_of_the_program() {
     assert_eq!(content(&one), content(&other));
 }
 
+/// Makes all blobs of a layout two hours old.
+fn make_old(layout: &Path) {
+    let then = SystemTime::now() - Duration::from_secs(7200);
+    for blob in fs::read_dir(layout.join("blobs/sha256")).unwrap() {
+        let file = File::open(blob.unwrap().path()).unwrap();
+        file.set_modified(then).unwrap();
+    }
+}
+
 /// A1.
 #[test]
 fn the_example_prunes_as_the_program_does() {
     let place = Place::new();
     let (one, other) = (written(&place, "one"), written(&place, "other"));
+    let before = blobs(&one);
+    for layout in [&one, &other] {
+        make_old(layout);
+        // What is younger than an hour stays.
+        Written::in_dir(layout).blob(LAYER, "young");
+    }
     assert!(example::prune(&one).unwrap());
-    let args = ["prune", "--force", "--grace", "0s", "--trash"];
-    assert_status(&place.run_in(&other, &args), 0);
+    assert_status(&place.run_in(&other, &["prune", "--force", "--trash"]), 0);
     assert_eq!(content(&one), content(&other));
+    let after = blobs(&one);
+    assert!(!after.is_subset(&before) && !before.is_subset(&after));
 }
 
 /// A2.
@@ -333,8 +350,11 @@ fn failures_have_a_kind_and_change_nothing() {
         kind(layout.run(&Prune::new().filter("color=red"))),
         kind(layout.run(&Rmi::new(["app:1"]).platform("a").keep_platform("b"))),
         kind(layout.run(&Rmi::new(["app:1"]).rewrite_index())),
+        // The program's own input is not read.
+        kind(layout.run(&Prune::new().all().containers("-"))),
+        kind(layout.run(&Rmi::new(["app:1"]).containers("-"))),
     ];
-    assert_eq!(usage, [ErrorKind::Usage; 5]);
+    assert_eq!(usage, [ErrorKind::Usage; 7]);
     let nowhere = Layout::open(place.path("nowhere")).unwrap_err();
     assert_eq!(nowhere.kind(), ErrorKind::Layout);
     let file = File::open(&dir).unwrap();
@@ -343,9 +363,88 @@ fn failures_have_a_kind_and_change_nothing() {
     drop(file);
     layout.handle().stop();
     assert_eq!(kind(layout.run(&prune())), ErrorKind::Interrupted(15));
+    assert_eq!(kind(layout.dry_run(&prune())), ErrorKind::Interrupted(15));
+    let images = layout.images().unwrap_err();
+    assert_eq!(images.kind(), ErrorKind::Interrupted(15));
+    assert_eq!(images.to_string(), "interrupted; nothing was changed");
     assert!(before.traces(&place.tree()).is_empty());
     // What one layout was told, another one was not.
     assert!(Layout::open(&dir).unwrap().run(&prune()).is_ok());
+}
+
+/// A2: what looks at a layout has no half of a result when it is stopped on its way, and what would change it
+/// changes nothing. Of two pieces of work each has its own progress.
+#[test]
+fn what_is_stopped_on_its_way_ends_so() {
+    let place = Place::new();
+    let dir = written(&place, "layout");
+    let before = Tree::of(&dir);
+    for dry_run in [true, false] {
+        let layout = Layout::open(&dir).unwrap();
+        let handle = layout.handle();
+        let list = place.path("list");
+        let _ = fs::remove_file(&list);
+        fifo(&list);
+        let prune = prune().all().containers(&list);
+        let ended = std::thread::scope(|scope| {
+            let work = scope.spawn(|| match dry_run {
+                true => layout.dry_run(&prune),
+                false => layout.run(&prune),
+            });
+            // This waits until the work reads the list.
+            let mut writing = File::options().write(true).open(&list).unwrap();
+            // The end of another one is not that of this one.
+            layout.clone().images().unwrap();
+            handle.stop();
+            std::io::Write::write_all(&mut writing, b"[]").unwrap();
+            drop(writing);
+            work.join().unwrap()
+        });
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Interrupted(15), "{error}");
+        assert_eq!(error.to_string(), "interrupted; nothing was changed");
+        assert!(handle.progress().is_none());
+        assert!(before.traces(&Tree::of(&dir)).is_empty());
+    }
+}
+
+/// A2: a day of a filter is one of the time zone, as for the program.
+#[test]
+fn a_day_is_one_of_the_time_zone() {
+    const INNER: &str = "OCIRM_TEST_OF_THE_TIME_ZONE";
+    let place = Place::new();
+    let until = "until=2024-01-01";
+    if let Some(dir) = std::env::var_os(INNER) {
+        let layout = Layout::open(dir).unwrap();
+        let shown = layout.dry_run(&prune().all().filter(until)).unwrap();
+        println!("untagged: {}", shown.untagged.len());
+        return;
+    }
+    let mut layout = Written::in_dir(&place.path("layout"));
+    let image = layout.image("image");
+    layout
+        .dated(&image, "app:1", "2023-12-31T22:00:00Z")
+        .finish();
+    // In the east the year began before, in the west after.
+    for (zone, goes) in [("UTC", 1), ("XXX-5", 0), ("XXX+5", 1)] {
+        let test = "library::a_day_is_one_of_the_time_zone";
+        let output = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", test, "--nocapture", "--test-threads", "1"])
+            .env(INNER, arg(&layout.dir))
+            .env("TZ", zone)
+            .output()
+            .unwrap();
+        let out = String::from_utf8_lossy(&output.stdout);
+        assert!(out.contains(&format!("untagged: {goes}")), "{zone} {out}");
+        let args = [
+            "prune", "-n", "--all", "--filter", until, "--grace", "0s", "--format", "json",
+        ];
+        let args = crate::support::command::in_layout(&layout.dir, &args);
+        let mut command = crate::support::command::ocirm(&args, &place.home());
+        let finished = command.env("TZ", zone).output().unwrap();
+        let said: Value = serde_json::from_slice(&finished.stdout).unwrap();
+        assert_eq!(said["untagged"].as_array().unwrap().len(), goes, "{zone}");
+    }
 }
 
 /// A2: somebody else's terminal stays as it is, and what is to be said is in the value.

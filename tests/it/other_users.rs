@@ -16,7 +16,7 @@ use serde_json::Value;
 
 use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm, under};
 use crate::support::contents::{arg, assert_no_leftovers, blob_path, blobs, digest, names};
-use crate::support::layout::Layout;
+use crate::support::layout::{LAYER, Layout};
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_status, object};
 use crate::support::skipped::skipped;
 use crate::support::strace;
@@ -758,6 +758,137 @@ fn what_a_killed_run_left_among_blobs_elsewhere_is_removed() {
         finished.out.contains(&format!("to a new index: {new}")),
         "{finished}"
     );
+}
+
+/// X8: a layout that may be entered and not listed is found, and blobs that it shares stay.
+#[test]
+fn what_cannot_be_listed_shares_its_blobs_all_the_same() {
+    let Some(shared) = Shared::new() else { return };
+    let images = shared.place.path("images");
+    let [own, closed] = ["own", "closed"].map(|name| images.join(name));
+    // The blobs of both lie in the one that the member may change, and what the other leads to is
+    // garbage to whoever does not know that one.
+    for (dir, name) in [(&own, "own"), (&closed, "theirs")] {
+        let mut layout = Layout::in_dir(dir);
+        let image = layout.image(name);
+        layout.tagged(&image, name).finish();
+    }
+    for theirs in everything(&closed.join("blobs")) {
+        if theirs.is_file() {
+            let below = theirs.strip_prefix(&closed).unwrap();
+            fs::rename(&theirs, own.join(below)).unwrap();
+        }
+    }
+    fs::remove_dir_all(closed.join("blobs")).unwrap();
+    symlink("../own/blobs", closed.join("blobs")).unwrap();
+    for path in everything(&own) {
+        chown(&path, Some(MEMBER.id), Some(MEMBER.group)).unwrap();
+    }
+    chown(&closed, Some(OWNER.id), Some(OWNER.group)).unwrap();
+    let all = blobs(&own);
+    assert_eq!(all.len(), 6);
+    let prune = [
+        "prune",
+        "--force",
+        "--grace",
+        "0s",
+        "--recursive",
+        arg(&images),
+    ];
+    for (mode, status) in [(0o711, 12), (0o755, 0)] {
+        fs::set_permissions(&closed, Permissions::from_mode(mode)).unwrap();
+        let kept = shared.run(MEMBER, "022", &own, &prune);
+        assert_status(&kept, status);
+        assert_eq!(kept.err.contains(arg(&closed)), status != 0, "{kept}");
+        assert_eq!(blobs(&own), all, "{kept}");
+    }
+    // What may not even be entered cannot be told from any other directory.
+    fs::set_permissions(&closed, Permissions::from_mode(0o700)).unwrap();
+    let unknown = shared.run(MEMBER, "022", &own, &["ls", "--recursive", arg(&images)]);
+    assert_status(&unknown, 1);
+    assert_mentions(&unknown, "cannot look into");
+    assert!(unknown.out.contains("own"), "{unknown}");
+}
+
+/// E2: a dry run says what a real run could not write to, and asks about nothing that it would not write to.
+#[test]
+fn a_dry_run_says_where_this_user_may_not_write() {
+    const GARBAGE: &[&str] = &["prune", "--force", "--grace", "0s"];
+    const NOTHING: &str = "a real run could change nothing: this user may not write to `";
+    /// The only one in the trash.
+    const REMOVAL: &str = "a removal";
+    /// What is closed, the command, what the dry run says, and the exit status of the real run.
+    type Case<'a> = (&'a str, &'a [&'a str], Option<(&'a str, &'a str)>, i32);
+    let cases: [Case<'_>; 12] = [
+        ("", GARBAGE, None, 0),
+        ("blobs/sha512", GARBAGE, None, 0),
+        ("blobs/sha256", &["untag", "web:1"], None, 0),
+        ("blobs/sha512", &["rmi", "web:1"], None, 0),
+        (TRASH, &["rmi", "web:1"], None, 0),
+        ("", &["rmi", "web:1"], Some((NOTHING, "layout`")), 1),
+        ("", &["untag", "web:1"], Some((NOTHING, "layout`")), 1),
+        ("blobs/sha256", GARBAGE, Some((NOTHING, "blobs/sha256`")), 1),
+        (
+            "blobs/sha256",
+            &["rmi", "web:1"],
+            Some((
+                "a real run could change nothing in `",
+                "this user may not write there",
+            )),
+            1,
+        ),
+        (
+            TRASH,
+            &["rmi", "--trash", "web:1"],
+            Some((NOTHING, "trash`")),
+            1,
+        ),
+        (
+            REMOVAL,
+            &["prune", "--force", "--trash-keep", "0s"],
+            Some((NOTHING, ".ocirm-trash/2")),
+            1,
+        ),
+        (
+            "blobs/sha256",
+            &["restore"],
+            Some((NOTHING, "blobs/sha256`")),
+            1,
+        ),
+    ];
+    for (closed, command, expected, status) in cases {
+        let Some(shared) = Shared::new() else { return };
+        let layout = shared.layout();
+        layout.blob(LAYER, "garbage");
+        fs::create_dir(layout.dir.join("blobs/sha512")).unwrap();
+        for path in everything(&layout.dir) {
+            chown(&path, Some(MEMBER.id), Some(MEMBER.group)).unwrap();
+        }
+        shared.succeeds(MEMBER, "022", &layout.dir, &["rmi", "--trash", "web:2"]);
+        let mut closed_dir = layout.dir.join(closed);
+        if closed == REMOVAL {
+            let mut removals = fs::read_dir(layout.dir.join(TRASH)).unwrap();
+            closed_dir = removals.next().unwrap().unwrap().path();
+        }
+        chown(&closed_dir, Some(OWNER.id), Some(OWNER.group)).unwrap();
+        let mut dry = command.to_vec();
+        dry.insert(1, "--dry-run");
+        let before = (names(&layout.dir), blobs(&layout.dir));
+        let shown = shared.run(MEMBER, "022", &layout.dir, &dry);
+        assert_status(&shown, 0);
+        match expected {
+            Some((what, at)) => {
+                assert_mentions(&shown, what);
+                assert_mentions(&shown, at);
+            }
+            None => assert_eq!(shown.err, "", "{closed} {shown}"),
+        }
+        let done = shared.run(MEMBER, "022", &layout.dir, command);
+        assert_eq!(done.code(), Some(status), "{closed} {done}");
+        let has_changed = (names(&layout.dir), blobs(&layout.dir)) != before;
+        let nothing = expected.is_some_and(|(what, _)| what == NOTHING);
+        assert_eq!(has_changed, !nothing, "{closed} {done}");
+    }
 }
 
 /// FR36: whatever a file system or a filter of system calls answers to `renameat2`, the plain call is made.
