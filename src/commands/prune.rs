@@ -545,7 +545,8 @@ impl Prune {
                     .retain(|note| !matches!(note, Note::MatchesNothing { .. }));
             }
             let live = gc::mark(snapshot, &plan)
-                .and_then(|live| snapshot.refuse_unreadable().map(|()| live));
+                .and_then(|live| snapshot.refuse_unreadable().map(|()| live))
+                .and_then(|live| metadata.refuse_unreadable().map(|()| live));
             (live, plan)
         };
         let none = Room::default();

@@ -126,7 +126,10 @@ impl<'a> Walk<'a> {
             }
         }
         if !small.is_empty() {
-            let read = |digest: &Digest, bytes: &mut Vec<u8>| stored.read_small(digest, bytes);
+            // What cannot be read stopped the sweep before.
+            let read = |digest: &Digest, bytes: &mut Vec<u8>| {
+                stored.read_small(digest, bytes).unwrap_or(false)
+            };
             let documents = UnlistedDocuments::read(&small, &read);
             walk.unlisted = documents.followers(snapshot, &read);
         }

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
+use std::sync::{Mutex, PoisonError};
 
 use jiff::Timestamp;
 
@@ -313,7 +314,7 @@ pub fn prune(
             let node = snapshot.graph.find(digest);
             node.is_some_and(|node| live.contains(node)) || (options.is_trashed)(digest)
         };
-        young_referrers = unlisted_referrers(snapshot, live, &[], &young_stray, stored, &is_live);
+        young_referrers = unlisted_referrers(snapshot, live, &[], &young_stray, stored, &is_live)?;
     }
     for (digest, stat) in &young_stray {
         garbage.spare(digest, stat, &young_referrers);
@@ -329,7 +330,7 @@ pub fn prune(
                 || needed.contains(digest)
                 || (options.is_trashed)(digest)
         };
-        unlisted = unlisted_referrers(snapshot, live, &lost, &stray, stored, &stays);
+        unlisted = unlisted_referrers(snapshot, live, &lost, &stray, stored, &stays)?;
     }
     garbage.blobs.reserve_exact(lost.len() + stray.len());
     let is_agreed = |digest: &Digest| {
@@ -367,12 +368,19 @@ fn unlisted_referrers(
     stray: &[(Digest, BlobStat)],
     stored: &impl Stored,
     stays: &dyn Fn(&Digest) -> bool,
-) -> UnlistedReferrers {
+) -> Result<UnlistedReferrers, Error> {
     let small = stray
         .iter()
         .filter(|(_, stat)| stat.size <= MAX_UNLISTED_BYTES);
     let small: Vec<Digest> = small.map(|(digest, _)| digest.clone()).collect();
-    let read = |digest: &Digest, bytes: &mut Vec<u8>| stored.read_small(digest, bytes);
+    let unreadable = Mutex::new(None);
+    let read = |digest: &Digest, bytes: &mut Vec<u8>| {
+        stored.read_small(digest, bytes).unwrap_or_else(|error| {
+            let mut first = unreadable.lock().unwrap_or_else(PoisonError::into_inner);
+            first.get_or_insert_with(|| (digest.clone(), error));
+            false
+        })
+    };
     let documents = UnlistedDocuments::read(&small, &read);
     // Whoever removed an entry wanted what it led to away.
     let is_lost =
@@ -381,7 +389,18 @@ fn unlisted_referrers(
         true => lost.iter().copied().filter(is_lost).collect(),
         false => Vec::new(),
     };
-    documents.referrers(snapshot, &lost, stays, &read)
+    let found = documents.referrers(snapshot, &lost, stays, &read);
+    match unreadable.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        None => Ok(found),
+        // What it needs would look like garbage, and so would it.
+        Some((digest, error)) => Err(Error::layout(format!(
+            "the unreferenced blob {digest} is unreadable: {error}"
+        ))
+        .hint(
+            "nothing is deleted, because it may be about something that stays; run as a user who may read the \
+             layout, or use --unlisted-referrers delete if such blobs are to go",
+        )),
+    }
 }
 
 /// A document that is there and cannot be read.
@@ -502,11 +521,11 @@ mod tests {
                 }),
             }
         }
-        fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
+        fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> io::Result<bool> {
             bytes.clear();
             let found = self.0.get(digest);
             bytes.extend(found.into_iter().flat_map(|(bytes, ..)| bytes));
-            found.is_some() && bytes.first() == Some(&b'{')
+            Ok(found.is_some() && bytes.first() == Some(&b'{'))
         }
         fn maybe_shared(&self, _: &Digest) -> Option<&SharedReason> {
             self.1.as_ref()

@@ -23,7 +23,10 @@ pub trait Stored: Sync {
     fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError>;
     /// Reads a blob's bytes if it is as small as a manifest, begins like one, and is what its name
     /// promises.
-    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool;
+    ///
+    /// # Errors
+    /// What the operating system says: it may be a manifest.
+    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> io::Result<bool>;
     /// Why blobs like this one must not be deleted, if so.
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason>;
 }
@@ -35,7 +38,7 @@ impl<M> Stored for Locked<M> {
     fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
         self.read_blob(digest, None, MAX_DOCUMENT_BYTES)
     }
-    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> bool {
+    fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> io::Result<bool> {
         self.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)
     }
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {

@@ -4,6 +4,7 @@
 
 use std::cell::{OnceCell, RefCell};
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
 
@@ -12,7 +13,8 @@ use indexmap::IndexMap;
 use jiff::Timestamp;
 
 use super::completeness::{Completeness, Holdings};
-use crate::layout::Locked;
+use crate::error::Error;
+use crate::layout::{BlobError, Locked};
 use crate::oci::config::{ImageConfig, Labels, Wanted};
 use crate::snapshot::platform_manifests::{config_node, platform_manifests};
 use crate::snapshot::{
@@ -51,16 +53,20 @@ fn load_config<M>(
     node: NodeId,
     wanted: Wanted,
     bytes: &mut Vec<u8>,
-) -> Option<ImageConfig> {
+) -> io::Result<Option<ImageConfig>> {
     if graph.kind(node) != NodeKind::ImageConfig {
-        return None;
+        return Ok(None);
     }
     let found = layout.read_blob_into(graph.digest(node), None, MAX_DOCUMENT_BYTES, bytes);
-    match found.ok()? {
-        true => Some(ImageConfig::parse_for(wanted, bytes)),
+    Ok(match found {
+        Ok(true) => Some(ImageConfig::parse_for(wanted, bytes)),
         // What embeds it has it.
-        false => Some(ImageConfig::parse_for(wanted, graph.embedded(node)?)),
-    }
+        Ok(false) => graph
+            .embedded(node)
+            .map(|bytes| ImageConfig::parse_for(wanted, bytes)),
+        Err(BlobError::Io(error)) => return Err(error),
+        Err(_) => None,
+    })
 }
 
 /// When an image was created, and who says so.
@@ -145,10 +151,17 @@ struct Configs {
     known: HashMap<NodeId, Option<Rc<ImageConfig>>, RandomState>,
     /// Each once.
     platforms: HashSet<Arc<Platform>, RandomState>,
+    /// The first that the operating system refused to read, and what it said.
+    unreadable: Option<(NodeId, String)>,
 }
 
 impl Configs {
-    fn add(&mut self, node: NodeId, config: Option<ImageConfig>) {
+    fn add(&mut self, node: NodeId, config: io::Result<Option<ImageConfig>>) {
+        let config = config.unwrap_or_else(|error| {
+            let first = &mut self.unreadable;
+            first.get_or_insert_with(|| (node, error.to_string()));
+            None
+        });
         let config = config.map(|mut config| {
             match self.platforms.get(&config.platform) {
                 Some(known) => config.platform.clone_from(known),
@@ -429,6 +442,22 @@ impl<'a, M> ImageMetadata<'a, M> {
                 from: CreatedFrom::IndexFile,
             },
         }
+    }
+
+    /// Refuses to go by what was found out while a config that was wanted could not be read: it may say
+    /// that its image is the newest, or has a label.
+    ///
+    /// # Errors
+    /// Exit status 12.
+    pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
+        let configs = self.configs.borrow();
+        let Some((node, error)) = &configs.unreadable else {
+            return Ok(());
+        };
+        let digest = self.snapshot.graph.digest(*node);
+        Err(Error::layout(format!("the config {digest} is unreadable: {error}")).hint(
+            "nothing is deleted, because what it says of its image is unknown; run as a user who may read the layout",
+        ))
     }
 
     /// How much of an image the layout holds.

@@ -273,18 +273,34 @@ impl<M> Locked<M> {
 
     /// Reads a blob of at most `limit` bytes into a buffer, if it begins like a JSON object and is what
     /// its name promises. `false`: it is anything else, or not there.
-    pub(crate) fn read_json_blob(&self, digest: &Digest, limit: u64, bytes: &mut Vec<u8>) -> bool {
-        let Ok(Some((file, size))) = self.open_blob(digest) else {
-            return false;
+    ///
+    /// # Errors
+    /// What the operating system says of reading it: it may be anything.
+    pub(crate) fn read_json_blob(
+        &self,
+        digest: &Digest,
+        limit: u64,
+        bytes: &mut Vec<u8>,
+    ) -> io::Result<bool> {
+        let (file, size) = match self.open_blob(digest) {
+            Ok(Some(found)) => found,
+            Err(BlobError::Io(error)) => return Err(error),
+            Ok(None) | Err(_) => return Ok(false),
         };
         // Most that is looked at is a layer; of that no more is read than this.
         let mut first = [0; 32];
-        if size > limit || file.read_at(&mut first, 0).is_err() {
-            return false;
+        if size > limit {
+            return Ok(false);
         }
+        file.read_at(&mut first, 0)?;
         let begin = first[..first.len().min(size as usize)].trim_ascii_start();
-        begin.first().is_none_or(|byte| *byte == b'{')
-            && read_verified(Some((file, size)), digest, None, limit, bytes).unwrap_or(false)
+        if begin.first().is_some_and(|byte| *byte != b'{') {
+            return Ok(false);
+        }
+        match read_verified(Some((file, size)), digest, None, limit, bytes) {
+            Err(BlobError::Io(error)) => Err(error),
+            read => Ok(read.unwrap_or(false)),
+        }
     }
 
     /// Reads a whole blob, however large, and compares it with its digest and, if given, with its

@@ -140,7 +140,9 @@ impl Snapshot<Whole> {
         unreferenced: &[Digest],
     ) -> UnlistedReferrers {
         let read = |digest: &Digest, bytes: &mut Vec<u8>| {
-            layout.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)
+            // Nothing is deleted by this.
+            let read = layout.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes);
+            read.unwrap_or(false)
         };
         let documents = UnlistedDocuments::read(unreferenced, &read);
         let is_there = |digest: &Digest| self.graph.find(digest).is_some();

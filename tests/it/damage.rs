@@ -6,6 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
+use crate::support::command::Finished;
 use crate::support::contents::{arg, blob_path, blobs, digest, names};
 use crate::support::layout::Layout;
 use crate::support::peers::is_installed;
@@ -444,4 +445,78 @@ fn why_says_in_its_object_that_it_may_not_know_all() {
     layout.tagged(&good, "good").finish();
     let why = place.succeeds(&layout.dir, &["why", "--format", "json", "good"]);
     assert_eq!(object(&why)["warnings"], json!([]));
+}
+
+/// Runs a `prune --force` in which the operating system refuses to read one file.
+fn prune_without(place: &Place, layout: &Path, file: &Path, more: &[&str]) -> Finished {
+    let words = ["--layout", arg(layout), "prune", "--force", "--grace", "0s"];
+    let all = words.iter().chain(more).map(|word| (*word).to_owned());
+    let fail = ["-P", arg(file), "-e", "trace=read,pread64", "-e"];
+    let inject = ["inject=read,pread64:error=EIO", "-o", "/dev/null"];
+    let all: Vec<String> = all.collect();
+    strace::run(&[&fail[..], &inject].concat(), &all, &place.home())
+}
+
+/// Q17: a config that cannot be read may say that its image is the newest, or that it is old.
+#[test]
+fn nothing_is_chosen_by_a_date_that_cannot_be_read() {
+    if !strace::is_here() {
+        return;
+    }
+    for (more, status) in [
+        (&["--all", "--keep-last", "1"][..], 12),
+        (&["--all", "--filter", "until=1h"], 12),
+        (&["--filter", "broken=true"], 12),
+        (&["--all", "--keep", "good"], 0),
+    ] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        let (good, other) = (layout.image("good"), layout.image("other"));
+        layout
+            .tagged(&good, "good")
+            .tagged(&other, "other")
+            .finish();
+        let manifest = fs::read(blob_path(&layout.dir, digest(&other))).expect("a blob");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("a manifest");
+        let config = blob_path(&layout.dir, digest(&manifest["config"]));
+        let before = Tree::of(&layout.dir);
+        let done = prune_without(&place, &layout.dir, &config, more);
+        assert_status(&done, status);
+        if status == 12 {
+            assert_no_traces(&before, &Tree::of(&layout.dir), &done);
+            assert_mentions(&done, "is unreadable: ");
+        } else {
+            assert_eq!(names(&layout.dir), ["good"], "{done}");
+        }
+    }
+}
+
+/// Q17: an unreferenced blob that cannot be read may be about something that stays.
+#[test]
+fn nothing_is_unreferenced_for_sure_while_a_small_blob_cannot_be_read() {
+    if !strace::is_here() {
+        return;
+    }
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    let good = layout.image("good");
+    layout.tagged(&good, "good").finish();
+    let layer = layout.blob("text/spdx", "a list of what is in it");
+    let referrer = json!({
+        "schemaVersion": 2, "mediaType": "application/vnd.oci.image.manifest.v1+json",
+        "config": layer, "layers": [layer], "subject": good,
+    });
+    let referrer = layout.blob(
+        "application/vnd.oci.image.manifest.v1+json",
+        referrer.to_string(),
+    );
+    let file = blob_path(&layout.dir, digest(&referrer));
+    let before = Tree::of(&layout.dir);
+    let done = prune_without(&place, &layout.dir, &file, &[]);
+    assert_status(&done, 12);
+    assert_mentions(&done, "is unreadable: ");
+    assert_no_traces(&before, &Tree::of(&layout.dir), &done);
+    let more = ["--unlisted-referrers", "delete"];
+    assert_status(&prune_without(&place, &layout.dir, &file, &more), 0);
+    assert!(!has(&layout.dir, &referrer) && has(&layout.dir, &good));
 }
