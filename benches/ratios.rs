@@ -13,8 +13,8 @@
 //! is measured: one tiny layout is generated and all answers are compared.
 //!
 //! The parts: [`generator`] makes layouts, [`layout_on_disk`] puts one into a directory and repairs it
-//! after a deletion, [`floor`] is the floor program, [`job`] says what is done, [`process`] runs and
-//! measures, [`agreement`] compares answers, [`results`] prints.
+//! after a deletion, `far_disk` shows a directory as if it were far away, `by_hand` leaves that mounted,
+//! [`floor`] is the floor program, [`job`] says what is done, [`process`] runs and measures, [`agreement`] compares answers, [`results`] prints.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -23,6 +23,10 @@
 )]
 
 mod agreement;
+#[cfg(target_os = "linux")]
+mod by_hand;
+#[cfg(target_os = "linux")]
+mod far_disk;
 mod floor;
 mod generator;
 mod job;
@@ -77,6 +81,10 @@ struct Arguments {
     /// Only write a layout into this new directory, and leave it there
     #[arg(long, value_name = "DIR")]
     generate: Option<PathBuf>,
+    /// Only show a directory at another place, where each call takes so many milliseconds longer
+    #[cfg(target_os = "linux")]
+    #[arg(long, num_args = 3, value_names = ["MS", "DIR", "MOUNTPOINT"])]
+    mount_delay: Option<Vec<String>>,
     /// Only generate a tiny layout and compare all answers
     #[arg(long)]
     test: bool,
@@ -175,6 +183,10 @@ fn main() -> anyhow::Result<()> {
     let arguments = Arguments::parse();
     if let Some(dir) = &arguments.generate {
         return generate(&arguments, dir);
+    }
+    #[cfg(target_os = "linux")]
+    if let Some(words) = &arguments.mount_delay {
+        return by_hand::stay_mounted(words);
     }
     std::fs::create_dir_all(&arguments.dir)?;
     let programs = Programs {

@@ -90,7 +90,7 @@ fn on_each(kinds: &[Kind], work: impl Fn(&Kind, &Place, &Mount)) {
 }
 
 /// Two platforms under one name, an image that shares a layer with them, a dangling one, and garbage.
-fn write(dir: &Path) {
+pub(super) fn write(dir: &Path) {
     let mut layout = Layout::in_dir(dir);
     let amd = layout.image_for("linux/amd64", "amd", &["base", "amd"]);
     let arm = layout.image_for("linux/arm64", "arm", &["base", "arm"]);
@@ -129,7 +129,7 @@ fn content(layout: &Path) -> BTreeMap<String, String> {
 }
 
 /// What is done, in this order. Each is a dry run first, which changes nothing.
-const STEPS: [&[&str]; 7] = [
+pub(super) const STEPS: [&[&str]; 7] = [
     &["rmi", "--trash", "app:2"],
     &["restore"],
     &["rmi", "--platform", "linux/arm64", "two"],
@@ -146,7 +146,10 @@ const STEPS: [&[&str]; 7] = [
 ];
 
 /// What the steps say and leave. Sizes are those of files, and what they take on the disk differs.
-fn steps(place: &Place, layout: &Path) -> Vec<(i32, Vec<String>, BTreeMap<String, String>)> {
+pub(super) fn steps(
+    place: &Place,
+    layout: &Path,
+) -> Vec<(i32, Vec<String>, BTreeMap<String, String>)> {
     let mut seen = Vec::new();
     for step in STEPS {
         let mut dry = step.to_vec();

@@ -78,6 +78,9 @@ mod lost_and_kept;
 mod bad_input;
 /// Wherever the program is stopped, the layout is sound.
 mod crash_points;
+/// On a disk that is far away the same is said and done.
+#[cfg(target_os = "linux")]
+mod far_disk;
 /// On each file system the same is said and done.
 mod file_systems;
 /// A full disk is made room on, or nothing happens.

@@ -6,6 +6,8 @@ pub(crate) mod command;
 pub(crate) mod contents;
 pub(crate) mod deletion_case;
 pub(crate) mod each;
+#[cfg(target_os = "linux")]
+pub(crate) mod far;
 pub(crate) mod field;
 pub(crate) mod index_document;
 pub(crate) mod judge;
