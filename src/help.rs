@@ -80,7 +80,7 @@ pub const FILES: &[(&str, &str)] = &[
     (
         "index.json.lock, index.lock, .ocirm.lock",
         "Locks: that of BuildKit, that of podman where there is one, and one that is used where a directory cannot be \
-         locked.",
+         locked for all machines.",
     ),
     (
         ".ocirm-trash/",

@@ -18,8 +18,9 @@
 //! skopeo, oras, crane, regctl and others take no lock at all; what helps against them is in
 //! [`crate::commit`].
 //!
-//! Where the file system refuses to lock a directory (NFS wants a file that is open for writing),
-//! the layout lock is taken on a file `.ocirm.lock` in the layout, which then stays there.
+//! Where the file system refuses to lock a directory, the layout lock is taken on a file `.ocirm.lock`
+//! in the layout, which then stays there. On a disk that several machines use it is taken on both: most
+//! network file systems leave the lock of a directory to the kernel of each machine ([`super::far`]).
 //!
 //! fs2 does the locking. Its methods are called by full path, because since Rust 1.89 some of their
 //! names mean methods of the standard library, with other errors. `std::fs::File::lock` and its
@@ -99,6 +100,11 @@ impl std::fmt::Debug for LockOptions<'_> {
 /// How a file of ours or of another program's is opened to lock it.
 const LOCK_FILE: OFlags = OFlags::RDWR.union(OFlags::CLOEXEC).union(OFlags::NOFOLLOW);
 
+/// How one is opened by who may only read it.
+const LOCK_FILE_READ: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NOFOLLOW);
+
 /// The mode of a lock file that we make; the umask takes from it.
 const LOCK_FILE_MODE: Mode = Mode::from_raw_mode(0o666);
 
@@ -121,7 +127,9 @@ pub(super) enum Hold {
 /// The layout lock, and podman's where there is one. Dropping it unlocks.
 #[derive(Debug)]
 pub(super) struct LayoutLock {
-    _layout: Option<File>,
+    _directory: Option<File>,
+    /// Of `.ocirm.lock`.
+    _file: Option<File>,
     _podman: Option<File>,
 }
 
@@ -135,14 +143,34 @@ impl LayoutLock {
         }
     }
 
-    /// Takes the layout lock alone.
+    /// Takes the layout lock alone. Only a change, of this layout or of another one, makes a file for it.
     pub(super) fn of_directory(
         layout: &Layout,
         options: &LockOptions<'_>,
         hold: Hold,
+        is_change: bool,
     ) -> anyhow::Result<Self> {
+        if !options.enabled {
+            return Ok(LayoutLock {
+                _directory: None,
+                _file: None,
+                _podman: None,
+            });
+        }
+        let (directory, refused) = lock_directory(layout, options, hold)?;
+        let file = match refused {
+            None if !layout.is_far() => None,
+            why if is_change => {
+                let why = why
+                    .as_deref()
+                    .unwrap_or("other machines see no lock on a directory");
+                lock_file(layout, options, hold, why)?
+            }
+            _ => lock_file_that_is_there(layout, options, hold)?,
+        };
         Ok(LayoutLock {
-            _layout: lock_directory(layout, options, hold)?,
+            _directory: directory,
+            _file: file,
             _podman: None,
         })
     }
@@ -160,44 +188,68 @@ impl LayoutLock {
     }
 }
 
+fn shown(layout: &Layout) -> String {
+    format!("the layout `{}`", layout.path().display())
+}
+
+/// Locks the directory, or says why the file system does not.
 fn lock_directory(
     layout: &Layout,
     options: &LockOptions<'_>,
     hold: Hold,
-) -> anyhow::Result<Option<File>> {
-    if !options.enabled {
-        return Ok(None);
-    }
-    let shown = format!("the layout `{}`", layout.path().display());
+) -> anyhow::Result<(Option<File>, Option<String>)> {
     // A descriptor of its own: a lock belongs to the open file, and goes when that is closed.
     let dir = rustix::fs::openat(&layout.dir, ".", DIRECTORY, Mode::empty())?;
     let dir = File::from(dir);
+    let shown = shown(layout);
     match wait(options, || flock(&dir, hold), &shown) {
-        Ok(()) => Ok(Some(dir)),
-        Err(Refused::Unsupported(why)) => lock_fallback(layout, options, hold, &shown, &why),
+        Ok(()) => Ok((Some(dir), None)),
+        Err(Refused::Unsupported(why)) => Ok((None, Some(why.to_string()))),
         Err(other) => Err(other.into_error(options, &shown)),
     }
 }
 
-fn lock_fallback(
+/// Locks the file `.ocirm.lock`, which is made where there is none. `why` the directory is not enough.
+fn lock_file(
     layout: &Layout,
     options: &LockOptions<'_>,
     hold: Hold,
-    shown: &str,
-    why: &io::Error,
+    why: &str,
 ) -> anyhow::Result<Option<File>> {
+    let shown = shown(layout);
     let file = match open_or_make_fallback(layout) {
-        Ok(file) => file,
-        // Nobody can change a layout on a read-only file system under us.
-        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => return Ok(None),
-        Err(e) => {
-            return Err(e).with_context(|| {
-                format!("cannot lock {shown} ({why}), nor its file `{LAYOUT_LOCK}`; --no-lock goes on without")
-            });
+        // Who may only read can keep changes out all the same, where there has been one.
+        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => {
+            return lock_file_that_is_there(layout, options, hold);
         }
+        opened => opened.with_context(|| {
+            format!("cannot lock {shown} ({why}), nor its file `{LAYOUT_LOCK}`; --no-lock goes on without")
+        })?,
     };
-    wait(options, || flock(&file, hold), shown).map_err(|e| e.into_error(options, shown))?;
-    Ok(Some(file))
+    match wait(options, || flock(&file, hold), &shown) {
+        Ok(()) => Ok(Some(file)),
+        Err(error) => Err(error.into_error(options, &shown)),
+    }
+}
+
+/// Locks the file `.ocirm.lock` for who leaves no trace. Where there is none, no change has been made in this way.
+fn lock_file_that_is_there(
+    layout: &Layout,
+    options: &LockOptions<'_>,
+    hold: Hold,
+) -> anyhow::Result<Option<File>> {
+    let shown = shown(layout);
+    let flags = LOCK_FILE_READ | OFlags::NONBLOCK;
+    let Ok(file) = rustix::fs::openat(&layout.dir, LAYOUT_LOCK, flags, Mode::empty()) else {
+        return Ok(None);
+    };
+    let file = File::from(file);
+    match wait(options, || flock(&file, hold), &shown) {
+        Ok(()) => Ok(Some(file)),
+        // As where there is no file.
+        Err(Refused::Unsupported(_)) => Ok(None),
+        Err(error) => Err(error.into_error(options, &shown)),
+    }
 }
 
 /// The lock file of ours. One that keeps others out because an older version made it, or a run with
@@ -267,6 +319,7 @@ impl<'a> IndexLock<'a> {
         let attempt = || {
             let opened = open_or_create(layout).map_err(Refused::Failed)?;
             flock(&opened.file, Hold::Exclusive)?;
+            layout.look_afresh();
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
             match is_name_of(&layout.dir, INDEX_LOCK, &opened.file) {

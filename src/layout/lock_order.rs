@@ -72,21 +72,24 @@ fn in_order(
         order.push((id(layout)?, Some(number)));
     }
     order.sort();
+    // Those of sharers are taken for the change, which deletes what nobody of them needs.
+    let is_change = hold == Hold::Exclusive;
     let mut of_own = None;
     let mut of_sharers: Vec<(usize, LayoutLock)> = Vec::with_capacity(sharers.len());
     for (_, number) in order {
         match number {
             Some(number) => {
-                let lock = LayoutLock::of_directory(&sharers[number], options, Hold::Shared)?;
+                let lock =
+                    LayoutLock::of_directory(&sharers[number], options, Hold::Shared, is_change)?;
                 of_sharers.push((number, lock));
             }
-            None => of_own = Some(LayoutLock::of_directory(own, options, hold)?),
+            None => of_own = Some(LayoutLock::of_directory(own, options, hold, is_change)?),
         }
     }
     of_sharers.sort_by_key(|(number, _)| *number);
     let of_own = match of_own {
         Some(lock) => lock,
-        None => LayoutLock::of_directory(own, options, hold)?,
+        None => LayoutLock::of_directory(own, options, hold, is_change)?,
     };
     Ok((
         of_own,

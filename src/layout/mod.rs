@@ -19,7 +19,7 @@
 //!
 //! * `blob_dirs`: the directories below `blobs`, and whose they are
 //! * `hard_links`: files with several names, over all layouts of a run
-//! * `mounts`: file systems that do not keep their word
+//! * `mounts`: file systems that do not keep their word; `far`: those that several machines use
 //! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
 //! * `neighbours`: whether it lies beside other layouts, so that an empty file is a stub
 //! * `stubs`: empty files whose bytes lie in another layout
@@ -39,6 +39,7 @@
 mod blob_dirs;
 mod blobs;
 mod discover;
+mod far;
 mod forbidden;
 mod hard_links;
 mod lock;
@@ -105,6 +106,9 @@ pub(crate) const TORN: Duration = Duration::from_millis(1000);
 /// How long to wait between two such readings.
 pub(crate) const TORN_RETRY: Duration = Duration::from_millis(40);
 
+/// How often a far disk is asked again where `index.json` is that is not there.
+const AFRESH_AT_MOST: usize = 10;
+
 /// The largest `index.json` that is read, in bytes. A million entries need about 350 MB.
 pub(crate) const MAX_INDEX_BYTES: u64 = 1 << 30;
 
@@ -112,7 +116,7 @@ pub(crate) const MAX_INDEX_BYTES: u64 = 1 << 30;
 /// `docker save` has.
 const MAX_ROOT_FILE_BYTES: u64 = 1 << 28;
 
-/// The lock file on file systems that cannot lock a directory.
+/// The lock file on file systems that cannot lock a directory, or not for other machines.
 const LAYOUT_LOCK: &str = ".ocirm.lock";
 
 /// The largest `oci-layout` that is read, in bytes. All that stands in it is a version.
@@ -132,6 +136,8 @@ pub struct Layout {
     ages: Ages,
     /// Whether it lies beside other layouts; found out when that matters.
     neighbours: OnceLock<bool>,
+    /// Whether other machines may use it; found out when it is locked.
+    is_far: OnceLock<bool>,
 }
 
 impl Layout {
@@ -163,6 +169,7 @@ impl Layout {
             dir: File::from(dir),
             ages: Ages::default(),
             neighbours: OnceLock::new(),
+            is_far: OnceLock::new(),
         };
         layout.check_version(torn)?;
         Ok(layout)
@@ -388,7 +395,17 @@ impl<M> Locked<M> {
     /// # Errors
     /// Exit status 12 when it is missing, no regular file, or beyond [`MAX_INDEX_BYTES`].
     pub(crate) fn read_index(&self) -> anyhow::Result<Vec<u8>> {
-        let found = self.layout.read_root_file("index.json", MAX_INDEX_BYTES)?;
+        let read = || self.layout.read_root_file("index.json", MAX_INDEX_BYTES);
+        self.layout.look_afresh();
+        let mut found = read()?;
+        for _ in 0..AFRESH_AT_MOST {
+            if found.is_some() || !self.layout.is_far() {
+                break;
+            }
+            // Another machine replaced it after this one had looked.
+            self.layout.look_afresh();
+            found = read()?;
+        }
         found.ok_or_else(|| {
             Error::layout(format!("`{}` has no index.json", self.path().display()))
                 .hint("an index that is gone says nothing about which blobs are referenced; put it back first")
@@ -401,6 +418,7 @@ impl<M> Locked<M> {
     /// # Errors
     /// What the operating system says, and a file that is no regular one.
     pub(crate) fn index_is(&self, bytes: &[u8]) -> anyhow::Result<bool> {
+        self.layout.look_afresh();
         self.layout.has_bytes("index.json", bytes)
     }
 
@@ -411,7 +429,7 @@ impl<M> Locked<M> {
     }
 
     /// Something that differs whenever somebody replaced or rewrote index.json, at the cost of one
-    /// system call. Equal stamps are a strong hint, not a proof.
+    /// system call, and on a far disk of one listing. Equal stamps are a strong hint, not a proof.
     pub(crate) fn index_stamp(&self) -> IndexStamp {
         let stat = self.stat_index().map(|stat| {
             [
@@ -427,6 +445,7 @@ impl<M> Locked<M> {
     }
 
     fn stat_index(&self) -> Result<Stat, Errno> {
+        self.layout.look_afresh();
         rustix::fs::statat(&self.layout.dir, "index.json", AtFlags::empty())
     }
 

@@ -46,6 +46,17 @@ impl UnsafeMount {
 }
 
 impl Layout {
+    /// Whether the table of mounts does not say that the layout lies on this machine alone.
+    #[cfg(target_os = "linux")]
+    pub(super) fn mount_may_be_elsewhere(&self) -> bool {
+        let table = std::fs::read(MOUNT_TABLE).unwrap_or_default();
+        let key = key_of(&self.dir, Path::new("."));
+        key.is_none_or(|key| {
+            let key_at = |path: &Path| key_of(rustix::fs::CWD, path);
+            MountTable::parse(&table).may_be_elsewhere(key, &key_at)
+        })
+    }
+
     /// The first directory of the layout, if any, to which a change would go and which lies on a mount
     /// that does not keep its word. Each may be a mount of its own, or a link into one.
     pub(crate) fn unsafe_mount(&self) -> Option<UnsafeMount> {

@@ -107,6 +107,7 @@ impl Locked<Exclusive> {
             ready.push(write("index.json", old, new)?);
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
+        self.layout.look_afresh();
         for edit in beside {
             if !self.layout.has_bytes(edit.file.name(), &edit.old)? {
                 return Ok(IndexWrite::ChangedMeanwhile);
@@ -288,8 +289,12 @@ impl<'a> Replacement<'a> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
-        if attributes_of(self.layout, self.target)? != self.attributes {
-            return Ok(false);
+        match attributes_of(self.layout, self.target) {
+            Ok(found) if found == self.attributes => {}
+            Ok(_) => return Ok(false),
+            // Another machine replaced it, and this one still shows the old file, which is gone.
+            Err(error) if self.layout.is_far() && is_gone(&error) => return Ok(false),
+            Err(error) => return Err(error),
         }
         if !exchange(dir, &self.temporary.name, self.target).with_context(context)? {
             // Not every file system can do it.
@@ -299,8 +304,10 @@ impl<'a> Replacement<'a> {
             old_name.into_iter().for_each(|name| old_names.add(name));
             return Ok(true);
         }
-        // What was written in place meanwhile came out by this name.
+        // What was written in place meanwhile came out by this name, and on a far disk what another
+        // machine put there: the kernel thinks that it is what it last saw.
         let name = &self.temporary.name;
+        self.layout.look_afresh();
         let out = self.layout.has_bytes(name, self.old);
         if out.is_ok_and(|is_old| is_old)
             && attributes_of(self.layout, name).is_ok_and(|found| found == self.attributes)
@@ -315,12 +322,23 @@ impl<'a> Replacement<'a> {
     }
 }
 
+/// Whether an error is that a file is not there.
+fn is_gone(error: &anyhow::Error) -> bool {
+    let errno = error.chain().find_map(|cause| {
+        let of_io = cause
+            .downcast_ref::<io::Error>()
+            .and_then(Errno::from_io_error);
+        of_io.or_else(|| cause.downcast_ref::<Errno>().copied())
+    });
+    matches!(errno, Some(Errno::NOENT | Errno::STALE))
+}
+
 /// What a file of the root that is to be replaced has beside its bytes.
 fn attributes_of(layout: &Layout, name: &str) -> anyhow::Result<Attributes> {
     replaceable(layout, name)?;
     let context = || format!("cannot look at `{}`", layout.path().join(name).display());
     let opened = open_regular(&layout.dir, name).with_context(context)?;
-    let (file, _) = opened.with_context(context)?;
+    let (file, _) = opened.ok_or(Errno::NOENT).with_context(context)?;
     Attributes::of(&file).with_context(context)
 }
 

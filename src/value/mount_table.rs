@@ -55,6 +55,27 @@ const UNSAFE_TYPES: [(&str, &str); 25] = [
 /// without a walk over all its blocks.
 const SHARING_TYPES: [&str; 7] = ["apfs", "bcachefs", "btrfs", "nilfs2", "ocfs2", "xfs", "zfs"];
 
+/// Types of file systems without a device of their own that are on this machine alone, beside what passes everything on to
+/// another directory.
+const LOCAL_TYPES: [&str; 16] = [
+    "aufs",
+    "bcachefs",
+    "btrfs",
+    "devtmpfs",
+    "ecryptfs",
+    "hugetlbfs",
+    "jffs2",
+    "nilfs2",
+    "overlay",
+    "ramfs",
+    "rootfs",
+    "shiftfs",
+    "tmpfs",
+    "ubifs",
+    "unionfs",
+    "zfs",
+];
+
 /// By what a file's mount is found in the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct MountKey {
@@ -123,6 +144,16 @@ impl MountTable {
     ) -> bool {
         let mut passed = self.passed(key, key_of);
         passed.any(|mount| SHARING_TYPES.contains(&mount.kind.as_str()))
+    }
+
+    /// Whether other machines may use what lies on a mount. That is so of a network, and of what nobody knows.
+    pub(crate) fn may_be_elsewhere(
+        &self,
+        key: MountKey,
+        key_of: &dyn Fn(&Path) -> Option<MountKey>,
+    ) -> bool {
+        let last = self.passed(key, key_of).last();
+        last.is_none_or(|mount| mount.device.0 == 0 && !LOCAL_TYPES.contains(&mount.kind.as_str()))
     }
 
     /// A mount, and those to which it passes on what is written.
@@ -253,6 +284,39 @@ mod tests {
                 assert_eq!(found, shares, "{kind} {id}");
             }
         }
+    }
+
+    /// E4: what has a device, and what passes on to that, is on this machine; a network is not, nor what nobody knows.
+    #[test]
+    fn what_other_machines_may_use_is_known() {
+        let table = |line: &str| {
+            let text = format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 {line}\n");
+            MountTable::parse(text.as_bytes())
+        };
+        let key = |id| MountKey {
+            id: Some(id),
+            device: (0, 0),
+        };
+        let key_of = |path: &Path| path.starts_with("/srv").then(|| key(1));
+        for (line, is_elsewhere) in [
+            ("8:2 / /m rw - xfs /dev/sdb rw", false),
+            ("8:2 / /m rw - fuseblk /dev/sdb rw", false),
+            ("0:5 / /m rw - zfs pool/x rw", false),
+            ("0:5 / /m rw - fuse.bindfs /srv/x rw", false),
+            ("0:5 / /m rw - overlay overlay rw,upperdir=/srv/up", false),
+            ("0:5 / /m rw - nfs4 server:/x rw", true),
+            ("0:5 / /m rw - cifs //server/x rw", true),
+            ("0:5 / /m rw - fuse.juicefs JuiceFS:volume rw", true),
+            ("0:5 / /m rw - fuse.sshfs server:/x rw", true),
+            ("0:5 / /m rw - fuse.glusterfs server:volume rw", true),
+            ("0:5 / /m rw - 9p share rw", true),
+            ("0:5 / /m rw - virtiofs share rw", true),
+            ("0:5 / /m rw - somethingnew x rw", true),
+        ] {
+            let found = table(line).may_be_elsewhere(key(2), &key_of);
+            assert_eq!(found, is_elsewhere, "{line}");
+        }
+        assert!(table("0:5 / /m rw - tmpfs tmpfs rw").may_be_elsewhere(key(9), &key_of));
     }
 
     /// FR53: the type is recognised by its name, and the name by its place.

@@ -113,7 +113,7 @@ pub(super) fn write(dir: &Path) {
 }
 
 /// Every file of a layout and what is in it; of the trash, whose names are of the moment, only the blobs.
-fn content(layout: &Path) -> BTreeMap<String, String> {
+pub(crate) fn content(layout: &Path) -> BTreeMap<String, String> {
     let tree = Tree::of(layout);
     let files = tree.items.iter().filter_map(|(path, item)| {
         let Content::File { sha256, .. } = &item.content else {
@@ -122,6 +122,8 @@ fn content(layout: &Path) -> BTreeMap<String, String> {
         match path.split_once(".ocirm-trash/") {
             Some((_, removed)) if removed.ends_with("removal.json") => None,
             Some((_, removed)) => Some((removed.split_once('/')?.1.to_owned(), sha256.clone())),
+            // Some file systems need it, and others do not.
+            None if path == ".ocirm.lock" => None,
             None => Some((path.clone(), sha256.clone())),
         }
     });

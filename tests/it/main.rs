@@ -99,6 +99,8 @@ mod races;
 mod signals;
 /// Many threads unlink in the order in which one would.
 mod slow_disk;
+/// Two machines that use one disk lose nothing.
+mod two_machines;
 /// A mounted bucket is changed by nobody who does not know that it is one.
 mod unsafe_mounts;
 /// Whatever fails, what is said of it is so.

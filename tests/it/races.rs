@@ -16,16 +16,16 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::fs::{FlockOperation, flock};
-use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-use crate::support::command::{Finished, Running, TIME_LIMIT, in_layout, ocirm};
+use crate::support::command::{Finished, in_layout, ocirm};
 use crate::support::contents::{Stock, arg, blob_path, blobs, digest, digest_of, index};
 use crate::support::layout::{LAYER, Layout};
 use crate::support::mutator::Random;
 use crate::support::names::{NAME, REF, ref_name};
 use crate::support::peers::{SKOPEO, UMOCI, oci};
 use crate::support::place::{PRUNE, Place, assert_mentions, assert_says, assert_status, objects};
+use crate::support::stopped::{Moment, Stopped};
 use crate::support::strace;
 
 /// Nobody here holds a lock for long, but many may wait for it on a slow machine.
@@ -648,25 +648,6 @@ fn what_umoci_makes_beside_prune_is_whole() {
 
 // One moment, made to last.
 
-/// A moment of a run: right after the `number`th of these system calls.
-#[derive(Clone, Copy, Debug)]
-struct Moment {
-    call: &'static str,
-    number: usize,
-    /// Only calls that concern this file of the root count.
-    of: Option<&'static str>,
-}
-
-impl Moment {
-    const fn after(call: &'static str, number: usize) -> Moment {
-        Moment {
-            call,
-            number,
-            of: None,
-        }
-    }
-}
-
 /// The new index.json is written beside the old one; nobody is locked out.
 const WRITTEN: Moment = Moment::after("fsync", 1);
 /// The lock of index.json is held. The locks before it are that of the layout and those of two temporary files: the
@@ -692,66 +673,6 @@ const LOOKED: Moment = Moment {
 /// So many blobs are gone, and before them the lock file.
 const fn swept(blobs: usize) -> Moment {
     Moment::after("/^unlinkat$", blobs + 1)
-}
-
-/// A run that stands still at a moment.
-struct Stopped {
-    /// strace, which ends when the program does.
-    strace: Running,
-    /// The thread that stands still.
-    pid: Pid,
-}
-
-impl Stopped {
-    fn at(moment: Moment, place: &Place, layout: &Path, args: &[&str]) -> Stopped {
-        let log = tempfile::NamedTempFile::new().unwrap();
-        let args = in_layout(layout, args);
-        let Moment { call, number, of } = moment;
-        let trace = format!("trace={call}");
-        let inject = format!("inject={call}:signal=SIGSTOP:when={number}");
-        let of = of.map(|name| layout.join(name));
-        let mut options = vec!["-o", arg(log.path()), "-e", &trace, "-e", &inject];
-        if let Some(of) = &of {
-            options.extend(["-P", arg(of)]);
-        }
-        let mut strace = Running::start(strace::traced(&options, &args, &place.home()), &args);
-        let end = Instant::now() + TIME_LIMIT;
-        loop {
-            let lines = fs::read_to_string(log.path()).unwrap();
-            // Threads that are done stand in the log as well; one that is stopped stands for all.
-            let stopped_line = lines
-                .lines()
-                .find(|line| line.contains("stopped by SIGSTOP"));
-            if let Some(line) = stopped_line {
-                let pid = line.split_whitespace().next().unwrap();
-                let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
-                return Stopped { strace, pid };
-            }
-            let ended = strace.child.try_wait().unwrap();
-            if ended.is_some() || Instant::now() > end {
-                let told = strace.finish();
-                panic!("{moment:?} never came\n{lines}{told}");
-            }
-            thread::sleep(Duration::from_millis(3));
-        }
-    }
-
-    fn goes_on(mut self) -> Finished {
-        kill_process(self.pid, Signal::CONT).unwrap();
-        // strace counts the calls of each thread for itself, so another one may stop the run again.
-        let end = Instant::now() + TIME_LIMIT;
-        while self.strace.child.try_wait().unwrap().is_none() && Instant::now() < end {
-            thread::sleep(Duration::from_millis(5));
-            let _ = kill_process(self.pid, Signal::CONT);
-        }
-        self.strace.finish()
-    }
-
-    fn end_by_kill(self) {
-        kill_process(self.pid, Signal::KILL).unwrap();
-        let finished = self.strace.finish();
-        assert_eq!(finished.code(), None, "{finished}");
-    }
 }
 
 /// `kept`, `a` and `b`; the latter two are removed while somebody else is at work.

@@ -1,0 +1,60 @@
+//! Disks that several machines use at once: NFS, SMB, and most of what is mounted through FUSE (JuiceFS, GlusterFS,
+//! MooseFS, SSHFS). Two things are different there. A lock on a directory is kept by the kernel of this machine, and
+//! the others never hear of it; a lock on a file reaches them. And what a name led to a moment ago is believed without
+//! asking, so for a second (JuiceFS) or some (NFS) the kernel shows the file that another machine has replaced. Here it
+//! is found out whether a layout lies on such a disk, and the kernel is made to ask.
+//!
+//! What is not known to be on this machine counts as far: that costs a file `.ocirm.lock` and some system calls, and
+//! the other mistake can cost an image. CephFS as the kernel mounts it locks directories for all, and believes nothing
+//! without a promise of the server; OCFS2 and GFS2 too.
+
+use super::Layout;
+use crate::files::directory::each_file;
+
+/// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS,
+/// F2FS, bcachefs, ramfs), and those that are alike everywhere (CephFS, OCFS2, GFS2).
+#[cfg(target_os = "linux")]
+const ALIKE: [u32; 12] = [
+    0xef53,
+    0x5846_5342,
+    0x9123_683e,
+    0x0102_1994,
+    0x794c_7630,
+    0x2fc1_2fc1,
+    0xf2f5_2010,
+    0xca45_1a4e,
+    0x8584_58f6,
+    0x00c3_6400,
+    0x7461_636f,
+    0x0116_1970,
+];
+
+impl Layout {
+    /// Whether other machines may use the layout, with locks and caches of their own.
+    pub(super) fn is_far(&self) -> bool {
+        *self.is_far.get_or_init(|| self.may_be_elsewhere())
+    }
+
+    #[cfg(target_os = "linux")]
+    fn may_be_elsewhere(&self) -> bool {
+        let kind = rustix::fs::fstatfs(&self.dir).map(|found| i128::from(found.f_type));
+        // It has 32 bits, in a number that is wider on most machines, and has a sign on some.
+        let is_kind = |known: &u32| kind.is_ok_and(|kind| kind & 0xffff_ffff == i128::from(*known));
+        !ALIKE.iter().any(is_kind) && self.mount_may_be_elsewhere()
+    }
+
+    /// Elsewhere there is no table of mounts.
+    #[cfg(not(target_os = "linux"))]
+    fn may_be_elsewhere(&self) -> bool {
+        false
+    }
+
+    /// Makes the kernel ask what is in the layout's root by now: a directory that is listed brings with it what its
+    /// names lead to. Costs nothing where the kernel knows it anyway.
+    pub(super) fn look_afresh(&self) {
+        if self.is_far() {
+            // Who cannot list it sees what there is to see.
+            let _ = each_file(&self.dir, &mut |_, _| ());
+        }
+    }
+}
