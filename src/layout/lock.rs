@@ -244,6 +244,7 @@ fn lock_file_that_is_there(
         return Ok(None);
     };
     let file = File::from(file);
+    open_ours_for_others(layout, &file)?;
     match wait(options, || flock(&file, hold), &shown) {
         Ok(()) => Ok(Some(file)),
         // As where there is no file.
@@ -252,15 +253,21 @@ fn lock_file_that_is_there(
     }
 }
 
-/// The lock file of ours. One that keeps others out because an older version made it, or a run with
-/// another umask that was stopped in between, is opened for them.
+/// A lock file that keeps others out because an older version made it, or a run with another umask that was
+/// stopped in between, is opened for them.
+fn open_ours_for_others(layout: &Layout, file: &File) -> Result<(), Errno> {
+    let is_ours = rustix::fs::fstat(file)?.st_uid == rustix::process::geteuid().as_raw();
+    if is_ours {
+        let _ = open_for_others(layout, file);
+    }
+    Ok(())
+}
+
+/// The lock file of ours, for a change.
 fn open_or_make_fallback(layout: &Layout) -> Result<File, Errno> {
     loop {
         if let Some(file) = open_lock_file(layout, LAYOUT_LOCK)? {
-            let is_ours = rustix::fs::fstat(&file)?.st_uid == rustix::process::geteuid().as_raw();
-            if is_ours {
-                let _ = open_for_others(layout, &file);
-            }
+            open_ours_for_others(layout, &file)?;
             return Ok(file);
         }
         match make_lock_file(layout, LAYOUT_LOCK, "lock", b"") {
