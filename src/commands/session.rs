@@ -298,6 +298,7 @@ impl Session {
             anyhow::Ok(Listed { blobs, writer })
         };
         let read = || self.read(layout, sharers, &Trash::default());
+        layout.expect_list();
         let (listed, snapshot) = std::thread::scope(|scope| {
             match std::thread::Builder::new().spawn_scoped(scope, list) {
                 Ok(listing) => {

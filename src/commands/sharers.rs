@@ -43,7 +43,7 @@ impl FoundSharers {
         }
         for path in &found.layouts {
             let own = Own {
-                layout: FileId::of_path(path).ok(),
+                layout: found.ids.get(path).copied(),
                 directories: blob_directories(path),
             };
             for directory in &own.directories {

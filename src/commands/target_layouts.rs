@@ -1,6 +1,7 @@
 //! Which layouts a command is about: those of `--layout`, directories among the arguments, a reference
 //! that names one, the environment, or the current directory.
 
+use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::session::Session;
@@ -104,6 +105,7 @@ fn several(
             return Err(Error::new(ErrorKind::Failed, message).into());
         }
         found.layouts.extend(below.layouts);
+        found.ids = below.ids;
         found.failures = below.failures;
         found.links = below.links;
         found.several = true;
@@ -112,11 +114,7 @@ fn several(
         found.layouts.push(default_layout()?);
     }
     if found.several {
-        let mut seen = std::collections::HashSet::new();
-        found.layouts.retain(|path| {
-            // One that cannot be found is reported when it is its turn.
-            seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
-        });
+        found.drop_repeated();
         if found.layouts.len() > 1 {
             session.has_several();
         }
@@ -127,6 +125,8 @@ fn several(
 /// Layouts that were named or found.
 pub(super) struct TargetLayouts {
     pub(super) layouts: Vec<PathBuf>,
+    /// Which directories they are, as far as that is known.
+    pub(super) ids: HashMap<PathBuf, FileId>,
     pub(super) failures: Vec<String>,
     /// Symbolic links to directories that were found on the way.
     pub(super) links: Vec<(FileId, PathBuf)>,
@@ -139,9 +139,30 @@ impl TargetLayouts {
         TargetLayouts {
             several: layouts.len() > 1,
             layouts,
+            ids: HashMap::new(),
             failures: Vec::new(),
             links: Vec::new(),
         }
+    }
+
+    /// Keeps each layout once, however often and by whichever paths it was named or found.
+    fn drop_repeated(&mut self) {
+        let mut times: HashMap<FileId, usize> = HashMap::new();
+        for path in &self.layouts {
+            let id = self.ids.get(path).copied();
+            if let Some(id) = id.or_else(|| FileId::of_path(path).ok()) {
+                self.ids.insert(path.clone(), id);
+                *times.entry(id).or_default() += 1;
+            }
+        }
+        let mut seen = HashSet::new();
+        self.layouts.retain(|path| {
+            // Following every part of a path is many waits on a disk that is far away, and only paths to
+            // one directory can be the same. Not every disk gives each directory a number of its own.
+            let is_alone = self.ids.get(path).is_some_and(|id| times[id] == 1);
+            // One that cannot be found is reported when it is its turn.
+            is_alone || seen.insert(path.canonicalize().unwrap_or_else(|_| path.clone()))
+        });
     }
 
     /// Says what could not be looked into. The value is the exit status.

@@ -140,6 +140,14 @@ impl<'a> Change<'a> {
 }
 
 impl Change<'_> {
+    /// Whether index.json and the trash stay as they are.
+    fn is_nothing(&self) -> bool {
+        self.new_index.is_none()
+            && self.root_edits.is_empty()
+            && self.trash.is_none()
+            && self.expired.is_empty()
+    }
+
     /// How much is written before anything goes that something led to.
     fn bytes_to_write(&self) -> u64 {
         let index = self.new_index.iter().map(String::len);
@@ -321,12 +329,16 @@ pub fn delete(
     }
     sweep.run(garbage, &mut outcome, watch);
     layout.remove_listed_temporaries();
+    if change.is_nothing() && garbage.blobs.is_empty() {
+        // Nobody can have lost anything.
+        return Ok(Attempt::Done(outcome));
+    }
     outcome.unsynced = sweep.end_moves();
-    let stamp = layout.index_stamp();
+    let stamp = (!change.expired.is_empty()).then(|| layout.index_stamp());
     let is_ours = sweep.check(garbage, &mut outcome);
     for (id, weight) in change.expired {
         // What index.json leads to again comes back from the trash first, the next time.
-        if (watch.stop)() || !is_ours || layout.index_stamp() != stamp {
+        if (watch.stop)() || !is_ours || Some(layout.index_stamp()) != stamp {
             break;
         }
         match layout.empty_removal(id) {

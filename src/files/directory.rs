@@ -10,18 +10,42 @@ pub(crate) const DIRECTORY: OFlags = OFlags::RDONLY
     .union(OFlags::DIRECTORY)
     .union(OFlags::CLOEXEC);
 
-/// Room for what one system call tells of a directory, in bytes: some thousand names.
-#[cfg(target_os = "linux")]
-const DIRECTORY_BUFFER: usize = 256 << 10;
+/// Room for what one system call tells of a directory with many names, in bytes: some thousand.
+const MANY: usize = 256 << 10;
 
-/// Calls `each` with every name in a directory.
+/// The same for one with a few.
+const FEW: usize = 32 << 10;
+
+/// Calls `each` with every name in a directory, however often it was listed.
 #[cfg(target_os = "linux")]
 pub(crate) fn each_file(
     dir: impl AsFd,
     each: &mut dyn FnMut(&[u8], FileType),
 ) -> Result<(), Errno> {
     let dir = rustix::fs::openat(dir, c".", DIRECTORY, rustix::fs::Mode::empty())?;
-    let mut buffer: Vec<u8> = Vec::with_capacity(DIRECTORY_BUFFER);
+    list(dir, MANY, each)
+}
+
+/// The same of a directory that nobody listed since it was opened. It need not be opened again, which on a
+/// disk that is far away is a wait.
+pub(crate) fn each_file_once(
+    dir: impl AsFd,
+    each: &mut dyn FnMut(&[u8], FileType),
+) -> Result<(), Errno> {
+    list(dir, MANY, each)
+}
+
+/// The same of one in which a few files are to be expected.
+pub(crate) fn each_of_few_once(
+    dir: impl AsFd,
+    each: &mut dyn FnMut(&[u8], FileType),
+) -> Result<(), Errno> {
+    list(dir, FEW, each)
+}
+
+#[cfg(target_os = "linux")]
+fn list(dir: impl AsFd, room: usize, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
+    let mut buffer: Vec<u8> = Vec::with_capacity(room);
     let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
     while let Some(entry) = entries.next() {
         let entry = entry?;
@@ -33,7 +57,12 @@ pub(crate) fn each_file(
     Ok(())
 }
 
-/// Calls `each` with every name in a directory.
+#[cfg(not(target_os = "linux"))]
+fn list(dir: impl AsFd, _: usize, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
+    each_file(dir, each)
+}
+
+/// Calls `each` with every name in a directory, however often it was listed.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn each_file(
     dir: impl AsFd,

@@ -222,15 +222,20 @@ pub(crate) fn remove_stale(dir: impl AsFd, sight: Sight) -> Result<(), Errno> {
             names.extend(CString::new(name));
         }
     })?;
+    remove_stale_of(&dir, &names, sight);
+    Ok(())
+}
+
+/// The same where it is known how the temporary files are called.
+pub(crate) fn remove_stale_of(dir: impl AsFd, names: &[CString], sight: Sight) {
     if !names.is_empty() {
         // One of them may be the last name of a file that was replaced by a run that was killed: see
         // `SecondName`.
         let _ = sync_all(&dir);
     }
     for name in names {
-        remove_if_stale(&dir, &name, sight);
+        remove_if_stale(&dir, name, sight);
     }
-    Ok(())
 }
 
 /// The same for one file. Not being able to remove garbage is no reason not to do what was asked.

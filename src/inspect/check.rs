@@ -106,6 +106,8 @@ impl Findings {
                     progress.add(bytes_of(node));
                     continue;
                 }
+                // It was read, and is what it should be.
+                _ if graph.is_present_document(node) => Ok(Presence::Whole),
                 (Some(result), _) => result,
                 (None, true) => {
                     let (result, bytes) = layout.verify_blob_counted(digest, size, progress);

@@ -12,12 +12,12 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blob_dirs::{SharedReason, open_dir};
+use super::blob_dirs::{BlobDirs, SharedReason, open_dir};
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
 use crate::counter::Counter;
 use crate::error::Error;
-use crate::files::directory::each_file;
+use crate::files::directory::{each_file, each_file_once};
 use crate::files::stat::{BlobStat, STUB, describe, found};
 use crate::files::temporary::is_temporary;
 use crate::files::unix::sync;
@@ -93,6 +93,12 @@ impl From<Errno> for BlobError {
     }
 }
 
+/// How a file is opened for reading.
+const READING: OFlags = OFlags::RDONLY
+    .union(OFlags::CLOEXEC)
+    .union(OFlags::NONBLOCK)
+    .union(OFlags::NOCTTY);
+
 /// Opens a regular file for reading, following a symbolic link, and says how long it is.
 ///
 /// Anything else is refused without being opened: opening a FIFO waits for a writer, and opening a
@@ -109,8 +115,7 @@ pub(super) fn open_regular(
     if kind != FileType::RegularFile {
         return Err(BlobError::NotRegular(describe(kind)));
     }
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NONBLOCK | OFlags::NOCTTY;
-    let opened = found(rustix::fs::openat(&dir, name, flags, Mode::empty()))?;
+    let opened = found(rustix::fs::openat(&dir, name, READING, Mode::empty()))?;
     Ok(opened.map(|file| {
         let size = u64::try_from(stat.st_size).unwrap_or(0);
         (File::from(file), size)
@@ -138,6 +143,39 @@ pub(super) fn check_digest(computed: Digest, digest: &Digest) -> Result<(), Blob
             first: Vec::new(),
         }),
     }
+}
+
+/// Reads a file into `bytes`, which had `length` bytes when it was opened, and of what it has no more than
+/// one above `limit`, which shows that it grew.
+///
+/// One system call for a file that has that length still: the byte of room that stays empty shows that
+/// there is no more.
+pub(super) fn read_whole(
+    file: &mut File,
+    length: u64,
+    limit: u64,
+    bytes: &mut Vec<u8>,
+) -> io::Result<()> {
+    bytes.resize(usize::try_from(length).unwrap_or(0) + 1, 0);
+    let mut filled = 0;
+    loop {
+        match file.read(&mut bytes[filled..]) {
+            Ok(0) => break,
+            Ok(n) => filled += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+            Err(e) => return Err(e),
+        }
+        if filled as u64 == length || filled == bytes.len() {
+            break;
+        }
+    }
+    bytes.truncate(filled);
+    if filled as u64 > length {
+        // It grew. What it holds now is read as far as it may be.
+        file.take(limit.saturating_sub(filled as u64) + 1)
+            .read_to_end(bytes)?;
+    }
+    Ok(())
 }
 
 /// Reads an opened blob into `bytes` and checks it; see [`Locked::read_blob`].
@@ -170,28 +208,7 @@ pub(super) fn read_verified(
             first,
         });
     }
-    // One system call for a file that has the length that it had when it was opened: the byte of
-    // room that stays empty shows that there is no more.
-    bytes.resize(usize::try_from(found).unwrap_or(0) + 1, 0);
-    let mut filled = 0;
-    loop {
-        match file.read(&mut bytes[filled..]) {
-            Ok(0) => break,
-            Ok(n) => filled += n,
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
-            Err(e) => return Err(e.into()),
-        }
-        if filled as u64 == found || filled == bytes.len() {
-            break;
-        }
-    }
-    bytes.truncate(filled);
-    if filled as u64 > found {
-        // It grew. What it holds now is read as far as it may be.
-        file.by_ref()
-            .take(limit.saturating_sub(filled as u64) + 1)
-            .read_to_end(bytes)?;
-    }
+    read_whole(&mut file, found, limit, bytes)?;
     if let Some(algorithm) = digest.algorithm() {
         let found = algorithm.hash(bytes);
         if found != *digest {
@@ -209,17 +226,22 @@ pub(super) fn each_digest(
     each: &mut dyn FnMut(Digest),
     other: &mut dyn FnMut(&[u8], FileType),
 ) -> Result<(), Errno> {
-    each_file(dir, &mut |name, kind| {
-        if matches!(
-            kind,
-            FileType::RegularFile | FileType::Symlink | FileType::Unknown
-        ) && let Some(digest) = algorithm.digest_of_file_name(name)
-        {
-            each(digest);
-        } else {
-            other(name, kind);
-        }
-    })
+    each_file(
+        dir,
+        &mut |name, kind| match blob_of(algorithm, name, kind) {
+            Some(digest) => each(digest),
+            None => other(name, kind),
+        },
+    )
+}
+
+/// The blob that a name in the directory of an algorithm is that of, if it is one.
+fn blob_of(algorithm: Algorithm, name: &[u8], kind: FileType) -> Option<Digest> {
+    let is_file = matches!(
+        kind,
+        FileType::RegularFile | FileType::Symlink | FileType::Unknown
+    );
+    is_file.then(|| algorithm.digest_of_file_name(name))?
 }
 
 impl<M> Locked<M> {
@@ -262,6 +284,9 @@ impl<M> Locked<M> {
         limit: u64,
         bytes: &mut Vec<u8>,
     ) -> Result<bool, BlobError> {
+        if let Some(is_there) = self.read_regular(digest, size, limit, bytes) {
+            return Ok(is_there);
+        }
         let opened = self.open_blob(digest)?;
         if let Some((_, found)) = &opened
             && self.layout.is_stub(*found, digest)
@@ -269,6 +294,37 @@ impl<M> Locked<M> {
             return Err(BlobError::Stub);
         }
         read_verified(opened, digest, size, limit, bytes)
+    }
+
+    /// Reads a blob into a buffer without a look at it first, where a list said what it is and its
+    /// descriptor how long. `None`: that is not known, or it is something else, and whatever is wrong with it
+    /// is to be found out.
+    fn read_regular(
+        &self,
+        digest: &Digest,
+        size: Option<u64>,
+        limit: u64,
+        bytes: &mut Vec<u8>,
+    ) -> Option<bool> {
+        let (size, algorithm) = (size?, digest.algorithm()?);
+        if size == 0 || size > limit {
+            return None;
+        }
+        let dir = self.blob_dirs.of_regular(digest)?;
+        let name = digest.file_name();
+        // What took its place since then is not followed, and keeps nobody waiting.
+        let flags = READING | OFlags::NOFOLLOW;
+        let mut file = match found(rustix::fs::openat(dir, name.as_ref(), flags, Mode::empty())) {
+            Ok(Some(file)) => File::from(file),
+            Ok(None) => return Some(false),
+            Err(_) => return None,
+        };
+        let size = usize::try_from(size).ok()?;
+        // The byte of room that stays empty shows that there is no more.
+        bytes.resize(size + 1, 0);
+        let read = file.read(bytes).ok()?;
+        bytes.truncate(size);
+        (read == size && algorithm.hash(bytes) == *digest).then_some(true)
     }
 
     /// Reads a blob of at most `limit` bytes into a buffer, if it begins like a JSON object and is what
@@ -391,8 +447,8 @@ impl<M> Locked<M> {
             }
         })?;
         // containerd, BuildKit and oras leave this directory; what counts is what is in it.
-        if let Ok(Some((ingest, _))) = open_dir(&self.layout.dir, c"ingest") {
-            each_file(&ingest, &mut |name, _| {
+        if let Ok(Some(ingest)) = open_dir(&self.layout.dir, c"ingest") {
+            each_file_once(&ingest.dir, &mut |name, _| {
                 strays.push(format!("{INGEST}/{}", String::from_utf8_lossy(name)));
             })?;
         }
@@ -445,6 +501,7 @@ impl<M> Locked<M> {
         since: Option<jiff::Timestamp>,
         mut each: impl FnMut(Digest),
     ) -> anyhow::Result<Option<String>> {
+        let _over = ListingOver(&self.blob_dirs);
         let mut temporaries = Vec::new();
         let mut writer = None;
         for (algorithm, dir) in self.blob_dirs.all() {
@@ -463,7 +520,16 @@ impl<M> Locked<M> {
                     writer = Some(format!("blobs/{}/{name}", algorithm.name()));
                 }
             };
-            each_digest(dir, algorithm, &mut each, &mut other).map_err(fail)?;
+            let listed = self
+                .blob_dirs
+                .each_name(
+                    algorithm,
+                    &mut |name, kind| match blob_of(algorithm, name, kind) {
+                        Some(digest) => each(digest),
+                        None => other(name, kind),
+                    },
+                );
+            listed.map_err(fail)?;
         }
         if let Ok(mut seen) = self.temporaries.lock() {
             *seen = temporaries;
@@ -471,9 +537,24 @@ impl<M> Locked<M> {
         Ok(writer)
     }
 
+    /// Says that another thread is about to list the blobs, with [`Locked::list_blobs_and_writers`]. Whoever
+    /// reads blobs from here on waits for that: then nothing has to be asked about each.
+    pub(crate) fn expect_list(&self) {
+        self.blob_dirs.set_being_listed(true);
+    }
+
     /// Why blobs of this digest's algorithm must not be deleted, if so.
     pub(crate) fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
         self.blob_dirs.maybe_shared(digest)
+    }
+}
+
+/// Says that the list is made, or cannot be, when this is dropped.
+struct ListingOver<'a>(&'a BlobDirs);
+
+impl Drop for ListingOver<'_> {
+    fn drop(&mut self) {
+        self.0.set_being_listed(false);
     }
 }
 

@@ -1,9 +1,16 @@
 //! Finding layouts: every directory below another one that has an `oci-layout` file.
 
-use std::fs;
+use std::collections::HashMap;
+use std::ffi::OsStr;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 
+use rustix::fs::{AtFlags, FileType, Mode};
+use rustix::io::Errno;
+
+use crate::files::directory::{DIRECTORY, each_of_few_once};
 use crate::files::stat::FileId;
 use crate::words::quoted;
 use crate::workers::Workers;
@@ -16,6 +23,8 @@ const MARKER: &str = "oci-layout";
 pub(crate) struct Discovered {
     /// The layouts, in the order of their paths.
     pub(crate) layouts: Vec<PathBuf>,
+    /// Which directories these are, as far as they could be opened.
+    pub(crate) ids: HashMap<PathBuf, FileId>,
     /// Directories that would be layouts if they had an `oci-layout` file.
     pub(crate) almost: Vec<PathBuf>,
     /// What could not be looked into, and why.
@@ -45,7 +54,10 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
             failures.extend(here_failed.filter(|(at, error)| !of_fsck(at, error)));
             all.links.extend(here.links);
             match here.is {
-                Is::Layout => all.layouts.push(path),
+                Is::Layout => {
+                    all.ids.extend(here.id.map(|id| (path.clone(), id)));
+                    all.layouts.push(path);
+                }
                 Is::Almost => all.almost.push(path),
                 Is::Other => {}
             }
@@ -74,6 +86,7 @@ enum Is {
 #[derive(Default)]
 struct Here {
     is: Is,
+    id: Option<FileId>,
     /// Those to look into.
     directories: Vec<PathBuf>,
     links: Vec<(FileId, PathBuf)>,
@@ -86,25 +99,19 @@ impl Here {
         let mut here = Here::default();
         let (mut has_marker, mut has_index, mut has_blobs) = (false, false, false);
         let mut is_whole = true;
-        let opened = fs::read_dir(dir);
-        let (entries, closed) = match opened {
-            Ok(entries) => (Some(entries), None),
-            Err(error) => (None, Some(Err(error))),
-        };
-        for entry in entries.into_iter().flatten().chain(closed) {
-            let entry = match entry {
-                Ok(entry) => entry,
-                Err(error) => {
-                    is_whole = false;
-                    here.failures.push((dir.to_owned(), error));
-                    continue;
-                }
-            };
-            let name = entry.file_name();
-            has_marker |= name == MARKER;
-            has_index |= name == "index.json";
-            has_blobs |= name == "blobs";
-            here.add(&entry);
+        let listed = rustix::fs::open(dir, DIRECTORY, Mode::empty()).and_then(|opened| {
+            here.id = FileId::of_opened(&opened).ok();
+            each_of_few_once(&opened, &mut |name, kind| {
+                let name = OsStr::from_bytes(name);
+                has_marker |= name == MARKER;
+                has_index |= name == "index.json";
+                has_blobs |= name == "blobs";
+                here.add(&opened, dir.join(name), kind);
+            })
+        });
+        if let Err(errno) = listed {
+            is_whole = false;
+            here.failures.push((dir.to_owned(), errno.into()));
         }
         // What was not listed may be there.
         has_marker |= !is_whole && dir.join(MARKER).symlink_metadata().is_ok();
@@ -121,18 +128,30 @@ impl Here {
         here
     }
 
-    fn add(&mut self, entry: &fs::DirEntry) {
-        let path = entry.path();
-        match entry.file_type() {
-            Ok(kind) if kind.is_dir() => self.directories.push(path),
-            Ok(kind) if kind.is_symlink() && path.is_dir() => {
-                let directory = FileId::of_path(&path);
-                self.links.extend(directory.ok().map(|id| (id, path)));
+    fn add(&mut self, dir: &OwnedFd, path: PathBuf, kind: FileType) {
+        let name = path.file_name().unwrap_or_default();
+        let stat = |flags| rustix::fs::statat(dir, name, flags);
+        let kind = match kind {
+            // Some disks do not say it in a list.
+            FileType::Unknown => {
+                let stat = stat(AtFlags::SYMLINK_NOFOLLOW);
+                stat.map(|stat| FileType::from_raw_mode(stat.st_mode))
+            }
+            kind => Ok(kind),
+        };
+        match kind {
+            Ok(FileType::Directory) => self.directories.push(path),
+            Ok(FileType::Symlink) => {
+                if let Ok(stat) = stat(AtFlags::empty())
+                    && FileType::from_raw_mode(stat.st_mode) == FileType::Directory
+                {
+                    self.links.push((FileId::from_stat(&stat), path));
+                }
             }
             Ok(_) => {}
             // It went meanwhile.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => self.failures.push((path, error)),
+            Err(Errno::NOENT) => {}
+            Err(errno) => self.failures.push((path, errno.into())),
         }
     }
 }
@@ -172,6 +191,9 @@ mod tests {
         std::os::unix::fs::symlink(at("b"), at("link")).unwrap();
         let found = discover(root.path());
         assert_eq!(found.layouts, [at("a"), at("a/nested/deep"), at("b")]);
+        for path in &found.layouts {
+            assert_eq!(found.ids[path], FileId::of_path(path).unwrap());
+        }
         assert_eq!(found.almost, [at("old")]);
         assert!(found.failures.is_empty());
         let links = [(FileId::of_path(&at("b")).unwrap(), at("link"))];

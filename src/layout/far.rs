@@ -8,7 +8,14 @@
 //! the other mistake can cost an image. CephFS as the kernel mounts it locks directories for all, and believes nothing
 //! without a promise of the server; OCFS2 and GFS2 too.
 
+#[cfg(target_os = "linux")]
+use std::collections::HashMap;
+#[cfg(target_os = "linux")]
+use std::sync::{Arc, Mutex};
+
 use super::Layout;
+#[cfg(target_os = "linux")]
+use super::mounts::mount_table;
 use crate::files::directory::each_file;
 
 /// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS,
@@ -29,10 +36,36 @@ const ALIKE: [u32; 12] = [
     0x0116_1970,
 ];
 
+/// Which devices are far, as long as the table of mounts is this one.
+#[cfg(target_os = "linux")]
+type Known = Option<(
+    Arc<crate::value::mount_table::MountTable>,
+    HashMap<u64, bool>,
+)>;
+
 impl Layout {
     /// Whether other machines may use the layout, with locks and caches of their own.
     pub(super) fn is_far(&self) -> bool {
-        *self.is_far.get_or_init(|| self.may_be_elsewhere())
+        *self.is_far.get_or_init(|| self.lies_far())
+    }
+
+    /// The same, found out once for each disk as long as the mounts stay what they are: a run may be about
+    /// thousands of layouts, and a far disk is asked what it is each time.
+    #[cfg(target_os = "linux")]
+    fn lies_far(&self) -> bool {
+        static KNOWN: Mutex<Known> = Mutex::new(None);
+        let (Ok(id), Some(table)) = (self.id(), mount_table()) else {
+            return self.may_be_elsewhere();
+        };
+        let Ok(mut known) = KNOWN.lock() else {
+            return self.may_be_elsewhere();
+        };
+        let (of_table, devices) = known.get_or_insert_default();
+        if !Arc::ptr_eq(of_table, &table) {
+            (*of_table, *devices) = (table, HashMap::new());
+        }
+        let device = devices.entry(id.device);
+        *device.or_insert_with(|| self.may_be_elsewhere())
     }
 
     #[cfg(target_os = "linux")]
@@ -45,7 +78,7 @@ impl Layout {
 
     /// Elsewhere there is no table of mounts.
     #[cfg(not(target_os = "linux"))]
-    fn may_be_elsewhere(&self) -> bool {
+    fn lies_far(&self) -> bool {
         false
     }
 

@@ -39,7 +39,6 @@ use super::blobs::open_regular;
 use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{access_of, give_at_most};
-use crate::files::directory::DIRECTORY;
 use crate::files::rename::rename_to_new;
 use crate::files::stat::{found, is_name_of};
 use crate::files::temporary::{Sight, Temporary};
@@ -52,13 +51,13 @@ const RETRY: Duration = Duration::from_millis(10);
 const SILENCE: Duration = Duration::from_millis(400);
 
 /// The lock of BuildKit and Inspektor Gadget, beside index.json.
-const INDEX_LOCK: &str = "index.json.lock";
+pub(super) const INDEX_LOCK: &str = "index.json.lock";
 
 /// What a lock file of BuildKit's that we created holds.
 const MARK: &[u8] = b"ocirm\n";
 
 /// The lock of podman's artifact store.
-const PODMAN_LOCK: &str = "index.lock";
+pub(super) const PODMAN_LOCK: &str = "index.lock";
 
 /// How to lock.
 pub struct LockOptions<'a> {
@@ -124,10 +123,10 @@ pub(super) enum Hold {
     Exclusive,
 }
 
-/// The layout lock, and podman's where there is one. Dropping it unlocks.
+/// What is locked beside the layout's directory, which itself is unlocked when it is closed. Dropping this
+/// unlocks it.
 #[derive(Debug)]
 pub(super) struct LayoutLock {
-    _directory: Option<File>,
     /// Of `.ocirm.lock`.
     _file: Option<File>,
     _podman: Option<File>,
@@ -143,7 +142,8 @@ impl LayoutLock {
         }
     }
 
-    /// Takes the layout lock alone. Only a change, of this layout or of another one, makes a file for it.
+    /// Takes the layout lock alone. The layout has that of its directory as long as that is open, whatever
+    /// becomes of the value. Only a change, of this layout or of another one, makes a file for it.
     pub(super) fn of_directory(
         layout: &Layout,
         options: &LockOptions<'_>,
@@ -152,12 +152,11 @@ impl LayoutLock {
     ) -> anyhow::Result<Self> {
         if !options.enabled {
             return Ok(LayoutLock {
-                _directory: None,
                 _file: None,
                 _podman: None,
             });
         }
-        let (directory, refused) = lock_directory(layout, options, hold)?;
+        let refused = lock_directory(layout, options, hold)?;
         let file = match refused {
             None if !layout.is_far() => None,
             why if is_change => {
@@ -169,7 +168,6 @@ impl LayoutLock {
             _ => lock_file_that_is_there(layout, options, hold)?,
         };
         Ok(LayoutLock {
-            _directory: directory,
             _file: file,
             _podman: None,
         })
@@ -197,14 +195,13 @@ fn lock_directory(
     layout: &Layout,
     options: &LockOptions<'_>,
     hold: Hold,
-) -> anyhow::Result<(Option<File>, Option<String>)> {
-    // A descriptor of its own: a lock belongs to the open file, and goes when that is closed.
-    let dir = rustix::fs::openat(&layout.dir, ".", DIRECTORY, Mode::empty())?;
-    let dir = File::from(dir);
+) -> anyhow::Result<Option<String>> {
     let shown = shown(layout);
-    match wait(options, || flock(&dir, hold), &shown) {
-        Ok(()) => Ok((Some(dir), None)),
-        Err(Refused::Unsupported(why)) => Ok((None, Some(why.to_string()))),
+    // A lock belongs to the open file, and goes when that is closed: it is this run's own, for nobody else
+    // has it open.
+    match wait(options, || flock(&layout.dir, hold), &shown) {
+        Ok(()) => Ok(None),
+        Err(Refused::Unsupported(why)) => Ok(Some(why.to_string())),
         Err(other) => Err(other.into_error(options, &shown)),
     }
 }

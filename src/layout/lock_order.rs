@@ -6,9 +6,13 @@
 //! directories, whatever the order on the command line. Then whoever has to wait holds nothing that the
 //! one that is waited for still wants.
 
+use std::sync::atomic::Ordering;
+
+use anyhow::Context as _;
+
 use super::lock::{Hold, LayoutLock, LockOptions};
+use super::root_names::RootNames;
 use super::{Exclusive, Layout, Locked, Shared, lock};
-use crate::files::stat::FileId;
 
 impl Layout {
     /// Locks for reading, together with layouts that share the blobs.
@@ -38,12 +42,25 @@ impl Layout {
         {
             return Err(unsafe_mount.refusal().into());
         }
-        let (own, locks) = in_order(&self, Hold::Exclusive, &sharers, options)?;
-        let own = own.with_podman(&self, options)?;
-        let locked = Locked::new(self, own)?;
+        let (mut own, locks) = in_order(&self, Hold::Exclusive, &sharers, options)?;
+        let mut root = None;
         if options.enabled {
-            locked.remove_stale_temporaries()?;
-            lock::remove_stale_index_lock(&locked.layout);
+            let context = || format!("cannot list `{}`", self.path().display());
+            let names = RootNames::list(&self).with_context(context)?;
+            if names.has_podman_lock {
+                own = own.with_podman(&self, options)?;
+            }
+            root = Some(names);
+        }
+        let locked = Locked::new(self, own)?;
+        if let Some(names) = root {
+            locked
+                .has_no_trash
+                .store(!names.has_trash, Ordering::Relaxed);
+            locked.remove_stale_temporaries(&names)?;
+            if names.has_index_lock {
+                lock::remove_stale_index_lock(&locked.layout);
+            }
         }
         Ok((locked, for_reading(sharers, locks)?))
     }
@@ -66,10 +83,13 @@ fn in_order(
     sharers: &[Layout],
     options: &LockOptions<'_>,
 ) -> anyhow::Result<(LayoutLock, Vec<LayoutLock>)> {
-    let id = |layout: &Layout| FileId::of_opened(&layout.dir);
-    let mut order = vec![(id(own)?, None)];
+    if sharers.is_empty() {
+        let own = LayoutLock::of_directory(own, options, hold, hold == Hold::Exclusive)?;
+        return Ok((own, Vec::new()));
+    }
+    let mut order = vec![(own.id()?, None)];
     for (number, layout) in sharers.iter().enumerate() {
-        order.push((id(layout)?, Some(number)));
+        order.push((layout.id()?, Some(number)));
     }
     order.sort();
     // Those of sharers are taken for the change, which deletes what nobody of them needs.

@@ -22,6 +22,7 @@
 //! * `mounts`: file systems that do not keep their word; `far`: those that several machines use
 //! * `moves`, `returns`: into the trash and back, so that no power cut loses anything
 //! * `neighbours`: whether it lies beside other layouts, so that an empty file is a stub
+//! * `root_names`: what lies in the layout's root that a change has to know of
 //! * `stubs`: empty files whose bytes lie in another layout
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `trash_access`: who may use the trash
@@ -50,6 +51,7 @@ mod neighbours;
 mod no_layout;
 mod replace;
 mod returns;
+mod root_names;
 mod stubs;
 mod trash;
 mod trash_access;
@@ -64,6 +66,7 @@ use std::fs::File;
 use std::io::{ErrorKind, Read as _};
 use std::marker::PhantomData;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
 use std::time::{Duration, Instant};
 
@@ -75,6 +78,8 @@ use crate::error::Error;
 use crate::files::directory::DIRECTORY;
 use crate::files::{stat, temporary};
 use crate::value::digest::Algorithm;
+
+use root_names::RootNames;
 
 pub(crate) use crate::files::stat::FileId;
 pub use crate::files::stat::{BlobStat, Weight};
@@ -133,6 +138,8 @@ const COMPARED_AT_ONCE: usize = 1 << 16;
 pub struct Layout {
     path: PathBuf,
     dir: File,
+    /// Found out when it matters.
+    id: OnceLock<FileId>,
     ages: Ages,
     /// Whether it lies beside other layouts; found out when that matters.
     neighbours: OnceLock<bool>,
@@ -167,6 +174,7 @@ impl Layout {
         let layout = Layout {
             path: path.to_owned(),
             dir: File::from(dir),
+            id: OnceLock::new(),
             ages: Ages::default(),
             neighbours: OnceLock::new(),
             is_far: OnceLock::new(),
@@ -186,10 +194,19 @@ impl Layout {
         self
     }
 
+    /// Which directory it is.
+    fn id(&self) -> Result<FileId, Errno> {
+        if let Some(id) = self.id.get() {
+            return Ok(*id);
+        }
+        let id = FileId::of_opened(&self.dir)?;
+        Ok(*self.id.get_or_init(|| id))
+    }
+
     /// Whether two paths led to the same directory.
     pub(crate) fn is_same(&self, other: &Layout) -> bool {
-        let own = FileId::of_opened(&self.dir);
-        own.is_ok() && own == FileId::of_opened(&other.dir)
+        let own = self.id();
+        own.is_ok() && own == other.id()
     }
 
     fn check_version(&self, torn: Duration) -> anyhow::Result<()> {
@@ -235,11 +252,18 @@ impl Layout {
         if size != bytes.len() as u64 {
             return Ok(false);
         }
-        let (mut rest, mut piece) = (bytes, vec![0; COMPARED_AT_ONCE]);
+        // The byte of room that stays empty shows that there is no more, without another call.
+        let room = bytes.len().saturating_add(1).min(COMPARED_AT_ONCE);
+        let (mut rest, mut piece) = (bytes, vec![0; room]);
         loop {
             match file.read(&mut piece) {
                 Ok(0) => return Ok(rest.is_empty()),
-                Ok(n) if rest.starts_with(&piece[..n]) => rest = &rest[n..],
+                Ok(n) if rest.starts_with(&piece[..n]) => {
+                    rest = &rest[n..];
+                    if rest.is_empty() && n < piece.len() {
+                        return Ok(true);
+                    }
+                }
                 Ok(_) => return Ok(false),
                 Err(e) if e.kind() == ErrorKind::Interrupted => {}
                 Err(e) => return Err(e).with_context(context),
@@ -256,11 +280,9 @@ impl Layout {
         let unsafe_file = |what: String| Error::layout(format!("`{}` {what}", shown.display()));
         match blobs::open_regular(&self.dir, name) {
             Ok(None) => Ok(None),
-            Ok(Some((file, size))) if size <= limit => {
-                let mut bytes = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-                // One more than the limit shows a file that grew while it was read.
-                file.take(limit + 1)
-                    .read_to_end(&mut bytes)
+            Ok(Some((mut file, size))) if size <= limit => {
+                let mut bytes = Vec::new();
+                blobs::read_whole(&mut file, size, limit, &mut bytes)
                     .with_context(|| format!("cannot read `{}`", shown.display()))?;
                 Ok(Some(bytes))
             }
@@ -287,7 +309,6 @@ pub enum Exclusive {}
 /// A layout under a lock, which goes when the value does.
 #[derive(Debug)]
 pub struct Locked<M> {
-    layout: Layout,
     blob_dirs: blob_dirs::BlobDirs,
     /// Temporary files of ours that were seen when the blobs were listed.
     temporaries: Mutex<Vec<(Algorithm, CString)>>,
@@ -295,8 +316,13 @@ pub struct Locked<M> {
     old_names: temporary::OldNames,
     /// Files that have another name in the trash, once somebody asked.
     trashed_files: OnceLock<HashSet<FileId>>,
+    /// There is no trash, and under the lock nobody but us makes one.
+    has_no_trash: AtomicBool,
     /// Held for what dropping it does.
     _lock: lock::LayoutLock,
+    /// The directory that is locked. It is closed last, for that unlocks it, and what goes when a value
+    /// above is dropped goes under the lock.
+    layout: Layout,
     mode: PhantomData<fn() -> M>,
 }
 
@@ -332,11 +358,11 @@ impl Layout {
 impl Locked<Exclusive> {
     /// Removes what runs left that were killed: in the root, and where blobs lie on another file system,
     /// for then they are written in their own directories. Those of a run that is alive stay.
-    fn remove_stale_temporaries(&self) -> anyhow::Result<()> {
-        let context = || format!("cannot list `{}`", self.path().display());
-        let sight = lock::LayoutLock::sight(&self.layout);
-        temporary::remove_stale(&self.layout.dir, sight).with_context(context)?;
-        for dir in self.blob_dirs.distant() {
+    fn remove_stale_temporaries(&self, root: &RootNames) -> anyhow::Result<()> {
+        let sight = root.sight();
+        temporary::remove_stale_of(&self.layout.dir, &root.temporaries, sight);
+        let device = self.layout.id()?.device;
+        for dir in self.blob_dirs.distant(device) {
             // Not being able to remove garbage is no reason not to do what was asked.
             let _ = temporary::remove_stale(dir, sight);
         }
@@ -345,10 +371,13 @@ impl Locked<Exclusive> {
 
     /// Removes those that were seen when the blobs were listed.
     pub(crate) fn remove_listed_temporaries(&self) {
-        let sight = lock::LayoutLock::sight(&self.layout);
         let Ok(seen) = self.temporaries.lock() else {
             return;
         };
+        if seen.is_empty() {
+            return;
+        }
+        let sight = lock::LayoutLock::sight(&self.layout);
         for (algorithm, name) in seen.iter() {
             let dir = self.blob_dirs.all().find(|(known, _)| known == algorithm);
             if let Some((_, dir)) = dir {
@@ -362,12 +391,13 @@ impl<M> Locked<M> {
     fn new(layout: Layout, lock: lock::LayoutLock) -> anyhow::Result<Locked<M>> {
         let blob_dirs = blob_dirs::BlobDirs::open(&layout)?;
         Ok(Locked {
-            layout,
             blob_dirs,
             temporaries: Mutex::default(),
             old_names: temporary::OldNames::default(),
             trashed_files: OnceLock::new(),
+            has_no_trash: AtomicBool::new(false),
             _lock: lock,
+            layout,
             mode: PhantomData,
         })
     }

@@ -5,7 +5,12 @@
 //! thing. It may say that a file is written, lose it later, and carry out the deletions. So it is found out
 //! here on which mounts a layout lies; `value/mount_table.rs` knows what is to be said of each.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 
 use super::{Layout, Locked, TRASH};
 use crate::error::Error;
@@ -49,18 +54,18 @@ impl Layout {
     /// Whether the table of mounts does not say that the layout lies on this machine alone.
     #[cfg(target_os = "linux")]
     pub(super) fn mount_may_be_elsewhere(&self) -> bool {
-        let table = std::fs::read(MOUNT_TABLE).unwrap_or_default();
         let key = key_of(&self.dir, Path::new("."));
-        key.is_none_or(|key| {
+        let known = key.zip(mount_table());
+        known.is_none_or(|(key, table)| {
             let key_at = |path: &Path| key_of(rustix::fs::CWD, path);
-            MountTable::parse(&table).may_be_elsewhere(key, &key_at)
+            table.may_be_elsewhere(key, &key_at)
         })
     }
 
     /// The first directory of the layout, if any, to which a change would go and which lies on a mount
     /// that does not keep its word. Each may be a mount of its own, or a link into one.
     pub(crate) fn unsafe_mount(&self) -> Option<UnsafeMount> {
-        let table = MountTable::parse(&std::fs::read(MOUNT_TABLE).ok()?);
+        let table = mount_table()?;
         if !table.has_unsafe() {
             return None;
         }
@@ -88,16 +93,12 @@ impl<M> Locked<M> {
     /// Whether what is deleted from the layout may free less than it had, because the file system can
     /// give several files the same blocks.
     pub(crate) fn may_share_blocks(&self) -> bool {
-        let Ok(text) = std::fs::read(MOUNT_TABLE) else {
+        let Some(table) = mount_table() else {
             return cfg!(any(target_os = "macos", target_os = "ios"));
         };
-        let table = MountTable::parse(&text);
         let key_at = |path: &Path| key_of(rustix::fs::CWD, path);
-        Algorithm::ALL.iter().any(|algorithm| {
-            let name = format!("blobs/{}", algorithm.name());
-            let key = key_of(&self.layout.dir, Path::new(&name));
-            key.is_some_and(|key| table.may_share_blocks(key, &key_at))
-        })
+        let mut keys = self.blob_dirs.mounts();
+        keys.any(|key| table.may_share_blocks(key, &key_at))
     }
 
     /// As [`Layout::unsafe_mount`].
@@ -106,17 +107,44 @@ impl<M> Locked<M> {
     }
 }
 
+/// The table as it is now. A run may be about thousands of layouts, and making the table is work for the
+/// kernel, so it is read again only when the kernel says that it changed.
+pub(super) fn mount_table() -> Option<Arc<MountTable>> {
+    static KNOWN: Mutex<Option<(File, Arc<MountTable>)>> = Mutex::new(None);
+    let mut known = KNOWN.lock().ok()?;
+    if let Some((file, table)) = &*known {
+        let mut changes = [PollFd::new(file, PollFlags::PRI)];
+        if let Ok(0) = poll(&mut changes, Some(&Timespec::default())) {
+            return Some(Arc::clone(table));
+        }
+    }
+    // What changes from here on is told of at the next look.
+    let mut file = File::open(MOUNT_TABLE).ok()?;
+    let mut text = Vec::new();
+    file.read_to_end(&mut text).ok()?;
+    let table = Arc::new(MountTable::parse(&text));
+    *known = Some((file, Arc::clone(&table)));
+    Some(table)
+}
+
 /// The mount of what a path leads to, whatever links are on the way.
 #[cfg(target_os = "linux")]
 fn key_of(dir: impl std::os::fd::AsFd, path: &Path) -> Option<MountKey> {
     use rustix::fs::{AtFlags, StatxFlags};
     let flags = StatxFlags::TYPE | StatxFlags::MNT_ID;
     let stat = rustix::fs::statx(dir, path, AtFlags::empty(), flags).ok()?;
+    Some(mount_key(&stat))
+}
+
+/// The mount that an answer of the kernel speaks of.
+#[cfg(target_os = "linux")]
+pub(super) fn mount_key(stat: &rustix::fs::Statx) -> MountKey {
+    use rustix::fs::StatxFlags;
     let has_id = StatxFlags::from_bits_retain(stat.stx_mask).contains(StatxFlags::MNT_ID);
-    Some(MountKey {
+    MountKey {
         id: has_id.then_some(stat.stx_mnt_id),
         device: (stat.stx_dev_major, stat.stx_dev_minor),
-    })
+    }
 }
 
 /// Elsewhere there is no such table either.

@@ -17,6 +17,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::Ordering;
 
 use anyhow::Context as _;
 use jiff::Timestamp;
@@ -241,11 +242,15 @@ fn each_blob(
 }
 
 impl<M> Locked<M> {
-    /// Looks at the trash. A layout without one costs one system call.
+    /// Looks at the trash. A layout without one costs one system call, once.
     pub(crate) fn trash(&self) -> anyhow::Result<Trash> {
+        if self.has_no_trash.load(Ordering::Relaxed) {
+            return Ok(Trash::default());
+        }
         let path = self.path().join(TRASH);
         let context = || format!("cannot read the trash `{}`", path.display());
         let Some(dir) = enter(&self.layout.dir, TRASH).with_context(context)? else {
+            self.has_no_trash.store(true, Ordering::Relaxed);
             return Ok(Trash::default());
         };
         let mut trash = Trash {
@@ -422,6 +427,7 @@ impl Locked<Exclusive> {
         let path = self.path().join(TRASH);
         let context = || format!("cannot make the trash `{}`", path.display());
         self.refuse_distant_blobs()?;
+        self.has_no_trash.store(false, Ordering::Relaxed);
         let access = TrashAccess::of(self).with_context(context)?;
         let trash =
             make_or_put_right(&self.layout.dir, TRASH, &access.above).map_err(|e| match e {

@@ -176,7 +176,7 @@ fn stat_of(dir: impl AsFd, name: &str) -> Option<Stat> {
 /// so deep.
 fn young_inside(parent: impl AsFd, folder: &str, depth: u8, since: Timestamp) -> Option<String> {
     let name = std::ffi::CString::new(folder).ok()?;
-    let (dir, _) = open_dir(parent, &name).ok()??;
+    let dir = open_dir(parent, &name).ok()??.dir;
     let mut names: Vec<String> = Vec::new();
     let _ = each_file(&dir, &mut |name, _| {
         if let Ok(name) = std::str::from_utf8(name) {

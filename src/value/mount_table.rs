@@ -77,7 +77,7 @@ const LOCAL_TYPES: [&str; 16] = [
 ];
 
 /// By what a file's mount is found in the table.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MountKey {
     /// Kernels before 5.8 do not say it.
     pub(crate) id: Option<u64>,

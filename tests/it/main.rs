@@ -76,6 +76,8 @@ mod lost_and_kept;
 
 /// Nonsense and damage are said once, and nothing changes.
 mod bad_input;
+/// No call is made too many.
+mod calls;
 /// Wherever the program is stopped, the layout is sound.
 mod crash_points;
 /// On a disk that is far away the same is said and done.

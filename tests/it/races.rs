@@ -653,11 +653,10 @@ const WRITTEN: Moment = Moment::after("fsync", 1);
 /// The lock of index.json is held. The locks before it are that of the layout and those of two temporary files: the
 /// new index.json, and what becomes the lock file.
 const LOCKED: Moment = Moment::after("flock", 4);
-/// index.json was read again under the lock and is to be replaced. Each time it is read twice, for
-/// the end is a reading, too.
+/// index.json was read again under the lock and is to be replaced.
 const COMPARED: Moment = Moment {
     call: "read",
-    number: 4,
+    number: 2,
     of: Some("index.json"),
 };
 /// index.json is replaced; the lock is still held. The first renaming is that of the lock file.
@@ -666,7 +665,7 @@ const REPLACED: Moment = Moment::after("/^renameat2?$", 2);
 const UNLOCKED: Moment = Moment::after("/^unlinkat$", 1);
 /// index.json was looked at for the last time before blobs go.
 const LOOKED: Moment = Moment {
-    number: 6,
+    number: 3,
     ..COMPARED
 };
 
