@@ -13,8 +13,9 @@
 //! is measured: one tiny layout is generated and all answers are compared.
 //!
 //! The parts: [`generator`] makes layouts, [`layout_on_disk`] puts one into a directory and repairs it
-//! after a deletion, `far_disk` shows a directory as if it were far away, `by_hand` leaves that mounted,
-//! [`floor`] is the floor program, [`job`] says what is done, [`process`] runs and measures, [`agreement`] compares answers, [`results`] prints.
+//! after a deletion, [`floor`] is the floor program, [`job`] says what is done, [`process`] runs and
+//! measures, [`agreement`] compares answers, [`results`] prints. [`many`] has many layouts pruned together;
+//! `far_disk` shows a directory as if it were far away, `far` measures there, `by_hand` leaves it mounted.
 #![expect(
     clippy::disallowed_methods,
     clippy::print_stderr,
@@ -26,11 +27,14 @@ mod agreement;
 #[cfg(target_os = "linux")]
 mod by_hand;
 #[cfg(target_os = "linux")]
+mod far;
+#[cfg(target_os = "linux")]
 mod far_disk;
 mod floor;
 mod generator;
 mod job;
 mod layout_on_disk;
+mod many;
 mod process;
 mod results;
 
@@ -48,7 +52,7 @@ use results::{Comparison, LayoutResults, Measured};
 /// Compares ocirm with the least that any program would have to do
 #[derive(Debug, Parser)]
 #[command(name = "ratios", max_term_width = 100)]
-struct Arguments {
+pub(crate) struct Arguments {
     /// Which layouts, as a list
     #[arg(
         long = "size",
@@ -66,9 +70,19 @@ struct Arguments {
     /// How often each program does each job [default: depends on the size]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
     rounds: Option<u32>,
-    /// With how many threads the floor program reads
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    /// With how many threads the floor program reads where it has several
+    #[arg(long, value_name = "N", default_value_t = 2)]
     floor_threads: usize,
+    /// Measure on a disk that is so many milliseconds away for each call, as a list
+    #[cfg(target_os = "linux")]
+    #[arg(long, value_name = "MS", value_delimiter = ',', value_parser = by_hand::milliseconds)]
+    delay: Vec<std::time::Duration>,
+    /// With how many threads the floor program works on a disk that is far away
+    #[arg(long, value_name = "N", default_value_t = 64)]
+    far_threads: usize,
+    /// Measure a prune of so many layouts together, which have `--images` in all
+    #[arg(long, value_name = "N")]
+    layouts: Option<usize>,
     /// Empty the kernel's caches before each run; needs root
     #[arg(long)]
     cold: bool,
@@ -106,6 +120,8 @@ enum Size {
     Large,
     /// 100,000 images
     Huge,
+    /// 1,000,000 entries: 100,000 images of ten names each, with few blobs
+    Million,
 }
 
 impl Size {
@@ -115,6 +131,7 @@ impl Size {
             Size::Medium => "medium",
             Size::Large => "large",
             Size::Huge => "huge",
+            Size::Million => "million",
         }
     }
 
@@ -123,7 +140,23 @@ impl Size {
             Size::Small => 200,
             Size::Medium => 2_000,
             Size::Large => 20_000,
-            Size::Huge => 100_000,
+            Size::Huge | Size::Million => 100_000,
+        }
+    }
+
+    /// What is made of the parameters that were given.
+    fn parameters(self, given: &Parameters) -> Parameters {
+        let given = given.clone();
+        match self {
+            Size::Million => Parameters {
+                // 970,000 names of the 70,000 images that have any.
+                dangling: 0.3,
+                tags: 97.0 / 7.0,
+                layers: 1,
+                shared_layers: 1,
+                ..given
+            },
+            _ => given,
         }
     }
 }
@@ -151,7 +184,12 @@ pub(crate) struct Programs {
 impl Programs {
     /// ocirm, working on a layout.
     pub(crate) fn ocirm(&self, layout: &LayoutOnDisk, arguments: &[&str]) -> Invocation {
-        let layout = layout.path().display().to_string();
+        self.ocirm_at(&layout.path(), arguments)
+    }
+
+    /// ocirm, working on the layout that is shown there.
+    pub(crate) fn ocirm_at(&self, layout: &Path, arguments: &[&str]) -> Invocation {
+        let layout = layout.display().to_string();
         let before = ["--layout", &layout, "--color", "never"];
         let all = before.iter().chain(arguments);
         Invocation {
@@ -162,12 +200,23 @@ impl Programs {
 
     /// The floor program, doing a job with so many threads.
     pub(crate) fn floor(&self, layout: &LayoutOnDisk, job: Job, threads: usize) -> Invocation {
+        self.floor_at(&layout.path(), layout, job, threads)
+    }
+
+    /// The floor program, working on the layout where it is shown.
+    pub(crate) fn floor_at(
+        &self,
+        shown: &Path,
+        layout: &LayoutOnDisk,
+        job: Job,
+        threads: usize,
+    ) -> Invocation {
         Invocation {
             program: self.floor.clone(),
             arguments: vec![
                 "floor".to_owned(),
                 job.name().to_owned(),
-                layout.path().display().to_string(),
+                shown.display().to_string(),
                 layout.lists(job).display().to_string(),
                 threads.to_string(),
             ],
@@ -194,7 +243,15 @@ fn main() -> anyhow::Result<()> {
         floor: std::env::current_exe()?.display().to_string(),
     };
     if arguments.test || words.len() == 1 {
-        return compare_answers(&programs, &arguments);
+        compare_answers(&programs, &arguments)?;
+        return many::compare_answers(&programs, &arguments);
+    }
+    if let Some(layouts) = arguments.layouts {
+        return many::measure(&programs, &arguments, layouts);
+    }
+    #[cfg(target_os = "linux")]
+    if !arguments.delay.is_empty() {
+        return far::measure(&programs, &arguments);
     }
     measure(&programs, &arguments)
 }
@@ -202,10 +259,10 @@ fn main() -> anyhow::Result<()> {
 /// `--generate`.
 fn generate(arguments: &Arguments, dir: &Path) -> anyhow::Result<()> {
     std::fs::create_dir(dir)?;
-    let images = arguments.images.unwrap_or(arguments.sizes[0].images());
+    let size = arguments.sizes[0];
     let plan = Plan::new(&Parameters {
-        images,
-        ..arguments.parameters.clone()
+        images: arguments.images.unwrap_or(size.images()),
+        ..size.parameters(&arguments.parameters)
     });
     let start = Instant::now();
     let inventory = write_layout(dir, &plan)?;
@@ -237,7 +294,7 @@ fn compare_answers(programs: &Programs, arguments: &Arguments) -> anyhow::Result
     )?;
     agreement::verify(programs, &layout)?;
     for job in Job::ALL {
-        for invocation in contenders(programs, &layout, job, 1) {
+        for invocation in contenders(programs, &layout, job, 2) {
             run_once(&layout, job, || invocation.time())?;
         }
         leave_pruned(programs, &layout, job)?;
@@ -254,22 +311,32 @@ fn measure(programs: &Programs, arguments: &Arguments) -> anyhow::Result<()> {
     let machine = results::machine(&arguments.dir);
     println!("{}, {machine}.\n", version.output()?.trim());
     println!("{}", start(programs, arguments, &version)?);
-    let sizes: Vec<(String, usize)> = match arguments.images {
-        Some(images) => vec![("custom".to_owned(), images)],
+    let with = |images: usize, parameters: Parameters| Parameters {
+        images,
+        ..parameters
+    };
+    let sizes: Vec<(String, Parameters)> = match arguments.images {
+        Some(images) => {
+            let parameters = with(images, arguments.parameters.clone());
+            vec![("custom".to_owned(), parameters)]
+        }
         None => {
             let sizes = arguments.sizes.iter();
-            sizes
-                .map(|size| (size.name().to_owned(), size.images()))
-                .collect()
+            let sizes = sizes.map(|size| {
+                let parameters = size.parameters(&arguments.parameters);
+                (size.name().to_owned(), with(size.images(), parameters))
+            });
+            sizes.collect()
         }
     };
     let mut all = Vec::new();
-    for (size, images) in sizes {
-        let results = measure_size(programs, arguments, size, images)?;
+    for (size, parameters) in sizes {
+        let results = measure_size(programs, arguments, size, &parameters)?;
         println!("{}", results::layout_table(&results));
         all.push(results);
     }
     println!("{}", results::growth_table(&all));
+    println!("{}", results::memory_table(&all));
     Ok(())
 }
 
@@ -314,16 +381,13 @@ fn measure_size(
     programs: &Programs,
     arguments: &Arguments,
     size: String,
-    images: usize,
+    parameters: &Parameters,
 ) -> anyhow::Result<LayoutResults> {
+    let images = parameters.images;
     let rounds = arguments.rounds.unwrap_or(usual_rounds(images));
     eprintln!("{size}: generating {images} images");
     let start = Instant::now();
-    let parameters = Parameters {
-        images,
-        ..arguments.parameters.clone()
-    };
-    let layout = LayoutOnDisk::generate(&arguments.dir, &parameters)?;
+    let layout = LayoutOnDisk::generate(&arguments.dir, parameters)?;
     eprintln!(
         "{size}: {:.1} s; comparing answers",
         start.elapsed().as_secs_f64()
@@ -340,6 +404,7 @@ fn measure_size(
     let inventory = &layout.inventory;
     Ok(LayoutResults {
         size,
+        threads: arguments.floor_threads,
         contents: format!(
             "{images} images, {} entries, {} blobs, {} of them for `prune`{}",
             inventory.rows.len(),
@@ -351,7 +416,7 @@ fn measure_size(
     })
 }
 
-/// Both programs do a job in turns. The first run of each is not timed: it fills the caches, and is
+/// The floor program, once with one thread and once with several, and ocirm do a job in turns. The first run of each is not timed: it fills the caches, and is
 /// asked for its memory.
 fn compare(
     programs: &Programs,
@@ -361,13 +426,13 @@ fn compare(
     rounds: u32,
 ) -> anyhow::Result<Comparison> {
     let invocations = contenders(programs, layout, job, arguments.floor_threads);
-    let mut measured = [Measured::default(), Measured::default()];
+    let mut measured = [const { Measured::new() }; 3];
     for (invocation, measured) in invocations.iter().zip(&mut measured) {
         measured.peak_memory = run_once(layout, job, || invocation.peak_memory(layout.place()))?;
     }
     for round in 0..rounds {
         // Who goes first changes from round to round.
-        let order = if round % 2 == 0 { [0, 1] } else { [1, 0] };
+        let order = (0..3).map(|place| (place + round as usize) % 3);
         for contender in order {
             let took = run_once(layout, job, || {
                 if arguments.cold {
@@ -378,11 +443,12 @@ fn compare(
             measured[contender].times.add(took);
         }
     }
-    let [floor, ocirm] = measured;
+    let [floor, threaded, ocirm] = measured;
     Ok(Comparison {
         job,
         images: layout.images(job),
         floor,
+        threaded,
         ocirm,
     })
 }
@@ -392,8 +458,9 @@ fn contenders(
     layout: &LayoutOnDisk,
     job: Job,
     threads: usize,
-) -> [Invocation; 2] {
+) -> [Invocation; 3] {
     [
+        programs.floor(layout, job, 1),
         programs.floor(layout, job, threads),
         programs.ocirm(layout, &job.arguments(&layout.victim)),
     ]

@@ -8,6 +8,7 @@
 //! start as any process does.
 
 mod digest_set;
+mod many;
 
 use std::ffi::CStr;
 use std::hint::black_box;
@@ -39,13 +40,12 @@ const NAME: usize = 65;
 const DOCUMENT: usize = 1 << 20;
 
 /// Bytes of directory entries that are asked for at once.
-#[cfg(target_os = "linux")]
 const ENTRIES: usize = 1 << 18;
 
 /// How many manifests a thread takes at once.
 const BATCH: usize = 64;
 
-/// `floor JOB LAYOUT LISTS THREADS [--dry-run]`; `floor` alone does nothing. A dry run prints the
+/// `floor JOB LAYOUT LISTS THREADS [--dry-run]`, or `floor many TREE LISTS THREADS`; `floor` alone does nothing. A dry run prints the
 /// names of the files that it would delete, one a line, and changes nothing.
 pub(crate) fn run(arguments: &[String]) -> io::Result<()> {
     let [job, layout, lists, threads, rest @ ..] = arguments else {
@@ -53,12 +53,17 @@ pub(crate) fn run(arguments: &[String]) -> io::Result<()> {
     };
     let invalid = |what| io::Error::new(io::ErrorKind::InvalidInput, what);
     let threads = threads.parse().map_err(|_| invalid("no number"))?;
+    if job == "many" {
+        return many::prune(layout.as_ref(), lists.as_ref(), threads);
+    }
     let layout = open_directory(rustix::fs::CWD, layout)?;
     let floor = Floor {
         blobs: open_directory(&layout, "blobs/sha256")?,
         layout,
         lists: open_directory(rustix::fs::CWD, lists)?,
         threads,
+        document: DOCUMENT,
+        entries: ENTRIES,
         dry_run: rest.iter().any(|argument| argument == "--dry-run"),
         scanner: Scanner::new(),
     };
@@ -76,6 +81,11 @@ struct Floor {
     blobs: OwnedFd,
     lists: OwnedFd,
     threads: usize,
+    /// Bytes that are read of a document at once.
+    document: usize,
+    /// Bytes of directory entries that are asked for at once.
+    #[cfg_attr(not(target_os = "linux"), expect(dead_code))]
+    entries: usize,
     dry_run: bool,
     scanner: Scanner,
 }
@@ -123,7 +133,7 @@ impl Floor {
             }
         };
         let (names, _) = victim.as_chunks::<NAME>();
-        let mut buffer = vec![0; DOCUMENT];
+        let mut buffer = vec![0; self.document];
         for name in names {
             entry(hex_of(name));
             let size = read_blob(self.blobs.as_fd(), name, &mut buffer)?;
@@ -180,7 +190,7 @@ impl Floor {
         let next = AtomicUsize::new(0);
         let work = || -> io::Result<T> {
             let mut result = T::default();
-            let mut buffer = vec![0; DOCUMENT];
+            let mut buffer = vec![0; self.document];
             loop {
                 let start = next.fetch_add(BATCH, Ordering::Relaxed).min(names.len());
                 let batch = &names[start..(start + BATCH).min(names.len())];
@@ -222,7 +232,7 @@ impl Floor {
     /// Lists `blobs/sha256`.
     #[cfg(target_os = "linux")]
     fn each_blob(&self, mut each: impl FnMut(u64, &[u8; 64])) -> io::Result<()> {
-        let mut buffer = Vec::with_capacity(ENTRIES);
+        let mut buffer = Vec::with_capacity(self.entries);
         let mut entries = rustix::fs::RawDir::new(&self.blobs, buffer.spare_capacity_mut());
         while let Some(entry) = entries.next() {
             let entry = entry?;
@@ -301,7 +311,7 @@ fn c_name(name: &[u8; NAME]) -> &CStr {
     CStr::from_bytes_until_nul(name).unwrap_or_default()
 }
 
-fn open_directory(at: impl AsFd, path: &str) -> io::Result<OwnedFd> {
+fn open_directory(at: impl AsFd, path: impl rustix::path::Arg) -> io::Result<OwnedFd> {
     let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
     Ok(rustix::fs::openat(at, path, flags, Mode::empty())?)
 }

@@ -42,14 +42,28 @@ pub(crate) struct Comparison {
     pub(crate) job: Job,
     /// How many images the layout has.
     pub(crate) images: usize,
+    /// The floor program with one thread.
     pub(crate) floor: Measured,
+    /// The floor program with several.
+    pub(crate) threaded: Measured,
     pub(crate) ocirm: Measured,
+}
+
+impl Measured {
+    pub(crate) const fn new() -> Measured {
+        Measured {
+            times: Times(Vec::new()),
+            peak_memory: 0,
+        }
+    }
 }
 
 /// All jobs on one layout.
 #[derive(Clone, Debug)]
 pub(crate) struct LayoutResults {
     pub(crate) size: String,
+    /// With how many threads the floor program reads where it has several.
+    pub(crate) threads: usize,
     /// What the layout is made of, in words.
     pub(crate) contents: String,
     pub(crate) comparisons: Vec<Comparison>,
@@ -83,29 +97,90 @@ fn microseconds_per_image(measured: &Measured, images: usize) -> f64 {
 pub(crate) fn layout_table(results: &LayoutResults) -> String {
     let LayoutResults {
         size,
+        threads,
         contents,
         comparisons,
     } = results;
     let mut text = format!(
         "### {size}: {contents}\n\n\
-         | job | floor: median | minimum | memory | ocirm: median | minimum | memory | ratio of medians | of minima |\n\
-         |---|--:|--:|--:|--:|--:|--:|--:|--:|\n"
+         | job | floor: median | minimum | memory | floor, {threads} threads: median | minimum \
+         | ocirm: median | minimum | memory | ratio of medians | of minima | to {threads} threads: of medians | of minima |\n\
+         |---|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|--:|\n"
     );
     for comparison in comparisons {
-        let (floor, ocirm) = (&comparison.floor, &comparison.ocirm);
+        let Comparison {
+            floor,
+            threaded,
+            ocirm,
+            ..
+        } = comparison;
         let _ = writeln!(
             text,
-            "| {} | {} | {} | {} | {} | {} | {} | **{:.2}** | {:.2} |",
+            "| {} | {} | {} | {} | {} | {} | {} | {} | {} | **{:.2}** | {:.2} | **{:.2}** | {:.2} |",
             comparison.job.title(),
             milliseconds(floor.times.median()),
             milliseconds(floor.times.minimum()),
             mebibytes(floor.peak_memory),
+            milliseconds(threaded.times.median()),
+            milliseconds(threaded.times.minimum()),
             milliseconds(ocirm.times.median()),
             milliseconds(ocirm.times.minimum()),
             mebibytes(ocirm.peak_memory),
             ratio(ocirm.times.median(), floor.times.median()),
             ratio(ocirm.times.minimum(), floor.times.minimum()),
+            ratio(ocirm.times.median(), threaded.times.median()),
+            ratio(ocirm.times.minimum(), threaded.times.minimum()),
         );
+    }
+    text
+}
+
+/// One program on a disk that is far away, or none where it would take too long.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FarMeasured {
+    pub(crate) times: Times,
+    /// How often the kernel asked the disk.
+    pub(crate) calls: u64,
+}
+
+/// What programs take for jobs on a disk that is far away: one line for each job, one column for each
+/// program, of which the last is ocirm. A program without a time was not measured.
+pub(crate) fn far_table(
+    heading: &str,
+    programs: &[String],
+    rows: &[(&str, Vec<FarMeasured>)],
+) -> String {
+    let mut text = format!("### {heading}\n\n| job |");
+    for program in programs {
+        let _ = write!(text, " {program}: minimum | calls |");
+    }
+    let others = programs.split_last().map_or(&[][..], |(_, others)| others);
+    for other in others {
+        let _ = write!(text, " ratio to {other} |");
+    }
+    text += "\n|---|";
+    text += &"--:|".repeat(2 * programs.len() + others.len());
+    text.push('\n');
+    for (job, measured) in rows {
+        let _ = write!(text, "| {job} |");
+        for FarMeasured { times, calls } in measured {
+            match times.0.is_empty() {
+                true => text += " - | - |",
+                false => _ = write!(text, " {} | {calls} |", milliseconds(times.minimum())),
+            }
+        }
+        if let Some((ocirm, others)) = measured.split_last() {
+            for other in others {
+                match other.times.0.is_empty() || ocirm.times.0.is_empty() {
+                    true => text += " - |",
+                    false => {
+                        let of = ratio(ocirm.times.minimum(), other.times.minimum());
+                        let _ = write!(text, " **{of:.2}** |");
+                    }
+                }
+            }
+        }
+        text.push('\n');
     }
     text
 }
@@ -135,6 +210,75 @@ pub(crate) fn growth_table(all: &[LayoutResults]) -> String {
         if !row.is_empty() {
             let _ = writeln!(text, "| {} | {} |", job.title(), row.join(" | "));
         }
+    }
+    text
+}
+
+/// How much memory each further image takes from one size of layouts to the next.
+pub(crate) fn memory_table(all: &[LayoutResults]) -> String {
+    let pairs: Vec<_> = all.iter().zip(all.iter().skip(1)).collect();
+    if pairs.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from(
+        "### Bytes of memory for each further image, from one size to the next: ocirm (floor)\n\n| job |",
+    );
+    for (from, to) in &pairs {
+        let _ = write!(text, " {} to {} |", from.size, to.size);
+    }
+    text += "\n|---|";
+    text += &"--:|".repeat(pairs.len());
+    text.push('\n');
+    for job in Job::ALL {
+        let each: Vec<String> = pairs
+            .iter()
+            .filter_map(|(from, to)| {
+                let of = |results: &LayoutResults| {
+                    let mut comparisons = results.comparisons.iter();
+                    comparisons.find(|c| c.job == job).cloned()
+                };
+                let (from, to) = (of(from)?, of(to)?);
+                let images = to
+                    .images
+                    .checked_sub(from.images)
+                    .filter(|more| *more > 0)?;
+                let further = |from: &Measured, to: &Measured| {
+                    to.peak_memory.saturating_sub(from.peak_memory) / images as u64
+                };
+                let (ocirm, floor) = (
+                    further(&from.ocirm, &to.ocirm),
+                    further(&from.floor, &to.floor),
+                );
+                Some(format!("{ocirm} ({floor})"))
+            })
+            .collect();
+        if !each.is_empty() {
+            let _ = writeln!(text, "| {} | {} |", job.title(), each.join(" | "));
+        }
+    }
+    text
+}
+
+/// What programs take for one prune of many layouts; the last is ocirm.
+pub(crate) fn many_table(contents: &str, rows: &[(&str, Measured)]) -> String {
+    let mut text = format!(
+        "### {contents}\n\n\
+         | program | median | minimum | memory | ocirm to it: medians | minima |\n\
+         |---|--:|--:|--:|--:|--:|\n"
+    );
+    let Some((_, ocirm)) = rows.last() else {
+        return text;
+    };
+    for (program, measured) in rows {
+        let _ = writeln!(
+            text,
+            "| {program} | {} | {} | {} | **{:.2}** | {:.2} |",
+            milliseconds(measured.times.median()),
+            milliseconds(measured.times.minimum()),
+            mebibytes(measured.peak_memory),
+            ratio(ocirm.times.median(), measured.times.median()),
+            ratio(ocirm.times.minimum(), measured.times.minimum()),
+        );
     }
     text
 }
