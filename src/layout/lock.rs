@@ -371,7 +371,18 @@ fn open_or_create(layout: &Layout) -> io::Result<LockFile> {
 }
 
 fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
-    let opened = open_lock_file(layout, INDEX_LOCK)?;
+    let opened = match open_lock_file(layout, INDEX_LOCK) {
+        // Another machine has deleted it, and this one still shows it.
+        Err(Errno::STALE) => {
+            layout.look_afresh();
+            open_lock_file(layout, INDEX_LOCK)
+        }
+        opened => opened,
+    };
+    let opened = match opened {
+        Err(Errno::STALE) => None,
+        opened => opened?,
+    };
     Ok(opened.map(|mut file| {
         let mut text = Vec::new();
         let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut text);

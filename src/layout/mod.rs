@@ -214,8 +214,10 @@ impl Layout {
         let shown = shown.display();
         let start = Instant::now();
         let mut found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
-        // skopeo writes the file anew, in place, whenever it copies something into a layout.
-        while found.as_ref().is_some_and(Vec::is_empty) && start.elapsed() < torn {
+        // skopeo writes the file anew, in place, whenever it copies something into a layout. Another machine that
+        // still believes in its old size sees zeros for a moment.
+        let is_torn = |bytes: &Vec<u8>| bytes.iter().all(|byte| *byte == 0);
+        while found.as_ref().is_some_and(is_torn) && start.elapsed() < torn {
             std::thread::sleep(TORN_RETRY);
             found = self.read_root_file("oci-layout", MAX_MARKER_BYTES)?;
         }
@@ -427,15 +429,16 @@ impl<M> Locked<M> {
     pub(crate) fn read_index(&self) -> anyhow::Result<Vec<u8>> {
         let read = || self.layout.read_root_file("index.json", MAX_INDEX_BYTES);
         self.layout.look_afresh();
-        let mut found = read()?;
+        let mut found = read();
         for _ in 0..AFRESH_AT_MOST {
-            if found.is_some() || !self.layout.is_far() {
+            if matches!(found, Ok(Some(_))) || !self.layout.is_far() {
                 break;
             }
             // Another machine replaced it after this one had looked.
             self.layout.look_afresh();
-            found = read()?;
+            found = read();
         }
+        let found = found?;
         found.ok_or_else(|| {
             Error::layout(format!("`{}` has no index.json", self.path().display()))
                 .hint("an index that is gone says nothing about which blobs are referenced; put it back first")

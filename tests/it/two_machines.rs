@@ -3,6 +3,7 @@
 //! JuiceFS is mounted twice, with what it caches by default. What one machine has looked at it believes for a second,
 //! and in that second the other one is at work.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::Write as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -10,13 +11,14 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use crate::file_systems::{self, STEPS, content};
 use crate::support::command::{Finished, Running, in_layout, ocirm};
 use crate::support::contents::{arg, blob_path, blobs, digest, names};
-use crate::support::layout::Layout;
+use crate::support::layout::{LAYER, Layout};
 use crate::support::names::DANGLING;
+use crate::support::peers::{SKOPEO, oci};
 use crate::support::place::{PRUNE, PRUNE_ALL, Place, assert_mentions, assert_status};
 use crate::support::stopped::{Moment, Stopped};
 use crate::support::strace;
@@ -67,7 +69,7 @@ fn replace_index(layout: &Path, text: &str) {
 /// E4: what one machine changes is locked for the other, and readers read beside each other.
 #[test]
 fn a_lock_holds_on_the_other_machine() {
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     if !strace::is_here() {
@@ -111,7 +113,7 @@ fn a_lock_holds_on_the_other_machine() {
 /// E4: many commands of both machines at once, none of which is lost.
 #[test]
 fn no_change_of_two_machines_is_lost() {
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     let titles: Vec<String> = (0..24).map(|n| format!("n{n}")).collect();
@@ -164,9 +166,12 @@ fn an_entry_of_the_other_machine_survives_the_last_moment() {
         return;
     }
     for in_place in [false, true] {
-        let Some(machines) = TwoMachines::juicefs() else {
+        let Some(machines) = TwoMachines::new() else {
             return;
         };
+        if !machines.can_exchange() {
+            return;
+        }
         let mut layout = write(&machines, &["a", "b"]);
         // Seen by the machine that is going to replace it.
         succeeds(&machines, 1, &["ls"]);
@@ -197,7 +202,7 @@ fn an_entry_of_the_other_machine_survives_the_last_moment() {
 /// E5: what the other machine has come to need a moment ago stays.
 #[test]
 fn what_the_other_machine_has_just_named_stays() {
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     for command in [&PRUNE[..], &["rmi", "a"]] {
@@ -225,7 +230,7 @@ fn what_the_other_machine_has_just_named_stays() {
 /// E5: whoever looks while the other machine replaces index.json again and again sees one or the other.
 #[test]
 fn the_other_machine_never_finds_half_an_index() {
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     let titles: Vec<String> = (0..30).map(|n| format!("n{n}")).collect();
@@ -264,7 +269,7 @@ fn the_other_machine_never_finds_half_an_index() {
 /// E1, on a disk of a network, and the other machine sees what the first one did.
 #[test]
 fn commands_do_the_same_on_a_disk_of_a_network() {
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     let place = Place::new();
@@ -388,7 +393,7 @@ fn what_a_killed_run_leaves_is_sound_on_the_other_machine() {
     if !strace::is_here() {
         return;
     }
-    let Some(machines) = TwoMachines::juicefs() else {
+    let Some(machines) = TwoMachines::new() else {
         return;
     };
     let here = Place::new();
@@ -425,9 +430,12 @@ fn a_machine_that_dies_leaves_a_sound_layout() {
         return;
     }
     let here = Place::new();
-    let Some(mut machines) = TwoMachines::juicefs() else {
+    let Some(mut machines) = TwoMachines::new() else {
         return;
     };
+    if !machines.can_die() {
+        return;
+    }
     for (command, again) in [STOPPED[0], STOPPED[1], STOPPED[4]] {
         let expected = expected(&here, command, again);
         for moment in [Moment::after("/^unlinkat$", 3), Moment::after("fsync", 1)] {
@@ -494,4 +502,93 @@ fn a_disk_that_nobody_knows_is_locked_for_other_machines() {
     assert_status(&run(&[], &["--lock-timeout", "100ms", "untag", "b"]), 11);
     // On a disk of this machine nobody asks for it.
     place.succeeds(&layout.dir, &["untag", "b"]);
+}
+
+/// How many copies are made beside prunes, unless `OCIRM_COPIES` says another number.
+const COPIES: usize = 12;
+
+/// E5, FR31: what skopeo copies on one machine is whole, whatever a loop of prunes on the other takes away.
+#[test]
+fn copies_on_one_machine_beside_prunes_on_the_other_are_whole() {
+    if !SKOPEO.is_here() {
+        return;
+    }
+    let Some(machines) = TwoMachines::new() else {
+        return;
+    };
+    let copies = std::env::var("OCIRM_COPIES")
+        .ok()
+        .and_then(|number| number.parse().ok());
+    let copies = copies.unwrap_or(COPIES);
+    let mut source = machines.place.layout("source");
+    for n in 0..copies {
+        let title = format!("n{n}");
+        let image = source.image_for("linux/amd64", &title, &["base", &title]);
+        source.tagged(&image, &title);
+    }
+    source.finish();
+    let layout = write(&machines, &["first"]);
+    let is_done = AtomicBool::new(false);
+    let prunes = thread::scope(|scope| {
+        let pruner = scope.spawn(|| {
+            let mut prunes = 0;
+            while !is_done.load(Ordering::Relaxed) {
+                // Old garbage, so that there is something to do.
+                let garbage = layout.blob(LAYER, format!("garbage {prunes}"));
+                let path = blob_path(&layout.dir, digest(&garbage));
+                let old = SystemTime::now() - Duration::from_secs(7200);
+                File::options()
+                    .write(true)
+                    .open(path)
+                    .unwrap()
+                    .set_modified(old)
+                    .unwrap();
+                let pruned = run(&machines, 1, &["prune", "-f", "--lock-timeout", "60s"]);
+                // A writer that never rests can be too fast for it; then it leaves everything as it is.
+                let is_late = pruned.err.contains("changed by another program each time");
+                assert!(is_late || pruned.code() == Some(0), "{pruned}");
+                if is_late {
+                    continue;
+                }
+                prunes += 1;
+            }
+            prunes
+        });
+        for n in 0..copies {
+            let title = format!("n{n}");
+            let to = oci(&layout.dir, &title);
+            SKOPEO.run(["copy", "-q", &oci(&source.dir, &title), &to]);
+        }
+        is_done.store(true, Ordering::Relaxed);
+        pruner.join().unwrap()
+    });
+    println!("{copies} copies beside {prunes} prunes");
+    assert!(prunes > 0);
+    let seen: BTreeSet<String> = names(&machines.layout(1)).into_iter().collect();
+    assert_eq!(seen.len(), copies + 1);
+    succeeds(&machines, 1, &["check", "--digests"]);
+    for n in [0, copies - 1] {
+        let image = oci(&machines.layout(1), &format!("n{n}"));
+        SKOPEO.run(["inspect", "--raw", &image]);
+    }
+}
+
+/// E5: skopeo writes `oci-layout` anew, in place, and what is half written, as this machine or another sees it, is read again.
+#[test]
+fn an_oci_layout_that_is_being_written_is_read_again() {
+    for torn in [&b""[..], &[0; 31]] {
+        let place = Place::new();
+        let mut layout = place.layout("layout");
+        layout.finish();
+        let file = layout.dir.join("oci-layout");
+        let whole = fs::read(&file).unwrap();
+        fs::write(&file, torn).unwrap();
+        let args = in_layout(&layout.dir, &["ls"]);
+        let running = Running::start(ocirm(&args, &place.home()), &args);
+        thread::sleep(Duration::from_millis(200));
+        fs::write(&file, &whole).unwrap();
+        assert_status(&running.finish(), 0);
+        fs::write(&file, torn).unwrap();
+        assert_status(&place.run_in(&layout.dir, &["ls"]), 12);
+    }
 }

@@ -1,7 +1,8 @@
 //! One file system of a network, mounted twice, as two machines would: two clients that know nothing of each other, with
 //! caches and locks of their own.
 //!
-//! Where a program for it is missing, or nobody may mount, the test says so and passes.
+//! It is JuiceFS, or whatever is mounted twice on the directories of `OCIRM_TWO_MOUNTS=DIR:DIR` (NFS from two machines,
+//! say). Where there is neither, or nobody may mount, the test says so and passes.
 
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
@@ -11,6 +12,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags};
 use rustix::process::{Pid, Signal, kill_process_group};
 
 use super::contents::arg;
@@ -28,43 +30,64 @@ const HEARTBEAT: &str = "1s";
 /// See the module. What two machines have is gone when this is dropped.
 pub(crate) struct TwoMachines {
     pub(crate) place: Place,
-    /// The client of each, as long as it lives.
+    /// Where each sees the file system.
+    dirs: [PathBuf; 2],
+    /// The client of each, as long as it lives, where the test started it.
     clients: [Option<Child>; 2],
     /// How many layouts there were before the one that is meant.
     layouts: AtomicUsize,
 }
 
 impl TwoMachines {
+    /// Those that can be had here.
+    pub(crate) fn new() -> Option<TwoMachines> {
+        match std::env::var("OCIRM_TWO_MOUNTS") {
+            Ok(dirs) if !dirs.is_empty() => Some(TwoMachines::mounted(&dirs)),
+            _ => TwoMachines::juicefs(),
+        }
+    }
+
+    fn of(place: Place, dirs: [PathBuf; 2]) -> TwoMachines {
+        TwoMachines {
+            place,
+            dirs,
+            clients: [None, None],
+            layouts: AtomicUsize::new(0),
+        }
+    }
+
+    /// What somebody else has mounted.
+    fn mounted(dirs: &str) -> TwoMachines {
+        let place = Place::new();
+        let (one, other) = dirs.split_once(':').expect("two directories");
+        let name = place.path("").file_name().map(ToOwned::to_owned);
+        let name = name.unwrap_or_default();
+        let dirs = [one, other].map(|dir| Path::new(dir).join(&name));
+        fs::create_dir(&dirs[0]).expect("a directory on the first machine");
+        TwoMachines::of(place, dirs)
+    }
+
     /// JuiceFS, with its metadata in SQLite and its objects in a directory, and what it caches by default.
-    pub(crate) fn juicefs() -> Option<TwoMachines> {
+    fn juicefs() -> Option<TwoMachines> {
         if !may_mount() || !is_installed("juicefs") {
             return None;
         }
-        let machines = TwoMachines {
-            place: Place::new(),
-            clients: [None, None],
-            layouts: AtomicUsize::new(0),
-        };
-        let place = &machines.place;
-        let objects = format!("{}/", arg(&place.path("objects")));
+        let place = Place::new();
+        let dirs = [0, 1].map(|machine| place.path(&format!("machine{machine}")));
+        let mut machines = TwoMachines::of(place, dirs);
+        let objects = format!("{}/", arg(&machines.place.path("objects")));
         let format = ["juicefs", "format", "--no-update", "--trash-days", "0"];
         let more = ["--storage", "file", "--bucket", &objects];
         let volume = [&machines.metadata(), "volume"];
-        if let Err(reason) = run(&[&format[..], &more].concat(), &volume) {
-            skipped(format!("JuiceFS makes no volume: {reason}"));
-            return None;
-        }
-        machines.with_clients()
-    }
-
-    fn with_clients(mut self) -> Option<TwoMachines> {
-        for machine in [0, 1] {
-            if let Err(reason) = self.mount(machine) {
+        let made = run(&[&format[..], &more].concat(), &volume);
+        let mounted = made.and_then(|()| machines.mount(0));
+        match mounted.and_then(|()| machines.mount(1)) {
+            Ok(()) => Some(machines),
+            Err(reason) => {
                 skipped(format!("JuiceFS cannot be mounted here: {reason}"));
-                return None;
+                None
             }
         }
-        Some(self)
     }
 
     fn metadata(&self) -> String {
@@ -72,8 +95,8 @@ impl TwoMachines {
     }
 
     /// The directory in which a machine, 0 or 1, sees the file system.
-    pub(crate) fn dir(&self, machine: usize) -> PathBuf {
-        self.place.path(&format!("machine{machine}"))
+    fn dir(&self, machine: usize) -> PathBuf {
+        self.dirs[machine].clone()
     }
 
     /// The layout as a machine sees it. What its kernel believes without asking, it has asked for.
@@ -128,6 +151,29 @@ impl TwoMachines {
         Ok(())
     }
 
+    /// Whether two files can be exchanged in one step. Says so if not: then who writes without a lock in the moment before a
+    /// renaming loses that, on any disk.
+    pub(crate) fn can_exchange(&self) -> bool {
+        let [one, other] = ["one", "other"].map(|name| self.dir(0).join(name));
+        for file in [&one, &other] {
+            fs::write(file, "").expect("an own file");
+        }
+        let exchanged = rustix::fs::renameat_with(CWD, &one, CWD, &other, RenameFlags::EXCHANGE);
+        if let Err(reason) = exchanged {
+            skipped(format!("this disk exchanges no files: {reason}"));
+        }
+        exchanged.is_ok()
+    }
+
+    /// Whether a machine can be made to die. Says so if not.
+    pub(crate) fn can_die(&self) -> bool {
+        let can = self.clients.iter().all(Option::is_some);
+        if !can {
+            skipped("what others have mounted is not made to die");
+        }
+        can
+    }
+
     /// The client of a machine dies as when its power goes.
     pub(crate) fn dies(&mut self, machine: usize) {
         if let Some(mut client) = self.clients[machine].take() {
@@ -140,6 +186,9 @@ impl TwoMachines {
 
 impl Drop for TwoMachines {
     fn drop(&mut self) {
+        if self.clients.iter().all(Option::is_none) {
+            let _ = fs::remove_dir_all(self.dir(0));
+        }
         for machine in [0, 1] {
             if let Some(mut client) = self.clients[machine].take() {
                 unmount(&self.dir(machine));
