@@ -11,7 +11,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use crate::file_systems::{self, STEPS, content};
 use crate::support::command::{Finished, Running, in_layout, ocirm};
@@ -504,6 +504,9 @@ fn a_disk_that_nobody_knows_is_locked_for_other_machines() {
     place.succeeds(&layout.dir, &["untag", "b"]);
 }
 
+/// How long a copy may take from its first blob to its entry. What is older and unreferenced goes.
+const COPIED_WITHIN: Duration = Duration::from_secs(5);
+
 /// How many copies are made beside prunes, unless `OCIRM_COPIES` says another number.
 const COPIES: usize = 12;
 
@@ -528,29 +531,23 @@ fn copies_on_one_machine_beside_prunes_on_the_other_are_whole() {
     }
     source.finish();
     let layout = write(&machines, &["first"]);
+    // Some of it is old by the time of the first prune, and more in the middle of the copies.
+    let garbage = |n: usize| layout.blob(LAYER, format!("garbage {n}"));
+    let old: Vec<_> = (0..20).map(garbage).collect();
+    thread::sleep(COPIED_WITHIN + Duration::from_millis(100));
+    let grace = format!("{}s", COPIED_WITHIN.as_secs());
     let is_done = AtomicBool::new(false);
     let prunes = thread::scope(|scope| {
         let pruner = scope.spawn(|| {
             let mut prunes = 0;
             while !is_done.load(Ordering::Relaxed) {
-                // Old garbage, so that there is something to do.
-                let garbage = layout.blob(LAYER, format!("garbage {prunes}"));
-                let path = blob_path(&layout.dir, digest(&garbage));
-                let old = SystemTime::now() - Duration::from_secs(7200);
-                File::options()
-                    .write(true)
-                    .open(path)
-                    .unwrap()
-                    .set_modified(old)
-                    .unwrap();
-                let pruned = run(&machines, 1, &["prune", "-f", "--lock-timeout", "60s"]);
+                garbage(100 + prunes);
+                let prune = ["prune", "-f", "--grace", &grace, "--lock-timeout", "60s"];
+                let pruned = run(&machines, 1, &prune);
                 // A writer that never rests can be too fast for it; then it leaves everything as it is.
                 let is_late = pruned.err.contains("changed by another program each time");
                 assert!(is_late || pruned.code() == Some(0), "{pruned}");
-                if is_late {
-                    continue;
-                }
-                prunes += 1;
+                prunes += usize::from(!is_late);
             }
             prunes
         });
@@ -564,6 +561,10 @@ fn copies_on_one_machine_beside_prunes_on_the_other_are_whole() {
     });
     println!("{copies} copies beside {prunes} prunes");
     assert!(prunes > 0);
+    assert!(
+        !old.iter()
+            .any(|blob| blob_path(&machines.layout(0), digest(blob)).exists())
+    );
     let seen: BTreeSet<String> = names(&machines.layout(1)).into_iter().collect();
     assert_eq!(seen.len(), copies + 1);
     succeeds(&machines, 1, &["check", "--digests"]);
