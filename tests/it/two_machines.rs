@@ -28,10 +28,10 @@ use rustix::fs::{FlockOperation, flock};
 /// The first blob is about to go; the layout is locked.
 const DELETING: Moment = Moment::after("/^unlinkat$", 2);
 
-/// `index.json` was compared and is about to be replaced. The renaming before is that of BuildKit's lock.
+/// `index.json` was compared and is about to be replaced.
 const REPLACING: Moment = Moment {
     call: "read",
-    number: 4,
+    number: 2,
     of: Some("index.json"),
 };
 
