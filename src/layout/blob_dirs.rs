@@ -197,6 +197,12 @@ impl BlobDirs {
         (!is_odd).then_some(&known.opened.dir)
     }
 
+    /// Which directories they are.
+    pub(super) fn ids(&self) -> impl Iterator<Item = (Algorithm, FileId)> {
+        let known = self.known.iter();
+        known.map(|known| (known.algorithm, known.opened.file))
+    }
+
     /// The mounts that they lie on.
     pub(super) fn mounts(&self) -> impl Iterator<Item = MountKey> {
         self.known.iter().filter_map(|known| known.opened.mount)

@@ -94,7 +94,7 @@ impl From<Errno> for BlobError {
 }
 
 /// How a file is opened for reading.
-const READING: OFlags = OFlags::RDONLY
+pub(super) const READING: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
     .union(OFlags::NONBLOCK)
     .union(OFlags::NOCTTY);
@@ -236,7 +236,7 @@ pub(super) fn each_digest(
 }
 
 /// The blob that a name in the directory of an algorithm is that of, if it is one.
-fn blob_of(algorithm: Algorithm, name: &[u8], kind: FileType) -> Option<Digest> {
+pub(super) fn blob_of(algorithm: Algorithm, name: &[u8], kind: FileType) -> Option<Digest> {
     let is_file = matches!(
         kind,
         FileType::RegularFile | FileType::Symlink | FileType::Unknown

@@ -9,14 +9,15 @@
 //! So the two files are exchanged instead, where the file system can do that: what comes out is
 //! compared once more, and goes back if somebody was faster.
 
+use std::fs::File;
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
-use super::blobs::{Presence, open_regular};
+use super::blobs::{Presence, READING};
 use super::lock::IndexLock;
 use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
 use crate::error::{Error, ErrorKind};
@@ -337,9 +338,10 @@ fn is_gone(error: &anyhow::Error) -> bool {
 fn attributes_of(layout: &Layout, name: &str) -> anyhow::Result<Attributes> {
     replaceable(layout, name)?;
     let context = || format!("cannot look at `{}`", layout.path().join(name).display());
-    let opened = open_regular(&layout.dir, name).with_context(context)?;
-    let (file, _) = opened.ok_or(Errno::NOENT).with_context(context)?;
-    Attributes::of(&file).with_context(context)
+    // What takes its place by now is not followed, and keeps nobody waiting.
+    let flags = READING | OFlags::NOFOLLOW;
+    let opened = rustix::fs::openat(&layout.dir, name, flags, Mode::empty());
+    Attributes::of(File::from(opened.with_context(context)?)).with_context(context)
 }
 
 /// Looks at a file of the root that is to be replaced.

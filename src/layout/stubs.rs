@@ -8,20 +8,21 @@
 //! A stub says that somewhere else an original must stay. [`StubsOfRun`] finds both in the layouts of
 //! one run.
 
+use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
-use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use foldhash::fast::FixedState;
-use rustix::fs::AtFlags;
 
 use super::Layout;
 use super::blob_dirs::BlobDirs;
-use super::blobs::each_digest;
+use super::blobs::blob_of;
+use super::moves::stat;
 use super::neighbours::layouts_beside;
-use crate::files::stat::{BlobStat, FileId};
+use crate::files::stat::FileId;
 use crate::value::digest::{Algorithm, Digest};
+use crate::workers::Workers;
 
 /// What is known of stubs in the layouts of a run, together.
 #[derive(Debug, Default)]
@@ -39,57 +40,73 @@ impl StubsOfRun {
     /// of them have, the files are looked at.
     pub(crate) fn find(paths: &[PathBuf]) -> StubsOfRun {
         let mut found = StubsOfRun::default();
-        let mut dirs: Vec<(&Path, Algorithm, OwnedFd)> = Vec::new();
-        let mut known: HashSet<FileId> = HashSet::new();
-        for path in paths {
-            let opened = Layout::open(path).and_then(|layout| BlobDirs::open(&layout));
-            let Ok(opened) = opened else {
-                found.unknown.get_or_insert_with(|| path.clone());
-                continue;
-            };
-            for (algorithm, dir) in opened.all() {
-                // Layouts that use one directory have each blob in common.
-                let is_new = FileId::of_opened(dir).is_ok_and(|id| known.insert(id));
-                if is_new && let Ok(dir) = dir.try_clone() {
-                    dirs.push((path, algorithm, dir));
-                }
-            }
-        }
         // Two numbers that are equal by accident cost a look at two files.
         let numbers = FixedState::default();
-        let (mut once, mut several) = (HashSet::new(), HashSet::new());
-        for (path, algorithm, dir) in &dirs {
-            let listed = each_digest(
-                dir,
-                *algorithm,
-                &mut |digest| {
-                    let number = numbers.hash_one(&digest);
-                    if !once.insert(number) {
-                        several.insert(number);
-                    }
-                },
-                &mut |_, _| (),
-            );
-            if listed.is_err() {
-                found.unknown.get_or_insert_with(|| (*path).to_owned());
+        let workers = Workers::for_reading();
+        let list = |path: &PathBuf, _: &mut Vec<u8>| {
+            each_directory(path, &mut |dirs, algorithm| {
+                let mut own = Vec::new();
+                let listed = dirs.each_name(algorithm, &mut |name, kind| {
+                    let digest = blob_of(algorithm, name, kind);
+                    own.extend(digest.map(|digest| numbers.hash_one(&digest)));
+                });
+                (own, listed.is_ok())
+            })
+        };
+        // Nothing stays open: a run may be about more layouts than a process may have files open.
+        let listed = workers.map(paths, &list, || ());
+        let mut first: HashMap<FileId, &Path> = HashMap::new();
+        let (mut once, mut several) = (HashSet::new(), HashSet::<u64>::new());
+        for (path, directories) in paths.iter().zip(&listed) {
+            let is_whole = |(_, (_, is_whole)): &(_, (_, bool))| *is_whole;
+            if !directories
+                .as_ref()
+                .is_some_and(|all| all.iter().all(is_whole))
+            {
+                found.unknown.get_or_insert_with(|| path.clone());
+            }
+            for (id, (own, _)) in directories.iter().flatten() {
+                // Layouts that use one directory have each blob in common.
+                if let Entry::Vacant(new) = first.entry(*id) {
+                    new.insert(path);
+                    several.extend(own.iter().filter(|number| !once.insert(**number)));
+                }
             }
         }
         drop(once);
         if several.is_empty() {
             return found;
         }
-        for (path, algorithm, dir) in &dirs {
-            // One that cannot be listed was noted before.
-            let _ = each_digest(
-                dir,
-                *algorithm,
-                &mut |digest| {
-                    if several.contains(&numbers.hash_one(&digest)) {
-                        found.add(path, dir, digest);
+        let has_any = |(_, (own, _)): &(FileId, (Vec<u64>, bool))| {
+            own.iter().any(|number| several.contains(number))
+        };
+        let all = paths.iter().zip(&listed);
+        let paths = all.filter(|(_, all)| all.iter().flatten().any(has_any));
+        let paths: Vec<&PathBuf> = paths.map(|(path, _)| path).collect();
+        let look = |path: &&PathBuf, _: &mut Vec<u8>| {
+            each_directory(path, &mut |dirs, algorithm| {
+                let mut stats = Vec::new();
+                // One that cannot be listed was noted before.
+                let _ = dirs.each_name(algorithm, &mut |name, kind| {
+                    if let Some(digest) = blob_of(algorithm, name, kind)
+                        && several.contains(&numbers.hash_one(&digest))
+                        && let Some(dir) = dirs.of(&digest)
+                    {
+                        stats.extend(stat(dir, &digest).map(|stat| (digest, stat.is_stub)));
                     }
-                },
-                &mut |_, _| (),
-            );
+                });
+                stats
+            })
+        };
+        let looked_at = workers.map(&paths, &look, || ());
+        for (path, directories) in paths.into_iter().zip(looked_at) {
+            for (id, stats) in directories.into_iter().flatten() {
+                if first.get(&id) == Some(&path.as_path()) {
+                    for (digest, is_stub) in stats {
+                        found.add(path, digest, is_stub);
+                    }
+                }
+            }
         }
         let stubs = &found.stubs;
         found.originals.retain(|digest| stubs.contains_key(digest));
@@ -109,26 +126,19 @@ impl StubsOfRun {
                 continue;
             };
             for digest in blobs.clone() {
-                if let Some(dir) = opened.of(digest) {
-                    found.add(&other, dir, digest.clone());
+                let stat = opened.of(digest).and_then(|dir| stat(dir, digest));
+                if let Some(stat) = stat {
+                    found.add(&other, digest.clone(), stat.is_stub);
                 }
             }
         }
         found
     }
 
-    fn add(&mut self, path: &Path, dir: &OwnedFd, digest: Digest) {
-        let name = digest.file_name();
-        let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
-        let stat = stat
-            .ok()
-            .and_then(|stat| BlobStat::from_stat(&stat, &digest));
-        match stat {
-            Some(stat) if stat.is_stub => {
-                self.stubs.entry(digest).or_insert_with(|| path.to_owned());
-            }
-            Some(_) => _ = self.originals.insert(digest),
-            None => {}
+    fn add(&mut self, path: &Path, digest: Digest, is_stub: bool) {
+        match is_stub {
+            true => _ = self.stubs.entry(digest).or_insert_with(|| path.to_owned()),
+            false => _ = self.originals.insert(digest),
         }
     }
 
@@ -146,6 +156,21 @@ impl StubsOfRun {
     pub(crate) fn has_original(&self, digest: &Digest) -> bool {
         self.originals.contains(digest)
     }
+}
+
+/// Calls `each` with each directory of blobs of a layout, which is open meanwhile, and collects what it
+/// returns, with which directory that is. `None`: the layout cannot be opened.
+fn each_directory<T>(
+    path: &Path,
+    each: &mut dyn FnMut(&BlobDirs, Algorithm) -> T,
+) -> Option<Vec<(FileId, T)>> {
+    let dirs = Layout::open(path)
+        .and_then(|layout| BlobDirs::open(&layout))
+        .ok()?;
+    let all = dirs
+        .ids()
+        .map(|(algorithm, id)| (id, each(&dirs, algorithm)));
+    Some(all.collect())
 }
 
 #[cfg(test)]
