@@ -414,6 +414,25 @@ pub struct WhyArgs {
     pub format: OutputFormat,
 }
 
+/// How many layouts at once, of commands that take several.
+#[derive(Args, Clone, Copy, Debug, Default)]
+pub struct Jobs {
+    /// Work on so many layouts at once
+    ///
+    /// Without it as many as pay: further ones begin as long as most of the time is spent waiting for the
+    /// disk. What is printed is in the order of the layouts in any case.
+    #[arg(short, long = "jobs", value_name = "N", hide_short_help = true)]
+    #[arg(value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub jobs: Option<u16>,
+}
+
+impl Jobs {
+    /// How many, if it was said.
+    pub fn number(self) -> Option<usize> {
+        self.jobs.map(usize::from)
+    }
+}
+
 /// The arguments of `ocirm check`.
 #[derive(Args, Debug)]
 pub struct CheckArgs {
@@ -431,6 +450,9 @@ pub struct CheckArgs {
     /// Symbolic links are not followed.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
+    /// How many layouts at once.
+    #[command(flatten)]
+    pub jobs: Jobs,
     /// How the result is printed
     ///
     /// `text`, which is the default, are lines for people; `json` is one object for each layout,
@@ -451,6 +473,9 @@ pub struct DfArgs {
     /// Symbolic links are not followed.
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     pub recursive: Option<PathBuf>,
+    /// How many layouts at once.
+    #[command(flatten)]
+    pub jobs: Jobs,
     /// How the result is printed
     ///
     /// `text`, which is the default, are tables for people; `json` is one object for each layout, and of
@@ -488,6 +513,9 @@ pub struct LsArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = WHAT)]
     pub recursive: Option<PathBuf>,
+    /// How many layouts at once.
+    #[command(flatten)]
+    pub jobs: Jobs,
     /// What comes first: created, size, unique, name, none
     ///
     /// `created`, the default, is the newest first, by CREATED; of equal ones what stands later in
@@ -731,6 +759,9 @@ pub struct PruneArgs {
     #[arg(long, value_name = "DIR", value_hint = ValueHint::DirPath)]
     #[arg(help_heading = WHAT_GOES)]
     pub recursive: Option<PathBuf>,
+    /// How many layouts at once.
+    #[command(flatten)]
+    pub jobs: Jobs,
     /// Images whose name, tag or digest matches
     ///
     /// It wins over everything; repeatable.

@@ -153,6 +153,13 @@ impl Growth {
     }
 }
 
+/// How many processors there are for this process.
+pub(crate) fn processors() -> usize {
+    // Asking reads half a dozen files, and a run may be about thousands of layouts.
+    static PROCESSORS: OnceLock<usize> = OnceLock::new();
+    *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, usize::from))
+}
+
 /// Threads for one piece of work, which comes in one go or several.
 #[derive(Debug)]
 pub(crate) struct Workers {
@@ -169,11 +176,8 @@ pub(crate) struct Workers {
 impl Workers {
     /// For what each processor can do beside the others: reading and looking.
     pub(crate) fn for_reading() -> Workers {
-        // Asking reads half a dozen files, and a run may be about thousands of layouts.
-        static PROCESSORS: OnceLock<usize> = OnceLock::new();
         static SEEN: Seen = Seen::new();
-        let processors = *PROCESSORS.get_or_init(|| available_parallelism().map_or(1, usize::from));
-        Workers::new(processors.min(MODEST), &SEEN, Permit::take)
+        Workers::new(processors().min(MODEST), &SEEN, Permit::take)
     }
 
     /// For what the kernel lets only one do at a time as long as nobody waits for a disk: taking

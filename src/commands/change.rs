@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use jiff::Timestamp;
 
+use super::jobs::Batch;
 use super::session::Session;
 use super::sharers::FoundSharers;
 use super::{print_as, several};
@@ -16,7 +17,8 @@ use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside,
 use crate::error::{Error, ErrorKind};
 use crate::gc::{BlobFate, Destination, Garbage, Live, TrashUse};
 use crate::layout::{
-    Exclusive, HardLinks, Layout, Locked, Shared, UnsafeMount, Unwritable, Writes, Written,
+    Exclusive, HardLinks, Layout, LinkedBlobs, Locked, Shared, UnsafeMount, Unwritable, Writes,
+    Written,
 };
 use crate::plan::Plan;
 use crate::report::change::Report;
@@ -40,8 +42,6 @@ pub(super) struct Decision {
     pub(super) live: Option<Live>,
     pub(super) garbage: Garbage,
     pub(super) trash: TrashUse,
-    /// Names of files that go, in this layout and in those of the same run before it.
-    pub(super) hard_links: HardLinks,
     /// Why a real run would be refused where the layout lies.
     pub(super) unsafe_mount: Option<UnsafeMount>,
     /// Why a real run could not change anything, or not everything.
@@ -63,6 +63,11 @@ impl Decision {
         self.path = layout.path().to_owned();
         let frees = !self.garbage.blobs.is_empty() || !self.trash.expired.is_empty();
         self.may_share_blocks = frees && layout.may_share_blocks();
+    }
+
+    /// Counts what goes with the last name of a file, when this goes after what `links` knows of.
+    pub(super) fn count_links(&mut self, links: &mut HardLinks) {
+        self.garbage.count_links(links);
     }
 
     /// Where a real run writes that first brings these blobs back from the trash.
@@ -193,7 +198,8 @@ pub(super) struct Run<'a> {
 }
 
 impl Run<'_> {
-    /// Decides on one layout, and does it unless this is a dry run.
+    /// Decides on one layout, and does it unless this is a dry run. Of files with several names what goes is
+    /// counted as if there were no other layouts.
     pub(super) fn run(
         &self,
         session: &Session,
@@ -210,6 +216,7 @@ impl Run<'_> {
                 layout.refuse_odd_index()?;
             }
             decision.unwritable = layout.why_unwritable(&decision.writes(&back));
+            decision.count_links(&mut HardLinks::default());
             Ok((decision, None))
         } else {
             let sharers = self.open_sharers(path)?;
@@ -218,7 +225,8 @@ impl Run<'_> {
             }
             let (mut layout, sharers) = session.open_to_change_beside(path, sharers)?;
             self.say_who_shares(path, &mut layout);
-            let (decision, outcome) = carry_out(session, layout, &sharers, command)?;
+            let (mut decision, outcome) = carry_out(session, layout, &sharers, command)?;
+            decision.count_links(&mut HardLinks::default());
             Ok((decision, Some(outcome)))
         }
     }
@@ -278,6 +286,14 @@ impl Run<'_> {
             layout.all_sharers_are_known();
         } else if let Some(found) = self.found_sharers {
             layout.refuse_shared(&|directory| found.who(path, directory));
+        }
+    }
+
+    /// The numbers of layouts in groups, in each of which they follow each other.
+    pub(super) fn groups(&self, layouts: &[PathBuf]) -> Vec<Vec<usize>> {
+        match self.found_sharers {
+            Some(found) => found.groups(layouts, self.sharers),
+            None => Batch::alone(layouts),
         }
     }
 
@@ -385,6 +401,7 @@ fn carry_out(
     let hint = "nothing that anything leads to was changed; try again when that program is done";
     // What went in attempts that ended because index.json changed: nothing led to it.
     let mut gone = Vec::new();
+    let mut linked = LinkedBlobs::default();
     repeat(layout, hint, &mut |layout| {
         let mut decision = command.decide(session, &layout, sharers)?;
         decision.know(&layout);
@@ -392,12 +409,13 @@ fn carry_out(
         session.interrupt.refuse_to_go_on(gone.len())?;
         let mut garbage = std::mem::take(&mut decision.garbage);
         garbage.blobs.append(&mut gone);
+        garbage.linked.add(std::mem::take(&mut linked));
         let (view, plan) = (&decision.view, &decision.plan);
         let (live, trash) = (decision.live.as_ref(), &decision.trash);
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let change = change.heed_writers(decision.writers_since);
         let progress = session.progress("Deleting", "blobs");
-        session.interrupt.begin_change();
+        session.interrupt.begin_change()?;
         let attempt = session.locking(|options| {
             let mut watch = Watch {
                 progress: &progress,
@@ -410,6 +428,7 @@ fn carry_out(
         match attempt {
             Attempt::Done(outcome) => Ok(Attempt::Done((decision, outcome))),
             Attempt::IndexChanged(layout) => {
+                linked = decision.garbage.linked;
                 let blobs = decision.garbage.blobs.into_iter();
                 gone.extend(blobs.filter(|blob| blob.fate == BlobFate::Gone));
                 if gone.is_empty() {

@@ -14,11 +14,6 @@ impl<T> Default for InEach<T> {
 }
 
 impl<T> InEach<T> {
-    /// Whether no layout was taken yet: what the next one says stays.
-    pub(super) fn is_first(&self) -> bool {
-        self.0.is_none()
-    }
-
     /// Takes what is so in one more layout.
     pub(super) fn take(&mut self, here: BTreeMap<String, T>) {
         match &mut self.0 {
@@ -46,9 +41,7 @@ mod tests {
         };
         let mut all = InEach::default();
         assert!(InEach::<u8>::default().into_all().is_empty());
-        assert!(all.is_first());
         all.take(layout(&["a", "b", "c"], 1));
-        assert!(!all.is_first());
         all.take(layout(&["c", "d", "b"], 2));
         assert_eq!(all.into_all(), layout(&["b", "c"], 1));
     }

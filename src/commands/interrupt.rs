@@ -2,12 +2,13 @@
 //!
 //! While nothing is being changed the program ends at once, whatever it is doing: waiting for a
 //! lock, for an answer, reading. During a change it stops between two files, says what was done,
-//! and ends then. The exit status is 128 and the number of the signal, as a shell counts.
+//! and ends then. The exit status is 128 and the number of the signal, as a shell counts. Where several
+//! layouts are worked on at once, each of them that is being changed stops so, and no other begins.
 //!
 //! A signal that the program was started with ignored (`nohup`, a shell's background job) stays
 //! ignored.
 
-use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,31 +31,39 @@ struct Shared {
 
 #[derive(Debug, Default)]
 struct State {
-    phase: Phase,
+    /// A question stands on the terminal, and waits for an answer on the same line.
+    is_asking: bool,
+    /// How many pieces of work are changing something, or did and have not been reported. While there is
+    /// none, the program reads, or waits for a lock.
+    changing: usize,
+    /// Nothing is changed any more: nobody could be told of it.
+    is_closed: bool,
     /// A change was made before, and reported.
     has_reported: bool,
     /// What standard output still has to say about it.
     farewell: String,
 }
 
-/// What the program does at this moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Phase {
-    /// It reads, or waits for a lock.
-    #[default]
-    Looking,
-    /// A question stands on the terminal, and waits for an answer on the same line.
-    Asking,
-    /// Something is being changed, or was and has not been reported.
-    Changing,
+/// What one piece of work knows of itself.
+#[derive(Debug, Default)]
+struct Own {
+    /// It is one of those that are changing something.
+    is_changing: AtomicBool,
+    /// Blobs came back from the trash, which was not what was asked for.
+    has_restored: AtomicBool,
+    /// What it says is collected, and reported by somebody else.
+    is_collected: bool,
 }
 
 /// How long standard output may take for its last words. Nobody may be reading them.
 const FAREWELL: Duration = Duration::from_millis(300);
 
-/// See the module.
+/// See the module. Clones are of the same piece of work.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Interrupt(Arc<Shared>);
+pub(super) struct Interrupt {
+    shared: Arc<Shared>,
+    own: Arc<Own>,
+}
 
 impl Interrupt {
     /// Begins to listen. Where that is impossible, a signal ends the program as always, which
@@ -83,30 +92,51 @@ impl Interrupt {
 
     /// For a program that uses the crate: nothing listens, and [`Interrupt::stop`] stands for a signal.
     pub(super) fn embedded() -> Interrupt {
-        Interrupt(Arc::new(Shared {
+        let shared = Shared {
             is_embedded: true,
             ..Shared::default()
-        }))
+        };
+        Interrupt {
+            shared: Arc::new(shared),
+            own: Arc::default(),
+        }
     }
 
     /// For one piece of work of such a program: what one of them changed is nothing that another one did.
     pub(super) fn for_work(&self) -> Interrupt {
-        Interrupt(Arc::new(Shared {
+        let shared = Shared {
             state: Mutex::default(),
-            signal: Arc::clone(&self.0.signal),
-            is_embedded: self.0.is_embedded,
-        }))
+            signal: Arc::clone(&self.shared.signal),
+            is_embedded: self.shared.is_embedded,
+        };
+        Interrupt {
+            shared: Arc::new(shared),
+            own: Arc::default(),
+        }
+    }
+
+    /// For one of several pieces of work of one run that go on at the same time: what it says is collected,
+    /// and until that was said it counts as changing, if it changed anything.
+    pub(super) fn for_job(&self) -> Interrupt {
+        let own = Own {
+            is_collected: true,
+            ..Own::default()
+        };
+        Interrupt {
+            shared: Arc::clone(&self.shared),
+            own: Arc::new(own),
+        }
     }
 
     /// As if SIGTERM had arrived.
     pub(super) fn stop(&self) {
-        self.0.signal.store(SIGTERM, Ordering::SeqCst);
+        self.shared.signal.store(SIGTERM, Ordering::SeqCst);
     }
 
     /// Ends what changes nothing now, if a program that uses the crate wants it to stop, after so many
     /// unreferenced blobs were deleted. A signal ends the program `ocirm` by itself.
     pub(super) fn refuse_to_go_on(&self, gone: usize) -> Result<(), Error> {
-        match self.signal().filter(|_| self.0.is_embedded) {
+        match self.signal().filter(|_| self.shared.is_embedded) {
             Some(signal) => Err(self.stopped(signal, gone)),
             None => Ok(()),
         }
@@ -115,8 +145,8 @@ impl Interrupt {
     /// That a signal ended it, after nothing was changed but that so many unreferenced blobs were deleted.
     pub(super) fn stopped(&self, signal: i32, gone: usize) -> Error {
         let mut changed = Vec::new();
-        // The program `ocirm` said it when it was done.
-        if self.0.is_embedded && self.state().has_reported {
+        // Otherwise it was said when it was done.
+        if self.has_restored() && (self.shared.is_embedded || self.own.is_collected) {
             changed.push("blobs that index.json leads to came back from the trash".to_owned());
         }
         if gone > 0 {
@@ -132,12 +162,13 @@ impl Interrupt {
     }
 
     fn arrived(&self, signal: i32, console: Console) {
-        self.0.signal.store(signal, Ordering::SeqCst);
+        self.shared.signal.store(signal, Ordering::SeqCst);
         let state = self.state();
-        match state.phase {
-            Phase::Changing => return,
-            Phase::Asking => console.say(""),
-            Phase::Looking => {}
+        if state.changing > 0 {
+            return;
+        }
+        if state.is_asking {
+            console.say("");
         }
         console.end_progress();
         if !state.farewell.is_empty() {
@@ -159,44 +190,97 @@ impl Interrupt {
 
     /// The signal that arrived.
     pub(super) fn signal(&self) -> Option<i32> {
-        match self.0.signal.load(Ordering::SeqCst) {
+        match self.shared.signal.load(Ordering::SeqCst) {
             0 => None,
             signal => Some(signal),
         }
     }
 
     /// From now on something is being changed: a signal does not end the program, which has to look
-    /// for it.
-    pub(super) fn begin_change(&self) {
-        self.set(|state| state.phase = Phase::Changing);
+    /// for it. Who began before goes on, and looks for it as well.
+    ///
+    /// # Errors
+    /// A signal came before, or nobody can be told any more of what is changed.
+    pub(super) fn begin_change(&self) -> Result<(), Error> {
+        let mut state = self.state();
+        let signal = self.signal();
+        let may_begin = signal.is_none() && !state.is_closed;
+        if may_begin || self.is_changing() && !self.has_restored() {
+            if !self.own.is_changing.swap(true, Ordering::SeqCst) {
+                state.changing += 1;
+            }
+            return Ok(());
+        }
+        drop(state);
+        Err(self.stopped(signal.unwrap_or(SIGTERM), 0))
     }
 
     /// Nothing was changed after all.
     pub(super) fn nothing_changed(&self) {
-        self.set(|state| state.phase = Phase::Looking);
+        if !self.has_restored() {
+            self.end_change();
+        }
+    }
+
+    /// The blobs that index.json leads to again are back, and it was said.
+    pub(super) fn restored(&self) {
+        let is_changing = self.own.is_changing.load(Ordering::SeqCst);
+        self.own
+            .has_restored
+            .fetch_or(is_changing, Ordering::SeqCst);
+        if !self.own.is_collected {
+            self.reported();
+        }
+    }
+
+    fn has_restored(&self) -> bool {
+        self.own.has_restored.load(Ordering::SeqCst)
+    }
+
+    /// Whether something is being changed, or was and has not been reported.
+    pub(super) fn is_changing(&self) -> bool {
+        self.own.is_changing.load(Ordering::SeqCst)
+    }
+
+    /// How many pieces of work of this run are.
+    pub(super) fn changing(&self) -> usize {
+        self.state().changing
     }
 
     /// What was changed has been reported.
     pub(super) fn reported(&self) {
+        if self.is_changing() {
+            self.set(|state| state.has_reported = true);
+        }
+        self.end_change();
+    }
+
+    fn end_change(&self) {
         self.set(|state| {
-            state.has_reported |= state.phase == Phase::Changing;
-            state.phase = Phase::Looking;
+            if self.own.is_changing.swap(false, Ordering::SeqCst) {
+                state.changing -= 1;
+            }
         });
+    }
+
+    /// From now on nothing begins to change anything.
+    pub(super) fn close(&self) {
+        self.set(|state| state.is_closed = true);
     }
 
     /// Ends the program if a signal came during a change that was not what was asked for: nobody
     /// else looks for it.
     pub(super) fn heed(&self, console: Console) {
-        if let Some(signal) = self.signal().filter(|_| !self.0.is_embedded) {
+        if let Some(signal) = self.signal().filter(|_| !self.shared.is_embedded) {
             self.arrived(signal, console);
         }
     }
 
     /// Calls `ask`, which waits for an answer.
     pub(super) fn asking<T>(&self, ask: impl FnOnce() -> T) -> T {
-        self.set(|state| state.phase = Phase::Asking);
+        self.set(|state| state.is_asking = true);
         let answer = ask();
-        self.set(|state| state.phase = Phase::Looking);
+        self.set(|state| state.is_asking = false);
         answer
     }
 
@@ -210,7 +294,10 @@ impl Interrupt {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.shared
+            .state
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -4,15 +4,16 @@
 //! layouts are collected first: they stand in one table. Either way nothing is printed before the
 //! layout's lock is gone, for whoever reads the list may take long: a pager waits for a person.
 
-use std::cell::RefCell;
-use std::collections::{HashMap, HashSet};
-use std::path::Path;
-use std::rc::Rc;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 
 use super::in_each::InEach;
+use super::jobs::{Batch, Job, Results};
 use super::session::Session;
 use super::several::{self, say_failure};
 use super::target_layouts::layouts_and_references;
@@ -28,7 +29,7 @@ use crate::inspect::tree::Trees;
 use crate::layout::{Locked, Shared, Trash, Weight};
 use crate::plan::ls::{ListOptions, Selected};
 use crate::plan::{FilterUse, Filters, Refusal};
-use crate::report::console::shown;
+use crate::report::console::{Console, shown};
 use crate::report::list::{Foot, ListFormat, ids, render, template};
 use crate::report::list_lines::{ImageLine, TreeLine};
 use crate::report::messages::matches_nothing;
@@ -44,7 +45,6 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let (found, references) =
         layouts_and_references(session, args.recursive.as_deref(), args.references)?;
     let list = List {
-        session,
         options: ListOptions::new(args.all, &references, filters)?,
         format,
         order: order(args.sort),
@@ -54,29 +54,47 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         tree: args.tree,
         containers: (!args.containers.is_empty()).then_some(containers),
         several: found.several,
-        missing: RefCell::default(),
+        first_selected: AtomicUsize::new(usize::MAX),
         has_foot: !args.quiet && !args.tree && args.format == "table" && is_for_a_person(),
     };
+    let console = session.console;
     let is_json = matches!(list.format, ListFormat::Json);
+    let mut missing = Missing::default();
     if !found.several {
         let [path] = &*found.layouts else {
             return Ok(0);
         };
-        let listed = list.layout(path, None);
-        let status = listed.map_err(|error| several::in_json(is_json, path, error))?;
-        return Ok(status.max(list.say_what_is_missing()));
+        let listed = list.layout(session, 0, path, None);
+        let listed = listed.map_err(|error| several::in_json(is_json, path, error))?;
+        missing.take(listed.missing);
+        return Ok(listed.status.max(missing.say(console)));
     }
-    let mut status = found.say_failures(session.console);
-    let (mut collected, mut failures) = (Collected::default(), Vec::new());
-    let progress = several::progress(session.console, "Listing", &found);
-    for path in &found.layouts {
-        match list.layout(path, Some(&mut collected)) {
-            Ok(one) => status = status.max(one),
-            Err(error) => failures.push((path, error)),
-        }
-        progress.add(0);
+    let mut listed = ListedSoFar {
+        status: found.say_failures(console),
+        collected: Collected::default(),
+        missing,
+        failures: Vec::new(),
+        console,
+    };
+    let progress = several::progress(console, "Listing", &found);
+    let batch = Batch {
+        session,
+        layouts: &found.layouts,
+        groups: Batch::alone(&found.layouts),
+        jobs: args.jobs.number(),
+        progress: &progress,
+    };
+    if let Some(status) = batch.run(&list, &mut listed)? {
+        return Ok(status);
     }
     drop(progress);
+    let ListedSoFar {
+        mut status,
+        collected,
+        missing,
+        failures,
+        ..
+    } = listed;
     print(|out| match &list.format {
         ListFormat::Quiet => ids(collected.ids.iter(), list.full, out),
         format => {
@@ -101,9 +119,47 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     })?;
     // All of them stand at the end, so none is said twice.
     for (path, error) in failures {
-        status = status.max(say_failure(session.console, path, error, is_json)?);
+        status = status.max(say_failure(console, &path, error, is_json)?);
     }
-    Ok(status.max(list.say_what_is_missing()))
+    Ok(status.max(missing.say(console)))
+}
+
+/// A layout that was listed, with what it was collected into.
+type OfLayout = anyhow::Result<(Listed, Collected)>;
+
+impl Job<OfLayout> for List {
+    fn work(&self, session: &Session, number: usize, path: &Path) -> OfLayout {
+        let mut collected = Collected::default();
+        let listed = self.layout(session, number, path, Some(&mut collected))?;
+        Ok((listed, collected))
+    }
+}
+
+/// What was listed so far.
+struct ListedSoFar {
+    status: u8,
+    collected: Collected,
+    missing: Missing,
+    failures: Vec<(PathBuf, anyhow::Error)>,
+    console: Console,
+}
+
+impl Results<OfLayout> for ListedSoFar {
+    fn take(&mut self, path: &Path, listed: OfLayout) -> anyhow::Result<()> {
+        match listed {
+            Ok((listed, collected)) => {
+                self.status = self.status.max(listed.status);
+                self.missing.take(listed.missing);
+                self.collected.add(collected);
+            }
+            Err(error) => self.failures.push((path.to_owned(), error)),
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self, left: usize, signal: i32) -> anyhow::Result<u8> {
+        Ok(several::interrupted(self.console, left, signal))
+    }
 }
 
 /// The images of a layout as `ls` lists them, for a program that uses the crate. What is damaged says so of
@@ -113,7 +169,6 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
 /// What keeps the layout from being read.
 pub(super) fn images(session: &Session, path: &Path) -> anyhow::Result<Vec<ImageLine>> {
     let list = List {
-        session,
         options: ListOptions::new(false, &[], Filters::default())?,
         format: ListFormat::Json,
         order: Order::Index,
@@ -124,11 +179,11 @@ pub(super) fn images(session: &Session, path: &Path) -> anyhow::Result<Vec<Image
         containers: None,
         // What was read is given back.
         several: true,
-        missing: RefCell::default(),
+        first_selected: AtomicUsize::new(usize::MAX),
         has_foot: false,
     };
     let mut collected = Collected::default();
-    list.layout(path, Some(&mut collected))?;
+    list.layout(session, 0, path, Some(&mut collected))?;
     Ok(collected.lines)
 }
 
@@ -149,8 +204,7 @@ fn list_format(args: &LsArgs) -> Result<ListFormat, Error> {
 }
 
 /// What was asked for, whichever the layout.
-struct List<'a> {
-    session: &'a Session,
+struct List {
     options: ListOptions,
     format: ListFormat,
     order: Order,
@@ -163,9 +217,17 @@ struct List<'a> {
     containers: Option<Vec<Container>>,
     /// There are several layouts, so that lines say which they are of.
     several: bool,
-    missing: RefCell<Missing>,
+    /// The number of the first layout in which the references were looked for.
+    first_selected: AtomicUsize,
     /// Below the table a line says how much it is.
     has_foot: bool,
+}
+
+/// What finds nothing in one layout.
+#[derive(Default)]
+struct MissingHere {
+    references: BTreeMap<String, Refusal>,
+    filters: BTreeMap<String, Option<String>>,
 }
 
 /// What finds nothing in any layout so far.
@@ -175,6 +237,34 @@ struct Missing {
     filters: InEach<Option<String>>,
 }
 
+impl Missing {
+    /// Takes what finds nothing in one more layout, in which anything was looked for.
+    fn take(&mut self, here: Option<MissingHere>) {
+        if let Some(here) = here {
+            self.references.take(here.references);
+            self.filters.take(here.filters);
+        }
+    }
+
+    /// Says which references and filters find nothing, in whatever layout. The value is the exit status.
+    fn say(self, console: Console) -> u8 {
+        for (filter, instead) in self.filters.into_all() {
+            console.warning(&shown(&matches_nothing(&filter, instead.as_deref())));
+        }
+        let mut status = 0;
+        for (_, refusal) in self.references.into_all() {
+            status = failed(console, &Error::from(refusal).into());
+        }
+        status
+    }
+}
+
+/// What there is to say of a layout that was listed.
+struct Listed {
+    status: u8,
+    missing: Option<MissingHere>,
+}
+
 /// What is listed of several layouts, and only then printed.
 #[derive(Default)]
 struct Collected {
@@ -182,6 +272,15 @@ struct Collected {
     lines: Vec<ImageLine>,
     images: usize,
     layouts: usize,
+}
+
+impl Collected {
+    fn add(&mut self, other: Collected) {
+        self.ids.extend(other.ids);
+        self.lines.extend(other.lines);
+        self.images += other.images;
+        self.layouts += other.layouts;
+    }
 }
 
 fn order(sort: Sort) -> Order {
@@ -194,65 +293,53 @@ fn order(sort: Sort) -> Order {
     }
 }
 
-impl List<'_> {
-    /// Finds what the references select in a layout, and takes note of what they do not.
-    fn select(&self, view: &View) -> Selected {
-        let mut missing = self.missing.borrow_mut();
+impl List {
+    /// Finds what the references select in a layout, and what they do not.
+    fn select(&self, number: usize, view: &View) -> (Selected, MissingHere) {
         // What the first layout says of a reference is what is said of it in the end.
-        let suggest = missing.references.is_first();
+        let suggest = self.first_selected.load(Ordering::Relaxed) > number;
         let mut selected = self.options.select(view, suggest);
-        missing
-            .references
-            .take(std::mem::take(&mut selected.not_found));
-        missing
-            .filters
-            .take(std::mem::take(&mut selected.unmatched));
-        selected
-    }
-
-    /// Says which references and filters find nothing, in whatever layout. The value is the exit status.
-    fn say_what_is_missing(&self) -> u8 {
-        let Missing {
-            references,
-            filters,
-        } = self.missing.take();
-        let console = self.session.console;
-        for (filter, instead) in filters.into_all() {
-            console.warning(&shown(&matches_nothing(&filter, instead.as_deref())));
-        }
-        let mut status = 0;
-        for (_, refusal) in references.into_all() {
-            status = failed(console, &Error::from(refusal).into());
-        }
-        status
+        self.first_selected.fetch_min(number, Ordering::Relaxed);
+        let missing = MissingHere {
+            references: std::mem::take(&mut selected.not_found),
+            filters: std::mem::take(&mut selected.unmatched),
+        };
+        (selected, missing)
     }
 
     /// Lists one layout: into what is collected, or else at once. A damaged one is listed as far as it
     /// can be, and is a failure all the same.
-    fn layout(&self, path: &Path, into: Option<&mut Collected>) -> anyhow::Result<u8> {
-        let layout = self.session.open_to_look(path)?;
+    fn layout(
+        &self,
+        session: &Session,
+        number: usize,
+        path: &Path,
+        into: Option<&mut Collected>,
+    ) -> anyhow::Result<Listed> {
+        let layout = session.open_to_look(path)?;
         match self.format {
             ListFormat::Quiet if self.order == Order::Index && self.options.need_only_kinds() => {
-                self.ids_by_kind(layout, into)
+                self.ids_by_kind(session, layout, into)
             }
             // Sizes take more than what was read of documents.
             ListFormat::Quiet if !matches!(self.order, Order::Size | Order::Unique) => {
-                self.ids(layout, into)
+                self.ids(session, number, layout, into)
             }
-            _ => self.images(layout, path, into),
+            _ => self.images(session, number, layout, path, into),
         }
     }
 
     fn ids_by_kind(
         &self,
+        session: &Session,
         layout: Locked<Shared>,
         into: Option<&mut Collected>,
-    ) -> anyhow::Result<u8> {
-        let progress = self.session.progress("Reading", "manifests");
+    ) -> anyhow::Result<Listed> {
+        let progress = session.progress("Reading", "manifests");
         let snapshot = Snapshot::read_kinds(&layout, &mut |done| progress.set(done))?;
         drop(layout);
         drop(progress);
-        let status = warn(self.session, &snapshot.graph);
+        let status = warn(session, &snapshot.graph);
         let listed = entries_by_kind(&snapshot).filter(|(_, kind)| self.options.admit_kind(*kind));
         let mut digests: Vec<&Digest> = listed.map(|(digest, _)| digest).collect();
         if self.reversed {
@@ -260,31 +347,44 @@ impl List<'_> {
         }
         self.show_ids(digests.into_iter(), into)?;
         release(snapshot, !self.several);
-        Ok(status)
+        Ok(Listed {
+            status,
+            missing: None,
+        })
     }
 
-    fn ids(&self, layout: Locked<Shared>, into: Option<&mut Collected>) -> anyhow::Result<u8> {
-        let snapshot = self.session.read(&layout, &[], &Trash::default())?;
+    fn ids(
+        &self,
+        session: &Session,
+        number: usize,
+        layout: Locked<Shared>,
+        into: Option<&mut Collected>,
+    ) -> anyhow::Result<Listed> {
+        let snapshot = session.read(&layout, &[], &Trash::default())?;
         let metadata = ImageMetadata::new(&layout, &snapshot, self.now);
         if self.order != Order::Index || self.options.select_by_configs() {
             metadata.read_configs(self.options.wanted(), || ());
         }
+        let (selected, missing) = self.select(number, &snapshot);
         let mut listed: Vec<RecordId> = self
             .options
-            .records(&snapshot, &self.select(&snapshot), &metadata)?
+            .records(&snapshot, &selected, &metadata)?
             .collect();
         let (order, reversed) = (self.order, self.reversed);
         sort_by_age_or_name(&snapshot, &metadata, &mut listed, order, reversed);
         release(metadata, !self.several);
         drop(layout);
-        let status = warn(self.session, &snapshot.graph);
+        let status = warn(session, &snapshot.graph);
         let target = |id| snapshot.records.record(id).target;
         let digests = listed
             .into_iter()
             .map(|id| snapshot.graph.digest(target(id)));
         self.show_ids(digests, into)?;
         release(snapshot, !self.several);
-        Ok(status)
+        Ok(Listed {
+            status,
+            missing: Some(missing),
+        })
     }
 
     fn show_ids<'s>(
@@ -301,11 +401,13 @@ impl List<'_> {
 
     fn images(
         &self,
+        session: &Session,
+        number: usize,
         layout: Locked<Shared>,
         path: &Path,
         into: Option<&mut Collected>,
-    ) -> anyhow::Result<u8> {
-        let (stored, mut snapshot) = self.session.read_and_list(&layout, &[], None)?;
+    ) -> anyhow::Result<Listed> {
+        let (stored, mut snapshot) = session.read_and_list(&layout, &[], None)?;
         let stored = stored.map_or_else(|_| Vec::new(), |listed| listed.blobs);
         if self.tree {
             let is_stray = |digest: &&Digest| snapshot.graph.find(digest).is_none();
@@ -317,7 +419,7 @@ impl List<'_> {
             .has_foot
             .then(|| strays(&layout, &snapshot.graph, &stored));
         let listing = Listing::new(&snapshot, metadata, stored, self.options.wanted());
-        let selected = self.select(&snapshot);
+        let (selected, missing) = self.select(number, &snapshot);
         let records = self
             .options
             .records(&snapshot, &selected, &listing.metadata)?;
@@ -327,7 +429,7 @@ impl List<'_> {
         let Listing { measures, metadata } = listing;
         release(metadata, !self.several);
         drop(layout);
-        let status = warn(self.session, &snapshot.graph);
+        let status = warn(session, &snapshot.graph);
         let uses = Uses::new(&snapshot, self.containers.as_deref().unwrap_or_default());
         let name = self.several.then(|| path.display().to_string().into());
         let has_parts = matches!(self.format, ListFormat::Json | ListFormat::Template(_));
@@ -372,7 +474,10 @@ impl List<'_> {
         }
         release(measures, !self.several);
         release(snapshot, !self.several);
-        Ok(status)
+        Ok(Listed {
+            status,
+            missing: Some(missing),
+        })
     }
 
     /// The tree of each image that is listed, if trees are shown. Its names share it.
@@ -380,7 +485,7 @@ impl List<'_> {
         &self,
         listing: &Listing<'_, '_, M>,
         listed: &[ListedRecord],
-    ) -> HashMap<NodeId, Rc<[TreeLine]>> {
+    ) -> HashMap<NodeId, Arc<[TreeLine]>> {
         let mut made = HashMap::new();
         if self.tree {
             let config_of = |manifest| listing.metadata.config_of(manifest);
@@ -419,7 +524,7 @@ fn release<T>(read: T, is_last: bool) {
 /// Says what is wrong with the layout; looking at it is possible all the same.
 fn warn(session: &Session, graph: &Graph) -> u8 {
     for damage in graph.damage() {
-        session.console.error(&shown(&graph.describe(damage)));
+        session.error(shown(&graph.describe(damage)));
     }
     match graph.damage() {
         [] => 0,
@@ -434,9 +539,9 @@ mod tests {
     #[test]
     fn only_what_was_read_last_may_stay_in_memory() {
         for (is_last, left) in [(false, 1), (true, 2)] {
-            let read = Rc::new(());
+            let read = Arc::new(());
             release(read.clone(), is_last);
-            assert_eq!(Rc::strong_count(&read), left);
+            assert_eq!(Arc::strong_count(&read), left);
         }
     }
 }

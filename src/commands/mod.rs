@@ -6,6 +6,7 @@
 //!   `sharers`: which of them share their blobs
 //! * `container_files`: the files of `--containers`
 //! * `retention`: what the options of `prune` say about what is to stay; `policy_file`: reads a policy
+//! * `jobs`: several layouts at once
 //! * `in_each`: what is so in each of several layouts
 //! * `interrupt`: SIGINT and SIGTERM
 //! * `embedded`: the same commands for a program that uses the crate
@@ -18,6 +19,7 @@ mod df;
 pub(crate) mod embedded;
 mod in_each;
 mod interrupt;
+mod jobs;
 mod ls;
 mod man;
 mod policy;

@@ -10,16 +10,18 @@ use jiff::tz::TimeZone;
 
 use super::change::{Decide, Decision, Run, leave_to_writer, uses_trash};
 use super::in_each::InEach;
+use super::jobs::{Batch, Job, Results};
 use super::retention::retention;
-use super::session::{Listed, Session, Stream, span};
+use super::session::{Listed, Said, Session, span};
 use super::several::{self, Failures, say_failure};
 use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, layout_directories};
 use super::{container_files, print_as};
-use crate::cli::{OutputFormat, PruneArgs, UnlistedReferrers};
+use crate::cli::{Jobs, OutputFormat, PruneArgs, UnlistedReferrers};
+use crate::commit::Outcome;
 use crate::containers::Container;
 use crate::containers::in_use::Uses;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, hint_and_kind};
 use crate::gc::{self, Siblings, SweepOptions, TrashOptions, TrashUse};
 use crate::inspect::listing::Listing;
 use crate::inspect::metadata::ImageMetadata;
@@ -77,7 +79,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         if only_dangling {
             session.console.while_asking().note(ONLY_DANGLING);
         }
-        match command.confirm(session, &found, &run)? {
+        match command.confirm(session, &found, &run, args.jobs)? {
             Ok(confirmed) => command.confirmed = Some(confirmed),
             Err(status) => return Ok(status),
         }
@@ -86,7 +88,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     }
     match (&found.layouts[..], found.several) {
         ([path], false) => run.run_and_print(session, path, &command),
-        _ => command.run_all(session, &found, &run),
+        _ => command.run_all(session, &found, &run, args.jobs),
     }
 }
 
@@ -151,8 +153,6 @@ pub(super) struct Prune {
     is_asking: bool,
     /// Which patterns match nothing was said before the question.
     is_warned: bool,
-    /// The names of files that went in layouts before this one.
-    hard_links: HardLinks,
     siblings: Siblings,
 }
 
@@ -164,7 +164,6 @@ pub(super) struct Decided {
     live: Option<gc::Live>,
     pub(super) garbage: gc::Garbage,
     pub(super) trash: TrashUse,
-    pub(super) hard_links: HardLinks,
 }
 
 impl Prune {
@@ -255,7 +254,6 @@ impl Prune {
             confirmed: None,
             is_asking: false,
             is_warned: false,
-            hard_links: HardLinks::default(),
             siblings,
         }
     }
@@ -265,73 +263,46 @@ impl Prune {
         self.writers_since
     }
 
-    /// The names of files that go in layouts before the one that is decided on next.
-    pub(super) fn follow(&mut self, hard_links: HardLinks) {
-        self.hard_links = hard_links;
-    }
-
     /// Prunes several layouts. One that fails does not stop the others.
     fn run_all(
-        mut self,
+        self,
         session: &Session,
         found: &TargetLayouts,
         run: &Run<'_>,
+        jobs: Jobs,
     ) -> anyhow::Result<u8> {
         let console = session.console;
-        let mut status = found.say_failures(console);
-        let mut sums = Sums::default();
-        let (mut freed, mut at_most) = (0_u64, false);
-        let mut unmatched = Unmatched::default();
-        let mut failures = Failures::default();
-        let is_text = run.format == OutputFormat::Text;
+        let mut pruned = Pruned {
+            session,
+            run,
+            is_warned: self.is_warned,
+            layouts: found.layouts.len(),
+            status: found.say_failures(console),
+            sums: Sums::default(),
+            freed: 0,
+            at_most: false,
+            hard_links: HardLinks::default(),
+            unmatched: Unmatched::default(),
+            failures: Failures::default(),
+        };
         let progress = several::progress(console, "Pruning", found);
-        for path in &found.layouts {
-            if let Some(signal) = session.interrupt.signal() {
-                console.error("interrupted; the layouts that follow were not looked at");
-                status = ErrorKind::Interrupted(signal).exit_status();
-                break;
-            }
-            match run.run(session, path, &self) {
-                Ok((mut decision, outcome)) => {
-                    self.hard_links = std::mem::take(&mut decision.hard_links);
-                    take_unmatched(&mut unmatched, &mut decision.plan);
-                    let (report, one) = run.report(session, &decision, outcome.as_ref());
-                    status = status.max(one);
-                    sums += report.sums();
-                    freed = freed.saturating_add(report.freed_bytes);
-                    at_most |= report.freed_at_most && report.freed_bytes > 0;
-                    if is_text && !console.is_quiet() {
-                        session.interrupt.say_at_the_end(reclaimed(freed, at_most));
-                    }
-                    session.say_what_waited();
-                    run.print_one_of_several(session, path, &report)?;
-                    if let Some(message) = report.what_failed() {
-                        failures.note(path, message);
-                    }
-                    if report.has_talk(console) {
-                        console.say(&format!("Layout: {}", shown(&path.display().to_string())));
-                        report.talk(console);
-                    }
-                    session.interrupt.reported();
-                }
-                Err(error) => {
-                    sums.add_failed();
-                    status = status.max(failures.add(console, path, error, !is_text)?);
-                    session.interrupt.reported();
-                }
-            }
-            progress.add(0);
+        let batch = Batch {
+            session,
+            layouts: &found.layouts,
+            groups: run.groups(&found.layouts),
+            jobs: jobs.number(),
+            progress: &progress,
+        };
+        let job = Pruning {
+            command: &self,
+            run,
+        };
+        if let Some(status) = batch.run(&job, &mut pruned)? {
+            return Ok(status);
         }
         drop(progress);
-        if !self.is_warned {
-            say_unmatched(unmatched, console);
-        }
-        if is_text && !console.is_quiet() {
-            let total = sums.total(run.dry_run) + "\n" + &reclaimed(freed, at_most);
-            print_as(run.format, |out| out.write_all(total.as_bytes()))?;
-        }
-        failures.say_again(console, found.layouts.len());
-        Ok(status)
+        pruned.say_all()?;
+        Ok(pruned.status)
     }
 
     /// Shows what would go and asks. No lock is held while somebody thinks about the answer; what
@@ -342,58 +313,51 @@ impl Prune {
         session: &Session,
         found: &TargetLayouts,
         run: &Run<'_>,
+        jobs: Jobs,
     ) -> anyhow::Result<Result<Confirmed, u8>> {
         let console = session.console.while_asking();
-        let mut confirmed = Confirmed::new();
-        let mut unmatched = Unmatched::default();
-        let (mut images, mut names, mut blobs, mut freed, mut at_most) = (0, 0, 0, 0_u64, false);
-        let mut failed = Vec::new();
         self.is_asking = true;
+        let mut question = Question {
+            console,
+            run,
+            several: found.several,
+            now: self.now,
+            confirmed: Confirmed::new(),
+            unmatched: Unmatched::default(),
+            hard_links: HardLinks::default(),
+            images: 0,
+            names: 0,
+            blobs: 0,
+            freed: 0,
+            at_most: false,
+            failed: Vec::new(),
+        };
         let progress = several::progress(session.console, "Looking at", found);
-        for path in &found.layouts {
-            let decided = run.decide(session, path, self);
-            progress.add(0);
-            let mut decision = match decided {
-                Ok((decision, _)) => decision,
-                // It fails again, and is reported, when it is its turn.
-                Err(error) if found.several => {
-                    failed.push((path, error));
-                    continue;
-                }
-                Err(error) => return Err(run.in_json(path, error)),
-            };
-            self.hard_links = std::mem::take(&mut decision.hard_links);
-            take_unmatched(&mut unmatched, &mut decision.plan);
-            let report = decision.report(None, run.command);
-            let to_see = Arc::new(match report.is_empty() {
-                true => Seen::default(),
-                false => seen(&decision),
-            });
-            if !report.is_empty() {
-                if found.several {
-                    console.say(&format!("Layout: {}", shown(&path.display().to_string())));
-                }
-                let columns = console.columns();
-                console.say_with(|out| images_to_go(&decision.going, self.now, columns, out));
-                if console.is_verbose() {
-                    console.say_with(|out| report.write_text(true, out));
-                }
-                images += decision.plan.images_going(&decision.view);
-                names += decision
-                    .going
-                    .iter()
-                    .filter(|going| going.image_stays)
-                    .count();
-                blobs += report.blobs_going();
-                freed = freed.saturating_add(report.freed_bytes);
-                at_most |= report.freed_at_most;
-            }
-            confirmed.insert(path.clone(), to_see);
+        let batch = Batch {
+            session,
+            layouts: &found.layouts,
+            groups: run.groups(&found.layouts),
+            jobs: jobs.number(),
+            progress: &progress,
+        };
+        let job = LookingAt { command: self, run };
+        if let Some(status) = batch.run(&job, &mut question)? {
+            return Ok(Err(status));
         }
         drop(progress);
         self.is_asking = false;
-        self.hard_links = HardLinks::default();
         self.siblings.forget();
+        let Question {
+            confirmed,
+            unmatched,
+            images,
+            names,
+            blobs,
+            freed,
+            at_most,
+            failed,
+            ..
+        } = question;
         let nothing = |seen: &Arc<Seen>| {
             seen.entries.is_empty() && seen.blobs.is_empty() && seen.removals.is_empty()
         };
@@ -438,9 +402,195 @@ impl Prune {
         let mut status = 0;
         for (path, error) in failed {
             let is_json = run.format == OutputFormat::Json;
-            status = status.max(say_failure(console, path, error, is_json)?);
+            status = status.max(say_failure(console, &path, error, is_json)?);
         }
         Ok(Err(status))
+    }
+}
+
+/// Prunes each of several layouts.
+struct Pruning<'a> {
+    command: &'a Prune,
+    run: &'a Run<'a>,
+}
+
+/// What became of one of several layouts.
+type Done = anyhow::Result<(Decision, Option<Outcome>)>;
+
+impl Job<Done> for Pruning<'_> {
+    fn work(&self, session: &Session, _: usize, path: &Path) -> Done {
+        self.run.run(session, path, self.command)
+    }
+
+    fn held(&self, done: &Done) -> u64 {
+        done.as_ref().map_or(0, |(decision, _)| held(decision))
+    }
+
+    fn is_interrupted(&self, done: &Done) -> bool {
+        let kind = |error| hint_and_kind(error).1;
+        matches!(done.as_ref().map_err(kind), Err(ErrorKind::Interrupted(_)))
+    }
+}
+
+/// As [`Job::held`] has it.
+fn held(decision: &Decision) -> u64 {
+    let bytes = decision.view.index.bytes().len() + decision.garbage.blobs.len() * 100;
+    u64::try_from(bytes).unwrap_or(u64::MAX)
+}
+
+/// What became of several layouts so far.
+struct Pruned<'a> {
+    session: &'a Session,
+    run: &'a Run<'a>,
+    /// As in [`Prune`].
+    is_warned: bool,
+    /// How many there are.
+    layouts: usize,
+    status: u8,
+    sums: Sums,
+    freed: u64,
+    at_most: bool,
+    hard_links: HardLinks,
+    unmatched: Unmatched,
+    failures: Failures,
+}
+
+impl Results<Done> for Pruned<'_> {
+    fn take(&mut self, path: &Path, done: Done) -> anyhow::Result<()> {
+        let (session, run) = (self.session, self.run);
+        let console = session.console;
+        let is_text = run.format == OutputFormat::Text;
+        let (mut decision, outcome) = match done {
+            Ok(done) => done,
+            Err(error) => {
+                self.sums.add_failed();
+                let failed = self.failures.add(console, path, error, !is_text)?;
+                self.status = self.status.max(failed);
+                return Ok(());
+            }
+        };
+        decision.count_links(&mut self.hard_links);
+        take_unmatched(&mut self.unmatched, &mut decision.plan);
+        let (report, one) = run.report(session, &decision, outcome.as_ref());
+        self.status = self.status.max(one);
+        self.sums += report.sums();
+        self.freed = self.freed.saturating_add(report.freed_bytes);
+        self.at_most |= report.freed_at_most && report.freed_bytes > 0;
+        if is_text && !console.is_quiet() {
+            let farewell = reclaimed(self.freed, self.at_most);
+            session.interrupt.say_at_the_end(farewell);
+        }
+        run.print_one_of_several(session, path, &report)?;
+        if let Some(message) = report.what_failed() {
+            self.failures.note(path, message);
+        }
+        if report.has_talk(console) {
+            console.say(&format!("Layout: {}", shown(&path.display().to_string())));
+            report.talk(console);
+        }
+        Ok(())
+    }
+
+    fn interrupted(&mut self, left: usize, signal: i32) -> anyhow::Result<u8> {
+        self.status = several::interrupted(self.session.console, left, signal);
+        self.say_all()?;
+        Ok(self.status)
+    }
+}
+
+impl Pruned<'_> {
+    /// Says what there is to say of all layouts together.
+    fn say_all(&mut self) -> anyhow::Result<()> {
+        let (console, run) = (self.session.console, self.run);
+        if !self.is_warned {
+            say_unmatched(std::mem::take(&mut self.unmatched), console);
+        }
+        if run.format == OutputFormat::Text && !console.is_quiet() {
+            let freed = reclaimed(self.freed, self.at_most);
+            let total = self.sums.total(run.dry_run) + "\n" + &freed;
+            print_as(run.format, |out| out.write_all(total.as_bytes()))?;
+        }
+        self.failures.say_again(console, self.layouts);
+        Ok(())
+    }
+}
+
+/// Decides on each of several layouts, to ask about it.
+struct LookingAt<'a> {
+    command: &'a Prune,
+    run: &'a Run<'a>,
+}
+
+impl Job<anyhow::Result<Decision>> for LookingAt<'_> {
+    fn work(&self, session: &Session, _: usize, path: &Path) -> anyhow::Result<Decision> {
+        let (decision, _) = self.run.decide(session, path, self.command)?;
+        Ok(decision)
+    }
+
+    fn held(&self, decided: &anyhow::Result<Decision>) -> u64 {
+        decided.as_ref().map_or(0, held)
+    }
+}
+
+/// What a person is asked about.
+struct Question<'a> {
+    console: Console,
+    run: &'a Run<'a>,
+    several: bool,
+    now: Timestamp,
+    confirmed: Confirmed,
+    unmatched: Unmatched,
+    hard_links: HardLinks,
+    images: usize,
+    names: usize,
+    blobs: usize,
+    freed: u64,
+    at_most: bool,
+    /// Layouts that could not be looked at.
+    failed: Vec<(PathBuf, anyhow::Error)>,
+}
+
+impl Results<anyhow::Result<Decision>> for Question<'_> {
+    fn take(&mut self, path: &Path, decided: anyhow::Result<Decision>) -> anyhow::Result<()> {
+        let console = self.console;
+        let mut decision = match decided {
+            Ok(decision) => decision,
+            // It fails again, and is reported, when it is its turn.
+            Err(error) if self.several => {
+                self.failed.push((path.to_owned(), error));
+                return Ok(());
+            }
+            Err(error) => return Err(self.run.in_json(path, error)),
+        };
+        decision.count_links(&mut self.hard_links);
+        take_unmatched(&mut self.unmatched, &mut decision.plan);
+        let report = decision.report(None, self.run.command);
+        let to_see = Arc::new(match report.is_empty() {
+            true => Seen::default(),
+            false => seen(&decision),
+        });
+        if !report.is_empty() {
+            if self.several {
+                console.say(&format!("Layout: {}", shown(&path.display().to_string())));
+            }
+            let columns = console.columns();
+            console.say_with(|out| images_to_go(&decision.going, self.now, columns, out));
+            if console.is_verbose() {
+                console.say_with(|out| report.write_text(true, out));
+            }
+            self.images += decision.plan.images_going(&decision.view);
+            let going = decision.going.iter();
+            self.names += going.filter(|going| going.image_stays).count();
+            self.blobs += report.blobs_going();
+            self.freed = self.freed.saturating_add(report.freed_bytes);
+            self.at_most |= report.freed_at_most;
+        }
+        self.confirmed.insert(path.to_owned(), to_see);
+        Ok(())
+    }
+
+    fn interrupted(&mut self, left: usize, signal: i32) -> anyhow::Result<u8> {
+        Ok(several::interrupted(self.console, left, signal))
     }
 }
 
@@ -459,7 +609,7 @@ impl Decide for Prune {
                 false => "Removing",
             };
             let images = count(images, "image", "images");
-            session.say_while_locked(Stream::Out, format!("{remove} {images}."));
+            session.say_while_locked(Said::Out(format!("{remove} {images}.")));
         }
     }
 
@@ -478,7 +628,6 @@ impl Decide for Prune {
             live,
             garbage,
             trash,
-            hard_links,
         } = decided;
         let going = match stored {
             Some(stored) => {
@@ -495,7 +644,6 @@ impl Decide for Prune {
             live,
             garbage,
             trash,
-            hard_links,
             ..Decision::default()
         })
     }
@@ -558,7 +706,7 @@ impl Prune {
             let mut room = none;
             if !plan.in_line.is_empty() && plan.refusals.is_empty() {
                 let listed = listed.again()?;
-                let (garbage, ..) = sweep(listed, (&live?, &plan))?;
+                let (garbage, _) = sweep(listed, (&live?, &plan))?;
                 let sizes = (bytes, limit.bytes);
                 let keep = self.delete_unlisted_referrers;
                 let fit = gc::fit(snapshot, &plan, &garbage, sizes, layout, keep);
@@ -577,7 +725,7 @@ impl Prune {
             });
         }
         let live = live?;
-        let (mut garbage, trash, hard_links) = sweep(listed, (&live, &plan))?;
+        let (mut garbage, trash) = sweep(listed, (&live, &plan))?;
         leave_to_writer(
             &mut garbage,
             &trash,
@@ -598,7 +746,6 @@ impl Prune {
             live: Some(live),
             garbage,
             trash,
-            hard_links,
         })
     }
 }
@@ -653,8 +800,8 @@ fn going<M>(
     lines.collect()
 }
 
-/// What goes, what the trash has to do with it, and which names of files go.
-type Swept = (gc::Garbage, TrashUse, HardLinks);
+/// What goes, and what the trash has to do with it.
+type Swept = (gc::Garbage, TrashUse);
 
 impl Prune {
     /// Finds out what goes when this is left, in a layout of which a person agreed to so much.
@@ -666,7 +813,6 @@ impl Prune {
         listed: gc::StoredBlobs,
         confirmed: Option<&Seen>,
     ) -> anyhow::Result<Swept> {
-        let mut hard_links = self.hard_links.clone();
         let trash = layout.trash()?;
         let expired = trash.removals().iter().filter(|removal| {
             let expire_before = self.trash.expire_before;
@@ -681,7 +827,7 @@ impl Prune {
             delete_unlisted_referrers: self.delete_unlisted_referrers,
             is_trashed: &|digest| place(digest).is_some_and(|id| !expired.contains(id)),
         };
-        let mut garbage = gc::prune(snapshot, live, listed, layout, &options, &mut hard_links)?;
+        let mut garbage = gc::prune(snapshot, live, listed, layout, &options)?;
         let siblings = &self.siblings;
         siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
         let mut trash =
@@ -690,6 +836,6 @@ impl Prune {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));
         }
-        Ok((garbage, trash, hard_links))
+        Ok((garbage, trash))
     }
 }

@@ -41,13 +41,17 @@ pub(super) struct Listed {
     pub(super) writer: Option<String>,
 }
 
-/// Where something is said.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Stream {
-    /// What happens as a matter of course.
-    Out,
+/// Something that is said of a layout.
+#[derive(Debug)]
+pub(super) enum Said {
+    /// What happens as a matter of course, on standard output.
+    Out(String),
     /// What somebody must look at.
-    Err,
+    Err(String),
+    /// What may not be what the user wanted.
+    Warning(String),
+    Error(String),
+    Hint(String),
 }
 
 /// See the module.
@@ -61,8 +65,13 @@ pub(super) struct Session {
     pub(super) console: Console,
     ages: Ages,
     pub(super) interrupt: Interrupt,
-    /// What nobody took while a layout was locked.
-    waiting: Mutex<Vec<(Stream, String)>>,
+    /// What was said and nobody took while a layout was locked; where all of it is collected, all of it.
+    waiting: Mutex<Vec<Said>>,
+    /// Somebody else says what is said, when it is its turn.
+    collects: bool,
+    /// Several layouts are worked on at once, and this is about one of more than a few: it shows no progress
+    /// of its own.
+    is_one_of_many: bool,
     /// Where somebody else reads what is being done.
     work: Option<OwnWork>,
 }
@@ -143,8 +152,29 @@ impl Session {
             ages: Ages::default(),
             interrupt: Interrupt::listen(console),
             waiting: Mutex::default(),
+            collects: false,
+            is_one_of_many: false,
             work: None,
         })
+    }
+
+    /// For one of several layouts that are worked on at the same time: what is said is collected, until
+    /// [`Session::say_what_was_said_of`] says it.
+    pub(super) fn for_job(&self, is_one_of_many: bool) -> Session {
+        Session {
+            layouts: Vec::new(),
+            has_several: AtomicBool::new(self.has_several.load(Ordering::Relaxed)),
+            lock_timeout: self.lock_timeout,
+            locking: self.locking,
+            allow_unsafe_mount: self.allow_unsafe_mount,
+            console: self.console,
+            ages: self.ages.clone(),
+            interrupt: self.interrupt.for_job(),
+            waiting: Mutex::default(),
+            collects: true,
+            is_one_of_many,
+            work: None,
+        }
     }
 
     /// For a program that uses the crate: nothing is printed, and no signal is caught.
@@ -165,13 +195,15 @@ impl Session {
             ages: Ages::default(),
             interrupt,
             waiting: Mutex::default(),
+            collects: true,
+            is_one_of_many: false,
             work: Some(OwnWork::of(work)),
         }
     }
 
     /// Progress of something that may take long; see [`Progress`].
     pub(super) fn progress(&self, what: &'static str, things: &'static str) -> Progress {
-        let progress = self.console.progress(what, things);
+        let progress = self.console.progress_if(!self.is_one_of_many, what, things);
         if let Some(work) = &self.work {
             let counter = progress.counter();
             work.set(Step {
@@ -183,55 +215,82 @@ impl Session {
         progress
     }
 
-    /// Says what may not be what the user wanted.
     fn warning(&self, text: String) {
-        match self.console.is_silent() {
-            true => self.waiting().push((Stream::Err, text)),
-            false => self.console.warning(&text),
+        self.say_now(Said::Warning(text));
+    }
+
+    /// Says what failed.
+    pub(super) fn error(&self, text: String) {
+        self.say_now(Said::Error(text));
+    }
+
+    fn hint(&self, text: String) {
+        self.say_now(Said::Hint(text));
+    }
+
+    fn say_now(&self, said: Said) {
+        match self.collects {
+            true => self.waiting().push(said),
+            false => self.say(said),
         }
     }
 
     /// What was said, for a program that uses the crate.
     pub(super) fn take_what_was_said(&self) -> Vec<String> {
-        let said = std::mem::take(&mut *self.waiting());
-        said.into_iter().map(|(_, text)| text).collect()
+        let said = std::mem::take(&mut *self.waiting()).into_iter();
+        let texts = said.map(|said| match said {
+            Said::Out(text)
+            | Said::Err(text)
+            | Said::Warning(text)
+            | Said::Error(text)
+            | Said::Hint(text) => text,
+        });
+        texts.collect()
     }
 
     /// Says something while a layout is locked: at once if the stream takes it, else when the lock is
     /// gone. Nobody who does not read what is said may hold up whoever wants the lock.
-    pub(super) fn say_while_locked(&self, stream: Stream, text: String) {
-        if self.console.is_silent() {
-            return self.waiting().push((stream, text));
-        }
-        if self.console.is_quiet() {
+    pub(super) fn say_while_locked(&self, said: Said) {
+        if self.console.is_quiet() && !self.console.is_silent() {
             return;
         }
-        let is_ready = match stream {
-            Stream::Out => stdout_is_ready(),
-            Stream::Err => self.console.is_ready(),
+        if self.collects {
+            return self.waiting().push(said);
+        }
+        let is_ready = match said {
+            Said::Out(_) => stdout_is_ready(),
+            _ => self.console.is_ready(),
         };
         match is_ready {
-            true => self.say(stream, &text),
-            false => self.waiting().push((stream, text)),
+            true => self.say(said),
+            false => self.waiting().push(said),
         }
     }
 
-    fn say(&self, stream: Stream, text: &str) {
-        match stream {
+    fn say(&self, said: Said) {
+        match said {
             // Who does not read it is told of it when the result is printed.
-            Stream::Out => drop(to_stdout(&format!("{text}\n"))),
-            Stream::Err => self.console.say(text),
+            Said::Out(text) => drop(to_stdout(&format!("{text}\n"))),
+            Said::Err(text) => self.console.say(&text),
+            Said::Warning(text) => self.console.warning(&text),
+            Said::Error(text) => self.console.error(&text),
+            Said::Hint(text) => self.console.hint(&text),
         }
     }
 
     /// Says what had to wait. No layout is locked any more.
     pub(super) fn say_what_waited(&self) {
-        for (stream, text) in std::mem::take(&mut *self.waiting()) {
-            self.say(stream, &text);
+        self.say_what_was_said_of(self);
+    }
+
+    /// Says what was said of a layout that was worked on beside others.
+    pub(super) fn say_what_was_said_of(&self, job: &Session) {
+        for said in std::mem::take(&mut *job.waiting()) {
+            self.say(said);
         }
     }
 
-    fn waiting(&self) -> MutexGuard<'_, Vec<(Stream, String)>> {
+    fn waiting(&self) -> MutexGuard<'_, Vec<Said>> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -248,7 +307,12 @@ impl Session {
             if is_heard && (self.console.is_on_terminal() || self.console.is_verbose()) {
                 let what = shown(what);
                 let text = format!("Waiting for {what}, which another process uses.");
-                self.say_while_locked(Stream::Err, text);
+                match self.collects {
+                    // Nobody waits for it to be its turn.
+                    true if self.console.is_ready() => self.console.say(&text),
+                    true => {}
+                    false => self.say_while_locked(Said::Err(text)),
+                }
             }
         };
         with(&LockOptions {
@@ -298,6 +362,10 @@ impl Session {
             anyhow::Ok(Listed { blobs, writer })
         };
         let read = || self.read(layout, sharers, &Trash::default());
+        if self.is_one_of_many {
+            // The others keep the machine busy, and a thread is more than most of them are worth.
+            return Ok((list(), read()?));
+        }
         layout.expect_list();
         let (listed, snapshot) = std::thread::scope(|scope| {
             match std::thread::Builder::new().spawn_scoped(scope, list) {
@@ -350,7 +418,7 @@ impl Session {
                 .chain()
                 .find_map(|cause| cause.downcast_ref::<Error>());
             if let Some(hint) = known.and_then(Error::hint_text) {
-                self.console.hint(&shown(hint));
+                self.hint(shown(hint));
             }
             self.interrupt.heed(self.console);
             self.interrupt.refuse_to_go_on(0)?;
@@ -433,7 +501,7 @@ impl Session {
             let sizes = back.iter().map(|d| layout.size_of_trashed(&trash, d));
             let sizes: Vec<u64> = sizes.collect();
             let stop = || self.interrupt.signal().is_some();
-            self.interrupt.begin_change();
+            self.interrupt.begin_change()?;
             let progress = self.progress("Bringing back", "blobs");
             let all = sizes.iter().copied().fold(0, u64::saturating_add);
             progress.expect(back.len() as u64, all);
@@ -453,12 +521,12 @@ impl Session {
                     count(moved, "blob", "blobs"),
                     size(bytes)
                 );
-                self.say_while_locked(Stream::Err, back);
+                self.say_while_locked(Said::Err(back));
             }
             if came.as_ref().is_ok_and(|came| came.moved == 0) {
                 self.interrupt.nothing_changed();
             }
-            self.interrupt.reported();
+            self.interrupt.restored();
             came?;
             self.interrupt.heed(self.console);
             self.interrupt.refuse_to_go_on(0)?;

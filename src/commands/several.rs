@@ -20,6 +20,20 @@ pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayou
     progress
 }
 
+/// Says that a signal came before so many layouts were done. The value is the exit status.
+pub(super) fn interrupted(console: Console, left: usize, signal: i32) -> u8 {
+    let text = match left {
+        0 => "interrupted; what is said above was done".to_owned(),
+        _ => {
+            let (one, several) = ("layout was", "layouts were");
+            let left = count(left, one, several);
+            format!("interrupted; {left} not done, and nothing was changed there")
+        }
+    };
+    console.error(&text);
+    ErrorKind::Interrupted(signal).exit_status()
+}
+
 /// Says what failed in a layout, with `json` on standard output, too. The value is the exit status.
 ///
 /// # Errors

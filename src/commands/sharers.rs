@@ -4,12 +4,13 @@
 //! What all of them need stays. But of those that were found nobody said that they are all, so where
 //! they share a directory no blob of it is deleted, whichever of them it belongs to.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::target_layouts::TargetLayouts;
 use crate::layout::{FileId, blob_directories};
 use crate::words::quoted;
+use crate::workers::Workers;
 
 /// What leads to the directories of blobs of the layouts of a run.
 #[derive(Debug, Default)]
@@ -34,6 +35,21 @@ struct Leads {
     layout: Option<FileId>,
 }
 
+/// The least number of the group of a number.
+fn root(group: &mut [usize], mut number: usize) -> usize {
+    while group[number] != number {
+        group[number] = group[group[number]];
+        number = group[number];
+    }
+    number
+}
+
+/// Makes one group of two.
+fn join(group: &mut [usize], one: usize, other: usize) {
+    let (one, other) = (root(group, one), root(group, other));
+    group[one.max(other)] = one.min(other);
+}
+
 impl FoundSharers {
     /// Looks at where the blobs of each layout lie, also of those that cannot be opened.
     pub(super) fn of(found: &TargetLayouts) -> FoundSharers {
@@ -41,11 +57,12 @@ impl FoundSharers {
         if !found.several {
             return sharers;
         }
-        for path in &found.layouts {
-            let own = Own {
-                layout: found.ids.get(path).copied(),
-                directories: blob_directories(path),
-            };
+        let look = |path: &PathBuf, _: &mut Vec<u8>| Own {
+            layout: found.ids.get(path).copied(),
+            directories: blob_directories(path),
+        };
+        let looked_at = Workers::for_reading().map(&found.layouts, &look, || ());
+        for (path, own) in found.layouts.iter().zip(looked_at) {
             for directory in &own.directories {
                 let of_directory = sharers.by_directory.entry(*directory).or_default();
                 of_directory.push(Leads {
@@ -81,6 +98,46 @@ impl FoundSharers {
         found
     }
 
+    /// The numbers of these layouts in groups, each of which has to be worked on one layout after the other:
+    /// those that lead to the same blobs, for who changes one of them locks the others. `beside` are locked
+    /// with each of them.
+    pub(super) fn groups(&self, layouts: &[PathBuf], beside: &[PathBuf]) -> Vec<Vec<usize>> {
+        let own = |path| self.by_layout.get(path);
+        let locked: HashSet<FileId> = beside
+            .iter()
+            .filter_map(|path| FileId::of_path(path).ok())
+            .collect();
+        let mut first_of: HashMap<FileId, usize> = HashMap::new();
+        // The group of a layout is the least number that it leads to.
+        let mut group: Vec<usize> = (0..layouts.len()).collect();
+        for (number, path) in layouts.iter().enumerate() {
+            let Some(Own {
+                layout,
+                directories,
+            }) = own(path)
+            else {
+                continue;
+            };
+            for id in layout.iter().chain(directories) {
+                let first = match locked.is_empty() || Some(*id) != *layout || !locked.contains(id)
+                {
+                    true => *first_of.entry(*id).or_insert(number),
+                    // Whoever locks it with another one waits for all others to be done with it.
+                    false => return vec![(0..layouts.len()).collect()],
+                };
+                join(&mut group, first, number);
+            }
+        }
+        let mut groups: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+        for number in 0..layouts.len() {
+            groups
+                .entry(root(&mut group, number))
+                .or_default()
+                .push(number);
+        }
+        groups.into_values().collect()
+    }
+
     /// Who else leads to a directory of the layout at `path`.
     fn others(&self, path: &Path, directory: FileId) -> impl Iterator<Item = &Leads> {
         let own = self.by_layout.get(path).and_then(|own| own.layout);
@@ -102,5 +159,60 @@ impl FoundSharers {
         };
         let path = leads.path.to_string_lossy();
         Some(format!("{what} {}", quoted(&path)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn file(inode: u64) -> FileId {
+        FileId { device: 1, inode }
+    }
+
+    /// Those that lead to one directory follow each other, also if only a third one leads to both.
+    #[test]
+    fn layouts_that_share_are_a_group() {
+        let own = [
+            (10, vec![20]),
+            (11, vec![21]),
+            (12, vec![22, 23]),
+            (13, vec![20]),
+            (14, vec![23]),
+            // The same as another one, by another path.
+            (11, vec![24]),
+            (15, vec![20, 22]),
+        ];
+        let mut sharers = FoundSharers::default();
+        let mut layouts = Vec::new();
+        for (number, (layout, directories)) in own.into_iter().enumerate() {
+            let path = PathBuf::from(number.to_string());
+            let own = Own {
+                layout: Some(file(layout)),
+                directories: directories.into_iter().map(file).collect(),
+            };
+            sharers.by_layout.insert(path.clone(), own);
+            layouts.push(path);
+        }
+        layouts.push("unknown".into());
+        let groups = sharers.groups(&layouts, &[]);
+        assert_eq!(groups, [vec![0, 2, 3, 4, 6], vec![1, 5], vec![7]]);
+    }
+
+    #[test]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the directories of a test have to come from somewhere"
+    )]
+    fn who_is_locked_beside_all_others_makes_them_one_group() {
+        let folder = tempfile::tempdir().unwrap();
+        let paths = ["a", "b", "c"].map(|name| folder.path().join(name));
+        for path in &paths {
+            std::fs::create_dir(path).unwrap();
+        }
+        let sharers = FoundSharers::of(&TargetLayouts::for_tests(&paths));
+        let groups = |beside: &PathBuf| sharers.groups(&paths, std::slice::from_ref(beside));
+        assert_eq!(groups(&paths[1]), [[0, 1, 2]]);
+        assert_eq!(groups(&folder.path().join("none")), [[0], [1], [2]]);
     }
 }

@@ -165,6 +165,13 @@ impl TargetLayouts {
         });
     }
 
+    #[cfg(test)]
+    pub(super) fn for_tests(layouts: &[PathBuf]) -> TargetLayouts {
+        let mut found = TargetLayouts::of(layouts.to_vec());
+        found.drop_repeated();
+        found
+    }
+
     /// Says what could not be looked into. The value is the exit status.
     pub(super) fn say_failures(&self, console: Console) -> u8 {
         for failure in &self.failures {

@@ -10,7 +10,9 @@ use super::mark::Live;
 use super::rank::{DeletionRank, ranks};
 use super::stored::{Candidate, Stored, StoredBlobs, look_at};
 use crate::error::Error;
-use crate::layout::{BlobStat, HardLinks, RemovalId, SharedReason, Weight};
+use crate::layout::{
+    BlobStat, HardLinks, LinkedBlobs, LinkedFile, RemovalId, SharedReason, Weight,
+};
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
 use crate::snapshot::{
@@ -32,7 +34,8 @@ pub struct GarbageBlob {
     pub size: u64,
     /// Bytes that it takes on the disk.
     pub on_disk: u64,
-    /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash.
+    /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash. Whether the other
+    /// names go as well, [`Garbage::count_links`] says.
     pub frees: u64,
     /// Where it goes.
     pub destination: Destination,
@@ -120,6 +123,8 @@ pub struct Garbage {
     pub stubs: Vec<Digest>,
     /// What stays for stubs in other layouts.
     pub originals: Vec<Original>,
+    /// Blobs whose files have other names.
+    pub linked: LinkedBlobs,
 }
 
 impl Garbage {
@@ -127,6 +132,30 @@ impl Garbage {
     pub fn freed_bytes(&self) -> u64 {
         let sizes = self.blobs.iter().map(|blob| blob.frees);
         sizes.fold(0, u64::saturating_add)
+    }
+
+    /// Finds out with which blobs the last names of their files go, when those go that `links` knows of and
+    /// these. Layouts that are pruned together are asked one after the other, and with the same `links`.
+    pub fn count_links(&mut self, links: &mut HardLinks) {
+        if self.linked.is_empty() {
+            return;
+        }
+        for blob in &mut self.blobs {
+            if let Some(file) = self.linked.file(&blob.digest)
+                && blob.destination == Destination::Away
+            {
+                blob.frees = if links.is_last(file) { blob.on_disk } else { 0 };
+            }
+        }
+    }
+
+    /// The blobs that leave the layout and whose files have other names.
+    pub(crate) fn linked(&self) -> impl Iterator<Item = (&GarbageBlob, LinkedFile)> {
+        let away = self
+            .blobs
+            .iter()
+            .filter(|blob| blob.destination == Destination::Away);
+        away.filter_map(|blob| Some((blob, self.linked.file(&blob.digest)?)))
     }
 
     /// Sends blobs to the trash: all, or those that something in there needs and that it does not
@@ -192,6 +221,7 @@ impl Garbage {
             }
             return;
         }
+        self.linked.note(&digest, &stat);
         self.blobs.push(GarbageBlob {
             digest,
             node,
@@ -219,16 +249,12 @@ impl Garbage {
     }
 
     /// Puts the blobs into the order of deletion, that of their ranks.
-    fn finish(mut self, snapshot: &View, links: &HardLinks) -> Garbage {
-        let last = links.last_names();
+    fn finish(mut self, snapshot: &View) -> Garbage {
         let document = |blob: &GarbageBlob| blob.node.filter(|_| blob.kind.is_document());
         let documents: Vec<Option<NodeId>> = self.blobs.iter().map(document).collect();
         let ranks = ranks(&snapshot.graph, &documents);
         for (blob, rank) in self.blobs.iter_mut().zip(ranks) {
             blob.rank = rank;
-            if !last.is_empty() && last.contains(&blob.digest) {
-                blob.frees = blob.on_disk;
-            }
         }
         let order = |blob: &GarbageBlob| (blob.rank, blob.kind == NodeKind::Manifest);
         self.blobs.sort_by_key(order);
@@ -246,14 +272,12 @@ pub fn rmi(
     stored: &impl Stored,
 ) -> anyhow::Result<Garbage> {
     let mut garbage = Garbage::default();
-    let mut links = HardLinks::default();
     let graph = &snapshot.graph;
     let lost: Vec<_> = graph.ids().filter(|node| !live.contains(*node)).collect();
     look_at(graph, stored, &lost, &mut |blob| {
-        links.count(&blob.digest, &blob.stat);
         garbage.add(stored, blob);
     })?;
-    Ok(garbage.finish(snapshot, &links))
+    Ok(garbage.finish(snapshot))
 }
 
 /// What `prune` was told about blobs.
@@ -274,8 +298,7 @@ pub struct SweepOptions<'a> {
 /// What `prune` deletes: every listed blob that is not marked, except young ones that were garbage
 /// before, and what young documents among those refer to: they may be a push whose index.json is
 /// still to come, and writers reuse blobs without touching them. Referrers of what stays are kept, with
-/// all that they need, although no entry leads to them. `links` remembers the names of
-/// files over several layouts.
+/// all that they need, although no entry leads to them.
 ///
 /// # Errors
 /// Exit status 12 when index.json has no entries and there are blobs, for then everything would
@@ -286,7 +309,6 @@ pub fn prune(
     listed: StoredBlobs,
     stored: &impl Stored,
     options: &SweepOptions<'_>,
-    links: &mut HardLinks,
 ) -> anyhow::Result<Garbage> {
     if !listed.is_empty && !snapshot.index.leads_anywhere() && !options.all {
         return Err(Error::layout(
@@ -343,7 +365,6 @@ pub fn prune(
         } else if unlisted.needed.contains(&blob.digest) {
             garbage.keep_unlisted(&blob.digest, &blob.stat, &unlisted);
         } else if is_agreed(&blob.digest) {
-            links.count(&blob.digest, &blob.stat);
             garbage.add(stored, blob);
         }
     };
@@ -356,7 +377,7 @@ pub fn prune(
             stat,
         });
     }
-    Ok(garbage.finish(snapshot, links))
+    Ok(garbage.finish(snapshot))
 }
 
 /// What no entry leads to, or will lead to, and is about something that stays. Of what is unreferenced
@@ -547,14 +568,9 @@ mod tests {
         let plan = Draft::new(&snapshot).finish();
         let live = mark(&snapshot, &plan).unwrap();
         let (listed, ()) = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
-        prune(
-            &snapshot,
-            &live,
-            listed,
-            disk,
-            options,
-            &mut HardLinks::default(),
-        )
+        let mut garbage = prune(&snapshot, &live, listed, disk, options)?;
+        garbage.count_links(&mut HardLinks::default());
+        Ok(garbage)
     }
 
     fn manifest(layer: &Digest) -> String {
@@ -697,7 +713,7 @@ mod tests {
                 },
             );
         }
-        let garbage = garbage.finish(&snapshot, &HardLinks::default());
+        let garbage = garbage.finish(&snapshot);
         let blobs = garbage.blobs.iter();
         let ranks: HashMap<NodeId, DeletionRank> = blobs
             .filter_map(|blob| Some((blob.node?, blob.rank)))

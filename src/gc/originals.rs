@@ -6,8 +6,8 @@
 //! stubs that a run knows too few of the others of gives nothing away, and neither does one of whose
 //! garbage a layout beside it has a stub.
 
-use std::cell::OnceCell;
 use std::path::PathBuf;
+use std::sync::OnceLock;
 
 use super::garbage::{Garbage, MaybeShared, Original};
 use super::mark::Live;
@@ -34,7 +34,7 @@ pub(crate) struct Siblings {
     /// The user says that there are no others.
     are_all: bool,
     /// Found out when something goes for the first time.
-    stubs: OnceCell<StubsOfRun>,
+    stubs: OnceLock<StubsOfRun>,
 }
 
 impl Siblings {
@@ -43,13 +43,13 @@ impl Siblings {
         Siblings {
             paths,
             are_all,
-            stubs: OnceCell::new(),
+            stubs: OnceLock::new(),
         }
     }
 
     /// Looks again, when something goes the next time.
     pub(crate) fn forget(&mut self) {
-        self.stubs = OnceCell::new();
+        self.stubs = OnceLock::new();
     }
 
     /// Takes out of the garbage of one layout what other layouts may have stubs of, and says why.

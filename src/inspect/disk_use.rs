@@ -119,12 +119,10 @@ pub(crate) struct LargeBlob {
 pub(crate) struct DiskUse {
     /// All of it.
     pub(crate) parts: Parts,
-    /// What no layout before it in the run has as well.
-    pub(crate) parts_of_run: Parts,
     /// What of the images more than one of them has, or another layout.
     pub(crate) shared: Amount,
-    /// Of that, what no layout before it has as well.
-    pub(crate) shared_of_run: Amount,
+    /// The same, as far as another layout may have it as well.
+    pub(crate) by_directory: TakenByDirectory,
     pub(crate) removals: HashMap<RemovalId, Amount>,
     pub(crate) temporary_files: Vec<NamedFile>,
     /// Files that are neither ocirm's nor what every layout has.
@@ -143,37 +141,103 @@ pub(crate) struct CountedFiles {
     files: HashSet<FileId>,
 }
 
-impl CountedFiles {
-    /// Whether a file is counted for the first time. `directories` are those of its own layout.
-    fn is_new(&mut self, file: &UsedFile, directories: &mut HashSet<FileId>) -> bool {
-        if file.is_directory {
-            directories.insert(file.file);
-            return !self.directories.contains(&file.file);
+/// What some files take.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Taken {
+    /// All of it.
+    pub(crate) parts: Parts,
+    /// What of the images more than one of them has, or another layout.
+    pub(crate) shared: Amount,
+}
+
+impl Taken {
+    fn of(kind: PartKind, amount: Amount) -> Taken {
+        let mut taken = Taken::default();
+        let parts = &mut taken.parts;
+        *match kind {
+            PartKind::Images { is_shared } => {
+                if is_shared {
+                    taken.shared = amount;
+                }
+                &mut parts.images
+            }
+            PartKind::Unreferenced => &mut parts.unreferenced,
+            PartKind::Trash => &mut parts.trash,
+            PartKind::Temporary => &mut parts.temporary,
+            PartKind::Other => &mut parts.other,
+        } = amount;
+        taken
+    }
+}
+
+impl AddAssign for Taken {
+    fn add_assign(&mut self, other: Taken) {
+        self.parts += other.parts;
+        self.shared += other.shared;
+    }
+}
+
+/// What a file is there for.
+#[derive(Clone, Copy, Debug)]
+enum PartKind {
+    Images { is_shared: bool },
+    Unreferenced,
+    Trash,
+    Temporary,
+    Other,
+}
+
+/// What a layout takes, as far as another one may have it as well.
+#[derive(Debug, Default)]
+pub(crate) struct TakenByDirectory {
+    /// The directories, with the files in them that have one name.
+    directories: HashMap<FileId, Taken>,
+    /// Files with several names: the directory of this one, the file, and what it takes.
+    linked: Vec<(FileId, FileId, PartKind, Amount)>,
+}
+
+impl TakenByDirectory {
+    fn add(&mut self, file: &UsedFile, kind: PartKind, amount: Amount) {
+        let directory = match file.is_directory {
+            true => file.file,
+            false => file.directory,
+        };
+        let of_directory = self.directories.entry(directory).or_default();
+        match file.is_linked && !file.is_directory {
+            true => self.linked.push((directory, file.file, kind, amount)),
+            false => *of_directory += Taken::of(kind, amount),
         }
-        directories.insert(file.directory);
-        !self.directories.contains(&file.directory)
-            && (!file.is_linked || self.files.insert(file.file))
+    }
+}
+
+impl CountedFiles {
+    /// What no layout before this one has as well.
+    pub(crate) fn first_time(&mut self, taken: TakenByDirectory) -> Taken {
+        let mut first = Taken::default();
+        let own = taken.directories.iter();
+        for (_, own) in own.filter(|(directory, _)| !self.directories.contains(directory)) {
+            first += *own;
+        }
+        for (directory, file, kind, amount) in taken.linked {
+            if !self.directories.contains(&directory) && self.files.insert(file) {
+                first += Taken::of(kind, amount);
+            }
+        }
+        self.directories.extend(taken.directories.into_keys());
+        first
     }
 }
 
 impl DiskUse {
     /// Looks at all files of a layout. `with_largest`: the largest blobs are wanted, with what leads to them.
-    pub(crate) fn of<M>(
-        layout: &Locked<M>,
-        snapshot: &View,
-        counted: &mut CountedFiles,
-        with_largest: bool,
-    ) -> DiskUse {
+    pub(crate) fn of<M>(layout: &Locked<M>, snapshot: &View, with_largest: bool) -> DiskUse {
         let graph = &snapshot.graph;
         let is_shared = shared(snapshot);
         let mut used = DiskUse::default();
-        let mut directories = HashSet::new();
         let mut largest = BinaryHeap::new();
         let failures = layout.each_used_file(&mut |file| {
             let amount = Amount::of(&file);
-            let is_new = counted.is_new(&file, &mut directories);
-            let (all, of_run) = (&mut used.parts, &mut used.parts_of_run);
-            let (all, of_run) = match &file.place {
+            let kind = match &file.place {
                 Place::Blob(digest) => {
                     let node = graph.find(digest);
                     let number = node.map_or(usize::MAX, NodeId::index);
@@ -186,33 +250,27 @@ impl DiskUse {
                         largest.pop();
                     }
                     match node {
-                        Some(node) => {
-                            if is_shared[node.index()] {
-                                used.shared += amount;
-                                if is_new {
-                                    used.shared_of_run += amount;
-                                }
-                            }
-                            (&mut all.images, &mut of_run.images)
-                        }
+                        Some(node) => PartKind::Images {
+                            is_shared: is_shared[node.index()],
+                        },
                         // What lies there under a name that is no digest to us is nobody's blob.
-                        None if digest.algorithm().is_none() => (&mut all.other, &mut of_run.other),
-                        None => (&mut all.unreferenced, &mut of_run.unreferenced),
+                        None if digest.algorithm().is_none() => PartKind::Other,
+                        None => PartKind::Unreferenced,
                     }
                 }
                 Place::Trash(removal) => {
                     if let Some(removal) = removal {
                         *used.removals.entry(removal.clone()).or_default() += amount;
                     }
-                    (&mut all.trash, &mut of_run.trash)
+                    PartKind::Trash
                 }
-                Place::Temporary => (&mut all.temporary, &mut of_run.temporary),
-                Place::Other => (&mut all.other, &mut of_run.other),
+                Place::Temporary => PartKind::Temporary,
+                Place::Other => PartKind::Other,
             };
-            *all += amount;
-            if is_new {
-                *of_run += amount;
-            }
+            let taken = Taken::of(kind, amount);
+            used.parts += taken.parts;
+            used.shared += taken.shared;
+            used.by_directory.add(&file, kind, amount);
             let files = match file.place {
                 Place::Temporary => &mut used.temporary_files,
                 Place::Other if !is_of_every_layout(&file.path) => &mut used.other_files,
@@ -227,7 +285,6 @@ impl DiskUse {
                 });
             }
         });
-        counted.directories.extend(directories);
         used.failures = failures;
         used.temporary_files.sort_by(|a, b| a.path.cmp(&b.path));
         used.other_files.sort_by(|a, b| a.path.cmp(&b.path));

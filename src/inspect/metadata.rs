@@ -188,11 +188,11 @@ pub(crate) struct PlatformManifests {
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Platforms {
     /// Those that are there, with version and features.
-    pub(crate) present: Rc<[String]>,
+    pub(crate) present: Arc<[String]>,
     /// Those that are not, likewise.
-    pub(crate) missing: Rc<[String]>,
+    pub(crate) missing: Arc<[String]>,
     /// All of them in the order of the image, as people are shown them.
-    pub(crate) shown: Rc<[ShownPlatform]>,
+    pub(crate) shown: Arc<[ShownPlatform]>,
 }
 
 /// A platform in a list for people.

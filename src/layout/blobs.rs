@@ -13,6 +13,7 @@ use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blob_dirs::{BlobDirs, SharedReason, open_dir};
+use super::hard_links::Seen;
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
 use crate::counter::Counter;
@@ -474,14 +475,21 @@ impl<M> Locked<M> {
         let name = digest.file_name();
         let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
         let stat = found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest));
-        Ok(stat.map(|stat| BlobStat {
-            changed: match self.is_in_trash_too(&stat) {
+        Ok(stat.map(|stat| {
+            let seen = match self.is_in_trash_too(&stat) {
                 // The second name made it look young, and it went once at the age that it had.
-                true => stat.modified,
-                false => self.layout.ages.first_seen(stat).changed,
-            },
-            is_stub: stat.is_stub && self.layout.is_stub(stat.size, digest),
-            ..stat
+                true => Seen {
+                    changed: stat.modified,
+                    links: stat.links,
+                },
+                false => self.layout.ages.first_seen(stat),
+            };
+            BlobStat {
+                changed: seen.changed,
+                links: seen.links,
+                is_stub: stat.is_stub && self.layout.is_stub(stat.size, digest),
+                ..stat
+            }
         }))
     }
 

@@ -162,12 +162,7 @@ impl Console {
         read.is_ok() && answer.trim().eq_ignore_ascii_case("y")
     }
 
-    /// Progress of something that may take long; see [`Progress`].
-    pub(crate) fn progress(self, what: &'static str, things: &'static str) -> Progress {
-        self.progress_if(true, what, things)
-    }
-
-    /// The same, if anybody is to see it.
+    /// Progress of something that may take long, if anybody is to see it; see [`Progress`].
     pub(crate) fn progress_if(
         self,
         is_shown: bool,

@@ -16,7 +16,7 @@ use super::table::Side::{Left, Right};
 use super::trash_list::{MOST_NAMES, give, write_removals};
 use super::units::{size, total};
 use super::version::Version;
-use crate::inspect::disk_use::{Amount, DiskUse, NamedFile, Parts};
+use crate::inspect::disk_use::{Amount, DiskUse, NamedFile, Parts, Taken};
 use crate::inspect::removals::ListedRemoval;
 use crate::snapshot::View;
 use crate::value::digest::Digest;
@@ -49,7 +49,8 @@ impl Freed {
         }
     }
 
-    fn with(self, other: Freed) -> Freed {
+    /// Both together.
+    pub(crate) fn with(self, other: Freed) -> Freed {
         let sum = |a: u64, b: u64| a.saturating_add(b);
         Freed {
             bytes: sum(self.bytes, other.bytes),
@@ -90,6 +91,16 @@ impl FreedBy {
             later: nothing,
             prune_all: nothing,
             freed_at_most: false,
+        }
+    }
+
+    /// That is still to be found out.
+    pub(crate) fn unknown(freed_at_most: bool) -> FreedBy {
+        FreedBy {
+            prune: None,
+            later: None,
+            prune_all: None,
+            freed_at_most,
         }
     }
 
@@ -170,7 +181,7 @@ pub(crate) struct DiskUseReport {
     #[serde(flatten)]
     all: Amount,
     #[serde(flatten)]
-    freed: FreedBy,
+    pub(crate) freed: FreedBy,
     largest: Vec<Largest>,
     /// Why no more would go.
     pub(crate) notes: Vec<String>,
@@ -178,9 +189,7 @@ pub(crate) struct DiskUseReport {
     pub(crate) errors: Vec<ReportedError>,
     /// What no layout before this one has as well.
     #[serde(skip)]
-    parts_of_run: Parts,
-    #[serde(skip)]
-    shared_of_run: Amount,
+    pub(crate) of_run: Taken,
     #[serde(skip)]
     parts: Parts,
 }
@@ -240,8 +249,7 @@ impl DiskUseReport {
                 .into_iter()
                 .map(ReportedError::failed)
                 .collect(),
-            parts_of_run: used.parts_of_run,
-            shared_of_run: used.shared_of_run,
+            of_run: Taken::default(),
             parts: used.parts,
         }
     }
@@ -437,11 +445,11 @@ impl TotalUse {
     }
 
     pub(crate) fn add(&mut self, report: &DiskUseReport) {
-        let parts = &report.parts_of_run;
+        let parts = &report.of_run.parts;
         self.layouts += 1;
         self.images.count += report.images.count;
         self.images.amount += parts.images;
-        self.images.shared += report.shared_of_run;
+        self.images.shared += report.of_run.shared;
         self.unreferenced += parts.unreferenced;
         self.trash += parts.trash;
         self.temporary += parts.temporary;

@@ -3,7 +3,7 @@
 use std::borrow::{Borrow as _, Cow};
 use std::collections::HashMap;
 use std::io::{self, Write};
-use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::fast::RandomState;
 use jiff::Timestamp;
@@ -213,12 +213,12 @@ fn marked(line: &ImageLine, text: String) -> String {
 #[derive(Default)]
 struct PlatformTexts(HashMap<*const [ShownPlatform], Held, RandomState>);
 
-type Held = (Rc<[ShownPlatform]>, String);
+type Held = (Arc<[ShownPlatform]>, String);
 
 impl PlatformTexts {
     /// The platforms of an image, missing ones in parentheses, and what is wrong with it.
     fn of(&mut self, line: &ImageLine) -> String {
-        let known = self.0.entry(Rc::as_ptr(&line.shown_platforms));
+        let known = self.0.entry(Arc::as_ptr(&line.shown_platforms));
         let (_, text) = known.or_insert_with(|| {
             let all = line.shown_platforms.iter().map(one_platform);
             let text = all.collect::<Vec<_>>().join(", ");

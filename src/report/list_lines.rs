@@ -1,7 +1,6 @@
 //! The lines of `ls`: their values, made from what was found out of images and of what belongs to them.
 
 use std::borrow::{Borrow, Cow};
-use std::rc::Rc;
 use std::sync::Arc;
 
 use jiff::Timestamp;
@@ -22,7 +21,7 @@ pub(crate) struct ImageLine {
     pub(crate) version: Version,
     /// The layout, when several are listed.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) layout: Option<Rc<str>>,
+    pub(crate) layout: Option<Arc<str>>,
     /// As Docker shows it; absent without one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<Arc<str>>,
@@ -39,12 +38,12 @@ pub(crate) struct ImageLine {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media_type: Option<Arc<str>>,
     /// Those that the image lists and the layout has, with version and features.
-    pub(crate) platforms: Rc<[String]>,
+    pub(crate) platforms: Arc<[String]>,
     /// All of them, as people are shown them.
     #[serde(skip)]
-    pub(crate) shown_platforms: Rc<[ShownPlatform]>,
+    pub(crate) shown_platforms: Arc<[ShownPlatform]>,
     /// Those that it lists and the layout does not have.
-    pub(crate) missing_platforms: Rc<[String]>,
+    pub(crate) missing_platforms: Arc<[String]>,
     /// When it was made, as far as anybody says; else when its file was last modified.
     pub(crate) created: Timestamp,
     /// Where that is written: `entry`, `manifest`, `config`, `file` or `index.json`.
@@ -65,7 +64,7 @@ pub(crate) struct ImageLine {
     pub(crate) containers: Option<usize>,
     /// What belongs to it, when that was asked for.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) tree: Option<Rc<[TreeLine]>>,
+    pub(crate) tree: Option<Arc<[TreeLine]>>,
 }
 
 impl ImageLine {
@@ -114,9 +113,9 @@ impl ImageLine {
             digest: digest.clone(),
             kind,
             media_type: None,
-            platforms: Rc::default(),
-            shown_platforms: Rc::default(),
-            missing_platforms: Rc::default(),
+            platforms: Arc::default(),
+            shown_platforms: Arc::default(),
+            missing_platforms: Arc::default(),
             created: Timestamp::UNIX_EPOCH,
             created_from: CreatedFrom::Entry.word(),
             is_created_stated: true,

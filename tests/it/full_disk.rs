@@ -8,7 +8,7 @@ use std::path::Path;
 use jiff::Timestamp;
 use ocirm::commit::{Attempt, Change, Watch, delete};
 use ocirm::gc::{self, StoredBlobs, SweepOptions, TrashUse};
-use ocirm::layout::{HardLinks, LockOptions, Trash};
+use ocirm::layout::{LockOptions, Trash};
 use ocirm::plan::Draft;
 use ocirm::snapshot::Snapshot;
 
@@ -161,9 +161,7 @@ fn garbage_that_somebody_needs_by_now_is_not_deleted_first() {
         delete_unlisted_referrers: false,
         is_trashed: &|_| false,
     };
-    let mut links = HardLinks::default();
-    let mut garbage =
-        gc::prune(&snapshot, &live, listed, &locked, &sweep, &mut links).expect("garbage");
+    let mut garbage = gc::prune(&snapshot, &live, listed, &locked, &sweep).expect("garbage");
     assert!(garbage.blobs.iter().any(|blob| blob.node.is_none()));
     let trash = TrashUse::default();
     let change = Change::new(

@@ -127,6 +127,7 @@ mod help;
 /// What is left is whole to skopeo and umoci.
 mod interop;
 /// JSON fits its schemas, and where nothing can be done it says so.
+mod jobs;
 mod json_output;
 /// Pictures of a terminal are what it shows.
 mod pictures;

@@ -430,6 +430,8 @@ fn a_prune_of_several_layouts_stops_before_the_next() {
                 "kept",
                 "--format",
                 format,
+                "--jobs",
+                "1",
                 "--recursive",
                 arg(&root),
             ]
@@ -441,7 +443,8 @@ fn a_prune_of_several_layouts_stops_before_the_next() {
             assert_no_traces(&before, &Tree::of(&two), &finished);
             let gone: BTreeSet<String> = all.difference(&blobs(&one)).cloned().collect();
             assert!(gone.len() < MANY, "{finished}");
-            assert_mentions(&finished, "the layouts that follow were not looked at");
+            let left = "interrupted; 1 layout was not done, and nothing was changed there";
+            assert_mentions(&finished, left);
             if format == "json" {
                 let line = finished.out.lines().next().unwrap_or_default();
                 let report: serde_json::Value = serde_json::from_str(line).unwrap();

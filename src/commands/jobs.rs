@@ -1,0 +1,455 @@
+//! Several layouts at once, each a job. What is said and printed of them comes in the order of their paths,
+//! whichever is done first, and nobody but the thread that called prints: what a job says is collected.
+//!
+//! How many jobs go on at once follows what they wait for: where the disk is far away they spend their time
+//! waiting, and further ones begin until they do not, or until there are [`MOST`]. Layouts that lead to the
+//! same blobs are a group and follow each other, for each needs the lock that the other has.
+
+use std::any::Any;
+use std::collections::BTreeMap;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{Builder, Scope, scope};
+use std::time::{Duration, Instant};
+
+use rustix::time::{ClockId, clock_gettime};
+
+use super::session::Session;
+use crate::report::progress::Progress;
+use crate::workers::processors;
+
+/// The most jobs that begin by themselves.
+const MOST: usize = 64;
+
+/// How many layouts may be done before one that is to be printed before them.
+const AHEAD: usize = 512;
+
+/// Bytes of index.json that further jobs read at once, and about those that results hold that wait to be
+/// printed. A job needs several times as much memory.
+const HELD: u64 = 64 << 20;
+
+/// How long a job works until it is found out how much of that was waiting.
+const PERIOD: Duration = Duration::from_millis(10);
+
+/// How often it is looked for a signal.
+const SIGNALS: Duration = Duration::from_millis(50);
+
+/// So few layouts show how far each of them is.
+const FEW_LAYOUTS: usize = 4;
+
+/// Layouts, and how they are to be worked on.
+pub(super) struct Batch<'a> {
+    pub(super) session: &'a Session,
+    pub(super) layouts: &'a [PathBuf],
+    /// Numbers of layouts that follow each other; the first of each group in order.
+    pub(super) groups: Vec<Vec<usize>>,
+    /// So many at once; else as many as pay.
+    pub(super) jobs: Option<usize>,
+    /// One more with each layout that is done.
+    pub(super) progress: &'a Progress,
+}
+
+/// What is done with each layout, and what happens then.
+pub(super) trait Job<T>: Sync {
+    /// Works on one layout. Its number says which of them it is. It may be one of several at the same time.
+    fn work(&self, session: &Session, number: usize, layout: &Path) -> T;
+
+    /// About how many bytes of index.json a result holds in memory.
+    fn held(&self, _: &T) -> u64 {
+        0
+    }
+
+    /// Whether a signal ended the work before anything was changed.
+    fn is_interrupted(&self, _: &T) -> bool {
+        false
+    }
+}
+
+/// Who takes the results, in the order of the layouts.
+pub(super) trait Results<T> {
+    /// Takes the result of one layout, of which everything was said that its work had to say.
+    ///
+    /// # Errors
+    /// Nobody can be told any more: no further layout is begun.
+    fn take(&mut self, layout: &Path, result: T) -> anyhow::Result<()>;
+
+    /// A signal came, and so many layouts were not worked on, or not to the end and without a change. The
+    /// value is the exit status.
+    ///
+    /// # Errors
+    /// As above.
+    fn interrupted(&mut self, left: usize, signal: i32) -> anyhow::Result<u8>;
+}
+
+impl Batch<'_> {
+    /// Each layout a group of its own.
+    pub(super) fn alone(layouts: &[PathBuf]) -> Vec<Vec<usize>> {
+        (0..layouts.len()).map(|number| vec![number]).collect()
+    }
+
+    /// Works on all layouts. The value is `None`, or the exit status if a signal came.
+    ///
+    /// # Errors
+    /// Nobody can be told any more.
+    pub(super) fn run<T: Send>(
+        &self,
+        job: &impl Job<T>,
+        results: &mut impl Results<T>,
+    ) -> anyhow::Result<Option<u8>> {
+        let few = self.jobs.unwrap_or_else(|| processors().min(MOST));
+        let most = self.jobs.unwrap_or(MOST).min(self.groups.len());
+        if most <= 1 {
+            return self.one_by_one(job, results);
+        }
+        let pool = Pool {
+            batch: self,
+            job,
+            few: few.min(most),
+            most,
+            queue: Mutex::default(),
+            changed: Condvar::new(),
+        };
+        scope(|scope| {
+            pool.lock().threads = pool.few;
+            if pool.begin(scope, pool.few) == 0 {
+                return self.one_by_one(job, results);
+            }
+            let taken = pool.take_all(results);
+            pool.stop();
+            taken
+        })
+    }
+
+    fn one_by_one<T>(
+        &self,
+        job: &impl Job<T>,
+        results: &mut impl Results<T>,
+    ) -> anyhow::Result<Option<u8>> {
+        let session = self.session;
+        for (number, layout) in self.layouts.iter().enumerate() {
+            if let Some(signal) = session.interrupt.signal() {
+                let left = self.layouts.len() - number;
+                return results.interrupted(left, signal).map(Some);
+            }
+            let result = job.work(session, number, layout);
+            session.say_what_waited();
+            results.take(layout, result)?;
+            session.interrupt.reported();
+            self.progress.add(0);
+        }
+        Ok(None)
+    }
+}
+
+/// What one job made, or how it came to grief.
+type Made<T> = Result<T, Box<dyn Any + Send>>;
+
+/// The threads of a batch.
+struct Pool<'a, J, T> {
+    batch: &'a Batch<'a>,
+    job: &'a J,
+    /// How many begin.
+    few: usize,
+    most: usize,
+    queue: Mutex<Queue<T>>,
+    /// Something of the queue did.
+    changed: Condvar,
+}
+
+struct Queue<T> {
+    /// The group that is begun next.
+    next: usize,
+    /// The layout that is printed next.
+    printed: usize,
+    done: BTreeMap<usize, (Session, Made<T>)>,
+    /// Bytes of index.json of what is done and of further jobs.
+    held: u64,
+    threads: usize,
+    /// How long jobs worked since it was last decided whether further ones begin, and how much of that
+    /// they waited.
+    time: Duration,
+    waited: Duration,
+    is_over: bool,
+}
+
+impl<T> Default for Queue<T> {
+    fn default() -> Queue<T> {
+        Queue {
+            next: 0,
+            printed: 0,
+            done: BTreeMap::new(),
+            held: 0,
+            threads: 0,
+            time: Duration::ZERO,
+            waited: Duration::ZERO,
+            is_over: false,
+        }
+    }
+}
+
+impl<T: Send, J: Job<T>> Pool<'_, J, T> {
+    fn lock(&self) -> MutexGuard<'_, Queue<T>> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait<'q>(&self, queue: MutexGuard<'q, Queue<T>>) -> MutexGuard<'q, Queue<T>> {
+        let waited = self.changed.wait_timeout(queue, SIGNALS);
+        waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Begins threads that are in the queue's count already. The value is how many there are now.
+    fn begin<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>, count: usize) -> usize {
+        for begun in 0..count {
+            let thread = Builder::new().name("layout".to_owned());
+            if thread.spawn_scoped(scope, || self.work(scope)).is_err() {
+                // Threads that cannot be had are so many less.
+                self.lock().threads -= count - begun;
+                break;
+            }
+        }
+        self.lock().threads
+    }
+
+    fn stop(&self) {
+        self.lock().is_over = true;
+        self.changed.notify_all();
+    }
+
+    fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
+        let mut pace = Pace::default();
+        while let Some((group, weight)) = self.next_group() {
+            for number in group {
+                if self.lock().is_over {
+                    return;
+                }
+                let is_one_of_many = self.batch.layouts.len() > FEW_LAYOUTS;
+                let session = self.batch.session.for_job(is_one_of_many);
+                pace.begin();
+                let layout = &self.batch.layouts[*number];
+                let work = || self.job.work(&session, *number, layout);
+                let made = catch_unwind(AssertUnwindSafe(work));
+                let held = made.as_ref().map_or(0, |made| self.job.held(made));
+                let waited = pace.end();
+                let mut queue = self.lock();
+                if let Some((time, waited)) = waited {
+                    queue.time += time;
+                    queue.waited += waited;
+                }
+                queue.held += held;
+                queue.done.insert(*number, (session, made));
+                let further = queue.further(self.most);
+                drop(queue);
+                self.changed.notify_all();
+                self.begin(scope, further);
+            }
+            self.lock().held -= weight;
+        }
+    }
+
+    /// The group that is begun next, and bytes of index.json that it is about to hold.
+    fn next_group(&self) -> Option<(&[usize], u64)> {
+        let groups = &self.batch.groups;
+        let mut queue = self.lock();
+        loop {
+            let group = groups.get(queue.next).filter(|_| !queue.is_over)?;
+            let first = group.first().copied().unwrap_or(0);
+            let is_next = first <= queue.printed;
+            if is_next || first < queue.printed + AHEAD && queue.held < HELD {
+                queue.next += 1;
+                if self.batch.jobs.is_some() || queue.threads <= self.few {
+                    return Some((group, 0));
+                }
+                drop(queue);
+                // Where further jobs pay, one more question is no matter.
+                let index = self.batch.layouts[first].join("index.json");
+                let weight = std::fs::metadata(index).map_or(0, |index| index.len());
+                self.lock().held += weight;
+                return Some((group, weight));
+            }
+            queue = self.wait(queue);
+        }
+    }
+
+    /// Takes all results in order.
+    fn take_all(&self, results: &mut impl Results<T>) -> anyhow::Result<Option<u8>> {
+        let all = self.batch.layouts.len();
+        for number in 0..all {
+            let mut queue = self.lock();
+            let (session, made) = loop {
+                if let Some(signal) = self.batch.session.interrupt.signal() {
+                    drop(queue);
+                    return self.take_what_is_there(number, signal, results);
+                }
+                match queue.done.remove(&number) {
+                    Some(done) => break done,
+                    None => queue = self.wait(queue),
+                }
+            };
+            queue.printed = number + 1;
+            let held = made.as_ref().map_or(0, |made| self.job.held(made));
+            queue.held -= held;
+            drop(queue);
+            self.changed.notify_all();
+            let taken = self.take(number, &session, made, results);
+            if taken.is_err() {
+                // What is being changed goes on, and nothing else.
+                self.batch.session.interrupt.close();
+            }
+            taken?;
+        }
+        Ok(None)
+    }
+
+    fn take(
+        &self,
+        number: usize,
+        session: &Session,
+        made: Made<T>,
+        results: &mut impl Results<T>,
+    ) -> anyhow::Result<()> {
+        let result = made.unwrap_or_else(|panic| resume_unwind(panic));
+        self.batch.session.say_what_was_said_of(session);
+        let taken = results.take(&self.batch.layouts[number], result);
+        session.interrupt.reported();
+        self.batch.progress.add(0);
+        taken
+    }
+
+    /// After a signal: waits until nothing is being changed, takes what is done, and ends the program, for
+    /// others may be waiting for a disk.
+    fn take_what_is_there(
+        &self,
+        first: usize,
+        signal: i32,
+        results: &mut impl Results<T>,
+    ) -> anyhow::Result<Option<u8>> {
+        let interrupt = &self.batch.session.interrupt;
+        let mut queue = self.lock();
+        queue.is_over = true;
+        loop {
+            let done = queue.done.values();
+            let unreported = done.filter(|(session, _)| session.interrupt.is_changing());
+            if unreported.count() >= interrupt.changing() {
+                break;
+            }
+            queue = self.wait(queue);
+        }
+        let done = std::mem::take(&mut queue.done);
+        drop(queue);
+        let mut left = self.batch.layouts.len() - first;
+        for (number, (session, made)) in done {
+            let is_interrupted = |made| self.job.is_interrupted(made);
+            if session.interrupt.is_changing() || !made.as_ref().is_ok_and(is_interrupted) {
+                left -= 1;
+                self.take(number, &session, made, results)?;
+            }
+        }
+        let status = results.interrupted(left, signal)?;
+        self.batch.session.console.end_progress();
+        std::process::exit(status.into());
+    }
+}
+
+impl<T> Queue<T> {
+    /// How many further threads are to begin; they count from now on.
+    fn further(&mut self, most: usize) -> usize {
+        if self.threads >= most || self.time < PERIOD * u32::try_from(self.threads).unwrap_or(1) {
+            return 0;
+        }
+        let waits = self.waited * 2 > self.time;
+        (self.time, self.waited) = (Duration::ZERO, Duration::ZERO);
+        let further = match waits {
+            true => self.threads.min(most - self.threads),
+            false => 0,
+        };
+        self.threads += further;
+        further
+    }
+}
+
+/// What a thread spends its time with.
+#[derive(Default)]
+struct Pace {
+    began: Option<(Instant, Duration)>,
+    /// How long it worked, and how long a processor did so for it.
+    time: Duration,
+    busy: Duration,
+    /// How long it could have worked and had no processor, all in all.
+    delayed: Duration,
+}
+
+impl Pace {
+    fn begin(&mut self) {
+        self.began = Some((Instant::now(), busy()));
+    }
+
+    /// How long the thread worked on several layouts, and how much of that it waited for something else than
+    /// a processor; now and then.
+    fn end(&mut self) -> Option<(Duration, Duration)> {
+        let (began, before) = self.began.take()?;
+        self.time += began.elapsed();
+        self.busy += busy().saturating_sub(before);
+        if self.time < PERIOD {
+            return None;
+        }
+        let delayed = delayed();
+        let delay = delayed.saturating_sub(self.delayed);
+        let (time, busy) = (self.time, self.busy);
+        *self = Pace {
+            delayed,
+            ..Pace::default()
+        };
+        Some((time, time.saturating_sub(busy + delay)))
+    }
+}
+
+/// How long a processor has worked for this thread.
+fn busy() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    let seconds = u64::try_from(time.tv_sec).unwrap_or(0);
+    Duration::new(seconds, u32::try_from(time.tv_nsec).unwrap_or(0))
+}
+
+/// How long this thread could have worked while others had all processors; 0 where nobody knows.
+fn delayed() -> Duration {
+    let known = std::fs::read_to_string("/proc/thread-self/schedstat").unwrap_or_default();
+    let delayed = known.split(' ').nth(1);
+    let delayed = delayed.and_then(|nanoseconds| nanoseconds.parse().ok());
+    Duration::from_nanos(delayed.unwrap_or(0))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As many again as there are, while more than half of the time is waiting, and never too many.
+    #[test]
+    fn further_jobs_begin_while_those_that_there_are_wait() {
+        for (threads, time, waited, most, expected) in [
+            (2, 100, 90, 64, 2),
+            (2, 100, 50, 64, 0),
+            (2, 15, 15, 64, 0),
+            (40, 1000, 1000, 64, 24),
+            (64, 1000, 1000, 64, 0),
+        ] {
+            let mut queue = Queue::<()> {
+                threads,
+                time: Duration::from_millis(time),
+                waited: Duration::from_millis(waited),
+                ..Queue::default()
+            };
+            assert_eq!(queue.further(most), expected);
+            assert_eq!(queue.threads, threads + expected);
+        }
+    }
+
+    #[test]
+    fn a_thread_that_sleeps_waits() {
+        let mut pace = Pace::default();
+        pace.begin();
+        std::thread::sleep(PERIOD * 2);
+        let (time, waited) = pace.end().unwrap();
+        assert!(time >= PERIOD * 2 && waited > PERIOD);
+    }
+}

@@ -1,0 +1,274 @@
+//! Several layouts at once: the same is done and said as one after the other, in the same order.
+
+use std::collections::BTreeSet;
+use std::fs::{self, File};
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+
+use crate::support::command::{Finished, Running};
+use crate::support::contents::{arg, assert_no_leftovers, blobs, members, names};
+use crate::support::place::{
+    PRUNE, Place, assert_mentions, assert_no_traces, assert_status, objects,
+};
+use crate::support::strace;
+use crate::support::tree::Tree;
+
+/// How many layouts a store has.
+const LAYOUTS: usize = 40;
+
+/// Layouts below `store`, with garbage: some have a file in common with others, some share their directory of
+/// blobs, one is damaged, one cannot be opened, and one has nothing to do.
+fn store(place: &Place) -> PathBuf {
+    let common = place.file("common", "the same in several layouts\n");
+    for number in 0..LAYOUTS {
+        let dir = format!("store/team{}/app{number:02}", number % 3);
+        if number % 10 == 9 {
+            let path = place.path(&dir);
+            fs::create_dir_all(&path).unwrap();
+            let other = place.path(&format!(
+                "store/team{}/app{:02}",
+                (number - 1) % 3,
+                number - 1
+            ));
+            for name in ["oci-layout", "index.json"] {
+                fs::copy(other.join(name), path.join(name)).unwrap();
+            }
+            symlink(other.join("blobs"), path.join("blobs")).unwrap();
+            continue;
+        }
+        let mut layout = place.layout(&dir);
+        let image = layout.image(&format!("{number}"));
+        layout.tagged(&image, "kept").finish();
+        if number == 5 {
+            continue;
+        }
+        layout.blob("text/plain", format!("garbage {number}\n"));
+        // What is shared stays, and with it a name of the file.
+        if number % 2 == 0 && number % 10 != 8 {
+            let linked = layout.blob("text/plain", fs::read(&common).unwrap());
+            let linked = linked["digest"].as_str().unwrap().replace(':', "/");
+            let path = layout.dir.join("blobs").join(linked);
+            fs::remove_file(&path).unwrap();
+            fs::hard_link(&common, &path).unwrap();
+        }
+        if number == 7 {
+            fs::write(layout.dir.join("index.json"), "{").unwrap();
+        }
+    }
+    fs::remove_file(common).unwrap();
+    place.path("store")
+}
+
+/// What was said, without times that differ from run to run.
+fn said(finished: &Finished, place: &Place) -> (Option<i32>, String, String) {
+    let root = place.path("");
+    let plain = |text: &str| text.replace(arg(&root), "/");
+    (finished.code(), plain(&finished.out), plain(&finished.err))
+}
+
+/// PA1: whatever is done at once, what is printed, the exit status and the files are those of one after the other.
+#[test]
+fn as_many_jobs_as_you_like_say_and_do_the_same() {
+    for command in [
+        &["prune", "-n", "--grace", "0s"][..],
+        &["prune", "-f", "--grace", "0s", "--format", "json"],
+        &["prune", "-a", "-f", "-v", "--grace", "0s"],
+        &["ls", "-a"],
+        &["ls", "-q", "--sort", "none"],
+        &["ls", "kept", "gone"],
+        &["check", "--digests"],
+        &["df", "-v"],
+    ] {
+        let mut all = Vec::new();
+        for jobs in ["1", "8", ""] {
+            let place = Place::new();
+            let store = store(&place);
+            let mut args = command.to_vec();
+            args.extend(["--recursive", arg(&store)]);
+            if !jobs.is_empty() {
+                args.extend(["--jobs", jobs]);
+            }
+            let finished = place.run(&args);
+            let tree = Tree::of(&store);
+            let files: BTreeSet<String> = tree.items.keys().cloned().collect();
+            all.push((said(&finished, &place), files));
+        }
+        for other in &all[1..] {
+            assert_eq!(*other, all[0], "{command:?}");
+        }
+    }
+}
+
+/// PA2: the bytes of a file in several layouts are counted once, and with the last of them, whichever is done first.
+#[test]
+fn a_file_in_many_layouts_is_freed_once() {
+    let place = Place::new();
+    let store = store(&place);
+    let mut args = vec!["prune", "-n", "--grace", "0s", "--format", "json"];
+    args.extend(["--recursive", arg(&store), "--jobs", "8"]);
+    let freed = |finished: &Finished| -> Vec<u64> {
+        let all = objects(finished);
+        all.iter()
+            .filter_map(|layout| layout["freed_bytes"].as_u64())
+            .collect()
+    };
+    let dry = freed(&place.run(&args));
+    args[1] = "-f";
+    let real = freed(&place.run(&args));
+    assert_eq!(dry, real);
+    let own = (0..LAYOUTS)
+        .filter(|number| ![5, 7].contains(number) && number % 10 < 8)
+        .map(|number| format!("garbage {number}\n").len());
+    let all = own.sum::<usize>() + "the same in several layouts\n".len();
+    assert_eq!(real.iter().sum::<u64>(), u64::try_from(all).unwrap());
+}
+
+/// PA3: one that somebody else has or that is damaged holds up nobody, and is said at its place and at the end.
+#[test]
+fn one_that_fails_stops_nobody() {
+    let place = Place::new();
+    let store = store(&place);
+    let locked = place.path("store/team0/app00");
+    let file = File::open(&locked).unwrap();
+    fs2::FileExt::lock_exclusive(&file).unwrap();
+    let before = Tree::of(&locked);
+    let mut args = PRUNE.to_vec();
+    args.extend(["--recursive", arg(&store), "--jobs", "8"]);
+    args.extend(["--lock-timeout", "1s"]);
+    let finished = place.run(&args);
+    assert_status(&finished, 12);
+    assert_no_traces(&before, &Tree::of(&locked), &finished);
+    assert_mentions(&finished, &format!("10 of {LAYOUTS} layouts failed:"));
+    for number in (0..LAYOUTS).filter(|number| ![0, 7, 8, 9].contains(&(number % 10))) {
+        let dir = store.join(format!("team{}/app{number:02}", number % 3));
+        assert_eq!(blobs(&dir).len(), 3, "{number}: {finished}");
+    }
+}
+
+/// PA4: a signal stops each layout that is being changed between two files, no other one begins, and what was done
+/// is said.
+#[test]
+fn a_signal_stops_all_between_two_files() {
+    if !strace::is_here() {
+        return;
+    }
+    for (signal, status) in [("INT", 130), ("TERM", 143)] {
+        let place = Place::new();
+        let mut layouts = Vec::new();
+        for number in 0..12 {
+            let name = format!("store/{number:02}");
+            let mut layout = place.layout(&name);
+            let layers: Vec<String> = (0..150).map(|n| format!("{name} {n}")).collect();
+            let layers: Vec<&str> = layers.iter().map(String::as_str).collect();
+            let big = layout.image_for("linux/amd64", "big", &layers);
+            let kept = layout.image("kept");
+            layout.tagged(&big, "big").tagged(&kept, "kept").finish();
+            layouts.push(layout.dir.clone());
+        }
+        let before: Vec<_> = layouts.iter().map(|dir| blobs(dir)).collect();
+        let store = place.path("store");
+        let args = [
+            "prune",
+            "-a",
+            "-f",
+            "--grace",
+            "0s",
+            "--keep",
+            "kept",
+            "--format",
+            "json",
+            "--jobs",
+            "4",
+            "--recursive",
+            arg(&store),
+        ];
+        let args = args.map(str::to_owned);
+        let inject = format!("unlinkat:signal={signal}:delay_exit=30000:when=20");
+        let command = strace::injected(&inject, Path::new("/dev/null"), &args, &place.home());
+        let finished = Running::start(command, &args).finish();
+        assert_status(&finished, status);
+        let reports = objects(&finished);
+        let (mut untouched, mut begun) = (0, 0);
+        for (dir, before) in layouts.iter().zip(&before) {
+            let gone: BTreeSet<String> = before.difference(&blobs(dir)).cloned().collect();
+            let report = reports
+                .iter()
+                .find(|report| report["layout"].as_str() == dir.to_str());
+            let said: BTreeSet<String> = report
+                .map(|report| members(&report["deleted"], "digest"))
+                .unwrap_or_default()
+                .into_iter()
+                .map(str::to_owned)
+                .collect();
+            assert_eq!(said, gone, "{}: {finished}", dir.display());
+            match gone.is_empty() {
+                true => untouched += 1,
+                false => begun += 1,
+            }
+            assert_no_leftovers(dir, &finished);
+            let names = names(dir);
+            assert!(names == ["kept"] || names == ["big", "kept"], "{names:?}");
+            let check = place.succeeds(dir, &["check"]);
+            assert!(!check.out.contains("missing"), "{check}");
+        }
+        assert!(untouched > 0 && begun > 0, "{finished}");
+        assert_mentions(&finished, "not done, and nothing was changed there");
+        let mut args = PRUNE.to_vec();
+        args.extend(["-a", "--keep", "kept", "--recursive", arg(&store)]);
+        assert_status(&place.run(&args), 0);
+        for dir in &layouts {
+            assert_eq!(blobs(dir).len(), 3);
+        }
+    }
+}
+
+/// PA5: layouts that share their blobs follow each other, so that none waits for a lock that the run itself has.
+#[test]
+fn layouts_that_share_do_not_wait_for_each_other() {
+    let place = Place::new();
+    let mut layout = place.layout("store/a");
+    let image = layout.image("a");
+    layout.tagged(&image, "a").finish();
+    for number in 0..20 {
+        let path = place.path(&format!("store/b{number}"));
+        fs::create_dir_all(&path).unwrap();
+        for name in ["oci-layout", "index.json"] {
+            fs::copy(layout.dir.join(name), path.join(name)).unwrap();
+        }
+        symlink(layout.dir.join("blobs"), path.join("blobs")).unwrap();
+    }
+    let store = place.path("store");
+    for beside in [None, Some(place.path("store/b3"))] {
+        let mut args = PRUNE.to_vec();
+        args.extend([
+            "--recursive",
+            arg(&store),
+            "--jobs",
+            "16",
+            "--lock-timeout",
+            "0s",
+        ]);
+        if let Some(beside) = &beside {
+            args.extend(["--also-root", arg(beside)]);
+        }
+        let finished = place.run(&args);
+        assert_status(&finished, 0);
+        assert_eq!(blobs(&layout.dir).len(), 3, "{finished}");
+    }
+}
+
+/// PA6: a number that is none is refused before anything is looked at.
+#[test]
+fn a_number_of_jobs_is_one_to_256() {
+    let place = Place::new();
+    let store = store(&place);
+    let before = place.tree();
+    for number in ["0", "257", "-1", "many", ""] {
+        let jobs = format!("--jobs={number}");
+        for command in ["ls", "df", "check", "prune"] {
+            let refused = place.run(&[command, &jobs, "--recursive", arg(&store)]);
+            assert_status(&refused, 2);
+            assert_no_traces(&before, &place.tree(), &refused);
+        }
+    }
+}
