@@ -171,7 +171,8 @@ fn calls(measured: &Measured, layouts: usize, images: usize) -> Calls {
     let mut args: Vec<String> = Vec::new();
     for text in measured.args {
         match *text {
-            "@" if layouts > 1 => args.push("--recursive".to_owned()),
+            // How many jobs pay depends on the machine, and a further one asks a question of its own.
+            "@" if layouts > 1 => args.extend(["--jobs=2", "--recursive"].map(str::to_owned)),
             "@" => args.push("--layout".to_owned()),
             text => args.push(text.to_owned()),
         }
