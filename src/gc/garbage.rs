@@ -1,6 +1,7 @@
 //! Sweeping: which stored blobs go, where they go, and what that frees.
 
 use std::collections::{HashMap, HashSet};
+use std::io;
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
@@ -11,7 +12,7 @@ use super::rank::{DeletionRank, ranks};
 use super::stored::{Candidate, Stored, StoredBlobs, look_at};
 use crate::error::Error;
 use crate::layout::{
-    BlobStat, HardLinks, LinkedBlobs, LinkedFile, RemovalId, SharedReason, Weight,
+    BlobStat, HardLinks, LinkedBlobs, LinkedFile, NAMED, RemovalId, SharedReason, Weight,
 };
 use crate::oci::descriptor::Class;
 use crate::oci::manifest;
@@ -323,11 +324,30 @@ pub fn prune(
     let mut stray = listed.stray?;
     let is_young = |(_, stat): &mut (Digest, BlobStat)| stat.changed > options.spare_after;
     let young_stray: Vec<_> = stray.extract_if(.., is_young).collect();
+    let mut gone: HashSet<Digest> = HashSet::new();
     for (digest, _) in &young_stray {
         young.insert(digest.clone());
-        if need_below(stored, digest, &mut needed).is_err() && garbage.unfinished.is_none() {
+        let below = need_below(stored, digest, &mut needed, &mut gone);
+        if below.is_err() && garbage.unfinished.is_none() {
             garbage.unfinished = Some(digest.clone());
         }
+    }
+    for _ in 0..LOOKS {
+        let named = stored.named(&gone);
+        gone.clear();
+        for digest in &named {
+            if need_below(stored, digest, &mut needed, &mut gone).is_err()
+                && garbage.unfinished.is_none()
+            {
+                garbage.unfinished = Some(digest.clone());
+            }
+        }
+        if gone.is_empty() {
+            break;
+        }
+    }
+    if garbage.unfinished.is_none() {
+        garbage.unfinished = stored.named(&gone).into_iter().next();
     }
     // These stay whatever their age is.
     let mut young_referrers = UnlistedReferrers::default();
@@ -380,6 +400,18 @@ pub fn prune(
     Ok(garbage.finish(snapshot))
 }
 
+/// How often blobs are read that have a name and are not there.
+const LOOKS: u32 = 3;
+
+/// What could not be read.
+#[derive(Default)]
+struct Failures {
+    /// What was not there.
+    gone: HashSet<Digest>,
+    /// The first of the others, and what the operating system said of it.
+    unreadable: Option<(Digest, String)>,
+}
+
 /// What no entry leads to, or will lead to, and is about something that stays. Of what is unreferenced
 /// only what is small is looked into.
 fn unlisted_referrers(
@@ -394,15 +426,21 @@ fn unlisted_referrers(
         .iter()
         .filter(|(_, stat)| stat.size <= MAX_UNLISTED_BYTES);
     let small: Vec<Digest> = small.map(|(digest, _)| digest.clone()).collect();
-    let unreadable = Mutex::new(None);
+    let what_failed = Mutex::new(Failures::default());
     let read = |digest: &Digest, bytes: &mut Vec<u8>| {
         stored.read_small(digest, bytes).unwrap_or_else(|error| {
-            let mut first = unreadable.lock().unwrap_or_else(PoisonError::into_inner);
-            first.get_or_insert_with(|| (digest.clone(), error));
+            let mut failed = what_failed.lock().unwrap_or_else(PoisonError::into_inner);
+            match error.kind() {
+                io::ErrorKind::NotFound => _ = failed.gone.insert(digest.clone()),
+                _ => {
+                    _ = failed
+                        .unreadable
+                        .get_or_insert((digest.clone(), error.to_string()))
+                }
+            }
             false
         })
     };
-    let documents = UnlistedDocuments::read(&small, &read);
     // Whoever removed an entry wanted what it led to away.
     let is_lost =
         |node: &NodeId| snapshot.graph.is_present_document(*node) && !live.is_removed(*node);
@@ -410,8 +448,24 @@ fn unlisted_referrers(
         true => lost.iter().copied().filter(is_lost).collect(),
         false => Vec::new(),
     };
-    let found = documents.referrers(snapshot, &lost, stays, &read);
-    match unreadable.into_inner().unwrap_or_else(PoisonError::into_inner) {
+    let find = || {
+        let documents = UnlistedDocuments::read(&small, &read);
+        let found = documents.referrers(snapshot, &lost, stays, &read);
+        let failed = what_failed.lock();
+        let failed = std::mem::take(&mut *failed.unwrap_or_else(PoisonError::into_inner));
+        let named = stored.named(&failed.gone).into_iter().next();
+        let named = named.map(|digest| (digest, NAMED.to_owned()));
+        (found, failed.unreadable, named)
+    };
+    let mut last = find();
+    for _ in 1..LOOKS {
+        if last.2.is_none() {
+            break;
+        }
+        last = find();
+    }
+    let (found, unreadable, named) = last;
+    match unreadable.or(named) {
         None => Ok(found),
         // What it needs would look like garbage, and so would it.
         Some((digest, error)) => Err(Error::layout(format!(
@@ -427,19 +481,23 @@ fn unlisted_referrers(
 /// A document that is there and cannot be read.
 struct Unreadable;
 
-/// Adds what a blob refers to, if it is a document, at any depth. The failure says that something there
-/// may be a document and cannot be read.
+/// Adds what a blob refers to, if it is a document, at any depth, and to `gone` those that are not there. The
+/// failure says that something there may be a document and cannot be read.
 fn need_below(
     stored: &impl Stored,
     start: &Digest,
     needed: &mut HashSet<Digest>,
+    gone: &mut HashSet<Digest>,
 ) -> Result<(), Unreadable> {
     let mut result = Ok(());
     let mut stack = vec![start.clone()];
     while let Some(digest) = stack.pop() {
         let bytes = match stored.read(&digest) {
             Ok(Some(bytes)) => bytes,
-            Ok(None) => continue,
+            Ok(None) => {
+                gone.insert(digest);
+                continue;
+            }
             Err(error) => {
                 if may_be_document(&error) {
                     result = Err(Unreadable);
@@ -547,6 +605,9 @@ mod tests {
             let found = self.0.get(digest);
             bytes.extend(found.into_iter().flat_map(|(bytes, ..)| bytes));
             Ok(found.is_some() && bytes.first() == Some(&b'{'))
+        }
+        fn named(&self, _: &HashSet<Digest>) -> Vec<Digest> {
+            Vec::new()
         }
         fn maybe_shared(&self, _: &Digest) -> Option<&SharedReason> {
             self.1.as_ref()

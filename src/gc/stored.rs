@@ -1,6 +1,8 @@
 //! The blobs of a layout as they lie on the disk, looked at many at a time.
 
+use std::collections::HashSet;
 use std::io;
+use std::time::Duration;
 
 use anyhow::Context as _;
 
@@ -25,11 +27,17 @@ pub trait Stored: Sync {
     /// promises.
     ///
     /// # Errors
-    /// What the operating system says: it may be a manifest.
+    /// What the operating system says: it may be a manifest. `NotFound`: there is no such blob.
     fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> io::Result<bool>;
+    /// Those of some blobs that were not there when they were read and that have a name all the same, after a
+    /// moment in which that may change.
+    fn named(&self, gone: &HashSet<Digest>) -> Vec<Digest>;
     /// Why blobs like this one must not be deleted, if so.
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason>;
 }
+
+/// How long another machine is given that replaces a file.
+const PAUSE: Duration = Duration::from_millis(150);
 
 impl<M> Stored for Locked<M> {
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
@@ -40,6 +48,13 @@ impl<M> Stored for Locked<M> {
     }
     fn read_small(&self, digest: &Digest, bytes: &mut Vec<u8>) -> io::Result<bool> {
         self.read_json_blob(digest, MAX_UNLISTED_BYTES, bytes)
+    }
+    fn named(&self, gone: &HashSet<Digest>) -> Vec<Digest> {
+        let named = Locked::named(self, gone);
+        if !named.is_empty() {
+            std::thread::sleep(PAUSE);
+        }
+        named
     }
     fn maybe_shared(&self, digest: &Digest) -> Option<&SharedReason> {
         Locked::maybe_shared(self, digest)

@@ -5,6 +5,7 @@
 
 use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, PoisonError};
 
 use foldhash::fast::RandomState;
 
@@ -94,6 +95,7 @@ impl<'a> Holdings<'a> {
         unread_configs: &HashSet<NodeId, RandomState>,
     ) -> Holdings<'a> {
         let nodes: Vec<NodeId> = graph.ids().collect();
+        let gone_ones = Mutex::new(HashSet::new());
         let look = |node: &NodeId, _: &mut Vec<u8>| {
             if graph.is_present_document(*node) {
                 return Held::Here;
@@ -105,6 +107,10 @@ impl<'a> Holdings<'a> {
                 BlobError::Io(_) => Ok(Presence::Whole),
                 error => Err(error),
             });
+            let gone = matches!(found, Ok(Presence::Missing));
+            if gone && let Ok(mut all) = gone_ones.lock() {
+                all.insert(digest.clone());
+            }
             match found.unwrap_or(Presence::Missing) {
                 Presence::Missing => Held::Not,
                 Presence::Stub => Held::Elsewhere,
@@ -121,7 +127,17 @@ impl<'a> Holdings<'a> {
                 Presence::Whole => Held::Here,
             }
         };
-        let held = Workers::for_reading().map(&nodes, &look, || ());
+        let mut held = Workers::for_reading().map(&nodes, &look, || ());
+        let gone = gone_ones
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        let named = layout.named(&gone);
+        for node in named.iter().filter_map(|digest| graph.find(digest)) {
+            // So may this be. Documents were looked for before.
+            if !graph.is_unread_document(node) {
+                held[node.index()] = Held::Here;
+            }
+        }
         Holdings::new(graph, held)
     }
 

@@ -14,7 +14,7 @@ use jiff::Timestamp;
 
 use super::completeness::{Completeness, Holdings};
 use crate::error::Error;
-use crate::layout::{BlobError, Locked};
+use crate::layout::{BlobError, Locked, NAMED};
 use crate::oci::config::{ImageConfig, Labels, Wanted};
 use crate::snapshot::platform_manifests::{config_node, platform_manifests};
 use crate::snapshot::{
@@ -45,8 +45,11 @@ pub(crate) struct ImageMetadata<'a, M> {
     holdings: OnceCell<Holdings<'a>>,
 }
 
-/// Reads the config that `node` is; `bytes` is room for it. `None`: it is no image's config, is not
-/// there, or cannot be trusted.
+/// Reads the config that `node` is; `bytes` is room for it. `None`: it is no image's config, or cannot be
+/// trusted.
+///
+/// # Errors
+/// What the operating system says. `NotFound`: it is not there.
 fn load_config<M>(
     layout: &Locked<M>,
     graph: &Graph,
@@ -61,9 +64,10 @@ fn load_config<M>(
     Ok(match found {
         Ok(true) => Some(ImageConfig::parse_for(wanted, bytes)),
         // What embeds it has it.
-        Ok(false) => graph
-            .embedded(node)
-            .map(|bytes| ImageConfig::parse_for(wanted, bytes)),
+        Ok(false) => {
+            let embedded = graph.embedded(node).ok_or(io::ErrorKind::NotFound)?;
+            Some(ImageConfig::parse_for(wanted, embedded))
+        }
         Err(BlobError::Io(error)) => return Err(error),
         Err(_) => None,
     })
@@ -153,13 +157,17 @@ struct Configs {
     platforms: HashSet<Arc<Platform>, RandomState>,
     /// The first that the operating system refused to read, and what it said.
     unreadable: Option<(NodeId, String)>,
+    /// Those that are not there.
+    gone: HashSet<NodeId, RandomState>,
 }
 
 impl Configs {
     fn add(&mut self, node: NodeId, config: io::Result<Option<ImageConfig>>) {
         let config = config.unwrap_or_else(|error| {
-            let first = &mut self.unreadable;
-            first.get_or_insert_with(|| (node, error.to_string()));
+            match error.kind() {
+                io::ErrorKind::NotFound => _ = self.gone.insert(node),
+                _ => _ = self.unreadable.get_or_insert((node, error.to_string())),
+            }
             None
         });
         let config = config.map(|mut config| {
@@ -451,10 +459,21 @@ impl<'a, M> ImageMetadata<'a, M> {
     /// Exit status 12.
     pub(crate) fn refuse_unreadable(&self) -> Result<(), Error> {
         let configs = self.configs.borrow();
-        let Some((node, error)) = &configs.unreadable else {
+        let graph = &self.snapshot.graph;
+        let of_node =
+            |(node, error): &(NodeId, String)| (graph.digest(*node).clone(), error.clone());
+        let named = || {
+            let gone: HashSet<Digest> = configs
+                .gone
+                .iter()
+                .map(|node| graph.digest(*node).clone())
+                .collect();
+            let named = self.layout.named(&gone).into_iter().next();
+            named.map(|digest| (digest, NAMED.to_owned()))
+        };
+        let Some((digest, error)) = configs.unreadable.as_ref().map(of_node).or_else(named) else {
             return Ok(());
         };
-        let digest = self.snapshot.graph.digest(*node);
         Err(Error::layout(format!("the config {digest} is unreadable: {error}")).hint(
             "nothing is deleted, because what it says of its image is unknown; run as a user who may read the layout",
         ))

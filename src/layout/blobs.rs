@@ -329,10 +329,10 @@ impl<M> Locked<M> {
     }
 
     /// Reads a blob of at most `limit` bytes into a buffer, if it begins like a JSON object and is what
-    /// its name promises. `false`: it is anything else, or not there.
+    /// its name promises. `false`: it is anything else.
     ///
     /// # Errors
-    /// What the operating system says of reading it: it may be anything.
+    /// What the operating system says of reading it: it may be anything. `NotFound`: it is not there.
     pub(crate) fn read_json_blob(
         &self,
         digest: &Digest,
@@ -345,7 +345,8 @@ impl<M> Locked<M> {
             Err(BlobError::Io(error)) if Errno::from_io_error(&error) != Some(Errno::LOOP) => {
                 return Err(error);
             }
-            Ok(None) | Err(_) => return Ok(false),
+            Ok(None) => return Err(io::ErrorKind::NotFound.into()),
+            Err(_) => return Ok(false),
         };
         // Most that is looked at is a layer; of that no more is read than this.
         let mut first = [0; 32];

@@ -10,13 +10,24 @@
 
 #[cfg(target_os = "linux")]
 use std::collections::HashMap;
+use std::collections::HashSet;
+use std::os::fd::OwnedFd;
 #[cfg(target_os = "linux")]
 use std::sync::{Arc, Mutex};
 
-use super::Layout;
+use rustix::fs::{AtFlags, FileType};
+use rustix::io::Errno;
+
+use super::blobs::blob_of;
 #[cfg(target_os = "linux")]
 use super::mounts::mount_table;
+use super::{Layout, Locked};
 use crate::files::directory::each_file;
+use crate::value::digest::{Algorithm, Digest};
+
+/// What is wrong with a blob that has a name in its directory and no file, as the end of a sentence.
+pub(crate) const NAMED: &str = "its directory lists it, and there is no such file when it is opened; another machine \
+     may be replacing it, so try again";
 
 /// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS,
 /// F2FS, bcachefs, ramfs), and those that are alike everywhere (CephFS, OCFS2, GFS2).
@@ -90,4 +101,63 @@ impl Layout {
             let _ = each_file(&self.dir, &mut |_, _| ());
         }
     }
+}
+
+impl<M> Locked<M> {
+    /// Those of some blobs for which there was no file when they were opened, and which have a name in the
+    /// layout all the same: another machine may have replaced their files, so that the old ones are gone and
+    /// the kernel did not hear of the new ones. Symbolic links that lead nowhere are none of them.
+    pub(crate) fn named(&self, gone: &HashSet<Digest>) -> Vec<Digest> {
+        let mut named = Vec::new();
+        for (algorithm, dir) in self.blob_dirs.all() {
+            let own = |digest: &&Digest| digest.algorithm() == Some(algorithm);
+            if !gone.iter().any(|digest| own(&digest)) {
+                continue;
+            }
+            // Looking for each would be believed from memory there, and a wait where it is not.
+            let listed = self.layout.is_far().then(|| list(dir, algorithm, gone));
+            named.extend(match listed {
+                Some(Ok(listed)) => listed,
+                _ => gone
+                    .iter()
+                    .filter(own)
+                    .filter(|digest| has_name(dir, digest))
+                    .cloned()
+                    .collect(),
+            });
+        }
+        named
+    }
+}
+
+/// Those of some blobs that the directory of an algorithm lists, and that are no links.
+fn list(dir: &OwnedFd, algorithm: Algorithm, gone: &HashSet<Digest>) -> Result<Vec<Digest>, Errno> {
+    let mut listed = Vec::new();
+    each_file(dir, &mut |name, kind| {
+        if let Some(digest) = blob_of(algorithm, name, kind)
+            && gone.contains(&digest)
+            && kind != FileType::Symlink
+            && (kind != FileType::Unknown || !is_link(dir, &digest))
+        {
+            listed.push(digest);
+        }
+    })?;
+    Ok(listed)
+}
+
+fn is_link(dir: &OwnedFd, digest: &Digest) -> bool {
+    kind_of(dir, digest) == Ok(FileType::Symlink)
+}
+
+fn has_name(dir: &OwnedFd, digest: &Digest) -> bool {
+    !matches!(
+        kind_of(dir, digest),
+        Ok(FileType::Symlink) | Err(Errno::NOENT)
+    )
+}
+
+fn kind_of(dir: &OwnedFd, digest: &Digest) -> Result<FileType, Errno> {
+    let name = digest.file_name();
+    let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok(FileType::from_raw_mode(stat.st_mode))
 }

@@ -89,6 +89,7 @@ pub(crate) use blob_dirs::blob_directories;
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
+pub(crate) use far::NAMED;
 pub(crate) use hard_links::Ages;
 pub(crate) use hard_links::LinkedFile;
 pub use hard_links::{HardLinks, LinkedBlobs};

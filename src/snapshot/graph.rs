@@ -258,6 +258,12 @@ impl Graph {
         self.node(id).state == ReadState::Missing
     }
 
+    /// What the walk wanted to read and did not find.
+    pub(super) fn missing_documents(&self) -> HashSet<Digest> {
+        let missing = self.ids().filter(|id| self.is_missing_document(*id));
+        missing.map(|id| self.digest(id).clone()).collect()
+    }
+
     /// Whether some document lists it.
     pub fn has_parent(&self, id: NodeId) -> bool {
         self.node(id).has_parent

@@ -113,6 +113,13 @@ impl Snapshot<Whole> {
         let entries = index.entries().iter().chain(index.subjects());
         let roots = entries.chain(&others);
         let mut graph = Graph::walk(roots.clone(), &read, progress);
+        // What could not be opened, and has a name, is there.
+        let gone = graph.missing_documents();
+        if !gone.is_empty() {
+            let of_others = sharers.iter().flat_map(|other| other.named(&gone));
+            let named: Vec<Digest> = layout.named(&gone).into_iter().chain(of_others).collect();
+            graph.doubt(&named);
+        }
         graph.set_index_subjects(index.subjects());
         let roots = roots.flat_map(|root| root.digest.iter().chain(&root.more_digests));
         graph.drop_embedded(roots, &|digest| {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState, number};
 use crate::json::read::InvalidJson;
-use crate::layout::BlobError;
+use crate::layout::{BlobError, NAMED};
 use crate::oci::descriptor::{Class, Role, classify};
 use crate::oci::index::Entry;
 use crate::oci::manifest::{self, Child, DocumentKind};
@@ -191,6 +191,22 @@ impl Graph {
                 }
             });
             before = batch.into_iter().zip(found).collect();
+        }
+    }
+
+    /// Takes blobs that were not there when they were to be read, and have a name, for unreadable ones.
+    pub(super) fn doubt(&mut self, named: &[Digest]) {
+        for digest in named {
+            let node = self.find(digest);
+            if let Some(node) = node.filter(|node| self.is_missing_document(*node)) {
+                self.node_mut(node).state = ReadState::Damaged;
+                self.damage.push(Damage {
+                    node,
+                    reason: NAMED.to_owned(),
+                    unreadable: true,
+                    is_stub: false,
+                });
+            }
         }
     }
 

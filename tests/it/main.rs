@@ -122,6 +122,8 @@ mod examples;
 mod finding;
 /// Completions and manual pages are what the command line says.
 mod generated;
+/// What has a name and no file when it is opened is not missing.
+mod gone_elsewhere;
 /// The help fits a screen, and its examples are command lines.
 mod help;
 /// What is left is whole to skopeo and umoci.
