@@ -430,13 +430,10 @@ fn unlisted_referrers(
     let read = |digest: &Digest, bytes: &mut Vec<u8>| {
         stored.read_small(digest, bytes).unwrap_or_else(|error| {
             let mut failed = what_failed.lock().unwrap_or_else(PoisonError::into_inner);
-            match error.kind() {
-                io::ErrorKind::NotFound => _ = failed.gone.insert(digest.clone()),
-                _ => {
-                    _ = failed
-                        .unreadable
-                        .get_or_insert((digest.clone(), error.to_string()))
-                }
+            if error.kind() == io::ErrorKind::NotFound {
+                failed.gone.insert(digest.clone());
+            } else if failed.unreadable.is_none() {
+                failed.unreadable = Some((digest.clone(), error.to_string()));
             }
             false
         })

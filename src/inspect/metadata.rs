@@ -164,9 +164,10 @@ struct Configs {
 impl Configs {
     fn add(&mut self, node: NodeId, config: io::Result<Option<ImageConfig>>) {
         let config = config.unwrap_or_else(|error| {
-            match error.kind() {
-                io::ErrorKind::NotFound => _ = self.gone.insert(node),
-                _ => _ = self.unreadable.get_or_insert((node, error.to_string())),
+            if error.kind() == io::ErrorKind::NotFound {
+                self.gone.insert(node);
+            } else if self.unreadable.is_none() {
+                self.unreadable = Some((node, error.to_string()));
             }
             None
         });

@@ -252,6 +252,23 @@ impl BlobDirs {
         ))
     }
 
+    /// Opens that of a known algorithm which was not there when the others were opened.
+    pub(super) fn open_late(
+        &self,
+        layout: &Layout,
+        algorithm: Algorithm,
+    ) -> Result<Option<OwnedFd>, Errno> {
+        let blobs = self.open_parent(layout)?;
+        blobs.map_or(Ok(None), |blobs| {
+            found(rustix::fs::openat(
+                &blobs,
+                algorithm.name(),
+                DIRECTORY,
+                Mode::empty(),
+            ))
+        })
+    }
+
     /// Opens that of an algorithm that nobody knows here: it is read and never listed.
     pub(super) fn open_foreign(&self, algorithm: &str) -> Result<Option<OwnedFd>, Errno> {
         let Some(blobs) = &self.blobs else {

@@ -109,11 +109,23 @@ impl<M> Locked<M> {
     /// the kernel did not hear of the new ones. Symbolic links that lead nowhere are none of them.
     pub(crate) fn named(&self, gone: &HashSet<Digest>) -> Vec<Digest> {
         let mut named = Vec::new();
-        for (algorithm, dir) in self.blob_dirs.all() {
+        for algorithm in Algorithm::ALL {
             let own = |digest: &&Digest| digest.algorithm() == Some(algorithm);
-            if !gone.iter().any(|digest| own(&digest)) {
+            let Some(first) = gone.iter().find(own) else {
                 continue;
-            }
+            };
+            let late;
+            let dir = match self.blob_dirs.of(first) {
+                Some(dir) => dir,
+                // A copy that began after the directories were opened makes those that it needs.
+                None => match self.blob_dirs.open_late(&self.layout, algorithm) {
+                    Ok(Some(dir)) => {
+                        late = dir;
+                        &late
+                    }
+                    _ => continue,
+                },
+            };
             // Looking for each would be believed from memory there, and a wait where it is not.
             let listed = self.layout.is_far().then(|| list(dir, algorithm, gone));
             named.extend(match listed {
@@ -127,6 +139,12 @@ impl<M> Locked<M> {
             });
         }
         named
+    }
+
+    /// Whether each directory of another layout's blobs is one of this layout as well.
+    pub(crate) fn has_blobs_of<N>(&self, other: &Locked<N>) -> bool {
+        let is_ours = |theirs| self.blob_dirs.ids().any(|own| own == theirs);
+        other.blob_dirs.ids().all(is_ours)
     }
 }
 

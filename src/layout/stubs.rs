@@ -11,16 +11,18 @@
 use std::collections::hash_map::Entry;
 use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
 use foldhash::fast::FixedState;
+use rustix::fs::AtFlags;
+use rustix::io::Errno;
 
 use super::Layout;
 use super::blob_dirs::BlobDirs;
 use super::blobs::blob_of;
-use super::moves::stat;
 use super::neighbours::layouts_beside;
-use crate::files::stat::FileId;
+use crate::files::stat::{BlobStat, FileId, found};
 use crate::value::digest::{Algorithm, Digest};
 use crate::workers::Workers;
 
@@ -85,23 +87,33 @@ impl StubsOfRun {
         let paths: Vec<&PathBuf> = paths.map(|(path, _)| path).collect();
         let look = |path: &&PathBuf, _: &mut Vec<u8>| {
             each_directory(path, &mut |dirs, algorithm| {
-                let mut stats = Vec::new();
-                // One that cannot be listed was noted before.
-                let _ = dirs.each_name(algorithm, &mut |name, kind| {
+                let (mut stats, mut is_whole) = (Vec::new(), true);
+                let listed = dirs.each_name(algorithm, &mut |name, kind| {
                     if let Some(digest) = blob_of(algorithm, name, kind)
                         && several.contains(&numbers.hash_one(&digest))
                         && let Some(dir) = dirs.of(&digest)
                     {
-                        stats.extend(stat(dir, &digest).map(|stat| (digest, stat.is_stub)));
+                        match stat(dir, &digest) {
+                            Ok(stat) => stats.extend(stat.map(|stat| (digest, stat.is_stub))),
+                            Err(_) => is_whole = false,
+                        }
                     }
                 });
-                stats
+                (stats, is_whole && listed.is_ok())
             })
         };
         let looked_at = workers.map(&paths, &look, || ());
         for (path, directories) in paths.into_iter().zip(looked_at) {
-            for (id, stats) in directories.into_iter().flatten() {
-                if first.get(&id) == Some(&path.as_path()) {
+            // What could be looked into before may not be by now.
+            let is_whole = directories
+                .as_ref()
+                .is_some_and(|all| all.iter().all(|(_, (_, is_whole))| *is_whole));
+            if !is_whole {
+                found.unknown.get_or_insert_with(|| path.clone());
+            }
+            for (id, (stats, _)) in directories.into_iter().flatten() {
+                // Not every disk gives a directory the same number each time.
+                if first.get(&id).is_none_or(|known| *known == path.as_path()) {
                     for (digest, is_stub) in stats {
                         found.add(path, digest, is_stub);
                     }
@@ -126,9 +138,11 @@ impl StubsOfRun {
                 continue;
             };
             for digest in blobs.clone() {
-                let stat = opened.of(digest).and_then(|dir| stat(dir, digest));
-                if let Some(stat) = stat {
-                    found.add(&other, digest.clone(), stat.is_stub);
+                match opened.of(digest).map(|dir| stat(dir, digest)) {
+                    Some(Ok(Some(stat))) => found.add(&other, digest.clone(), stat.is_stub),
+                    // It may be one.
+                    Some(Err(_)) => found.add(&other, digest.clone(), true),
+                    Some(Ok(None)) | None => {}
                 }
             }
         }
@@ -156,6 +170,13 @@ impl StubsOfRun {
     pub(crate) fn has_original(&self, digest: &Digest) -> bool {
         self.originals.contains(digest)
     }
+}
+
+/// Looks at a blob's file. `None`: it went, or is none.
+fn stat(dir: &OwnedFd, digest: &Digest) -> Result<Option<BlobStat>, Errno> {
+    let name = digest.file_name();
+    let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+    Ok(found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest)))
 }
 
 /// Calls `each` with each directory of blobs of a layout, which is open meanwhile, and collects what it

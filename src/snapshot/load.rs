@@ -116,7 +116,8 @@ impl Snapshot<Whole> {
         // What could not be opened, and has a name, is there.
         let gone = graph.missing_documents();
         if !gone.is_empty() {
-            let of_others = sharers.iter().flat_map(|other| other.named(&gone));
+            let others = sharers.iter().filter(|other| !layout.has_blobs_of(other));
+            let of_others = others.flat_map(|other| other.named(&gone));
             let named: Vec<Digest> = layout.named(&gone).into_iter().chain(of_others).collect();
             graph.doubt(&named);
         }
