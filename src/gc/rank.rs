@@ -12,17 +12,17 @@ impl DeletionRank {
     pub(super) const CONTENT: DeletionRank = DeletionRank(u32::MAX);
 }
 
-/// For each blob that goes its rank; of those that are documents their nodes are given. A document
-/// goes after those that lead to it or are about it: an interruption would leave these without what
-/// they need, or where nobody finds them again.
-pub(super) fn ranks(graph: &Graph, documents: &[Option<NodeId>]) -> Vec<DeletionRank> {
+/// For each document that goes its rank. It goes after those that lead to it or are about it: an
+/// interruption would leave these without what they need, or where nobody finds them again.
+pub(super) fn ranks(graph: &Graph, documents: &[NodeId]) -> Vec<DeletionRank> {
     const NOBODY: u32 = u32::MAX;
-    // For each node the number of the blob, if it is a document that goes.
+    if documents.is_empty() {
+        return Vec::new();
+    }
+    // For each node its number among the documents, if it is one that goes.
     let mut numbers = vec![NOBODY; graph.len()];
     for (number, node) in (0..NOBODY).zip(documents) {
-        if let Some(node) = node {
-            numbers[node.index()] = number;
-        }
+        numbers[node.index()] = number;
     }
     let number_of = |node: NodeId| Some(numbers[node.index()]).filter(|n| *n != NOBODY);
     let mut about: Vec<(u32, u32)> = graph
@@ -31,8 +31,7 @@ pub(super) fn ranks(graph: &Graph, documents: &[Option<NodeId>]) -> Vec<Deletion
         .collect();
     about.sort_unstable();
     let after = |number: u32| {
-        let node = documents[number as usize].into_iter();
-        let links = node.flat_map(|node| graph.links(node));
+        let links = graph.links(documents[number as usize]);
         let listed = links.filter_map(|link| number_of(link.to));
         let from = about.partition_point(|(first, _)| *first < number);
         let attested = about[from..].iter();
@@ -63,10 +62,7 @@ pub(super) fn ranks(graph: &Graph, documents: &[Option<NodeId>]) -> Vec<Deletion
         now = next;
         rank.0 += 1;
     }
-    let of_blob = |(known, node): (Option<DeletionRank>, &Option<NodeId>)| match node {
-        // Only an index that lies makes documents wait for each other.
-        Some(_) => known.unwrap_or(rank),
-        None => DeletionRank::CONTENT,
-    };
-    ranks.into_iter().zip(documents).map(of_blob).collect()
+    // Only an index that lies makes documents wait for each other.
+    let all = ranks.into_iter().map(|known| known.unwrap_or(rank));
+    all.collect()
 }
