@@ -14,8 +14,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::ops::Range;
 use std::sync::Arc;
 
-use indexmap::IndexSet;
-
+use super::digests::{Digests, number};
 use crate::oci::descriptor::{Class, Role};
 use crate::oci::index::Entry;
 use crate::oci::manifest::EdgeNote;
@@ -147,7 +146,7 @@ pub struct Damage {
 /// See the module.
 #[derive(Clone, Debug, Default)]
 pub struct Graph {
-    pub(super) digests: IndexSet<Digest, foldhash::fast::RandomState>,
+    pub(super) digests: Digests,
     pub(super) nodes: Vec<Node>,
     pub(super) edges: Vec<Edge>,
     /// By number of the edge, ascending: few edges have one.
@@ -180,7 +179,7 @@ impl Graph {
     }
 
     pub(super) fn place(&mut self, digest: Digest, size: Option<u64>) -> NodeId {
-        let (index, is_new) = self.digests.insert_full(digest);
+        let (index, is_new) = self.digests.insert(digest);
         if is_new {
             self.nodes.push(Node {
                 kind: NodeKind::Blob,
@@ -222,13 +221,13 @@ impl Graph {
 
     /// The node of a digest, if anything leads to it.
     pub fn find(&self, digest: &Digest) -> Option<NodeId> {
-        let index = self.digests.get_index_of(digest)?;
+        let index = self.digests.find(digest)?;
         Some(NodeId(number(index)))
     }
 
     /// The digest of a node.
     pub fn digest(&self, id: NodeId) -> &Digest {
-        &self.digests[id.index()]
+        self.digests.get(id.index())
     }
 
     /// What it is.
@@ -481,9 +480,4 @@ impl Graph {
         let digest = self.digest(damage.node);
         format!("the blob {digest} is {what}: {}", damage.reason)
     }
-}
-
-/// Numbers of nodes and edges have 32 bits: four thousand million blobs do not fit on one machine.
-pub(super) fn number(n: usize) -> u32 {
-    u32::try_from(n).unwrap_or(u32::MAX)
 }

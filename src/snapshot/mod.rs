@@ -1,6 +1,7 @@
 //! THE SNAPSHOT: what a layout holds at one moment. Nothing here deletes, and only [`crate::layout`]
 //! touches the disk.
 //!
+//! * `digests`: each digest once, by number
 //! * `graph`: all blobs that index.json leads to, and what leads to what
 //! * `walk`: the documents, read and put into it; `embedded`: those that have no file of their own
 //! * `removed_parts`: what images lost of what their indexes list
@@ -18,6 +19,7 @@
 
 pub mod claims;
 mod damage;
+mod digests;
 mod embedded;
 pub mod graph;
 pub mod holders;

@@ -7,7 +7,8 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState, number};
+use super::digests::number;
+use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState};
 use crate::json::read::InvalidJson;
 use crate::layout::{BlobError, NAMED};
 use crate::oci::descriptor::{Class, Role, classify};
@@ -220,7 +221,7 @@ impl Graph {
         );
         (!is_known).then(|| ToRead {
             node: id,
-            digest: self.digests[id.index()].clone(),
+            digest: self.digest(id).clone(),
             class,
             size,
             embedded: self.embedded.get(&id).cloned(),

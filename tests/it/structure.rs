@@ -209,6 +209,7 @@ const FLOORS: [(&str, &[&str]); 2] = [
     (
         "snapshot",
         &[
+            "digests",
             "graph",
             "walk",
             "embedded",
