@@ -39,6 +39,10 @@ impl Sizes {
 /// Whose a blob is: the number of an image, or one of these.
 type Owner = u32;
 
+/// How many blobs are looked at before what was found is counted: of all of a large layout it would take
+/// as much memory as all else together.
+const AT_ONCE: usize = 8192;
+
 const NOBODY: Owner = 0;
 const SEVERAL: Owner = u32::MAX;
 
@@ -56,24 +60,28 @@ pub(crate) fn sizes(snapshot: &View, present: &[bool], look_at: &LookAt<'_>) -> 
         owner != NOBODY && owner != SEVERAL && present[node.index()]
     };
     let own: Vec<NodeId> = graph.ids().filter(is_own).collect();
-    let stats = Workers::for_reading().map(&own, &|node, _| look_at(graph.digest(*node)), || ());
     // By image and file, how many names of it the image has.
     let mut linked: HashMap<(Owner, FileId), u64, RandomState> = HashMap::default();
-    for (node, stat) in own.iter().zip(stats) {
-        let (owner, Some(stat)) = (owners[node.index()], stat) else {
-            continue;
-        };
-        if stat.links > 1 {
-            // The bytes leave the disk with the last name.
-            let names = linked.entry((owner, stat.file)).or_default();
-            *names += 1;
-            if *names < stat.links {
+    let workers = Workers::for_reading();
+    for nodes in own.chunks(AT_ONCE) {
+        let stats = workers.map(nodes, &|node, _| look_at(graph.digest(*node)), || ());
+        for (node, stat) in nodes.iter().zip(stats) {
+            let (owner, Some(stat)) = (owners[node.index()], stat) else {
                 continue;
+            };
+            if stat.links > 1 {
+                // The bytes leave the disk with the last name.
+                let names = linked.entry((owner, stat.file)).or_default();
+                *names += 1;
+                if *names < stat.links {
+                    continue;
+                }
             }
+            let unique = &mut images[owner as usize].unique;
+            *unique = unique.saturating_add(stat.on_disk);
         }
-        let unique = &mut images[owner as usize].unique;
-        *unique = unique.saturating_add(stat.on_disk);
     }
+    drop(own);
     // The number of the image in whose walk a node was seen last: clearing a set for each image
     // would cost the size of the graph each time.
     let mut seen = owners;
