@@ -165,6 +165,8 @@ pub(crate) fn processors() -> usize {
 pub(crate) struct Workers {
     /// How many begin where nobody waits for the disk.
     few: usize,
+    /// How many files it takes for more than that.
+    worth: usize,
     seen: &'static Seen,
     /// How many the disk likes, as far as this piece of work has found out.
     growth: Mutex<Growth>,
@@ -177,19 +179,25 @@ impl Workers {
     /// For what each processor can do beside the others: reading and looking.
     pub(crate) fn for_reading() -> Workers {
         static SEEN: Seen = Seen::new();
-        Workers::new(processors().min(MODEST), &SEEN, Permit::take)
+        Workers::new(processors().min(MODEST), 1, &SEEN, Permit::take)
     }
 
     /// For what the kernel lets only one do at a time as long as nobody waits for a disk: taking
-    /// files out of a directory.
+    /// files out of a directory. So a few of them go one after the other, whatever the disk.
     pub(crate) fn for_unlinking() -> Workers {
         static SEEN: Seen = Seen::new();
-        Workers::new(1, &SEEN, Permit::take)
+        Workers::new(1, WORTH_THREADS, &SEEN, Permit::take)
     }
 
-    fn new(few: usize, seen: &'static Seen, permit: fn() -> Option<Permit>) -> Workers {
+    fn new(
+        few: usize,
+        worth: usize,
+        seen: &'static Seen,
+        permit: fn() -> Option<Permit>,
+    ) -> Workers {
         Workers {
             few,
+            worth,
             seen,
             growth: Mutex::default(),
             wanted: AtomicUsize::new(0),
@@ -200,7 +208,7 @@ impl Workers {
     /// How many threads begin with so many files, whoever gives them the work included.
     fn to_begin(&self, files: usize) -> usize {
         let threads = match self.wanted.load(Ordering::Relaxed) {
-            _ if !self.seen.is_slow() => match files {
+            _ if files < self.worth || !self.seen.is_slow() => match files {
                 0..WORTH_THREADS => 1,
                 _ => self.few,
             },
@@ -343,7 +351,9 @@ impl<T: Sync, R: Send> Pool<'_, T, R> {
             let took = begun.elapsed();
             self.finished.fetch_add(share.len(), Ordering::Relaxed);
             if self.workers.seen.note(took, share.len()) {
-                self.adapt(scope);
+                if self.requests.len() >= self.workers.worth {
+                    self.adapt(scope);
+                }
                 take = 1;
             } else {
                 take = (take * 2).min(self.share);
@@ -391,7 +401,7 @@ mod tests {
 
     /// Workers that know nothing of what other tests see.
     fn workers(few: usize) -> Workers {
-        Workers::new(few, Box::leak(Box::new(Seen::new())), Permit::take)
+        Workers::new(few, 1, Box::leak(Box::new(Seen::new())), Permit::take)
     }
 
     #[test]
@@ -456,7 +466,7 @@ mod tests {
         let first = workers(1);
         assert_eq!(first.to_begin(8), 1);
         Slow::new(100).run(&first);
-        let next = Workers::new(1, first.seen, Permit::take);
+        let next = Workers::new(1, 1, first.seen, Permit::take);
         assert_eq!(next.to_begin(8), 8);
         assert!(next.to_begin(5000) >= MODEST);
         // And no longer when files take no time again.
@@ -484,7 +494,7 @@ mod tests {
     fn threads_are_permitted_to_all_together() {
         static LEFT: AtomicUsize = AtomicUsize::new(3);
         let seen = Box::leak(Box::new(Seen::new()));
-        let few = Workers::new(1, seen, || Permit::of(&LEFT));
+        let few = Workers::new(1, 1, seen, || Permit::of(&LEFT));
         assert!(Slow::new(200).run(&few) <= 4);
         let permits: Vec<Permit> = (0..3).filter_map(|_| Permit::of(&LEFT)).collect();
         assert_eq!(permits.len(), 3);
