@@ -153,6 +153,10 @@ impl Growth {
     }
 }
 
+/// How many threads take files out of a directory in memory: one holds the directory while the other gives
+/// back what its file took. More wait for each other.
+const UNLINKING: usize = 2;
+
 /// How many processors there are for this process.
 pub(crate) fn processors() -> usize {
     // Asking reads half a dozen files, and a run may be about thousands of layouts.
@@ -182,11 +186,13 @@ impl Workers {
         Workers::new(processors().min(MODEST), 1, &SEEN, Permit::take)
     }
 
-    /// For what the kernel lets only one do at a time as long as nobody waits for a disk: taking
-    /// files out of a directory. So a few of them go one after the other, whatever the disk.
+    /// For taking files out of a directory. The kernel lets only one do that at a time, but it gives back
+    /// what a file took outside of that, and meanwhile another can. A few of them go one after the other,
+    /// whatever the disk.
     pub(crate) fn for_unlinking() -> Workers {
         static SEEN: Seen = Seen::new();
-        Workers::new(1, WORTH_THREADS, &SEEN, Permit::take)
+        let few = processors().min(UNLINKING);
+        Workers::new(few, WORTH_THREADS, &SEEN, Permit::take)
     }
 
     fn new(
@@ -203,6 +209,11 @@ impl Workers {
             wanted: AtomicUsize::new(0),
             permit,
         }
+    }
+
+    /// Whether the disk is waited for, as far as was seen.
+    pub(crate) fn are_waiting(&self) -> bool {
+        self.seen.is_slow()
     }
 
     /// How many threads begin with so many files, whoever gives them the work included.

@@ -48,8 +48,11 @@ use crate::value::digest::{Algorithm, Digest};
 use crate::words::{command_on, count, quoted};
 use crate::workers::Workers;
 
-/// How many blobs are unlinked between two looks at index.json.
+/// How many blobs are unlinked between two looks at index.json where a disk is waited for.
 const BATCH: usize = 256;
+
+/// How many are where none is, when that is known. That takes a few milliseconds.
+const FAST_BATCH: usize = 1024;
 
 /// Everything that one command changes.
 #[derive(Debug)]
@@ -512,8 +515,15 @@ impl Sweep<'_> {
         let all = garbage.blobs.len();
         let is_gone = |blob: &&GarbageBlob| blob.fate == BlobFate::Gone;
         let mut done = garbage.blobs.iter().filter(is_gone).count();
-        let batches = batches(&garbage.blobs);
-        for (at, batch) in batches.iter().enumerate() {
+        let stays = |number: &usize| garbage.blobs[*number].fate == BlobFate::Stays;
+        let numbers: Vec<usize> = (0..all).filter(stays).collect();
+        let mut rest = &numbers[..];
+        let mut most = BATCH;
+        while let Some(first) = rest.first() {
+            // What needs others is away before they are touched, so they are not in one batch.
+            let rank = garbage.blobs[*first].rank;
+            let is_same = |number: &&usize| garbage.blobs[**number].rank == rank;
+            let length = rest.iter().take(most).take_while(is_same).count();
             let left = (all - done) as u64;
             if (watch.stop)() {
                 outcome.interrupted = left;
@@ -525,16 +535,23 @@ impl Sweep<'_> {
                 return;
             }
             if let Some(writer) = self.writer() {
-                let left = batches[at..].iter().flatten();
-                let sizes = left.map(|number| Weight::of_one(garbage.blobs[*number].size));
+                let sizes = rest
+                    .iter()
+                    .map(|number| Weight::of_one(garbage.blobs[*number].size));
                 outcome.postponed = Some(Postponed {
                     writer,
                     weight: sizes.sum(),
                 });
                 return;
             }
+            let (batch, later) = rest.split_at(length);
+            rest = later;
             done += batch.len();
             self.delete_batch(garbage, batch, outcome, watch);
+            most = match self.workers.are_waiting() {
+                true => BATCH,
+                false => FAST_BATCH,
+            };
             if outcome.interrupted > 0 {
                 outcome.interrupted += (all - done) as u64;
                 return;
@@ -843,16 +860,6 @@ enum Sent {
     Stopped,
     /// `false`: somebody was faster.
     Tried(io::Result<bool>),
-}
-
-/// The numbers of blobs between two looks at index.json, those left out that are gone already. What
-/// needs others is away before they are touched, so they are not in one batch.
-fn batches(blobs: &[GarbageBlob]) -> Vec<Vec<usize>> {
-    let stays = |number: &usize| blobs[*number].fate == BlobFate::Stays;
-    let numbers: Vec<usize> = (0..blobs.len()).filter(stays).collect();
-    let ranks = numbers.chunk_by(|a, b| blobs[*a].rank == blobs[*b].rank);
-    let batches = ranks.flat_map(|rank| rank.chunks(BATCH));
-    batches.map(<[usize]>::to_vec).collect()
 }
 
 /// What index.json leads to now.

@@ -22,8 +22,8 @@ use crate::support::tree::{Change, Tree, What};
 /// The signals that stop the program, their names for strace, and the exit status of each.
 const SIGNALS: [(Signal, &str, i32); 2] = [(Signal::INT, "INT", 130), (Signal::TERM, "TERM", 143)];
 
-/// So many files that the signal is heard long before the last of them is gone.
-const MANY: usize = 600;
+/// So many files that the signal is heard long before the last of them is gone, whichever threads delete them.
+const MANY: usize = 1500;
 
 /// A layout with an image of many layers, `big`, and another one, `kept`.
 fn big_layout(place: &Place, name: &str, layers: usize) -> PathBuf {
@@ -41,7 +41,7 @@ const KEPT: usize = 3;
 
 /// The call takes a while, so that the thread which waits for signals has heard of it when the next one is due.
 fn signalled(place: &Place, call: &str, signal: &str, when: usize, args: &[String]) -> Finished {
-    let inject = format!("{call}:signal={signal}:delay_exit=30000:when={when}");
+    let inject = format!("{call}:signal={signal}:delay_exit=5000:when={when}");
     let command = strace::injected(&inject, Path::new("/dev/null"), args, &place.home());
     Running::start(command, args).finish()
 }
