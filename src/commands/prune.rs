@@ -394,8 +394,6 @@ impl Prune {
         }
         let ask = || console.ask("Are you sure you want to continue?");
         if session.interrupt.asking(ask) {
-            // What others moved to the trash meanwhile is of the past.
-            self.trash.now = Some(Timestamp::now());
             return Ok(Ok(confirmed));
         }
         console.say("Nothing was changed.");
@@ -830,8 +828,12 @@ impl Prune {
         let mut garbage = gc::prune(snapshot, live, listed, layout, &options)?;
         let siblings = &self.siblings;
         siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
-        let mut trash =
-            TrashUse::decide(layout, sharers, (snapshot, plan), &mut garbage, self.trash)?;
+        // What others, or this run by another path, moved to the trash since it began is of the past.
+        let options = TrashOptions {
+            now: self.trash.now.map(|_| Timestamp::now()),
+            ..self.trash
+        };
+        let mut trash = TrashUse::decide(layout, sharers, (snapshot, plan), &mut garbage, options)?;
         if let Some(confirmed) = confirmed {
             let removals = &confirmed.removals;
             trash.expired.retain(|(id, _)| removals.contains(id));

@@ -60,7 +60,7 @@ fn store(place: &Place) -> PathBuf {
 }
 
 /// What was said, without times that differ from run to run.
-fn said(finished: &Finished, place: &Place) -> (Option<i32>, String, String) {
+pub(super) fn said(finished: &Finished, place: &Place) -> (Option<i32>, String, String) {
     let root = place.path("");
     let plain = |text: &str| text.replace(arg(&root), "/");
     (finished.code(), plain(&finished.out), plain(&finished.err))

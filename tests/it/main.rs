@@ -26,6 +26,8 @@ mod damage;
 mod field;
 /// Mounts are in use, and single platforms are.
 mod in_use;
+/// Several layouts at once are several layouts one after the other.
+mod jobs;
 /// A layout of any other tool is read, and changed as that tool would expect.
 mod layouts;
 /// What a program does with the library is what the program `ocirm` does.
@@ -74,6 +76,9 @@ mod lost_and_kept;
 
 // What goes wrong.
 
+/// Crashes, other writers, far disks and shared blobs are no worse for several layouts at once.
+#[cfg(target_os = "linux")]
+mod at_once;
 /// Nonsense and damage are said once, and nothing changes.
 mod bad_input;
 /// No call is made too many.
@@ -129,7 +134,6 @@ mod help;
 /// What is left is whole to skopeo and umoci.
 mod interop;
 /// JSON fits its schemas, and where nothing can be done it says so.
-mod jobs;
 mod json_output;
 /// Pictures of a terminal are what it shows.
 mod pictures;

@@ -29,17 +29,17 @@ use crate::support::stopped::{Moment, Stopped};
 use crate::support::strace;
 
 /// Nobody here holds a lock for long, but many may wait for it on a slow machine.
-const PATIENT: [&str; 2] = ["--lock-timeout", "60s"];
+pub(super) const PATIENT: [&str; 2] = ["--lock-timeout", "60s"];
 
 /// How long the lock of index.json may be refused to a writer, on top of what the machine itself
 /// holds up such work. The program says milliseconds.
 const REFUSED_AT_MOST: Duration = Duration::from_millis(250);
 
 /// Chance that can be repeated.
-struct Dice(Random);
+pub(super) struct Dice(Random);
 
 impl Dice {
-    fn new() -> Dice {
+    pub(super) fn new() -> Dice {
         let seed = match std::env::var("OCIRM_SEED") {
             Ok(text) => text.parse().unwrap(),
             Err(_) => {
@@ -52,7 +52,7 @@ impl Dice {
     }
 
     /// Dice of another thread: what they show does not depend on who is faster.
-    fn split(&mut self) -> Dice {
+    pub(super) fn split(&mut self) -> Dice {
         Dice(Random::new(self.0.next()))
     }
 
@@ -71,7 +71,7 @@ impl Dice {
     }
 }
 
-fn full_name(name: &str) -> String {
+pub(super) fn full_name(name: &str) -> String {
     format!("docker.io/library/{name}:1")
 }
 
@@ -81,7 +81,7 @@ fn patient<'a>(args: &[&'a str]) -> Vec<&'a str> {
 }
 
 /// The names that are left, without those of dangling images.
-fn named(layout: &Path) -> BTreeSet<String> {
+pub(super) fn named(layout: &Path) -> BTreeSet<String> {
     let rows = index(layout).rows;
     let named = rows.into_iter().filter(|row| !row.is_dangling());
     named.filter_map(|row| row.name).collect()
@@ -120,14 +120,14 @@ fn reached(layout: &Path) -> (BTreeSet<String>, Vec<String>) {
 }
 
 #[track_caller]
-fn assert_whole(layout: &Path) {
+pub(super) fn assert_whole(layout: &Path) {
     let (_, broken) = reached(layout);
     assert!(broken.is_empty(), "{broken:#?}");
 }
 
 /// Nothing is left but what index.json leads to.
 #[track_caller]
-fn assert_tidy(layout: &Path) {
+pub(super) fn assert_tidy(layout: &Path) {
     let (reached, broken) = reached(layout);
     assert!(broken.is_empty(), "{broken:#?}");
     assert_eq!(blobs(layout), reached);
@@ -150,7 +150,7 @@ fn layout_of(place: &Place, names: &[String]) -> Layout {
     layout
 }
 
-fn numbered(head: &str, count: usize) -> Vec<String> {
+pub(super) fn numbered(head: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{head}{n}")).collect()
 }
 
@@ -384,13 +384,13 @@ fn add_row(layout: &Path, row: Value, how: InPlace) {
 
 /// What a writer with BuildKit's lock met with.
 #[derive(Default)]
-struct Built {
-    names: Vec<String>,
+pub(super) struct Built {
+    pub(super) names: Vec<String>,
     longest_refusal: Duration,
 }
 
 /// Adds rows until `done`, one in about `pace` milliseconds; `image` makes what they lead to.
-fn build(
+pub(super) fn build(
     layout: &Path,
     dice: &mut Dice,
     done: &AtomicBool,
