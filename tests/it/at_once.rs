@@ -76,24 +76,20 @@ const TO_TRASH: &[&str] = &[
 /// The calls that change a disk.
 const CHANGES: &str = "/^(unlinkat|rmdir|renameat2?|linkat|mkdirat|fsync|fdatasync|write)$";
 
-/// The calls of each thread, by name: how often the one that makes it most often does.
-fn most_of_a_thread(log: &str) -> BTreeMap<String, usize> {
-    let mut counts: BTreeMap<(&str, &str), usize> = BTreeMap::new();
+/// The calls of a run, by name: how many of them two layouts take. As there are more layouts than threads, some thread
+/// makes so many.
+fn calls_of_two_layouts(log: &str) -> BTreeMap<String, usize> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for line in log.lines() {
-        let (thread, text) = line.split_once(' ').unwrap();
-        let Some((call, _)) = text.trim_start().split_once('(') else {
-            continue;
-        };
-        if call.chars().all(|c| c.is_ascii_alphanumeric()) {
-            *counts.entry((thread, call)).or_default() += 1;
+        let text = line.split_once(' ').unwrap().1.trim_start();
+        let call = text.split_once('(').map_or("", |(call, _)| call);
+        if call.chars().all(|c| c.is_ascii_alphanumeric()) && !call.is_empty() {
+            *counts.entry(call.to_owned()).or_default() += 1;
         }
     }
-    let mut most = BTreeMap::new();
-    for ((_, call), count) in counts {
-        let known = most.entry(call.to_owned()).or_default();
-        *known = count.max(*known);
-    }
-    most
+    let all = counts.into_iter();
+    all.map(|(call, count)| (call, (count * 2).div_ceil(LAYOUTS)))
+        .collect()
 }
 
 /// The bytes of blobs that lie anywhere in a layout, in its trash, too: their digests.
@@ -118,7 +114,7 @@ fn settled(layout: &Path) -> BTreeMap<String, Content> {
     own.map(|(path, item)| (path, item.content)).collect()
 }
 
-/// FR26: whichever thread is at which call, every layout is sound when all are killed there, and the next run
+/// PA7: whichever thread is at which call, every layout is sound when all are killed there, and the next run
 /// finishes all of them. So is it when the call fails instead.
 #[test]
 fn a_run_that_is_killed_leaves_all_layouts_sound() {
@@ -135,9 +131,9 @@ fn a_run_that_is_killed_leaves_all_layouts_sound() {
         assert_status(&done, 0);
         let end: Vec<_> = layouts.iter().map(|layout| settled(layout)).collect();
         let mut points = Vec::new();
-        for (call, most) in most_of_a_thread(&fs::read_to_string(&log).unwrap()) {
-            // Of calls that are made often every few are met.
-            let step = most.div_ceil(3);
+        for (call, most) in calls_of_two_layouts(&fs::read_to_string(&log).unwrap()) {
+            // Of calls that are made often some are met.
+            let step = most.div_ceil(2);
             for number in (1..=most).step_by(step) {
                 points.push((format!("{call}:signal=KILL:when={number}"), true));
             }
@@ -157,10 +153,11 @@ fn a_run_that_is_killed_leaves_all_layouts_sound() {
                 });
             }
         });
-        // Threads share the work anew each time, so not every call is met again.
+        // Who prints makes other calls than who works on layouts, so not every call is met again.
         let killed = killed.into_inner();
         println!("killed at {killed} of {} points", points.len());
-        assert!(killed * 2 > points.len(), "{killed} of {}", points.len());
+        let kills = points.iter().filter(|(_, kills)| *kills).count();
+        assert!(killed * 10 >= kills * 9, "{killed} of {points:?}");
     }
 }
 
@@ -232,7 +229,7 @@ fn changes_of_each(log: &str, store: &Path) -> BTreeMap<String, Vec<String>> {
     found
 }
 
-/// FR26: what is written, synced and removed in each layout, and in which order, does not depend on the others.
+/// PA7: what is written, synced and removed in each layout, and in which order, does not depend on the others.
 #[test]
 fn each_layout_is_synced_as_if_it_were_alone() {
     if !strace::is_here() {
@@ -595,15 +592,6 @@ fn a_signal_stops_all_layouts_of_a_far_disk_between_two_files() {
 /// PA4: who only reads, on however many layouts, is ended at once: an answer of the disk is not waited for.
 #[test]
 fn a_signal_ends_many_readers_of_a_far_disk() {
-    let commands: [&[&str]; 4] = [&["ls"], &["df"], &["check"], PRUNE];
-    thread::scope(|scope| {
-        for command in commands {
-            scope.spawn(move || ended_while_it_reads(command));
-        }
-    });
-}
-
-fn ended_while_it_reads(command: &[&str]) {
     let place = Place::new();
     store(&place);
     fs::rename(place.path("store"), place.path("near")).unwrap();
@@ -611,19 +599,24 @@ fn ended_while_it_reads(command: &[&str]) {
     let Some(disk) = far(&place.path("near"), &place.path("store"), delay) else {
         return;
     };
-    let before = Tree::of(&place.path("near"));
-    let args = all_of(&place, command, "8");
-    let running = Running::start(ocirm(&args, &place.home()), &args);
-    let end = Instant::now() + TIME_LIMIT;
-    while disk.most_at_once() < 4 {
-        assert!(Instant::now() < end, "{}", running.finish());
-        thread::sleep(MILLISECOND);
+    let asked = || disk.requests().into_values().sum::<u64>();
+    let commands: [&[&str]; 4] = [&["ls"], &["df"], &["check"], PRUNE];
+    for command in commands {
+        let before = Tree::of(&place.path("near"));
+        let asked_before = asked();
+        let args = all_of(&place, command, "8");
+        let running = Running::start(ocirm(&args, &place.home()), &args);
+        let end = Instant::now() + TIME_LIMIT;
+        while asked() < asked_before + 16 {
+            assert!(Instant::now() < end, "{}", running.finish());
+            thread::sleep(MILLISECOND);
+        }
+        kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
+        let finished = running.finish();
+        assert_status(&finished, 143);
+        assert_mentions(&finished, "interrupted; nothing was changed");
+        assert_no_traces(&before, &Tree::of(&place.path("near")), &finished);
     }
-    kill_process(Pid::from_child(&running.child), Signal::TERM).unwrap();
-    let finished = running.finish();
-    assert_status(&finished, 143);
-    assert_mentions(&finished, "interrupted; nothing was changed");
-    assert_no_traces(&before, &Tree::of(&place.path("near")), &finished);
 }
 
 // Layouts that share.
