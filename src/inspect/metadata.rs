@@ -7,6 +7,7 @@ use std::collections::{HashMap, HashSet};
 use std::io;
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use indexmap::IndexMap;
@@ -44,6 +45,10 @@ pub(crate) struct ImageMetadata<'a, M> {
     /// Made when somebody asks for the first time, since every blob is looked at.
     holdings: OnceCell<Holdings<'a>>,
 }
+
+/// How often configs are read again that have a name and are not there, and after which time.
+const LOOKS_AGAIN: u32 = 2;
+const PAUSE: Duration = Duration::from_millis(150);
 
 /// Reads the config that `node` is; `bytes` is room for it. `None`: it is no image's config, or cannot be
 /// trusted.
@@ -294,6 +299,26 @@ impl<'a, M> ImageMetadata<'a, M> {
             for (node, config) in some.iter().zip(read) {
                 configs.add(*node, config);
             }
+        }
+        // Another machine may have replaced some of them at this moment.
+        let missed = nodes.iter().filter(|node| configs.gone.contains(*node));
+        let mut missed: HashSet<Digest> = missed.map(|node| graph.digest(*node).clone()).collect();
+        for _ in 0..LOOKS_AGAIN {
+            let named = layout.named(&missed);
+            if named.is_empty() {
+                break;
+            }
+            std::thread::sleep(PAUSE);
+            for node in named.iter().filter_map(|digest| graph.find(digest)) {
+                configs.gone.remove(&node);
+                let config = load_config(layout, graph, node, wanted, &mut Vec::new());
+                configs.add(node, config);
+            }
+            missed.retain(|digest| {
+                graph
+                    .find(digest)
+                    .is_some_and(|node| configs.gone.contains(&node))
+            });
         }
     }
 

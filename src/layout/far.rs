@@ -27,7 +27,7 @@ use crate::value::digest::{Algorithm, Digest};
 
 /// What is wrong with a blob that has a name in its directory and no file, as the end of a sentence.
 pub(crate) const NAMED: &str = "its directory lists it, and there is no such file when it is opened; another machine \
-     may be replacing it, so try again";
+     may be replacing it";
 
 /// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS,
 /// F2FS, bcachefs, ramfs), and those that are alike everywhere (CephFS, OCFS2, GFS2).

@@ -11,6 +11,7 @@ use super::holders::Holders;
 use super::records::Record;
 use super::view::View;
 use crate::error::Error;
+use crate::layout::NAMED;
 use crate::words::{count, listed, shell_word};
 
 /// How many names a message lists.
@@ -59,6 +60,9 @@ impl View {
         let names = self.leading_to(nodes);
         let why = "nothing is deleted, because what it refers to is unknown";
         let repair = match first.unreadable {
+            true if first.reason == NAMED => {
+                "run it again when no other machine writes to the layout"
+            }
             true => "run as a user who may read the layout",
             false if first.is_stub => "name the repository that has its bytes with --also-root",
             false => "put the blob back from where the image came from",

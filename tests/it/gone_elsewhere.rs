@@ -186,13 +186,14 @@ fn nothing_is_chosen_by_what_has_a_name_and_no_file() {
             assert_mentions(&done, "is unreadable: ");
             assert_eq!(blobs(&layout.dir), all, "{done}");
         }
-        // What is there at the next look was never gone.
-        let again = format!("{answer}:when=1");
-        if answer == "ENOENT" {
-            let done = without(&place, &layout.dir, &referrer, &again, &PRUNE);
-            assert_status(&done, 0);
-            assert_eq!(blobs(&layout.dir), all, "{done}");
-        }
+    }
+    // What is there at the next look was never gone.
+    let more = ["--all", "--keep-last", "5"];
+    for (blob, more) in [(&referrer, &[][..]), (&manifest["config"], &more)] {
+        let args = [&PRUNE[..], more].concat();
+        let done = without(&place, &layout.dir, blob, "ENOENT:when=1", &args);
+        assert_status(&done, 0);
+        assert_eq!(blobs(&layout.dir), all, "{done}");
     }
     assert_status(&place.run_in(&layout.dir, &PRUNE_ALL), 0);
 }
