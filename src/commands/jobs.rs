@@ -13,10 +13,12 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{Builder, Scope, scope};
 use std::time::{Duration, Instant};
 
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::session::Session;
 use crate::report::progress::Progress;
+use crate::words::count;
 use crate::workers::processors;
 
 /// The most jobs that begin by themselves.
@@ -60,6 +62,11 @@ pub(super) trait Job<T>: Sync {
         0
     }
 
+    /// Whether anything was changed.
+    fn has_changed(&self, _: &T) -> bool {
+        false
+    }
+
     /// Whether a signal ended the work before anything was changed.
     fn is_interrupted(&self, _: &T) -> bool {
         false
@@ -97,8 +104,12 @@ impl Batch<'_> {
         job: &impl Job<T>,
         results: &mut impl Results<T>,
     ) -> anyhow::Result<Option<u8>> {
-        let few = self.jobs.unwrap_or_else(|| processors().min(MOST));
-        let most = self.jobs.unwrap_or(MOST).min(self.groups.len());
+        let files = with_files(most_files());
+        let few = self
+            .jobs
+            .unwrap_or_else(|| processors().min(MOST))
+            .min(files);
+        let most = self.jobs.unwrap_or(MOST).min(self.groups.len()).min(files);
         if most <= 1 {
             return self.one_by_one(job, results);
         }
@@ -292,11 +303,9 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             drop(queue);
             self.changed.notify_all();
             let taken = self.take(number, &session, made, results);
-            if taken.is_err() {
-                // What is being changed goes on, and nothing else.
-                self.batch.session.interrupt.close();
+            if let Err(error) = taken {
+                return Err(self.nobody_is_told(error));
             }
-            taken?;
         }
         Ok(None)
     }
@@ -316,6 +325,44 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         taken
     }
 
+    /// Nothing can be printed any more: what is being changed goes on to its end, and nothing else. That it
+    /// was is said where that is still possible.
+    fn nobody_is_told(&self, error: anyhow::Error) -> anyhow::Error {
+        let session = self.batch.session;
+        session.interrupt.close();
+        self.stop();
+        self.wait_for_changes();
+        let queue = self.lock();
+        let done = queue.done.values();
+        let changed = done.filter(|(session, made)| {
+            let has_changed = |made| self.job.has_changed(made);
+            session.interrupt.is_changing() && made.as_ref().map_or(true, has_changed)
+        });
+        let untold = changed.count();
+        drop(queue);
+        if untold > 0 {
+            let (one, several) = ("further layout was", "further layouts were");
+            let untold = count(untold, one, several);
+            let text = format!("{untold} changed, and what was done there could not be printed");
+            session.console.error(&text);
+        }
+        error
+    }
+
+    /// Waits until nothing is being changed that is not reported.
+    fn wait_for_changes(&self) {
+        let interrupt = &self.batch.session.interrupt;
+        let mut queue = self.lock();
+        loop {
+            let done = queue.done.values();
+            let unreported = done.filter(|(session, _)| session.interrupt.is_changing());
+            if unreported.count() >= interrupt.changing() {
+                return;
+            }
+            queue = self.wait(queue);
+        }
+    }
+
     /// After a signal: waits until nothing is being changed, takes what is done, and ends the program, for
     /// others may be waiting for a disk.
     fn take_what_is_there(
@@ -324,17 +371,9 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         signal: i32,
         results: &mut impl Results<T>,
     ) -> anyhow::Result<Option<u8>> {
-        let interrupt = &self.batch.session.interrupt;
+        self.stop();
+        self.wait_for_changes();
         let mut queue = self.lock();
-        queue.is_over = true;
-        loop {
-            let done = queue.done.values();
-            let unreported = done.filter(|(session, _)| session.interrupt.is_changing());
-            if unreported.count() >= interrupt.changing() {
-                break;
-            }
-            queue = self.wait(queue);
-        }
         let done = std::mem::take(&mut queue.done);
         drop(queue);
         let mut left = self.batch.layouts.len() - first;
@@ -366,6 +405,32 @@ impl<T> Queue<T> {
         self.threads += further;
         further
     }
+}
+
+/// Files that a process has open beside those of its jobs.
+const OTHER_FILES: u64 = 40;
+
+/// Files that a job has open, with a few threads that read.
+const FILES_OF_EACH: u64 = 20;
+
+/// How many jobs there can be where a process may have so many files open.
+fn with_files(most: u64) -> usize {
+    let jobs = most.saturating_sub(OTHER_FILES) / FILES_OF_EACH;
+    usize::try_from(jobs).unwrap_or(usize::MAX).max(1)
+}
+
+/// How many files this process may have open. It takes as many as it may have.
+fn most_files() -> u64 {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    let limit = match setrlimit(Resource::Nofile, raised) {
+        Ok(()) => raised,
+        Err(_) => limit,
+    };
+    limit.current.unwrap_or(u64::MAX)
 }
 
 /// What a thread spends its time with.
@@ -442,6 +507,14 @@ mod tests {
             assert_eq!(queue.further(most), expected);
             assert_eq!(queue.threads, threads + expected);
         }
+    }
+
+    #[test]
+    fn so_many_jobs_as_files_may_be_open() {
+        for (files, jobs) in [(0, 1), (64, 1), (128, 4), (256, 10), (1024, 49)] {
+            assert_eq!(with_files(files), jobs);
+        }
+        assert!(with_files(u64::MAX) > MOST);
     }
 
     #[test]

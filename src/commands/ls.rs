@@ -16,6 +16,7 @@ use super::in_each::InEach;
 use super::jobs::{Batch, Job, Results};
 use super::session::Session;
 use super::several::{self, say_failure};
+use super::sharers::FoundSharers;
 use super::target_layouts::layouts_and_references;
 use super::{container_files, failed, print};
 use crate::cli::{LsArgs, Sort};
@@ -80,7 +81,8 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let batch = Batch {
         session,
         layouts: &found.layouts,
-        groups: Batch::alone(&found.layouts),
+        // What index.json leads to in the trash comes back first, into directories that others may lead to.
+        groups: FoundSharers::of(&found).groups(&found.layouts, &[]),
         jobs: args.jobs.number(),
         progress: &progress,
     };

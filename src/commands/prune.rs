@@ -424,6 +424,17 @@ impl Job<Done> for Pruning<'_> {
         done.as_ref().map_or(0, |(decision, _)| held(decision))
     }
 
+    fn has_changed(&self, done: &Done) -> bool {
+        // One that failed in the midst of it may have changed something.
+        done.as_ref().map_or(true, |(decision, outcome)| {
+            let mut blobs = decision.garbage.blobs.iter();
+            let is_emptied = outcome.as_ref().is_some_and(|o| o.emptied.removals > 0);
+            is_emptied
+                || !decision.plan.is_empty()
+                || blobs.any(|blob| blob.fate == gc::BlobFate::Gone)
+        })
+    }
+
     fn is_interrupted(&self, done: &Done) -> bool {
         let kind = |error| hint_and_kind(error).1;
         matches!(done.as_ref().map_err(kind), Err(ErrorKind::Interrupted(_)))
@@ -467,7 +478,7 @@ impl Results<Done> for Pruned<'_> {
                 return Ok(());
             }
         };
-        decision.count_links(&mut self.hard_links);
+        decision.count_links(&mut self.hard_links, outcome.is_some());
         take_unmatched(&mut self.unmatched, &mut decision.plan);
         let (report, one) = run.report(session, &decision, outcome.as_ref());
         self.status = self.status.max(one);
@@ -560,7 +571,7 @@ impl Results<anyhow::Result<Decision>> for Question<'_> {
             }
             Err(error) => return Err(self.run.in_json(path, error)),
         };
-        decision.count_links(&mut self.hard_links);
+        decision.count_links(&mut self.hard_links, false);
         take_unmatched(&mut self.unmatched, &mut decision.plan);
         let report = decision.report(None, self.run.command);
         let to_see = Arc::new(match report.is_empty() {

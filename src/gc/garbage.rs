@@ -136,14 +136,16 @@ impl Garbage {
     }
 
     /// Finds out with which blobs the last names of their files go, when those go that `links` knows of and
-    /// these. Layouts that are pruned together are asked one after the other, and with the same `links`.
-    pub fn count_links(&mut self, links: &mut HardLinks) {
+    /// these; with `is_done`, only those that went. Layouts that are pruned together are asked one after the
+    /// other, and with the same `links`.
+    pub fn count_links(&mut self, links: &mut HardLinks, is_done: bool) {
         if self.linked.is_empty() {
             return;
         }
         for blob in &mut self.blobs {
             if let Some(file) = self.linked.file(&blob.digest)
                 && blob.destination == Destination::Away
+                && (!is_done || blob.fate == BlobFate::Gone)
             {
                 blob.frees = if links.is_last(file) { blob.on_disk } else { 0 };
             }
@@ -651,7 +653,7 @@ mod tests {
         let live = mark(&snapshot, &plan).unwrap();
         let (listed, ()) = StoredBlobs::new(&snapshot.graph, disk, disk.list(), || ());
         let mut garbage = prune(&snapshot, &live, listed, disk, options)?;
-        garbage.count_links(&mut HardLinks::default());
+        garbage.count_links(&mut HardLinks::default(), false);
         Ok(garbage)
     }
 

@@ -12,8 +12,8 @@ use std::os::unix::fs::FileExt as _;
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::ages::{Names, Seen};
 use super::blob_dirs::{BlobDirs, SharedReason, open_dir};
-use super::hard_links::Seen;
 use super::writers::is_writer_beside_blobs;
 use super::{Exclusive, Locked};
 use crate::counter::Counter;
@@ -576,7 +576,8 @@ impl Locked<Exclusive> {
     pub(crate) fn remove_blob(&self, digest: &Digest) -> io::Result<bool> {
         let (_, dir) = self.own_directory(digest)?;
         let name = digest.file_name();
-        let unlinked = rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
+        let unlink = || rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
+        let unlinked = self.layout.ages.change(dir, digest, Names::OneLess, unlink);
         Ok(found(unlinked)?.is_some())
     }
 

@@ -1,56 +1,10 @@
-//! Files with several names, over all layouts of a run.
-//!
-//! Two things go wrong when each name is looked at by itself. Removing one name changes the file, so
-//! the others would look young in the next layout: [`Ages`] remembers files as they were. And the
-//! bytes leave the disk with the last name only: [`HardLinks`] counts how many go.
+//! Files with several names, over all layouts of a run: the bytes leave the disk with the last name only, and
+//! [`HardLinks`] counts how many go. How old they are, `ages` remembers.
 
 use std::collections::HashMap;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex};
 
 use crate::files::stat::{BlobStat, FileId};
 use crate::value::digest::Digest;
-
-/// Files with several names as they were before this run removed any of the names.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Ages(Arc<SeenFiles>);
-
-#[derive(Debug, Default)]
-struct SeenFiles {
-    /// Whether there are any: most layouts have none, and many threads ask.
-    any: AtomicBool,
-    files: Mutex<HashMap<FileId, Seen>>,
-}
-
-/// A file with several names, when it was first looked at.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Seen {
-    pub(super) changed: jiff::Timestamp,
-    pub(super) links: u64,
-}
-
-impl Ages {
-    /// The file as it was when it was first looked at, by whichever of its names.
-    pub(super) fn first_seen(&self, stat: BlobStat) -> Seen {
-        let now = Seen {
-            changed: stat.changed,
-            links: stat.links,
-        };
-        if stat.links > 1 {
-            self.0.any.store(true, Ordering::Release);
-        } else if !self.0.any.load(Ordering::Acquire) {
-            return now;
-        }
-        let Ok(mut known) = self.0.files.lock() else {
-            return now;
-        };
-        if stat.links > 1 {
-            *known.entry(stat.file).or_insert(now)
-        } else {
-            known.get(&stat.file).copied().unwrap_or(now)
-        }
-    }
-}
 
 /// Which of the blobs of one layout are names of files that have others.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

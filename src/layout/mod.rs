@@ -37,6 +37,7 @@
     reason = "with the files the one stage that changes the disk"
 )]
 
+mod ages;
 mod blob_dirs;
 mod blobs;
 mod discover;
@@ -84,13 +85,13 @@ use root_names::RootNames;
 pub(crate) use crate::files::stat::FileId;
 pub use crate::files::stat::{BlobStat, Weight};
 pub(crate) use crate::files::temporary::TEMPORARY;
+pub(crate) use ages::Ages;
 pub use blob_dirs::SharedReason;
 pub(crate) use blob_dirs::blob_directories;
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
 pub(crate) use far::NAMED;
-pub(crate) use hard_links::Ages;
 pub(crate) use hard_links::LinkedFile;
 pub use hard_links::{HardLinks, LinkedBlobs};
 pub use lock::LockOptions;

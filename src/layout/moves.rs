@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use rustix::fs::{AtFlags, Mode, OFlags};
 use rustix::io::Errno;
 
+use super::ages::{Ages, Names};
 use super::replace::sync_directory;
 use super::trash_access::{TrashAccess, make_or_put_right};
 use super::{BlobStat, Exclusive, Locked};
@@ -80,6 +81,7 @@ fn cannot_link(errno: Errno) -> bool {
 /// `before_rename` makes the directories durable that lead to the new name, for the old one is gone at
 /// once.
 pub(super) fn give_name(
+    ages: &Ages,
     from: &OwnedFd,
     to: &OwnedFd,
     digest: &Digest,
@@ -88,7 +90,8 @@ pub(super) fn give_name(
     let name = digest.file_name();
     let name = name.as_ref();
     // Without flags a symbolic link is linked itself, never what it points to.
-    let linked = rustix::fs::linkat(from, name, to, name, AtFlags::empty());
+    let link = || rustix::fs::linkat(from, name, to, name, AtFlags::empty());
+    let linked = ages.change(from, digest, Names::OneMore, link);
     let (given, how) = match linked {
         Err(errno) if cannot_link(errno) => {
             before_rename()?;
@@ -112,9 +115,10 @@ pub(super) fn file_of(dir: &OwnedFd, digest: &Digest) -> Option<FileId> {
     stat(dir, digest).map(|stat| stat.file)
 }
 
-pub(super) fn unlink(dir: &OwnedFd, digest: &Digest) -> Result<bool, Errno> {
+pub(super) fn unlink(ages: &Ages, dir: &OwnedFd, digest: &Digest) -> Result<bool, Errno> {
     let name = digest.file_name();
-    let unlinked = rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
+    let unlink = || rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
+    let unlinked = ages.change(dir, digest, Names::OneLess, unlink);
     Ok(found(unlinked)?.is_some())
 }
 
@@ -197,6 +201,7 @@ impl OpenRemoval {
 
     fn take_in(
         &mut self,
+        ages: &Ages,
         from: &OwnedFd,
         algorithm: Algorithm,
         digest: &Digest,
@@ -210,7 +215,7 @@ impl OpenRemoval {
             ..
         } = self;
         let place = algorithms.get_mut(&algorithm).ok_or(Errno::NOENT)?;
-        let given = give_name(from, &place.dir, digest, || {
+        let given = give_name(ages, from, &place.dir, digest, || {
             OpenRemoval::sync_above(blobs.as_ref(), are_algorithms_synced, above)
         })?;
         place.is_synced &= matches!(given, Given::Taken | Given::Missing);
@@ -246,7 +251,7 @@ impl Locked<Exclusive> {
         digest: &Digest,
     ) -> io::Result<Given> {
         let (algorithm, from) = self.own_directory(digest)?;
-        removal.take_in(from, algorithm, digest)
+        removal.take_in(&self.layout.ages, from, algorithm, digest)
     }
 
     /// Takes the name in the trash again, if the blob has both.
@@ -259,7 +264,7 @@ impl Locked<Exclusive> {
             && file_of(own, digest) == Some(file)
         {
             // Two names are one more than needed, and harm nobody.
-            let _ = unlink(&place.dir, digest);
+            let _ = unlink(&self.layout.ages, &place.dir, digest);
         }
     }
 

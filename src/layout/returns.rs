@@ -91,7 +91,7 @@ impl Return<'_> {
         };
         let was_there = file_of(&place.dir, digest).is_some();
         let given = match &from {
-            Some(from) => give_name(from, &place.dir, digest, || {
+            Some(from) => give_name(&layout.layout.ages, from, &place.dir, digest, || {
                 layout.sync_above_blobs(&mut self.is_above_synced)
             })?,
             None => Given::Missing,
@@ -150,7 +150,7 @@ impl Return<'_> {
         // Programs that take no lock may have removed or replaced the other name meanwhile.
         match file_of(&from, digest) {
             Some(file) if file_of(&place.dir, digest) == Some(file) => {
-                unlink(&from, digest).map(drop)
+                unlink(&self.layout.layout.ages, &from, digest).map(drop)
             }
             _ => Ok(()),
         }

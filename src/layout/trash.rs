@@ -27,7 +27,7 @@ use rustix::io::Errno;
 
 use super::blobs::{each_digest, open_regular, read_verified};
 use super::lock::LayoutLock;
-use super::moves::{OpenRemoval, enter, enter_all, stat};
+use super::moves::{OpenRemoval, enter, enter_all, stat, unlink};
 use super::replace::sync_directory;
 use super::trash_access::{
     TrashAccess, access_of_record, make_new_like, make_or_put_right, put_right,
@@ -336,8 +336,12 @@ impl<M> Locked<M> {
     /// Bytes of a blob's file in the trash; 0 for a symbolic link.
     pub(crate) fn size_of_trashed(&self, trash: &Trash, digest: &Digest) -> u64 {
         let dir = self.trashed_dir(trash, digest).ok().flatten();
-        dir.and_then(|dir| stat(&dir, digest))
-            .map_or(0, |stat| stat.size)
+        let stat = dir.and_then(|dir| stat(&dir, digest));
+        stat.map_or(0, |stat| {
+            // Coming back changes it, for other layouts that have it too.
+            self.layout.ages.first_seen(stat);
+            stat.size
+        })
     }
 
     /// Whether a blob of the layout has a name in the trash as well: whoever moved it was killed.
@@ -567,7 +571,7 @@ impl Locked<Exclusive> {
                     sync_directory(&dir)?;
                     is_durable = true;
                 }
-                rustix::fs::unlinkat(blobs, digest.file_name().as_ref(), AtFlags::empty())
+                unlink(&self.layout.ages, blobs, &digest).map(drop)
             })?;
             // Not being able to list it is no failure: then it stays.
             let _ = remove_stale(&dir, LayoutLock::sight(&self.layout));

@@ -4,8 +4,9 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
+use std::process::Stdio;
 
-use crate::support::command::{Finished, Running};
+use crate::support::command::{Finished, Running, ocirm, under};
 use crate::support::contents::{arg, assert_no_leftovers, blobs, members, names};
 use crate::support::place::{
     PRUNE, Place, assert_mentions, assert_no_traces, assert_status, objects,
@@ -271,4 +272,132 @@ fn a_number_of_jobs_is_one_to_256() {
             assert_no_traces(&before, &place.tree(), &refused);
         }
     }
+}
+
+/// Layouts of which the first has in its trash what index.json leads to, and the others lead to its blobs.
+fn store_with_trash(place: &Place) -> (PathBuf, PathBuf) {
+    let mut layout = place.layout("store/a");
+    let images: Vec<_> = (0..10).map(|n| layout.image(&n.to_string())).collect();
+    for (number, image) in images.iter().enumerate() {
+        layout.tagged(image, &number.to_string());
+    }
+    layout.finish();
+    let index = fs::read(layout.dir.join("index.json")).unwrap();
+    for number in 0..6 {
+        let path = place.path(&format!("store/b{number}"));
+        fs::create_dir_all(&path).unwrap();
+        fs::copy(layout.dir.join("oci-layout"), path.join("oci-layout")).unwrap();
+        fs::write(path.join("index.json"), &index).unwrap();
+        symlink(layout.dir.join("blobs"), path.join("blobs")).unwrap();
+    }
+    let names = (0..10).map(|n| n.to_string());
+    let mut args = vec!["rmi".to_owned(), "--trash".to_owned()];
+    args.extend(names);
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    place.succeeds(&layout.dir, &args);
+    fs::write(layout.dir.join("index.json"), index).unwrap();
+    (place.path("store"), layout.dir.clone())
+}
+
+/// PA5: what comes back from the trash of one is there when the others that lead to it are looked at.
+#[test]
+fn what_comes_back_is_there_for_those_that_share_it() {
+    for command in [&["check", "--complete"][..], &["ls", "--format", "json"]] {
+        let mut all = Vec::new();
+        for jobs in ["1", "8"] {
+            let place = Place::new();
+            let (store, _) = store_with_trash(&place);
+            let mut args = command.to_vec();
+            args.extend(["--jobs", jobs, "--recursive", arg(&store)]);
+            let finished = place.run(&args);
+            assert_status(&finished, 0);
+            all.push(said(&finished, &place));
+        }
+        assert_eq!(all[0], all[1]);
+    }
+}
+
+/// PA2: a file that comes back from the trash in one layout is as old in the others as it was.
+#[test]
+fn what_comes_back_makes_nothing_young_elsewhere() {
+    for jobs in ["1", "8"] {
+        let place = Place::new();
+        let (store, dir) = store_with_trash(&place);
+        fs::rename(store.join("b0"), place.path("b0")).unwrap();
+        for number in 1..6 {
+            fs::remove_dir_all(store.join(format!("b{number}"))).unwrap();
+        }
+        let mut other = place.layout("store/c");
+        let kept = other.image("kept");
+        other.tagged(&kept, "kept").finish();
+        let trash = Tree::of(&dir);
+        let mut linked = 0;
+        for path in trash.items.keys() {
+            let name = path.rsplit('/').next().unwrap();
+            if path.starts_with(".ocirm-trash") && name.len() == 64 {
+                let to = other.dir.join("blobs/sha256").join(name);
+                fs::hard_link(dir.join(path), to).unwrap();
+                linked += 1;
+            }
+        }
+        assert!(linked > 20);
+        std::thread::sleep(std::time::Duration::from_millis(1200));
+        let args = [
+            "prune",
+            "-f",
+            "--grace",
+            "1s",
+            "--jobs",
+            jobs,
+            "--recursive",
+            arg(&store),
+        ];
+        let finished = place.run(&args);
+        assert_status(&finished, 0);
+        assert_eq!(blobs(&other.dir).len(), 3, "{finished}");
+        place.succeeds(&dir, &["check", "--complete"]);
+    }
+}
+
+/// PA1: where a process may have few files open, there are fewer jobs.
+#[test]
+fn few_open_files_are_enough() {
+    let place = Place::new();
+    let store = store(&place);
+    let expected = place.run(&["df", "--recursive", arg(&store), "--jobs", "1"]);
+    for limit in ["64", "128", "256"] {
+        let args = ["df", "--recursive", arg(&store), "--jobs", "256"].map(str::to_owned);
+        let limited = format!("ulimit -n {limit} && exec \"$0\" \"$@\"");
+        let command = under("sh", ["-c", &limited], &ocirm(&args, &place.home()));
+        let finished = Running::start(command, &args).finish();
+        assert_eq!(said(&finished, &place), said(&expected, &place));
+    }
+}
+
+/// PA4: where nothing can be printed any more, no further layout is begun, and how many were changed is said.
+#[test]
+fn layouts_of_which_nothing_can_be_printed_are_counted() {
+    let place = Place::new();
+    let store = store(&place);
+    let before = Tree::of(&store);
+    let full = File::options().write(true).open("/dev/full").unwrap();
+    let mut args = PRUNE.map(str::to_owned).to_vec();
+    args.extend(["--recursive", arg(&store), "--jobs", "8"].map(str::to_owned));
+    let command = ocirm(&args, &place.home());
+    let finished = Running::start_with(command, &args, Stdio::null(), Some(full.into())).finish();
+    assert_status(&finished, 1);
+    assert_mentions(&finished, "cannot write to standard output");
+    let changed: BTreeSet<String> = before
+        .changes(&Tree::of(&store))
+        .into_iter()
+        .filter_map(|change| Some(change.path.split_once("/blobs")?.0.to_owned()))
+        .collect();
+    let said = finished.err.lines().find_map(|line| {
+        let (number, _) = line
+            .strip_prefix("ocirm: ")?
+            .split_once(" further layout")?;
+        number.parse::<usize>().ok()
+    });
+    // The one that was to be printed is known by the failure.
+    assert_eq!(changed.len(), 1 + said.unwrap_or(0), "{finished}");
 }
