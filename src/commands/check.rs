@@ -6,7 +6,6 @@ use super::jobs::{Batch, Job, Results};
 use super::print_as;
 use super::session::Session;
 use super::several::{self, Failures};
-use super::sharers::FoundSharers;
 use super::target_layouts::layout_directories;
 use crate::cli::{CheckArgs, OutputFormat};
 use crate::error::ErrorKind;
@@ -43,8 +42,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
     let batch = Batch {
         session,
         layouts: &found.layouts,
-        // What index.json leads to in the trash comes back first, into directories that others may lead to.
-        groups: FoundSharers::of(&found).groups(&found.layouts, &[]),
+        groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
         progress: &progress,
     };

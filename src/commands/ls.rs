@@ -16,7 +16,6 @@ use super::in_each::InEach;
 use super::jobs::{Batch, Job, Results};
 use super::session::Session;
 use super::several::{self, say_failure};
-use super::sharers::FoundSharers;
 use super::target_layouts::layouts_and_references;
 use super::{container_files, failed, print};
 use crate::cli::{LsArgs, Sort};
@@ -81,8 +80,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
     let batch = Batch {
         session,
         layouts: &found.layouts,
-        // What index.json leads to in the trash comes back first, into directories that others may lead to.
-        groups: FoundSharers::of(&found).groups(&found.layouts, &[]),
+        groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
         progress: &progress,
     };

@@ -4,13 +4,17 @@
 
 use std::path::{Path, PathBuf};
 
+use super::jobs::Batch;
+use super::sharers::FoundSharers;
 use super::target_layouts::{TargetLayouts, in_layout};
 use super::{CannotPrint, failed, hint_and_kind, print};
 use crate::error::ErrorKind;
+use crate::layout::TRASH;
 use crate::report::console::{Console, shown};
 use crate::report::failed_layout::FailedLayout;
 use crate::report::progress::Progress;
 use crate::words::count;
+use crate::workers::Workers;
 
 /// Progress of a command that does several layouts one after the other.
 pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayouts) -> Progress {
@@ -18,6 +22,21 @@ pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayou
     let progress = console.progress_if(layouts > 1, what, "layouts");
     progress.expect(layouts as u64, 0);
     progress
+}
+
+/// Groups for commands that only look, as [`FoundSharers::groups`] has them. What index.json leads to in the
+/// trash comes back before anybody looks, into directories that others may lead to; without a trash there is
+/// nothing to wait for.
+pub(super) fn groups_to_look_at(found: &TargetLayouts) -> Vec<Vec<usize>> {
+    let has_trash = |path: &PathBuf, _: &mut Vec<u8>| path.join(TRASH).symlink_metadata().is_ok();
+    let layouts = &found.layouts;
+    match Workers::for_reading()
+        .map(layouts, &has_trash, || ())
+        .contains(&true)
+    {
+        true => FoundSharers::of(found).groups(layouts, &[]),
+        false => Batch::alone(layouts),
+    }
 }
 
 /// Says that a signal came before so many layouts were done. The value is the exit status.

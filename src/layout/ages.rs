@@ -8,16 +8,13 @@
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use jiff::Timestamp;
 use rustix::io::Errno;
 
-use super::moves::file_of;
 use crate::files::stat::{BlobStat, FileId};
-use crate::value::digest::Digest;
 
 /// See the module. Clones remember the same.
 #[derive(Clone, Debug, Default)]
@@ -89,21 +86,20 @@ impl Ages {
         }
     }
 
-    /// Changes how many names the file of a blob has: `change` does it.
+    /// Changes how many names `file` has: `change` does it. Which file it is, is asked only where that matters.
     ///
     /// # Errors
     /// What `change` returns; then there are as many as before.
     pub(super) fn change<T>(
         &self,
-        dir: &OwnedFd,
-        digest: &Digest,
+        file: impl FnOnce() -> Option<FileId>,
         names: Names,
         change: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         if !self.has_any() {
             return change();
         }
-        let file = file_of(dir, digest);
+        let file = file();
         self.begin(file, names);
         let changed = change();
         self.end(file, names, changed.is_ok());

@@ -19,7 +19,7 @@ use super::{Exclusive, Locked};
 use crate::counter::Counter;
 use crate::error::Error;
 use crate::files::directory::{each_file, each_file_once};
-use crate::files::stat::{BlobStat, STUB, describe, found};
+use crate::files::stat::{BlobStat, FileId, STUB, describe, found};
 use crate::files::temporary::is_temporary;
 use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
@@ -577,7 +577,11 @@ impl Locked<Exclusive> {
         let (_, dir) = self.own_directory(digest)?;
         let name = digest.file_name();
         let unlink = || rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
-        let unlinked = self.layout.ages.change(dir, digest, Names::OneLess, unlink);
+        let file = || {
+            let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+            Some(FileId::from_stat(&stat.ok()?))
+        };
+        let unlinked = self.layout.ages.change(file, Names::OneLess, unlink);
         Ok(found(unlinked)?.is_some())
     }
 
