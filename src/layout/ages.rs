@@ -34,6 +34,18 @@ pub(super) struct Seen {
     pub(super) links: u64,
 }
 
+impl Seen {
+    fn now(stat: BlobStat) -> Seen {
+        Seen {
+            changed: stat.changed,
+            links: stat.links,
+        }
+    }
+}
+
+/// How often a file is looked at whose names other threads are removing.
+const LOOKS: usize = 8;
+
 /// What is remembered of a file.
 #[derive(Clone, Copy, Debug)]
 struct Known {
@@ -54,16 +66,37 @@ pub(super) enum Names {
 }
 
 impl Ages {
-    /// The file as it was when it was first looked at, by whichever of its names.
+    /// The file as it was when it was first looked at, by whichever of its names; else as it is now. `again`
+    /// looks once more: another thread may have removed a name just after the first look.
+    pub(super) fn first_seen_of(
+        &self,
+        mut stat: BlobStat,
+        again: impl Fn() -> Option<BlobStat>,
+    ) -> Seen {
+        for _ in 0..LOOKS {
+            match self.known(stat) {
+                Some(seen) => return seen,
+                None => match again() {
+                    Some(now) if now.file == stat.file => stat = now,
+                    _ => break,
+                },
+            }
+        }
+        Seen::now(stat)
+    }
+
+    /// The same with one look.
     pub(super) fn first_seen(&self, stat: BlobStat) -> Seen {
-        let now = Seen {
-            changed: stat.changed,
-            links: stat.links,
-        };
+        self.known(stat).unwrap_or(Seen::now(stat))
+    }
+
+    /// `None`: what is remembered does not fit.
+    fn known(&self, stat: BlobStat) -> Option<Seen> {
+        let now = Seen::now(stat);
         if stat.links > 1 {
             self.0.any.store(true, Ordering::Release);
         } else if !self.has_any() {
-            return now;
+            return Some(now);
         }
         let mut files = self.lock();
         let known = match files.entry(stat.file) {
@@ -75,15 +108,12 @@ impl Ages {
                 least: stat.links,
                 most: stat.links,
             }),
-            Entry::Vacant(_) => return now,
+            Entry::Vacant(_) => return Some(now),
         };
         let is_same = (known.least..=known.most).contains(&stat.links)
             && known.modified == stat.modified
             && known.size == stat.size;
-        match is_same {
-            true => known.seen,
-            false => now,
-        }
+        is_same.then_some(known.seen)
     }
 
     /// Changes how many names `file` has: `change` does it. Which file it is, is asked only where that matters.

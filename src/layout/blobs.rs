@@ -474,16 +474,22 @@ impl<M> Locked<M> {
             return Ok(None);
         };
         let name = digest.file_name();
-        let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
-        let stat = found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest));
-        Ok(stat.map(|stat| {
+        let look = || {
+            let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+            let stat = found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest));
+            io::Result::Ok(stat)
+        };
+        Ok(look()?.map(|stat| {
             let seen = match self.is_in_trash_too(&stat) {
                 // The second name made it look young, and it went once at the age that it had.
                 true => Seen {
                     changed: stat.modified,
                     links: stat.links,
                 },
-                false => self.layout.ages.first_seen(stat),
+                false => {
+                    let again = || look().ok().flatten();
+                    self.layout.ages.first_seen_of(stat, again)
+                }
             };
             BlobStat {
                 changed: seen.changed,
