@@ -407,7 +407,8 @@ fn carry_out(
         let mut decision = command.decide(session, &layout, sharers)?;
         decision.know(&layout);
         command.announce(session, &decision);
-        session.interrupt.refuse_to_go_on(gone.len())?;
+        let gone_before = gone.len();
+        session.interrupt.refuse_to_go_on(gone_before)?;
         let mut garbage = std::mem::take(&mut decision.garbage);
         garbage.blobs.append(&mut gone);
         garbage.linked.add(std::mem::take(&mut linked));
@@ -416,7 +417,7 @@ fn carry_out(
         let change = Change::new(view, plan, live, &garbage, trash, sharers, Timestamp::now());
         let change = change.heed_writers(decision.writers_since);
         let progress = session.progress("Deleting", "blobs");
-        session.interrupt.begin_change()?;
+        session.interrupt.begin_change(gone_before)?;
         let attempt = session.locking(|options| {
             let mut watch = Watch {
                 progress: &progress,

@@ -25,6 +25,8 @@ struct Shared {
     state: Mutex<State>,
     /// The signal that arrived; 0 for none. Those who work for one program that uses the crate share it.
     signal: Arc<AtomicI32>,
+    /// Nothing is changed any more: nobody could be told of it.
+    is_closed: AtomicBool,
     /// The process belongs to somebody else, who gets no signal of his taken away and ends when he wants.
     is_embedded: bool,
 }
@@ -36,8 +38,6 @@ struct State {
     /// How many pieces of work are changing something, or did and have not been reported. While there is
     /// none, the program reads, or waits for a lock.
     changing: usize,
-    /// Nothing is changed any more: nobody could be told of it.
-    is_closed: bool,
     /// A change was made before, and reported.
     has_reported: bool,
     /// What standard output still has to say about it.
@@ -107,6 +107,7 @@ impl Interrupt {
         let shared = Shared {
             state: Mutex::default(),
             signal: Arc::clone(&self.shared.signal),
+            is_closed: AtomicBool::new(false),
             is_embedded: self.shared.is_embedded,
         };
         Interrupt {
@@ -134,9 +135,11 @@ impl Interrupt {
     }
 
     /// Ends what changes nothing now, if a program that uses the crate wants it to stop, after so many
-    /// unreferenced blobs were deleted. A signal ends the program `ocirm` by itself.
+    /// unreferenced blobs were deleted; one of several pieces of work ends so as well. Else a signal ends the
+    /// program `ocirm` by itself.
     pub(super) fn refuse_to_go_on(&self, gone: usize) -> Result<(), Error> {
-        match self.signal().filter(|_| self.shared.is_embedded) {
+        let ends_itself = !self.shared.is_embedded && !self.own.is_collected;
+        match self.signal().filter(|_| !ends_itself) {
             Some(signal) => Err(self.stopped(signal, gone)),
             None => Ok(()),
         }
@@ -162,8 +165,9 @@ impl Interrupt {
     }
 
     fn arrived(&self, signal: i32, console: Console) {
-        self.shared.signal.store(signal, Ordering::SeqCst);
+        // Whoever sees the signal and asks what is being changed finds it as it was at this moment.
         let state = self.state();
+        self.shared.signal.store(signal, Ordering::SeqCst);
         if state.changing > 0 {
             return;
         }
@@ -197,27 +201,27 @@ impl Interrupt {
     }
 
     /// From now on something is being changed: a signal does not end the program, which has to look
-    /// for it. Who began before goes on, and looks for it as well.
+    /// for it. Who began before goes on, and looks for it as well. So many unreferenced blobs were deleted
+    /// before.
     ///
     /// # Errors
     /// A signal came before, or nobody can be told any more of what is changed.
-    pub(super) fn begin_change(&self) -> Result<(), Error> {
+    pub(super) fn begin_change(&self, gone: usize) -> Result<(), Error> {
         let mut state = self.state();
-        let signal = self.signal();
-        let may_begin = signal.is_none() && !state.is_closed;
-        if may_begin || self.is_changing() && !self.has_restored() {
+        let signal = self.wanted_end();
+        if signal.is_none() || self.is_changing() && !self.has_restored() {
             if !self.own.is_changing.swap(true, Ordering::SeqCst) {
                 state.changing += 1;
             }
             return Ok(());
         }
         drop(state);
-        Err(self.stopped(signal.unwrap_or(SIGTERM), 0))
+        Err(self.stopped(signal.unwrap_or(SIGTERM), gone))
     }
 
     /// Nothing was changed after all.
     pub(super) fn nothing_changed(&self) {
-        if !self.has_restored() {
+        if !(self.own.is_collected && self.has_restored()) {
             self.end_change();
         }
     }
@@ -233,7 +237,8 @@ impl Interrupt {
         }
     }
 
-    fn has_restored(&self) -> bool {
+    /// Whether blobs came back from the trash.
+    pub(super) fn has_restored(&self) -> bool {
         self.own.has_restored.load(Ordering::SeqCst)
     }
 
@@ -265,13 +270,26 @@ impl Interrupt {
 
     /// From now on nothing begins to change anything.
     pub(super) fn close(&self) {
-        self.set(|state| state.is_closed = true);
+        let _state = self.state();
+        self.shared.is_closed.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on the program ends itself, and no further signal does.
+    pub(super) fn begin_end(&self) {
+        self.set(|state| state.changing += 1);
+    }
+
+    /// Why what waits for something is to end: the signal that arrived, or as if one had.
+    pub(super) fn wanted_end(&self) -> Option<i32> {
+        let is_closed = self.shared.is_closed.load(Ordering::SeqCst);
+        self.signal().or(is_closed.then_some(SIGTERM))
     }
 
     /// Ends the program if a signal came during a change that was not what was asked for: nobody
     /// else looks for it.
     pub(super) fn heed(&self, console: Console) {
-        if let Some(signal) = self.signal().filter(|_| !self.shared.is_embedded) {
+        let ends_itself = !self.shared.is_embedded && !self.own.is_collected;
+        if let Some(signal) = self.signal().filter(|_| ends_itself) {
             self.arrived(signal, console);
         }
     }

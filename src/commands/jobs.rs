@@ -1,5 +1,6 @@
 //! Several layouts at once, each a job. What is said and printed of them comes in the order of their paths,
-//! whichever is done first, and nobody but the thread that called prints: what a job says is collected.
+//! whichever is done first: the thread that called prints, and what a job says is collected, but for that it
+//! waits for somebody.
 //!
 //! How many jobs go on at once follows what they wait for: where the disk is far away they spend their time
 //! waiting, and further ones begin until they do not, or until there are [`MOST`]. Layouts that lead to the
@@ -16,7 +17,9 @@ use std::time::{Duration, Instant};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
+use super::failed;
 use super::session::Session;
+use crate::error::ErrorKind;
 use crate::report::progress::Progress;
 use crate::words::count;
 use crate::workers::processors;
@@ -126,9 +129,9 @@ impl Batch<'_> {
             if pool.begin(scope, pool.few) == 0 {
                 return self.one_by_one(job, results);
             }
-            let taken = pool.take_all(results);
-            pool.stop();
-            taken
+            // Whatever happens, no thread goes on when this is over.
+            let _ending = Ending(&pool);
+            pool.take_all(results)
         })
     }
 
@@ -166,6 +169,20 @@ struct Pool<'a, J, T> {
     queue: Mutex<Queue<T>>,
     /// Something of the queue did.
     changed: Condvar,
+}
+
+/// Ends the work of the threads when it is dropped, also by a panic.
+struct Ending<'p, 'a, J, T>(&'p Pool<'a, J, T>);
+
+impl<J, T> Drop for Ending<'_, '_, J, T> {
+    fn drop(&mut self) {
+        let pool = self.0;
+        pool.batch.session.interrupt.close();
+        let mut queue = pool.queue.lock().unwrap_or_else(PoisonError::into_inner);
+        queue.is_over = true;
+        drop(queue);
+        pool.changed.notify_all();
+    }
 }
 
 struct Queue<T> {
@@ -231,7 +248,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         let mut pace = Pace::default();
         while let Some((group, weight)) = self.next_group() {
             for number in group {
-                if self.lock().is_over {
+                if self.wait_for_turn(*number) {
                     return;
                 }
                 let is_one_of_many = self.batch.layouts.len() > FEW_LAYOUTS;
@@ -258,6 +275,23 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         }
     }
 
+    /// Waits while too much is done that is to be printed later. The value tells whether all is over.
+    fn wait_for_turn(&self, number: usize) -> bool {
+        let groups = &self.batch.groups;
+        let mut queue = self.lock();
+        loop {
+            let next = groups.get(queue.next).and_then(|group| group.first());
+            // Somebody has to begin with what is printed next.
+            let is_begun = next.is_none_or(|first| *first > queue.printed);
+            let is_far =
+                number > queue.printed && (number >= queue.printed + AHEAD || queue.held >= HELD);
+            if queue.is_over || !is_begun || !is_far {
+                return queue.is_over;
+            }
+            queue = self.wait(queue);
+        }
+    }
+
     /// The group that is begun next, and bytes of index.json that it is about to hold.
     fn next_group(&self) -> Option<(&[usize], u64)> {
         let groups = &self.batch.groups;
@@ -274,7 +308,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
                 drop(queue);
                 // Where further jobs pay, one more question is no matter.
                 let index = self.batch.layouts[first].join("index.json");
-                let weight = std::fs::metadata(index).map_or(0, |index| index.len());
+                let weight = std::fs::metadata(index).map_or(0, |index| index.len().min(HELD));
                 self.lock().held += weight;
                 return Some((group, weight));
             }
@@ -332,21 +366,29 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         session.interrupt.close();
         self.stop();
         self.wait_for_changes();
-        let queue = self.lock();
-        let done = queue.done.values();
-        let changed = done.filter(|(session, made)| {
+        let done = std::mem::take(&mut self.lock().done);
+        self.say_untold(done.into_values());
+        error
+    }
+
+    /// Says how many of these layouts were changed: nothing else can be printed of them.
+    fn say_untold(&self, done: impl Iterator<Item = (Session, Made<T>)>) {
+        let mut untold = 0;
+        for (session, made) in done {
             let has_changed = |made| self.job.has_changed(made);
-            session.interrupt.is_changing() && made.as_ref().map_or(true, has_changed)
-        });
-        let untold = changed.count();
-        drop(queue);
+            let has_changed = made.as_ref().map_or(true, has_changed);
+            let interrupt = &session.interrupt;
+            if interrupt.is_changing() && (has_changed || interrupt.has_restored()) {
+                untold += 1;
+            }
+            interrupt.reported();
+        }
         if untold > 0 {
             let (one, several) = ("further layout was", "further layouts were");
             let untold = count(untold, one, several);
             let text = format!("{untold} changed, and what was done there could not be printed");
-            session.console.error(&text);
+            self.batch.session.console.error(&text);
         }
-        error
     }
 
     /// Waits until nothing is being changed that is not reported.
@@ -376,16 +418,30 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         let mut queue = self.lock();
         let done = std::mem::take(&mut queue.done);
         drop(queue);
+        let interrupt = &self.batch.session.interrupt;
+        // A second signal waits for the end of this one.
+        interrupt.begin_end();
         let mut left = self.batch.layouts.len() - first;
-        for (number, (session, made)) in done {
+        let mut done = done.into_iter();
+        let mut taken = Ok(());
+        for (number, (session, made)) in done.by_ref() {
             let is_interrupted = |made| self.job.is_interrupted(made);
             if session.interrupt.is_changing() || !made.as_ref().is_ok_and(is_interrupted) {
                 left -= 1;
-                self.take(number, &session, made, results)?;
+                taken = self.take(number, &session, made, results);
+                if taken.is_err() {
+                    break;
+                }
             }
         }
-        let status = results.interrupted(left, signal)?;
-        self.batch.session.console.end_progress();
+        let status = taken.and_then(|()| results.interrupted(left, signal));
+        let console = self.batch.session.console;
+        let status = status.unwrap_or_else(|error| {
+            self.say_untold(done.map(|(_, done)| done));
+            failed(console, &error);
+            ErrorKind::Interrupted(signal).exit_status()
+        });
+        console.end_progress();
         std::process::exit(status.into());
     }
 }

@@ -299,7 +299,7 @@ fn carry_out(
             records: &decision.restoration.records,
         };
         // From here to the report: between two attempts blobs are back that no entry leads to.
-        session.interrupt.begin_change()?;
+        session.interrupt.begin_change(0)?;
         let progress = session.progress("Bringing back", "blobs");
         let watch = Watch {
             progress: &progress,

@@ -320,7 +320,7 @@ impl Session {
             allow_unsafe_mount: self.allow_unsafe_mount,
             timeout: self.lock_timeout,
             waiting: &waiting,
-            stop: &|| self.interrupt.signal(),
+            stop: &|| self.interrupt.wanted_end(),
         })
     }
 
@@ -501,7 +501,7 @@ impl Session {
             let sizes = back.iter().map(|d| layout.size_of_trashed(&trash, d));
             let sizes: Vec<u64> = sizes.collect();
             let stop = || self.interrupt.signal().is_some();
-            self.interrupt.begin_change()?;
+            self.interrupt.begin_change(0)?;
             let progress = self.progress("Bringing back", "blobs");
             let all = sizes.iter().copied().fold(0, u64::saturating_add);
             progress.expect(back.len() as u64, all);

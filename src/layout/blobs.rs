@@ -19,7 +19,7 @@ use super::{Exclusive, Locked};
 use crate::counter::Counter;
 use crate::error::Error;
 use crate::files::directory::{each_file, each_file_once};
-use crate::files::stat::{BlobStat, FileId, STUB, describe, found};
+use crate::files::stat::{BlobStat, STUB, describe, found};
 use crate::files::temporary::is_temporary;
 use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
@@ -480,16 +480,15 @@ impl<M> Locked<M> {
             io::Result::Ok(stat)
         };
         Ok(look()?.map(|stat| {
+            let again = || look().ok().flatten();
+            let seen = self.layout.ages.first_seen_of(stat, again);
             let seen = match self.is_in_trash_too(&stat) {
                 // The second name made it look young, and it went once at the age that it had.
                 true => Seen {
                     changed: stat.modified,
-                    links: stat.links,
+                    ..seen
                 },
-                false => {
-                    let again = || look().ok().flatten();
-                    self.layout.ages.first_seen_of(stat, again)
-                }
+                false => seen,
             };
             BlobStat {
                 changed: seen.changed,
@@ -583,11 +582,11 @@ impl Locked<Exclusive> {
         let (_, dir) = self.own_directory(digest)?;
         let name = digest.file_name();
         let unlink = || rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
-        let file = || {
+        let look = || {
             let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
-            Some(FileId::from_stat(&stat.ok()?))
+            BlobStat::from_stat(&stat.ok()?, digest)
         };
-        let unlinked = self.layout.ages.change(file, Names::OneLess, unlink);
+        let unlinked = self.layout.ages.change(look, Names::OneLess, unlink);
         Ok(found(unlinked)?.is_some())
     }
 
