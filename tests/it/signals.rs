@@ -23,7 +23,7 @@ use crate::support::tree::{Change, Tree, What};
 const SIGNALS: [(Signal, &str, i32); 2] = [(Signal::INT, "INT", 130), (Signal::TERM, "TERM", 143)];
 
 /// So many files that the signal is heard long before the last of them is gone, whichever threads delete them.
-const MANY: usize = 1500;
+const MANY: usize = 900;
 
 /// A layout with an image of many layers, `big`, and another one, `kept`.
 fn big_layout(place: &Place, name: &str, layers: usize) -> PathBuf {
