@@ -65,12 +65,6 @@ impl Decision {
         self.may_share_blocks = frees && layout.may_share_blocks();
     }
 
-    /// Counts what goes with the last name of a file, when this goes after what `links` knows of; with
-    /// `is_done`, only what went.
-    pub(super) fn count_links(&mut self, links: &mut HardLinks, is_done: bool) {
-        self.garbage.count_links(links, is_done);
-    }
-
     /// Where a real run writes that first brings these blobs back from the trash.
     fn writes<'a>(&'a self, back: &'a [Digest]) -> Writes<'a> {
         let mut writes = Writes::default();
@@ -217,7 +211,9 @@ impl Run<'_> {
                 layout.refuse_odd_index()?;
             }
             decision.unwritable = layout.why_unwritable(&decision.writes(&back));
-            decision.count_links(&mut HardLinks::default(), false);
+            decision
+                .garbage
+                .count_links(&mut HardLinks::default(), false);
             Ok((decision, None))
         } else {
             let sharers = self.open_sharers(path)?;
@@ -227,7 +223,9 @@ impl Run<'_> {
             let (mut layout, sharers) = session.open_to_change_beside(path, sharers)?;
             self.say_who_shares(path, &mut layout);
             let (mut decision, outcome) = carry_out(session, layout, &sharers, command)?;
-            decision.count_links(&mut HardLinks::default(), true);
+            decision
+                .garbage
+                .count_links(&mut HardLinks::default(), true);
             Ok((decision, Some(outcome)))
         }
     }

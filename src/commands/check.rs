@@ -38,18 +38,16 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         results.take(path, Ok(report))?;
         return Ok(results.status);
     }
-    let progress = several::progress(console, "Checking", &found);
     let batch = Batch {
         session,
         layouts: &found.layouts,
         groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
-        progress: &progress,
+        what: "Checking",
     };
     if let Some(status) = batch.run(&check, &mut results)? {
         return Ok(status);
     }
-    drop(progress);
     if is_text {
         let total = total(found.layouts.len(), results.sound, results.damaged);
         print_as(args.format, |out| writeln!(out, "{total}"))?;

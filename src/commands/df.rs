@@ -65,19 +65,17 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         measured.take(path, Ok(used))?;
         return Ok(measured.status);
     }
-    let progress = several::progress(console, "Measuring", &found);
     let layouts = inner_first(found.layouts);
     let batch = Batch {
         session,
         layouts: &layouts,
         groups: Batch::alone(&layouts),
         jobs: args.jobs.number(),
-        progress: &progress,
+        what: "Measuring",
     };
     if let Some(status) = batch.run(&overview, &mut measured)? {
         return Ok(status);
     }
-    drop(progress);
     let together = &measured.together;
     print(|out| match args.format {
         OutputFormat::Json => together.write_json(out),

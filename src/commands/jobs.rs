@@ -51,8 +51,8 @@ pub(super) struct Batch<'a> {
     pub(super) groups: Vec<Vec<usize>>,
     /// So many at once; else as many as pay.
     pub(super) jobs: Option<usize>,
-    /// One more with each layout that is done.
-    pub(super) progress: &'a Progress,
+    /// What is being done to them, as progress says it.
+    pub(super) what: &'static str,
 }
 
 /// What is done with each layout, and what happens then.
@@ -113,12 +113,16 @@ impl Batch<'_> {
             .unwrap_or_else(|| processors().min(MOST))
             .min(files);
         let most = self.jobs.unwrap_or(MOST).min(self.groups.len()).min(files);
+        let (console, layouts) = (self.session.console, self.layouts.len());
+        let progress = console.progress_if(layouts > 1, self.what, "layouts");
+        progress.expect(layouts as u64, 0);
         if most <= 1 {
-            return self.one_by_one(job, results);
+            return self.one_by_one(job, results, &progress);
         }
         let pool = Pool {
             batch: self,
             job,
+            progress: &progress,
             few: few.min(most),
             most,
             queue: Mutex::default(),
@@ -127,7 +131,7 @@ impl Batch<'_> {
         scope(|scope| {
             pool.lock().threads = pool.few;
             if pool.begin(scope, pool.few) == 0 {
-                return self.one_by_one(job, results);
+                return self.one_by_one(job, results, &progress);
             }
             // Whatever happens, no thread goes on when this is over.
             let _ending = Ending(&pool);
@@ -139,6 +143,7 @@ impl Batch<'_> {
         &self,
         job: &impl Job<T>,
         results: &mut impl Results<T>,
+        progress: &Progress,
     ) -> anyhow::Result<Option<u8>> {
         let session = self.session;
         for (number, layout) in self.layouts.iter().enumerate() {
@@ -150,7 +155,7 @@ impl Batch<'_> {
             session.say_what_waited();
             results.take(layout, result)?;
             session.interrupt.reported();
-            self.progress.add(0);
+            progress.add(0);
         }
         Ok(None)
     }
@@ -163,6 +168,8 @@ type Made<T> = Result<T, Box<dyn Any + Send>>;
 struct Pool<'a, J, T> {
     batch: &'a Batch<'a>,
     job: &'a J,
+    /// One more with each layout that is done.
+    progress: &'a Progress,
     /// How many begin.
     few: usize,
     most: usize,
@@ -355,7 +362,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         self.batch.session.say_what_was_said_of(session);
         let taken = results.take(&self.batch.layouts[number], result);
         session.interrupt.reported();
-        self.batch.progress.add(0);
+        self.progress.add(0);
         taken
     }
 

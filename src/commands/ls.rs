@@ -76,18 +76,16 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         failures: Vec::new(),
         console,
     };
-    let progress = several::progress(console, "Listing", &found);
     let batch = Batch {
         session,
         layouts: &found.layouts,
         groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
-        progress: &progress,
+        what: "Listing",
     };
     if let Some(status) = batch.run(&list, &mut listed)? {
         return Ok(status);
     }
-    drop(progress);
     let ListedSoFar {
         mut status,
         collected,

@@ -285,13 +285,12 @@ impl Prune {
             unmatched: Unmatched::default(),
             failures: Failures::default(),
         };
-        let progress = several::progress(console, "Pruning", found);
         let batch = Batch {
             session,
             layouts: &found.layouts,
             groups: run.groups(&found.layouts),
             jobs: jobs.number(),
-            progress: &progress,
+            what: "Pruning",
         };
         let job = Pruning {
             command: &self,
@@ -300,7 +299,6 @@ impl Prune {
         if let Some(status) = batch.run(&job, &mut pruned)? {
             return Ok(status);
         }
-        drop(progress);
         pruned.say_all()?;
         Ok(pruned.status)
     }
@@ -332,19 +330,17 @@ impl Prune {
             at_most: false,
             failed: Vec::new(),
         };
-        let progress = several::progress(session.console, "Looking at", found);
         let batch = Batch {
             session,
             layouts: &found.layouts,
             groups: run.groups(&found.layouts),
             jobs: jobs.number(),
-            progress: &progress,
+            what: "Looking at",
         };
         let job = LookingAt { command: self, run };
         if let Some(status) = batch.run(&job, &mut question)? {
             return Ok(Err(status));
         }
-        drop(progress);
         self.is_asking = false;
         self.siblings.forget();
         let Question {
@@ -478,7 +474,9 @@ impl Results<Done> for Pruned<'_> {
                 return Ok(());
             }
         };
-        decision.count_links(&mut self.hard_links, outcome.is_some());
+        decision
+            .garbage
+            .count_links(&mut self.hard_links, outcome.is_some());
         take_unmatched(&mut self.unmatched, &mut decision.plan);
         let (report, one) = run.report(session, &decision, outcome.as_ref());
         self.status = self.status.max(one);
@@ -571,7 +569,7 @@ impl Results<anyhow::Result<Decision>> for Question<'_> {
             }
             Err(error) => return Err(self.run.in_json(path, error)),
         };
-        decision.count_links(&mut self.hard_links, false);
+        decision.garbage.count_links(&mut self.hard_links, false);
         take_unmatched(&mut self.unmatched, &mut decision.plan);
         let report = decision.report(None, self.run.command);
         let to_see = Arc::new(match report.is_empty() {

@@ -12,17 +12,8 @@ use crate::error::ErrorKind;
 use crate::layout::TRASH;
 use crate::report::console::{Console, shown};
 use crate::report::failed_layout::FailedLayout;
-use crate::report::progress::Progress;
 use crate::words::count;
 use crate::workers::Workers;
-
-/// Progress of a command that does several layouts one after the other.
-pub(super) fn progress(console: Console, what: &'static str, found: &TargetLayouts) -> Progress {
-    let layouts = found.layouts.len();
-    let progress = console.progress_if(layouts > 1, what, "layouts");
-    progress.expect(layouts as u64, 0);
-    progress
-}
 
 /// Groups for commands that only look, as [`FoundSharers::groups`] has them. What index.json leads to in the
 /// trash comes back before anybody looks, into directories that others may lead to; without a trash there is
