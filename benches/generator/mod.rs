@@ -159,7 +159,7 @@ impl Plan {
         let every = names.checked_div(named).unwrap_or(0);
         let mut one_more = random.mark(named, names - every * named).into_iter();
         let bases = count.div_ceil(parameters.images_per_base.max(1)).max(2);
-        let images: Vec<Traits> = (0..count)
+        let mut images: Vec<Traits> = (0..count)
             .map(|image| Traits {
                 names: if dangling[image] {
                     0
@@ -171,9 +171,15 @@ impl Plan {
                 signed: signed[image],
             })
             .collect();
-        let victim = (count / 2..count)
-            .chain(0..count / 2)
-            .find(|image| images[*image].names == 1 && !images[*image].signed);
+        let mut from_the_middle = (count / 2..count).chain(0..count / 2);
+        // With the only name of an image the image goes. Where each has several, one is left a single one.
+        let is_possible = |image: &usize| images[*image].names > 0 && !images[*image].signed;
+        let has_one = |image: &usize| is_possible(image) && images[*image].names == 1;
+        let victim = from_the_middle.clone().find(has_one);
+        let victim = victim.or_else(|| from_the_middle.find(is_possible));
+        if let Some(victim) = victim {
+            images[victim].names = 1;
+        }
         Plan {
             parameters: parameters.clone(),
             images,

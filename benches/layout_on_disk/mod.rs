@@ -37,7 +37,7 @@ impl LayoutOnDisk {
             .prefix("ocirm-bench-")
             .tempdir_in(parent)?;
         let plan = Plan::new(parameters);
-        let no_victim = || io::Error::other("no image has one name and no signature");
+        let no_victim = || io::Error::other("no image has a name and no signature");
         let victim = plan.victim_name().ok_or_else(no_victim)?;
         let inventory = write_layout(&place.path().join("layout"), &plan)?;
         let layout = LayoutOnDisk {

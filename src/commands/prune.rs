@@ -836,7 +836,7 @@ impl Prune {
         };
         let mut garbage = gc::prune(snapshot, live, listed, layout, &options)?;
         let siblings = &self.siblings;
-        siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
+        siblings.keep_originals(layout.path(), &snapshot.graph, live, layout, &mut garbage);
         // What others, or this run by another path, moved to the trash since it began is of the past.
         let options = TrashOptions {
             now: self.trash.now.map(|_| Timestamp::now()),

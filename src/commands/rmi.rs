@@ -169,7 +169,7 @@ impl Decide for Rmi {
         };
         if let Some(live) = &live {
             let siblings = &self.siblings;
-            siblings.keep_originals(&snapshot.graph, live, layout, &mut garbage);
+            siblings.keep_originals(layout.path(), &snapshot.graph, live, layout, &mut garbage);
         }
         let trash = TrashUse::decide(
             layout,

@@ -612,7 +612,7 @@ impl Sweep<'_> {
                 going.push(number);
             }
         }
-        let sent = self.send(&garbage.blobs, &going, watch);
+        let sent = self.send(garbage, &going, watch);
         for (number, sent) in going.into_iter().zip(sent) {
             let blob = &mut garbage.blobs[number];
             match sent {
@@ -634,13 +634,16 @@ impl Sweep<'_> {
     }
 
     /// Lets blobs go where they are to go, in any order.
-    fn send(&mut self, blobs: &[GarbageBlob], going: &[usize], watch: &Watch<'_>) -> Vec<Sent> {
-        let layout = self.layout;
+    fn send(&mut self, garbage: &Garbage, going: &[usize], watch: &Watch<'_>) -> Vec<Sent> {
+        let (layout, blobs) = (self.layout, &garbage.blobs);
         let unlink = |number: &usize, _: &mut Vec<u8>| match (watch.stop)() {
             true => Sent::Stopped,
             false => {
                 let blob = &blobs[*number];
-                let tried = layout.remove_blob(&blob.digest);
+                let tried = match garbage.linked.file(&blob.digest) {
+                    Some(_) => layout.remove_blob(&blob.digest),
+                    None => layout.remove_blob_of_one_name(&blob.digest),
+                };
                 watch.progress.add(blob.size);
                 Sent::Tried(tried)
             }

@@ -6,7 +6,7 @@
 //! stubs that a run knows too few of the others of gives nothing away, and neither does one of whose
 //! garbage a layout beside it has a stub.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
 
 use super::garbage::{Garbage, MaybeShared, Original};
@@ -52,9 +52,10 @@ impl Siblings {
         self.stubs = OnceLock::new();
     }
 
-    /// Takes out of the garbage of one layout what other layouts may have stubs of, and says why.
+    /// Takes out of the garbage of the layout at `own` what other layouts may have stubs of, and says why.
     pub(crate) fn keep_originals(
         &self,
+        own: &Path,
         graph: &Graph,
         live: &Live,
         stored: &impl Stored,
@@ -63,8 +64,6 @@ impl Siblings {
         if garbage.blobs.is_empty() {
             return;
         }
-        let mut own = garbage.stubs.clone();
-        own.extend(stubs_among(graph, live, stored));
         let beside;
         let known = match &self.paths[..] {
             [] => return,
@@ -76,21 +75,29 @@ impl Siblings {
             }
             paths => self.stubs.get_or_init(|| StubsOfRun::find(paths)),
         };
-        let doubt = doubt(&own, known, self.are_all && self.paths.len() > 1);
+        let mut stubs = garbage.stubs.clone();
+        stubs.extend(stubs_among(graph, live, |digest| {
+            known.is_stub(own, digest).unwrap_or_else(|| {
+                let stat = stored.stat(digest);
+                stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
+            })
+        }));
+        let doubt = doubt(&stubs, known, self.are_all && self.paths.len() > 1);
         keep(garbage, known, doubt);
     }
 }
 
 /// Stubs among what stays; of a large layout only some of it is looked at.
-fn stubs_among(graph: &Graph, live: &Live, stored: &impl Stored) -> Vec<Digest> {
+fn stubs_among(
+    graph: &Graph,
+    live: &Live,
+    is_stub: impl Fn(&Digest) -> bool + Sync,
+) -> Vec<Digest> {
     let is_leaf = |node: &NodeId| live.contains(*node) && !graph.is_present_document(*node);
     let step = graph.len() / SAMPLE + 1;
     let sample: Vec<NodeId> = graph.ids().step_by(step).filter(is_leaf).collect();
-    let is_stub = |node: &NodeId, _: &mut Vec<u8>| {
-        let stat = stored.stat(graph.digest(*node));
-        stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
-    };
-    let found = Workers::for_reading().map(&sample, &is_stub, || ());
+    let look = |node: &NodeId, _: &mut Vec<u8>| is_stub(graph.digest(*node));
+    let found = Workers::for_reading().map(&sample, &look, || ());
     let stubs = sample.iter().zip(found).filter(|(_, is_stub)| *is_stub);
     stubs.map(|(node, _)| graph.digest(*node).clone()).collect()
 }

@@ -590,6 +590,17 @@ impl Locked<Exclusive> {
         Ok(found(unlinked)?.is_some())
     }
 
+    /// The same for a file that had no other name when it was looked at: no layout of the run knew another one.
+    /// If it has been given one since then, it looks as young there as it is.
+    ///
+    /// # Errors
+    /// As for [`Locked::remove_blob`].
+    pub(crate) fn remove_blob_of_one_name(&self, digest: &Digest) -> io::Result<bool> {
+        let (_, dir) = self.own_directory(digest)?;
+        let unlinked = rustix::fs::unlinkat(dir, digest.file_name().as_ref(), AtFlags::empty());
+        Ok(found(unlinked)?.is_some())
+    }
+
     /// The directory that a blob lies in, if its blobs are ours to delete.
     pub(super) fn own_directory(&self, digest: &Digest) -> io::Result<(Algorithm, &OwnedFd)> {
         let algorithm = digest.algorithm();

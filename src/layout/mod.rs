@@ -164,6 +164,13 @@ impl Layout {
     /// # Errors
     /// As for [`Layout::open`].
     pub(crate) fn open_within(path: &Path, torn: Duration) -> anyhow::Result<Layout> {
+        let layout = Layout::open_directory(path)?;
+        layout.check_version(torn)?;
+        Ok(layout)
+    }
+
+    /// Opens a directory that may be a layout: nobody asked its `oci-layout`.
+    fn open_directory(path: &Path) -> anyhow::Result<Layout> {
         let dir = rustix::fs::open(path, DIRECTORY, Mode::empty()).map_err(|errno| {
             match std::io::Error::from(errno) {
                 e if e.kind() == ErrorKind::NotFound => no_layout::nothing_there(path),
@@ -174,16 +181,14 @@ impl Layout {
                 )),
             }
         })?;
-        let layout = Layout {
+        Ok(Layout {
             path: path.to_owned(),
             dir: File::from(dir),
             id: OnceLock::new(),
             ages: Ages::default(),
             neighbours: OnceLock::new(),
             is_far: OnceLock::new(),
-        };
-        layout.check_version(torn)?;
-        Ok(layout)
+        })
     }
 
     /// The path as the user gave it, for messages.
@@ -242,37 +247,18 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether a file of the layout's root has exactly these bytes. They are compared piece by piece, for
-    /// both may be large.
+    /// Whether a file of the layout's root has exactly these bytes.
     ///
     /// # Errors
     /// Those of reading it.
     fn has_bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
-        let shown = self.path.join(name);
-        let context = || format!("cannot read `{}`", shown.display());
+        let context = || format!("cannot read `{}`", self.path.join(name).display());
         let opened = blobs::open_regular(&self.dir, name).with_context(context)?;
-        let Some((mut file, size)) = opened else {
-            return Ok(false);
-        };
-        if size != bytes.len() as u64 {
-            return Ok(false);
-        }
-        // The byte of room that stays empty shows that there is no more, without another call.
-        let room = bytes.len().saturating_add(1).min(COMPARED_AT_ONCE);
-        let (mut rest, mut piece) = (bytes, vec![0; room]);
-        loop {
-            match file.read(&mut piece) {
-                Ok(0) => return Ok(rest.is_empty()),
-                Ok(n) if rest.starts_with(&piece[..n]) => {
-                    rest = &rest[n..];
-                    if rest.is_empty() && n < piece.len() {
-                        return Ok(true);
-                    }
-                }
-                Ok(_) => return Ok(false),
-                Err(e) if e.kind() == ErrorKind::Interrupted => {}
-                Err(e) => return Err(e).with_context(context),
+        match opened {
+            Some((file, size)) if size == bytes.len() as u64 => {
+                are_bytes_of(file, bytes).with_context(context)
             }
+            _ => Ok(false),
         }
     }
 
@@ -299,6 +285,27 @@ impl Layout {
                 Err(unsafe_file(format!("is {kind}, not a regular file")).into())
             }
             Err(error) => Err(unsafe_file(format!("cannot be read: {error}")).into()),
+        }
+    }
+}
+
+/// Whether a file has exactly these bytes. They are compared piece by piece, for both may be large.
+fn are_bytes_of(mut file: File, bytes: &[u8]) -> std::io::Result<bool> {
+    // The byte of room that stays empty shows that there is no more, without another call.
+    let room = bytes.len().saturating_add(1).min(COMPARED_AT_ONCE);
+    let (mut rest, mut piece) = (bytes, vec![0; room]);
+    loop {
+        match file.read(&mut piece) {
+            Ok(0) => return Ok(rest.is_empty()),
+            Ok(n) if rest.starts_with(&piece[..n]) => {
+                rest = &rest[n..];
+                if rest.is_empty() && n < piece.len() {
+                    return Ok(true);
+                }
+            }
+            Ok(_) => return Ok(false),
+            Err(e) if e.kind() == ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
         }
     }
 }

@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::blobs::{Presence, READING};
 use super::lock::IndexLock;
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked};
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, are_bytes_of};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
@@ -109,12 +109,13 @@ impl Locked<Exclusive> {
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         self.layout.look_afresh();
-        for edit in beside {
-            if !self.layout.has_bytes(edit.file.name(), &edit.old)? {
+        for replacement in &ready {
+            if !replacement.is_of_old(replacement.target)? {
                 return Ok(IndexWrite::ChangedMeanwhile);
             }
         }
-        if !self.index_is(old)? || lock.as_ref().is_some_and(|lock| !lock.holds()) {
+        let stays = new.is_none();
+        if stays && !self.index_is(old)? || lock.as_ref().is_some_and(|lock| !lock.holds()) {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
         let mut not_kept = Vec::new();
@@ -284,19 +285,27 @@ impl<'a> Replacement<'a> {
         })
     }
 
-    /// Takes the target's place, if that still has its old bytes and all that it had beside them. The
-    /// value tells whether it did. The old file keeps a name.
+    /// Whether a file of the root has the old bytes, and all that the old file had beside them.
+    fn is_of_old(&self, name: &str) -> anyhow::Result<bool> {
+        let context = || format!("cannot read `{}`", self.layout.path().join(name).display());
+        let compare = || {
+            let file = open_replaceable(self.layout, name)?;
+            let found = Attributes::of(&file).with_context(context)?;
+            Ok(found == self.attributes && are_bytes_of(file, self.old).with_context(context)?)
+        };
+        match compare() {
+            // Somebody removed it, or replaced it on another machine, and this one still shows the old file.
+            Err(error) if is_gone(&error) => Ok(false),
+            compared => compared,
+        }
+    }
+
+    /// Takes the target's place, which was just seen to be the old file. The value tells whether it did:
+    /// whoever was faster is found out where the file system can exchange two files. The old file keeps a name.
     fn replace(mut self, old_names: &OldNames) -> anyhow::Result<bool> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
-        match attributes_of(self.layout, self.target) {
-            Ok(found) if found == self.attributes => {}
-            Ok(_) => return Ok(false),
-            // Another machine replaced it, and this one still shows the old file, which is gone.
-            Err(error) if self.layout.is_far() && is_gone(&error) => return Ok(false),
-            Err(error) => return Err(error),
-        }
         if !exchange(dir, &self.temporary.name, self.target).with_context(context)? {
             // Not every file system can do it.
             let old_name = SecondName::give(dir, self.target, dir.as_fd());
@@ -309,10 +318,7 @@ impl<'a> Replacement<'a> {
         // machine put there: the kernel thinks that it is what it last saw.
         let name = &self.temporary.name;
         self.layout.look_afresh();
-        let out = self.layout.has_bytes(name, self.old);
-        if out.is_ok_and(|is_old| is_old)
-            && attributes_of(self.layout, name).is_ok_and(|found| found == self.attributes)
-        {
+        if self.is_of_old(name).is_ok_and(|is_old| is_old) {
             old_names.add(self.temporary);
             return Ok(true);
         }
@@ -336,12 +342,18 @@ fn is_gone(error: &anyhow::Error) -> bool {
 
 /// What a file of the root that is to be replaced has beside its bytes.
 fn attributes_of(layout: &Layout, name: &str) -> anyhow::Result<Attributes> {
+    let context = || format!("cannot look at `{}`", layout.path().join(name).display());
+    Attributes::of(open_replaceable(layout, name)?).with_context(context)
+}
+
+/// Opens a file of the root that is to be replaced.
+fn open_replaceable(layout: &Layout, name: &str) -> anyhow::Result<File> {
     replaceable(layout, name)?;
     let context = || format!("cannot look at `{}`", layout.path().join(name).display());
     // What takes its place by now is not followed, and keeps nobody waiting.
     let flags = READING | OFlags::NOFOLLOW;
     let opened = rustix::fs::openat(&layout.dir, name, flags, Mode::empty());
-    Attributes::of(File::from(opened.with_context(context)?)).with_context(context)
+    Ok(File::from(opened.with_context(context)?))
 }
 
 /// Looks at a file of the root that is to be replaced.

@@ -13,8 +13,9 @@ use std::collections::{HashMap, HashSet};
 use std::hash::BuildHasher as _;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use foldhash::fast::FixedState;
+use foldhash::fast::RandomState;
 use rustix::fs::AtFlags;
 use rustix::io::Errno;
 
@@ -23,7 +24,7 @@ use super::blob_dirs::BlobDirs;
 use super::blobs::blob_of;
 use super::neighbours::layouts_beside;
 use crate::files::stat::{BlobStat, FileId, found};
-use crate::value::digest::{Algorithm, Digest};
+use crate::value::digest::Digest;
 use crate::workers::Workers;
 
 /// What is known of stubs in the layouts of a run, together.
@@ -35,94 +36,76 @@ pub(crate) struct StubsOfRun {
     originals: HashSet<Digest>,
     /// A layout that could not be looked into.
     pub(crate) unknown: Option<PathBuf>,
+    /// The files that were looked at.
+    looked_at: LookedAt,
+}
+
+/// Of which blobs the files were looked at, in each layout that has one.
+#[derive(Debug, Default)]
+struct LookedAt {
+    blobs: HashSet<BlobNumber>,
+    hasher: RandomState,
+    /// The stubs of each layout, but not of one to whose directories others lead, or where something failed.
+    stubs: HashMap<PathBuf, HashSet<Digest>>,
 }
 
 impl StubsOfRun {
     /// Looks into some layouts, each of which may be given several times. Only of blobs that several
     /// of them have, the files are looked at.
     pub(crate) fn find(paths: &[PathBuf]) -> StubsOfRun {
-        let mut found = StubsOfRun::default();
-        // Two numbers that are equal by accident cost a look at two files.
-        let numbers = FixedState::default();
+        let search = Search::default();
         let workers = Workers::for_reading();
-        let list = |path: &PathBuf, _: &mut Vec<u8>| {
-            each_directory(path, &mut |dirs, algorithm| {
-                let mut own = Vec::new();
-                let listed = dirs.each_name(algorithm, &mut |name, kind| {
-                    let digest = blob_of(algorithm, name, kind);
-                    own.extend(digest.map(|digest| numbers.hash_one(&digest)));
-                });
-                (own, listed.is_ok())
-            })
-        };
+        let numbers: Vec<u32> = (0..u32::MAX).take(paths.len()).collect();
+        let path = |number: u32| &paths[number as usize];
+        let list = |number: &u32, _: &mut Vec<u8>| search.list(*number, path(*number));
         // Nothing stays open: a run may be about more layouts than a process may have files open.
-        let listed = workers.map(paths, &list, || ());
-        let mut first: HashMap<FileId, &Path> = HashMap::new();
-        let (mut once, mut several) = (HashSet::new(), HashSet::<u64>::new());
-        for (path, directories) in paths.iter().zip(&listed) {
-            let is_whole = |(_, (_, is_whole)): &(_, (_, bool))| *is_whole;
-            if !directories
-                .as_ref()
-                .is_some_and(|all| all.iter().all(is_whole))
-            {
-                found.unknown.get_or_insert_with(|| path.clone());
-            }
-            for (id, (own, _)) in directories.iter().flatten() {
-                // Layouts that use one directory have each blob in common.
-                if let Entry::Vacant(new) = first.entry(*id) {
-                    new.insert(path);
-                    several.extend(own.iter().filter(|number| !once.insert(**number)));
-                }
-            }
-        }
-        drop(once);
-        if several.is_empty() {
-            return found;
-        }
-        let has_any = |(_, (own, _)): &(FileId, (Vec<u64>, bool))| {
-            own.iter().any(|number| several.contains(number))
+        let mut looks = workers.map(&numbers, &list, || ());
+        let passed = search.take_passed();
+        let directories = passed.chunk_by(|(one, _), (next, _)| one == next);
+        let some: Vec<_> = directories.flat_map(|all| all.chunks(AT_ONCE)).collect();
+        let look = |some: &&[(u32, Digest)], _: &mut Vec<u8>| search.look(paths, some);
+        looks.extend(workers.map(&some, &look, || ()));
+        let failed: HashSet<u32> = looks.iter().filter_map(|looks| looks.failed_at).collect();
+        let mut found = StubsOfRun {
+            unknown: failed.iter().min().map(|number| path(*number).clone()),
+            ..StubsOfRun::default()
         };
-        let all = paths.iter().zip(&listed);
-        let paths = all.filter(|(_, all)| all.iter().flatten().any(has_any));
-        let paths: Vec<&PathBuf> = paths.map(|(path, _)| path).collect();
-        let look = |path: &&PathBuf, _: &mut Vec<u8>| {
-            each_directory(path, &mut |dirs, algorithm| {
-                let (mut stats, mut is_whole) = (Vec::new(), true);
-                let listed = dirs.each_name(algorithm, &mut |name, kind| {
-                    if let Some(digest) = blob_of(algorithm, name, kind)
-                        && several.contains(&numbers.hash_one(&digest))
-                        && let Some(dir) = dirs.of(&digest)
-                    {
-                        match stat(dir, &digest) {
-                            Ok(stat) => stats.extend(stat.map(|stat| (digest, stat.is_stub))),
-                            Err(_) => is_whole = false,
-                        }
-                    }
-                });
-                (stats, is_whole && listed.is_ok())
-            })
-        };
-        let looked_at = workers.map(&paths, &look, || ());
-        for (path, directories) in paths.into_iter().zip(looked_at) {
-            // What could be looked into before may not be by now.
-            let is_whole = directories
-                .as_ref()
-                .is_some_and(|all| all.iter().all(|(_, (_, is_whole))| *is_whole));
-            if !is_whole {
-                found.unknown.get_or_insert_with(|| path.clone());
+        let stubs = looks.iter_mut().flat_map(|looks| looks.stubs.drain(..));
+        // Whichever thread was faster, the first layout is named.
+        let mut stubs = search.in_layouts(stubs);
+        stubs.sort_unstable();
+        let (shared, hasher) = search.into_shared();
+        let is_apart = |number: &u32| shared.contains(number) || failed.contains(number);
+        let alone = numbers.iter().filter(|number| !is_apart(number));
+        let mut of_layouts: HashMap<PathBuf, HashSet<Digest>> = alone
+            .map(|number| (path(*number).clone(), HashSet::new()))
+            .collect();
+        for (number, digest) in stubs {
+            if let Some(of_layout) = of_layouts.get_mut(path(number)) {
+                of_layout.insert(digest.clone());
             }
-            for (id, (stats, _)) in directories.into_iter().flatten() {
-                // Not every disk gives a directory the same number each time.
-                if first.get(&id).is_none_or(|known| *known == path.as_path()) {
-                    for (digest, is_stub) in stats {
-                        found.add(path, digest, is_stub);
-                    }
-                }
-            }
+            found.add(path(number), digest, true);
         }
-        let stubs = &found.stubs;
-        found.originals.retain(|digest| stubs.contains_key(digest));
+        let mut blobs: HashSet<_> = looks.into_iter().flat_map(|looks| looks.whole).collect();
+        let stubs = found.stubs.keys();
+        let has_bytes = |stub: &&Digest| blobs.contains(&number_of(&hasher, stub));
+        found.originals = stubs.filter(has_bytes).cloned().collect();
+        let stubs = found.stubs.keys();
+        blobs.extend(stubs.map(|stub| number_of(&hasher, stub)));
+        found.looked_at = LookedAt {
+            blobs,
+            hasher,
+            stubs: of_layouts,
+        };
         found
+    }
+
+    /// Whether the file of a blob that the layout at `path` has was seen to be a stub. `None`: nobody looked.
+    pub(crate) fn is_stub(&self, path: &Path, digest: &Digest) -> Option<bool> {
+        let seen = &self.looked_at;
+        let stubs = seen.stubs.get(path)?;
+        let was_looked_at = seen.blobs.contains(&number_of(&seen.hasher, digest));
+        was_looked_at.then(|| stubs.contains(digest))
     }
 
     /// Looks for stubs of some blobs of one layout in those that lie beside it.
@@ -179,24 +162,193 @@ fn stat(dir: &OwnedFd, digest: &Digest) -> Result<Option<BlobStat>, Errno> {
     Ok(found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest)))
 }
 
-/// Calls `each` with each directory of blobs of a layout, which is open meanwhile, and collects what it
-/// returns, with which directory that is. `None`: the layout cannot be opened.
-fn each_directory<T>(
-    path: &Path,
-    each: &mut dyn FnMut(&BlobDirs, Algorithm) -> T,
-) -> Option<Vec<(FileId, T)>> {
-    let dirs = Layout::open(path)
-        .and_then(|layout| BlobDirs::open(&layout))
-        .ok()?;
-    let all = dirs
-        .ids()
-        .map(|(algorithm, id)| (id, each(&dirs, algorithm)));
-    Some(all.collect())
+/// Opens the directories of blobs of whatever is at a path. Whether it is a layout of a version that can be
+/// read, its own turn says.
+fn open_dirs(path: &Path) -> Option<BlobDirs> {
+    let layout = Layout::open_directory(path);
+    layout.and_then(|layout| BlobDirs::open(&layout)).ok()
+}
+
+/// How many names are looked up at a time, by one of many threads.
+const AT_ONCE: usize = 4096;
+
+/// What stands for a digest where there may be millions. Two have the same by accident, if ever.
+type BlobNumber = [u32; 2];
+
+fn number_of(hasher: &RandomState, digest: &Digest) -> BlobNumber {
+    let number = hasher.hash_one(digest);
+    [(number >> 32) as u32, number as u32]
+}
+
+/// A search for stubs, by several threads.
+#[derive(Debug, Default)]
+struct Search {
+    listed: Mutex<ListedBlobs>,
+    hasher: RandomState,
+}
+
+/// What was listed. Directories have numbers, in no order.
+#[derive(Debug, Default)]
+struct ListedBlobs {
+    /// Layouts that use one directory have each blob in common.
+    directories: HashMap<FileId, u32>,
+    /// The first of the layouts that lead to each directory.
+    leads: Vec<u32>,
+    /// Layouts that lead to the same directories as others.
+    shared: HashSet<u32>,
+    /// The directory in which each blob was found first.
+    first: HashMap<BlobNumber, u32>,
+    /// Files that were passed over before there was another one of the same blob.
+    passed: Vec<(u32, Digest)>,
+}
+
+/// What a thread saw of one layout.
+#[derive(Debug, Default)]
+struct Looks {
+    /// Stubs, and in which directory.
+    stubs: Vec<(u32, Digest)>,
+    /// Blobs with bytes.
+    whole: Vec<BlobNumber>,
+    /// The number of the layout, if something of it could not be looked at.
+    failed_at: Option<u32>,
+}
+
+impl Search {
+    /// Lists the blobs of a layout, and looks at the files of those that were found elsewhere before.
+    fn list(&self, number: u32, path: &Path) -> Looks {
+        let mut looks = Looks::default();
+        let Some(dirs) = open_dirs(path) else {
+            looks.failed_at = Some(number);
+            return looks;
+        };
+        for (algorithm, id) in dirs.ids() {
+            let Some(directory) = self.lock().begin(id, number) else {
+                continue;
+            };
+            let mut is_whole = true;
+            let mut take = |some: &mut Vec<Digest>| {
+                for digest in self.place(directory, some) {
+                    is_whole &= self.look_at(&dirs, directory, digest, &mut looks);
+                }
+            };
+            let mut some = Vec::new();
+            let listed = dirs.each_name(algorithm, &mut |name, kind| {
+                some.extend(blob_of(algorithm, name, kind));
+                if some.len() >= AT_ONCE {
+                    take(&mut some);
+                }
+            });
+            take(&mut some);
+            if listed.is_err() || !is_whole {
+                looks.failed_at = Some(number);
+            }
+        }
+        looks
+    }
+
+    /// Notes the blobs of a directory, and returns those that another one has as well.
+    fn place(&self, directory: u32, blobs: &mut Vec<Digest>) -> Vec<Digest> {
+        let mut known = Vec::new();
+        let mut listed = self.lock();
+        for digest in blobs.drain(..) {
+            let number = self.number(&digest);
+            let first = *listed.first.entry(number).or_insert(directory);
+            if first != directory {
+                listed.passed.push((first, digest.clone()));
+                known.push(digest);
+            }
+        }
+        known
+    }
+
+    /// Looks at a file. The value tells whether that could be done.
+    fn look_at(&self, dirs: &BlobDirs, place: u32, digest: Digest, looks: &mut Looks) -> bool {
+        match dirs.of(&digest).map(|dir| stat(dir, &digest)) {
+            Some(Ok(Some(stat))) if stat.is_stub => looks.stubs.push((place, digest)),
+            Some(Ok(Some(_))) => looks.whole.push(self.number(&digest)),
+            Some(Ok(None)) | None => {}
+            Some(Err(_)) => return false,
+        }
+        true
+    }
+
+    /// The files that were passed over, by directory.
+    fn take_passed(&self) -> Vec<(u32, Digest)> {
+        let mut passed = std::mem::take(&mut self.lock().passed);
+        passed.sort_unstable();
+        passed.dedup();
+        passed
+    }
+
+    /// Looks at some files that were passed over, of one directory.
+    fn look(&self, paths: &[PathBuf], passed: &[(u32, Digest)]) -> Looks {
+        let mut looks = Looks::default();
+        let Some((directory, _)) = passed.first() else {
+            return looks;
+        };
+        let number = self.lock().leads[*directory as usize];
+        let dirs = open_dirs(&paths[number as usize]);
+        for (_, digest) in passed {
+            let is_whole = dirs
+                .as_ref()
+                .is_some_and(|dirs| self.look_at(dirs, *directory, digest.clone(), &mut looks));
+            // What could be looked into before may not be by now.
+            if !is_whole {
+                looks.failed_at = Some(number);
+            }
+        }
+        looks
+    }
+
+    /// Files, with the numbers of their layouts instead of those of their directories.
+    fn in_layouts(&self, files: impl Iterator<Item = (u32, Digest)>) -> Vec<(u32, Digest)> {
+        let listed = self.lock();
+        let lead = |directory: u32| listed.leads[directory as usize];
+        files
+            .map(|(directory, digest)| (lead(directory), digest))
+            .collect()
+    }
+
+    /// The layouts that lead to the same directories as others, and what makes the numbers of blobs.
+    fn into_shared(self) -> (HashSet<u32>, RandomState) {
+        let listed = self.listed.into_inner();
+        let listed = listed.unwrap_or_else(PoisonError::into_inner);
+        (listed.shared, self.hasher)
+    }
+
+    fn number(&self, digest: &Digest) -> BlobNumber {
+        number_of(&self.hasher, digest)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, ListedBlobs> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl ListedBlobs {
+    /// The number of a directory to which a layout leads. `None`: it was listed for another one, or is being.
+    fn begin(&mut self, id: FileId, layout: u32) -> Option<u32> {
+        match self.directories.entry(id) {
+            Entry::Occupied(known) => {
+                let first = &mut self.leads[*known.get() as usize];
+                self.shared.extend([*first, layout]);
+                *first = layout.min(*first);
+                None
+            }
+            Entry::Vacant(new) => {
+                let number = u32::try_from(self.leads.len()).ok()?;
+                new.insert(number);
+                self.leads.push(layout);
+                Some(number)
+            }
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::value::digest::Algorithm;
 
     /// FR54: whichever of the layouts comes first, and whoever else has the blob.
     #[test]
@@ -229,9 +381,29 @@ mod tests {
             assert_eq!((found.place(&alone), found.place(&lost)), (None, None));
             assert!(!found.has_original(&lost));
             assert_eq!(found.unknown, None);
+            // Whatever only one of them has, nobody looked at.
+            for (path, digest, is_stub) in [
+                ("a", &shared, Some(false)),
+                ("b", &shared, Some(true)),
+                ("c", &shared, Some(true)),
+                ("c", &lost, None),
+                ("a", &alone, None),
+                ("d", &shared, None),
+            ] {
+                let path = folder.path().join(path);
+                assert_eq!(found.is_stub(&path, digest), is_stub, "{path:?} {digest}");
+            }
         }
         paths.push(folder.path().join("none"));
         assert_eq!(StubsOfRun::find(&paths).unknown, paths.last().cloned());
+        // Where others lead to the same directory, nobody knows which of them was looked at.
+        let link = folder.path().join("d");
+        std::fs::create_dir(&link).unwrap();
+        std::os::unix::fs::symlink("../b/blobs", link.join("blobs")).unwrap();
+        let found = StubsOfRun::find(&[paths.as_slice(), &[link]].concat());
+        assert_eq!(found.is_stub(&folder.path().join("b"), &shared), None);
+        assert_eq!(found.is_stub(&folder.path().join("c"), &shared), Some(true));
+        assert!(found.place(&shared).is_some());
         // Of one layout alone nothing is known.
         assert!(!StubsOfRun::find(&paths[..1]).has_any());
     }
