@@ -228,11 +228,12 @@ impl Interrupt {
 
     /// The blobs that index.json leads to again are back, and it was said.
     pub(super) fn restored(&self) {
-        let is_changing = self.own.is_changing.load(Ordering::SeqCst);
-        self.own
-            .has_restored
-            .fetch_or(is_changing, Ordering::SeqCst);
-        if !self.own.is_collected {
+        let is_reported = !self.own.is_collected;
+        // What was said is over: the next change is another one.
+        if self.is_changing() && !(is_reported && !self.shared.is_embedded) {
+            self.own.has_restored.store(true, Ordering::SeqCst);
+        }
+        if is_reported {
             self.reported();
         }
     }

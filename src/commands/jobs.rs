@@ -178,13 +178,16 @@ struct Pool<'a, J, T> {
     changed: Condvar,
 }
 
-/// Ends the work of the threads when it is dropped, also by a panic.
+/// Ends the work of the threads when it is dropped. After a panic nobody begins to change anything any more;
+/// else the run may go on, with what was decided here.
 struct Ending<'p, 'a, J, T>(&'p Pool<'a, J, T>);
 
 impl<J, T> Drop for Ending<'_, '_, J, T> {
     fn drop(&mut self) {
         let pool = self.0;
-        pool.batch.session.interrupt.close();
+        if std::thread::panicking() {
+            pool.batch.session.interrupt.close();
+        }
         let mut queue = pool.queue.lock().unwrap_or_else(PoisonError::into_inner);
         queue.is_over = true;
         drop(queue);
@@ -343,9 +346,14 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             queue.held -= held;
             drop(queue);
             self.changed.notify_all();
-            let taken = self.take(number, &session, made, results);
+            let result = made.unwrap_or_else(|panic| {
+                self.tell_nobody();
+                resume_unwind(panic)
+            });
+            let taken = self.take(number, &session, result, results);
             if let Err(error) = taken {
-                return Err(self.nobody_is_told(error));
+                self.tell_nobody();
+                return Err(error);
             }
         }
         Ok(None)
@@ -355,10 +363,9 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         &self,
         number: usize,
         session: &Session,
-        made: Made<T>,
+        result: T,
         results: &mut impl Results<T>,
     ) -> anyhow::Result<()> {
-        let result = made.unwrap_or_else(|panic| resume_unwind(panic));
         self.batch.session.say_what_was_said_of(session);
         let taken = results.take(&self.batch.layouts[number], result);
         session.interrupt.reported();
@@ -368,14 +375,13 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
 
     /// Nothing can be printed any more: what is being changed goes on to its end, and nothing else. That it
     /// was is said where that is still possible.
-    fn nobody_is_told(&self, error: anyhow::Error) -> anyhow::Error {
+    fn tell_nobody(&self) {
         let session = self.batch.session;
         session.interrupt.close();
         self.stop();
         self.wait_for_changes();
         let done = std::mem::take(&mut self.lock().done);
         self.say_untold(done.into_values());
-        error
     }
 
     /// Says how many of these layouts were changed: nothing else can be printed of them.
@@ -435,7 +441,13 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             let is_interrupted = |made| self.job.is_interrupted(made);
             if session.interrupt.is_changing() || !made.as_ref().is_ok_and(is_interrupted) {
                 left -= 1;
-                taken = self.take(number, &session, made, results);
+                taken = match made {
+                    Ok(result) => self.take(number, &session, result, results),
+                    Err(panic) => {
+                        self.say_untold(done.map(|(_, done)| done));
+                        resume_unwind(panic)
+                    }
+                };
                 if taken.is_err() {
                     break;
                 }

@@ -94,6 +94,9 @@ impl From<Errno> for BlobError {
     }
 }
 
+/// Up to so many bytes room is made for what a descriptor says; for more, its file has to have them.
+const BELIEVED: u64 = 64 << 10;
+
 /// How a file is opened for reading.
 pub(super) const READING: OFlags = OFlags::RDONLY
     .union(OFlags::CLOEXEC)
@@ -320,6 +323,9 @@ impl<M> Locked<M> {
             Ok(None) => return Some(false),
             Err(_) => return None,
         };
+        if size > BELIEVED && rustix::fs::fstat(&file).ok()?.st_size != i64::try_from(size).ok()? {
+            return None;
+        }
         let size = usize::try_from(size).ok()?;
         // The byte of room that stays empty shows that there is no more.
         bytes.resize(size + 1, 0);

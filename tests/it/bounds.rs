@@ -135,6 +135,26 @@ fn a_document_costs_a_few_times_its_bytes_whatever_is_long_in_it() {
     }
 }
 
+/// FR32: how long a document is said to be makes no work, if it is not as long.
+#[test]
+fn a_size_that_a_descriptor_claims_costs_nothing() {
+    let place = Place::new();
+    let mut layout = place.layout("layout");
+    for number in 0..200 {
+        let mut image = layout.image(&number.to_string());
+        // As large as a document may be at most.
+        image["size"] = (32 << 20).into();
+        layout.tagged(&image, &format!("v{number}"));
+    }
+    layout.finish();
+    let read = layout.listing().to_string().len();
+    for args in [&["ls"][..], &["check"], &["prune", "-n", "--grace", "0s"]] {
+        let done = within(&place, &layout, args, TIMES * read + PROGRAM);
+        let wrong = done.wrong_ending(&[0, 12]);
+        assert!(wrong.is_none(), "{args:?}: {wrong:?}: {done}");
+    }
+}
+
 /// FR32: an index that is a blob, and `manifest.json`, are bounded like index.json.
 #[test]
 fn a_blob_and_a_list_of_docker_cost_a_few_times_their_bytes() {

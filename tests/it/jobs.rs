@@ -12,6 +12,7 @@ use crate::support::place::{
     PRUNE, Place, assert_mentions, assert_no_traces, assert_status, objects,
 };
 use crate::support::strace;
+use crate::support::terminal::run_on_terminal;
 use crate::support::tree::Tree;
 
 /// How many layouts a store has.
@@ -97,6 +98,31 @@ fn as_many_jobs_as_you_like_say_and_do_the_same() {
         for other in &all[1..] {
             assert_eq!(*other, all[0], "{command:?}");
         }
+    }
+}
+
+/// PA1: what is decided at once to ask about it is carried out when the answer is yes.
+#[test]
+fn what_was_asked_about_is_done() {
+    let mut all = Vec::new();
+    for jobs in ["1", "8", ""] {
+        let place = Place::new();
+        let store = store(&place);
+        let mut args = vec!["prune", "--grace", "0s", "--recursive", arg(&store)];
+        if !jobs.is_empty() {
+            args.extend(["--jobs", jobs]);
+        }
+        let args: Vec<String> = args.into_iter().map(str::to_owned).collect();
+        let finished = run_on_terminal(&args, &place.home(), "y\n");
+        assert_eq!(finished.asked, Some(true), "{finished}");
+        // All but the one that is damaged.
+        assert_status(&finished, 12);
+        assert_mentions(&finished, &format!("1 of {LAYOUTS} layouts failed"));
+        let files: BTreeSet<String> = Tree::of(&store).items.into_keys().collect();
+        all.push((said(&finished, &place), files));
+    }
+    for other in &all[1..] {
+        assert_eq!(*other, all[0]);
     }
 }
 
