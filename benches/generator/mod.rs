@@ -68,6 +68,9 @@ pub(crate) struct Parameters {
     /// Chooses which images have several names, none, and so on
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) seed: u64,
+    /// What the bytes of layers that are no base begin with: layouts with another one have other images.
+    #[arg(skip)]
+    pub(crate) family: usize,
 }
 
 /// What is decided about an image before anything is written.
@@ -344,7 +347,9 @@ impl Writer<'_> {
         let position = traits.base * usize::from(self.plan.parameters.platforms) + platform;
         let mut layers = self.base(image, traits, position, shared)?;
         for number in shared..self.plan.parameters.layers {
-            let label = format!("layer {number} of image {image} for platform {platform}");
+            let family = self.plan.parameters.family;
+            let label =
+                format!("{family}: layer {number} of image {image} for platform {platform}");
             let layer = self.store.layer(&label)?;
             own.push(layer.digest);
             layers.push(layer);

@@ -1,7 +1,8 @@
 //! `--layouts`: a prune of many layouts at once, in a tree like that of a registry.
 //!
 //! A layout has one to nine images, about five on average. A third of them has nothing to remove. Of every
-//! sixteen layouts the first four have their blobs in common, by hard links. The floor program finds the
+//! sixteen layouts the first four have their images in common, by hard links; the others have nothing in common
+//! but bases, each with files of its own. The floor program finds the
 //! layouts by listing each directory once, and does in each what it does in a single one: see
 //! [`crate::floor`].
 
@@ -69,6 +70,10 @@ impl Tree {
                     parameters.dangling
                 },
                 seed: parameters.seed + number as u64,
+                family: match number % NEIGHBOURS {
+                    place @ ..SHARERS => number - place,
+                    _ => number,
+                },
                 ..parameters.clone()
             };
             let path = PathBuf::from(format!("project-{:03}", number / IN_ONE))
