@@ -76,6 +76,12 @@ const LOCAL_TYPES: [&str; 16] = [
     "zfs",
 ];
 
+/// Types of FUSE that pass everything on to one directory, which they show as their source: the kernel shows
+/// `fuse.NAME`. Others show a path as well and are on a network: GlusterFS that of the file which describes the
+/// volume, and programs that say nothing of themselves `/dev/fuse`. mergerfs and fuse-overlayfs have several
+/// directories.
+const PASSING_TYPES: [&str; 5] = ["bindfs", "cryfs", "encfs", "gocryptfs", "securefs"];
+
 /// By what a file's mount is found in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct MountKey {
@@ -152,7 +158,13 @@ impl MountTable {
         key: MountKey,
         key_of: &dyn Fn(&Path) -> Option<MountKey>,
     ) -> bool {
-        let last = self.passed(key, key_of).last();
+        let mut last = None;
+        for mount in self.passed(key, key_of) {
+            if mount.is_unknown_fuse() {
+                return true;
+            }
+            last = Some(mount);
+        }
         last.is_none_or(|mount| mount.device.0 == 0 && !LOCAL_TYPES.contains(&mount.kind.as_str()))
     }
 
@@ -188,8 +200,16 @@ impl Mount {
         known.map(|(_, reason)| *reason).next()
     }
 
+    /// Whether this is FUSE without a device of its own, and not known to pass everything on to its source.
+    fn is_unknown_fuse(&self) -> bool {
+        match self.kind.split_once('.') {
+            Some(("fuse", name)) => !PASSING_TYPES.contains(&name),
+            _ => self.kind == "fuse",
+        }
+    }
+
     /// The directory to which this passes on what is written, if it does: such a file system keeps its
-    /// word as well as the one below.
+    /// word as well as the one below. Some of FUSE show a path to which they pass on nothing.
     fn below(&self) -> Option<PathBuf> {
         if self.kind == "overlay" {
             let mut options = self.options.split(|byte| *byte == b',');
@@ -286,24 +306,42 @@ mod tests {
         }
     }
 
-    /// E4: what has a device, and what passes on to that, is on this machine; a network is not, nor what nobody knows.
+    /// E4: what has a device, and what is known to pass on to that, is on this machine; a network is not, nor what nobody
+    /// knows, whatever it shows as its source.
     #[test]
     fn what_other_machines_may_use_is_known() {
         let table = |line: &str| {
-            let text = format!("1 0 8:1 / / rw - ext4 /dev/sda1 rw\n2 1 {line}\n");
+            let text = format!(
+                "1 0 8:1 / / rw - ext4 /dev/sda1 rw\n\
+                 3 1 0:6 / /dev rw - devtmpfs devtmpfs rw\n\
+                 4 1 0:7 / /net rw - fuse.glusterfs /etc/volume.vol rw\n\
+                 2 1 {line}\n"
+            );
             MountTable::parse(text.as_bytes())
         };
         let key = |id| MountKey {
             id: Some(id),
             device: (0, 0),
         };
-        let key_of = |path: &Path| path.starts_with("/srv").then(|| key(1));
+        let key_of = |path: &Path| match path {
+            path if path.starts_with("/dev") => Some(key(3)),
+            path if path.starts_with("/net") => Some(key(4)),
+            path if path.starts_with("/srv") || path.starts_with("/etc") => Some(key(1)),
+            _ => None,
+        };
         for (line, is_elsewhere) in [
             ("8:2 / /m rw - xfs /dev/sdb rw", false),
             ("8:2 / /m rw - fuseblk /dev/sdb rw", false),
             ("0:5 / /m rw - zfs pool/x rw", false),
             ("0:5 / /m rw - fuse.bindfs /srv/x rw", false),
+            ("0:5 / /m rw - fuse.gocryptfs /srv/x rw", false),
+            ("0:5 / /m rw - fuse.gocryptfs /net/x rw", true),
+            ("0:5 / /m rw - fuse.glusterfs /etc/volume.vol rw", true),
+            ("0:5 / /m rw - fuse.somethingnew /srv/x rw", true),
+            ("0:5 / /m rw - fuse /dev/fuse rw", true),
+            ("0:5 / /m rw - fuse /srv/x rw", true),
             ("0:5 / /m rw - overlay overlay rw,upperdir=/srv/up", false),
+            ("0:5 / /m rw - overlay overlay rw,upperdir=/net/up", true),
             ("0:5 / /m rw - nfs4 server:/x rw", true),
             ("0:5 / /m rw - cifs //server/x rw", true),
             ("0:5 / /m rw - fuse.juicefs JuiceFS:volume rw", true),

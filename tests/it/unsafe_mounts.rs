@@ -218,9 +218,25 @@ fn a_file_system_that_passes_everything_on_is_looked_through() {
         .place
         .run_in(&through.join("layout"), &["untag", "web:2"]);
     assert_status(&untagged, 0);
+    assert!(!through.join("layout/.ocirm.lock").exists());
     let named = bucket.mount("stored", "mnt", "rclone");
     if let (Some(_), Some(over)) = (named, bucket.mount("mnt", "over", "gocryptfs")) {
         bucket.assert_refused(&over.join("layout"), "rclone");
+    }
+}
+
+/// E4: what shows a directory of this machine as its source may be a network all the same.
+#[test]
+fn a_file_system_that_is_not_known_to_pass_on_is_locked_for_other_machines() {
+    for name in ["glusterfs", "somethingnew"] {
+        let mut bucket = Bucket::new();
+        bucket.layout("stored/layout");
+        let Some(mount) = bucket.mount("stored", "disk", name) else {
+            return;
+        };
+        let layout = mount.join("layout");
+        assert_status(&bucket.place.run_in(&layout, &["untag", "web:2"]), 0);
+        assert!(layout.join(".ocirm.lock").exists(), "{name}");
     }
 }
 
