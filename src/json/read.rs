@@ -21,6 +21,12 @@ use crate::value::digest::Digest;
 /// may be as deep as they like.
 const MAX_DEPTH: u32 = 128;
 
+/// How long a digest of SHA-256 is, its algorithm included.
+const SHA256_TEXT: usize = 7 + 64;
+
+/// A number of so many digits fits 64 bits, whichever they are.
+const FITTING_DIGITS: usize = 19;
+
 /// Goes through a text of JSON, value by value.
 #[derive(Clone, Debug)]
 pub(crate) struct Json<'a> {
@@ -182,6 +188,9 @@ impl<'a> Json<'a> {
     /// A digest; `None` for any other value, which is passed over.
     #[inline]
     pub(crate) fn digest(&mut self) -> Read<Option<Digest>> {
+        if let Some(digest) = self.plain_digest() {
+            return Ok(Some(digest));
+        }
         let Some(text) = self.text()? else {
             return Ok(None);
         };
@@ -194,9 +203,27 @@ impl<'a> Json<'a> {
         }
     }
 
+    /// A digest of SHA-256 as nearly all are written. None of its digits ends a text, so the text need not be
+    /// searched for its end first.
+    #[inline]
+    fn plain_digest(&mut self) -> Option<Digest> {
+        let start = self.position();
+        let (open, rest) = self.text.get(start..)?.split_first()?;
+        let (inner, behind) = rest.split_at_checked(SHA256_TEXT)?;
+        if *open != b'"' || behind.first() != Some(&b'"') {
+            return None;
+        }
+        let digest = Digest::of_sha256_text(inner)?;
+        self.at = start + SHA256_TEXT + 2;
+        Some(digest)
+    }
+
     /// A whole number that fits 64 bits; `None` for any other value, which is passed over.
     pub(crate) fn whole_number(&mut self) -> Read<Option<u64>> {
         let start = self.position();
+        if let Some(number) = self.plain_number() {
+            return Ok(Some(number));
+        }
         self.other()?;
         let mut digits = self.text[start..self.at].iter().map(|byte| match byte {
             b'0'..=b'9' => Some(u64::from(byte - b'0')),
@@ -205,6 +232,25 @@ impl<'a> Json<'a> {
         Ok(digits.try_fold(0_u64, |number, digit| {
             number.checked_mul(10)?.checked_add(digit?)
         }))
+    }
+
+    /// A number of a few digits and nothing else, as nearly all are.
+    #[inline]
+    fn plain_number(&mut self) -> Option<u64> {
+        let rest = self.text.get(self.at..)?;
+        let count = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+        let (digits, behind) = rest.split_at(count);
+        let is_plain = matches!(digits, [_] | [b'1'..=b'9', ..]) && count <= FITTING_DIGITS;
+        let ends = matches!(
+            behind,
+            [b',' | b'}' | b']' | b' ' | b'\t' | b'\r' | b'\n', ..]
+        );
+        if !is_plain || !ends {
+            return None;
+        }
+        self.at += count;
+        let number = |number, digit: &u8| number * 10 + u64::from(digit - b'0');
+        Some(digits.iter().fold(0, number))
     }
 
     /// Passes over a value that is asked for and may be of another type.
@@ -491,6 +537,12 @@ impl<'a> Text<'a> {
         &self.quoted[1..self.quoted.len() - 1]
     }
 
+    /// What it says, if it stands there as it is.
+    #[inline]
+    pub(crate) fn plain(self) -> Option<&'a [u8]> {
+        (!self.has_escapes).then(|| self.inner())
+    }
+
     /// What it says; `None` when that is no Unicode text.
     #[inline]
     pub(crate) fn unicode(self) -> Option<Cow<'a, str>> {
@@ -523,8 +575,7 @@ impl<'a> Text<'a> {
 
     /// The digest of SHA-256 that it is, if it is one.
     fn sha256(self) -> Option<Digest> {
-        let plain = Some(self.inner()).filter(|_| !self.has_escapes);
-        plain.and_then(Digest::of_sha256_text)
+        self.plain().and_then(Digest::of_sha256_text)
     }
 
     /// What it says, as bytes: escapes may stand for what is no Unicode text (`"\ud800"`, which

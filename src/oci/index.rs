@@ -197,6 +197,10 @@ impl Index {
                     let (entry, range) = reader.read(json)?;
                     index.entries.push(entry);
                     index.ranges.push(range);
+                    if index.entries.len() == SAMPLE {
+                        let sample = start..json.behind();
+                        index.expect(expected(sample, text.len()));
+                    }
                     Ok(())
                 })?,
                 _ => return json.unexpected("`manifests` is no list"),
@@ -214,6 +218,13 @@ impl Index {
         }
         index.text = text;
         Ok(index)
+    }
+
+    /// Makes room for so many entries, so that they need not be moved again and again.
+    fn expect(&mut self, entries: usize) {
+        let more = entries.saturating_sub(self.entries.len());
+        self.entries.reserve_exact(more);
+        self.ranges.reserve_exact(more);
     }
 
     /// The entries, in their order.
@@ -371,6 +382,20 @@ const MOST_BLANKS: usize = 1024;
 /// The most entries that an index may have. A million are a very large registry; what they take is
 /// memory, and a list of ten million zeros is only 20 MB long.
 const MAX_ENTRIES: usize = 4 << 20;
+
+/// How many entries are read before it is guessed how many there are.
+const SAMPLE: usize = 64;
+
+/// The fewest bytes of an entry that room is made for beforehand: a digest and what stands around it.
+const LEAST_BYTES: usize = 96;
+
+/// How many entries a text of so many bytes has, if all are like the first [`SAMPLE`], which stand here.
+fn expected(sample: Range<usize>, length: usize) -> usize {
+    let bytes = (sample.len() / SAMPLE).max(LEAST_BYTES);
+    // Some are shorter than the first.
+    let guess = length.saturating_sub(sample.start) / bytes;
+    guess + guess / 16
+}
 
 /// Whether a text has more entries than are read. They are counted before the first is held; and that
 /// only in a text with so many commas, which nearly none has.

@@ -66,6 +66,11 @@ pub struct EdgeNote {
 }
 
 impl EdgeNote {
+    /// Whether it says nothing.
+    fn is_empty(&self) -> bool {
+        self.platform.is_none() && !self.is_about_another()
+    }
+
     /// What it says that the manifest is about.
     pub fn about(&self) -> Option<&Digest> {
         self.attests.as_ref().or(self.indexes.as_ref())
@@ -112,9 +117,19 @@ pub struct Document {
 /// # Errors
 /// It is not a JSON object.
 pub fn parse(bytes: &[u8]) -> Result<Document, InvalidJson> {
+    parse_into(bytes, Vec::new())
+}
+
+/// [`parse`], with an empty list that the references are put into: it may have been used before, and then
+/// no room has to be made for them.
+///
+/// # Errors
+/// As those of [`parse`].
+pub fn parse_into(bytes: &[u8], mut children: Vec<Child>) -> Result<Document, InvalidJson> {
+    children.reserve_exact(USUAL_CHILDREN);
     let mut document = Document {
         kind: DocumentKind::Manifest,
-        children: Vec::with_capacity(USUAL_CHILDREN),
+        children,
         has_references: false,
         is_odd: false,
         created: None,
@@ -133,6 +148,9 @@ const USUAL_CHILDREN: usize = 12;
 
 impl Document {
     fn member<'a>(&mut self, json: &mut Json<'a>, key: Text<'a>) -> Result<(), Unexpected> {
+        if let Some(b"schemaVersion" | b"mediaType") = key.plain() {
+            return json.skip();
+        }
         let Some((_, role)) = MEMBERS.iter().find(|(name, _)| key.is_member(name)) else {
             if key.is_member("annotations") {
                 return self.annotations(json);
@@ -215,6 +233,51 @@ fn descriptors(
     }
 }
 
+/// The members of a descriptor that are read.
+#[derive(Clone, Copy)]
+enum Field {
+    MediaType,
+    Digest,
+    Size,
+    Platform,
+    Annotations,
+    ArtifactType,
+    Data,
+    Other,
+}
+
+impl Field {
+    /// The field that a key is to any of the tools that read layouts.
+    #[inline]
+    fn of(key: Text<'_>) -> Field {
+        // As nearly everybody writes them; of a hundred thousand images there are millions.
+        match key.plain() {
+            Some(b"mediaType") => Field::MediaType,
+            Some(b"digest") => Field::Digest,
+            Some(b"size") => Field::Size,
+            Some(b"platform") => Field::Platform,
+            Some(b"annotations") => Field::Annotations,
+            _ => Field::of_odd(key),
+        }
+    }
+
+    fn of_odd(key: Text<'_>) -> Field {
+        let named = FIELDS.iter().find(|(name, _)| key.is_member(name));
+        named.map_or(Field::Other, |(_, field)| *field)
+    }
+}
+
+const FIELDS: [(&str, Field); 8] = [
+    ("mediaType", Field::MediaType),
+    ("digest", Field::Digest),
+    ("blobSum", Field::Digest),
+    ("size", Field::Size),
+    ("platform", Field::Platform),
+    ("annotations", Field::Annotations),
+    ("artifactType", Field::ArtifactType),
+    ("data", Field::Data),
+];
+
 fn descriptor(
     json: &mut Json<'_>,
     role: Role,
@@ -228,27 +291,24 @@ fn descriptor(
     let mut data: Option<&[u8]> = None;
     let (mut is_marked, mut has_type) = (false, false);
     json.object(|json, key| {
-        if key.is_member("mediaType") {
-            media_type.see(json.unicode()?, role);
-        } else if key.is_member("digest") || key.is_member("blobSum") {
-            let found = json.digest()?;
-            match digest {
-                None => digest = found,
-                Some(_) => more_digests.extend(found),
+        match Field::of(key) {
+            Field::MediaType => media_type.see(json.unicode()?, role),
+            Field::Digest => {
+                let found = json.digest()?;
+                match digest {
+                    None => digest = found,
+                    Some(_) => more_digests.extend(found),
+                }
             }
-        } else if key.is_member("size") {
-            size = json.whole_number()?;
-        } else if key.is_member("platform") {
-            note.platform = Some(read_platform(json)?);
-        } else if key.is_member("annotations") {
-            (note.attests, note.indexes) = (None, None);
-            is_marked = annotations(json, &mut note)?;
-        } else if key.is_member("artifactType") {
-            has_type = json.unicode()?.as_deref() == Some(ATTESTATION);
-        } else if key.is_member("data") {
-            data = Some(json.raw()?);
-        } else {
-            json.skip()?;
+            Field::Size => size = json.whole_number()?,
+            Field::Platform => note.platform = Some(read_platform(json)?),
+            Field::Annotations => {
+                (note.attests, note.indexes) = (None, None);
+                is_marked = annotations(json, &mut note)?;
+            }
+            Field::ArtifactType => has_type = json.unicode()?.as_deref() == Some(ATTESTATION),
+            Field::Data => data = Some(json.raw()?),
+            Field::Other => json.skip()?,
         }
         Ok(())
     })?;
@@ -257,7 +317,7 @@ fn descriptor(
         None => (classify(None, role), None),
     };
     note.attestation = is_marked || has_type;
-    let note = (note != EdgeNote::default()).then(|| Arc::new(note));
+    let note = (!note.is_empty()).then(|| Arc::new(note));
     for digest in digest.into_iter().chain(more_digests) {
         let data = data.and_then(|data| embedded(data, &digest, size));
         children.push(Child {

@@ -5,7 +5,7 @@
 //! than one, and a graph with more paths than atoms costs what its nodes and edges cost.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::digests::number;
 use super::graph::{Damage, Edge, Graph, NodeId, NodeKind, ReadState};
@@ -27,8 +27,9 @@ pub type ReadBlob<'a> =
     dyn Fn(&Digest, Option<u64>, &mut Vec<u8>) -> Result<bool, BlobError> + Sync + 'a;
 
 /// How many documents are read before what they say is put into the graph: they take some memory
-/// until then.
-const BATCH: usize = 2048;
+/// until then. Where the disk is waited for there are more, for many threads wait for the last of them.
+const BATCH: usize = 1024;
+const SLOW_BATCH: usize = 2048;
 
 /// How many digests are expected of an image, and how many at most are made room for beforehand.
 const DIGESTS_OF_AN_IMAGE: usize = 8;
@@ -36,6 +37,9 @@ const MOST_RESERVED: usize = 1 << 21;
 
 /// How many bytes of documents, for the same reason, as their descriptors say.
 const BATCH_BYTES: u64 = 8 << 20;
+
+/// The longest list of references that is filled again.
+const LONGEST_SPARE: usize = 64;
 
 /// Blobs that are to be read, and how large they are.
 type Queue = VecDeque<(NodeId, Option<u64>)>;
@@ -86,11 +90,34 @@ fn is_content(class: Class, error: &BlobError) -> bool {
     }
 }
 
+/// Lists of references that were emptied, and are filled again. Whoever empties them is not the thread that
+/// filled them, and memory that goes from one thread to another takes longer than what is read into it.
+#[derive(Default)]
+struct Spare(Mutex<Vec<Vec<Child>>>);
+
+impl Spare {
+    fn take(&self) -> Vec<Child> {
+        self.all().pop().unwrap_or_default()
+    }
+
+    fn put(&self, children: Vec<Child>) {
+        // A long one is rare, and is better given back.
+        if children.capacity() <= LONGEST_SPARE {
+            self.all().push(children);
+        }
+    }
+
+    fn all(&self) -> MutexGuard<'_, Vec<Vec<Child>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
 impl ToRead {
     fn read(
         &self,
         read: &ReadBlob<'_>,
         is_asked: &dyn Fn(&Child) -> bool,
+        spare: &Spare,
         bytes: &mut Vec<u8>,
     ) -> Result<Option<BlobRead>, BlobError> {
         let is_embedded = !read(&self.digest, self.size, bytes)?;
@@ -101,7 +128,7 @@ impl ToRead {
             bytes.clear();
             bytes.extend_from_slice(embedded);
         }
-        let mut document = manifest::parse(bytes);
+        let mut document = manifest::parse_into(bytes, spare.take());
         if let Ok(document) = &mut document {
             document.children.retain(is_asked);
         }
@@ -163,12 +190,17 @@ impl Graph {
             }
         }
         let workers = Workers::for_reading();
+        let spare = Spare::default();
         let mut count = 0;
         let mut before: Vec<(ToRead, Result<Option<BlobRead>, BlobError>)> = Vec::new();
         loop {
             let mut batch = Vec::new();
             let mut bytes: u64 = 0;
-            while batch.len() < BATCH
+            let most = match workers.are_waiting() {
+                true => SLOW_BATCH,
+                false => BATCH,
+            };
+            while batch.len() < most
                 && bytes < BATCH_BYTES
                 && let Some((node, size)) = queue.pop_front()
             {
@@ -183,12 +215,12 @@ impl Graph {
             }
             // What was read before is put into the graph while this is being read.
             let read_one =
-                |to_read: &ToRead, bytes: &mut Vec<u8>| to_read.read(read, is_asked, bytes);
+                |to_read: &ToRead, bytes: &mut Vec<u8>| to_read.read(read, is_asked, &spare, bytes);
             let found = workers.map(&batch, &read_one, || {
                 for (to_read, found) in before.drain(..) {
                     count += 1;
                     progress(count);
-                    graph.take_in(&to_read, found, &mut queue);
+                    graph.take_in(&to_read, found, &mut queue, &spare);
                 }
             });
             before = batch.into_iter().zip(found).collect();
@@ -245,6 +277,7 @@ impl Graph {
         to_read: &ToRead,
         found: Result<Option<BlobRead>, BlobError>,
         queue: &mut Queue,
+        spare: &Spare,
     ) {
         let state = match found {
             // A document that was taken in meanwhile may embed it.
@@ -254,7 +287,7 @@ impl Graph {
                 return;
             }
             Ok(None) => Ok(ReadState::Missing),
-            Ok(Some(found)) => match self.take_in_bytes(to_read, found, queue) {
+            Ok(Some(found)) => match self.take_in_bytes(to_read, found, queue, spare) {
                 Ok(()) => Ok(ReadState::Read),
                 Err(reason) => Err((reason, false, false)),
             },
@@ -288,6 +321,7 @@ impl Graph {
         to_read: &ToRead,
         found: BlobRead,
         queue: &mut Queue,
+        spare: &Spare,
     ) -> Result<(), String> {
         let must_be_one = to_read.class == Class::Document;
         if found.is_embedded {
@@ -304,7 +338,7 @@ impl Graph {
                     DocumentKind::Manifest => NodeKind::Manifest,
                 };
                 node.size = found.size;
-                self.connect(to_read.node, document, queue);
+                spare.put(self.connect(to_read.node, document, queue));
                 Ok(())
             }
             // What stands where manifests stand and begins like one may be one to another tool.
@@ -315,7 +349,13 @@ impl Graph {
         }
     }
 
-    fn connect(&mut self, from: NodeId, document: manifest::Document, queue: &mut Queue) {
+    /// The value is the document's list of references, emptied.
+    fn connect(
+        &mut self,
+        from: NodeId,
+        mut document: manifest::Document,
+        queue: &mut Queue,
+    ) -> Vec<Child> {
         if let Some(created) = document.created {
             self.created.insert(from, created);
         }
@@ -326,7 +366,7 @@ impl Graph {
         if document.is_attestation {
             self.attestations.insert(from);
         }
-        for child in document.children {
+        for child in document.children.drain(..) {
             let to = self.place(child.digest, child.size);
             let node = self.node_mut(to);
             if node.kind == NodeKind::Blob {
@@ -354,6 +394,7 @@ impl Graph {
             });
         }
         self.node_mut(from).edges = number(start)..number(self.edges.len());
+        document.children
     }
 
     fn want(&mut self, id: NodeId, class: Class, size: Option<u64>, queue: &mut Queue) {
