@@ -6,17 +6,21 @@
 //! it, the size and the modification time that it had, and it changed when this run changed it. Another program
 //! that gives it a name may need it, and when the last name is gone, the disk gives its number to the next
 //! new file. Where the clock of the disk is ahead of ours, files look young, and stay.
+//!
+//! Of the threads of a run one at a time changes a file, or looks at one that is not as it should be: so what
+//! it sees then was done by another program.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use rustix::io::Errno;
 
-use crate::files::stat::{BlobStat, FileId};
+use crate::files::stat::{self, BlobStat, FileId};
 
 /// See the module. Clones remember the same.
 #[derive(Clone, Debug, Default)]
@@ -45,31 +49,55 @@ impl Seen {
     }
 }
 
-/// How often a file is looked at that is not as it should be: between a look and what is remembered, another
-/// thread may have changed it.
-const LOOKS: usize = 4;
+/// How long a thread waits for its turn at a file at which nobody else gets one either.
+const LONGEST_TURN: Duration = Duration::from_secs(5);
 
-/// How long a thread waits that looks at a file while another one changes it, and how often.
-const WAIT: Duration = Duration::from_millis(1);
-const WAITS: usize = 5000;
+/// How much later a file may have changed than the directory in which its name came or went, by the clock of
+/// the disk. Some file systems leave the time of a directory as it is that changed just before (JuiceFS for
+/// 100 ms), and clocks that tell files when they changed have ticks.
+const DIRECTORY_BEHIND: SignedDuration = SignedDuration::from_millis(250);
 
 /// What is remembered of a file.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Known {
     seen: Seen,
     modified: Timestamp,
     size: u64,
-    /// How many names it has now if nobody else changed that: so many at least, and so many at most. They
-    /// differ while a thread is changing it.
-    least: u64,
-    most: u64,
-    /// When this run last had changed it.
+    /// How many names it has now if nobody else changed that.
+    links: u64,
+    /// Not later than this this run last changed it.
     own_change: Option<Timestamp>,
     /// Somebody else changed it.
     is_touched: bool,
+    /// What a thread does that has its turn.
+    doing: Option<Doing>,
+    /// How many turns are over.
+    turns: u64,
+    /// Who waits for a turn waits here.
+    waiting: Option<Arc<Condvar>>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Doing {
+    Looking,
+    Changing,
 }
 
 impl Known {
+    fn new(stat: &BlobStat) -> Known {
+        Known {
+            seen: Seen::now(stat),
+            modified: stat.modified,
+            size: stat.size,
+            links: stat.links,
+            own_change: None,
+            is_touched: false,
+            doing: None,
+            turns: 0,
+            waiting: None,
+        }
+    }
+
     /// Whether the file is as this run has left it.
     fn fits(&self, stat: &BlobStat) -> bool {
         let is_own_change = match self.own_change {
@@ -77,10 +105,19 @@ impl Known {
             Some(time) => stat.changed <= time,
         };
         !self.is_touched
+            && self.doing != Some(Doing::Changing)
             && is_own_change
-            && (self.least, self.most) == (stat.links, stat.links)
+            && self.links == stat.links
             && self.modified == stat.modified
             && self.size == stat.size
+    }
+
+    fn end_turn(&mut self) {
+        self.doing = None;
+        self.turns += 1;
+        if let Some(waiting) = &self.waiting {
+            waiting.notify_one();
+        }
     }
 }
 
@@ -91,38 +128,56 @@ pub(super) enum Names {
     OneLess,
 }
 
+/// A thread may look at a file, or change it, until this is dropped.
+struct Turn<'a> {
+    ages: &'a Ages,
+    file: FileId,
+}
+
+impl Turn<'_> {
+    fn begin_to_change(&self) {
+        self.ages
+            .edit(self.file, |known| known.doing = Some(Doing::Changing));
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut files = self.ages.lock();
+        let Entry::Occupied(mut known) = files.entry(self.file) else {
+            return;
+        };
+        known.get_mut().end_turn();
+        if known.get().links == 0 {
+            // Its last name is gone. Whoever waits finds that nothing is known of it.
+            if let Some(waiting) = known.remove().waiting {
+                waiting.notify_all();
+            }
+        }
+    }
+}
+
 impl Ages {
     /// The file as it was when it was first looked at, by whichever of its names; else as it is now. `again`
     /// looks once more: another thread may have removed a name just after the first look.
     pub(super) fn first_seen_of(
         &self,
-        mut stat: BlobStat,
-        again: impl Fn() -> Option<BlobStat>,
+        stat: BlobStat,
+        again: impl FnOnce() -> Option<BlobStat>,
     ) -> Seen {
-        let (mut looks, mut waits) = (0, 0);
-        while looks < LOOKS && waits < WAITS {
-            match self.known(&stat) {
-                Some(seen) => return seen,
-                None if self.is_changing(stat.file) => {
-                    waits += 1;
-                    std::thread::sleep(WAIT);
-                }
-                None => looks += 1,
-            }
-            match again() {
-                Some(now) if now.file == stat.file => stat = now,
-                _ => break,
+        if let Some(seen) = self.known(&stat) {
+            return seen;
+        }
+        let _turn = self.turn(stat.file);
+        let now = again().filter(|now| now.file == stat.file);
+        match now.as_ref().and_then(|now| self.known(now)) {
+            Some(seen) => seen,
+            None => {
+                // What it looks like from now on may fit by accident.
+                self.edit(stat.file, |known| known.is_touched = true);
+                Seen::now(&now.unwrap_or(stat))
             }
         }
-        // What it looks like from now on may fit by accident.
-        self.edit(stat.file, |known| known.is_touched = true);
-        Seen::now(&stat)
-    }
-
-    /// Whether another thread is changing how many names it has.
-    fn is_changing(&self, file: FileId) -> bool {
-        let known = self.lock().get(&file).copied();
-        known.is_some_and(|known| known.least != known.most)
     }
 
     /// The same with one look.
@@ -142,30 +197,75 @@ impl Ages {
             Entry::Occupied(known) => known.get().fits(stat).then(|| known.get().seen),
             Entry::Vacant(new) => {
                 if stat.links > 1 {
-                    new.insert(Known {
-                        seen: now,
-                        modified: stat.modified,
-                        size: stat.size,
-                        least: stat.links,
-                        most: stat.links,
-                        own_change: None,
-                        is_touched: false,
-                    });
+                    new.insert(Known::new(stat));
                 }
                 Some(now)
             }
         }
     }
 
-    /// Changes how many names the file has that `look` finds: `change` does it. It is looked at only where
-    /// that matters.
+    /// Waits until this thread may look at a file, or change it. `None`: nothing is remembered of it, or it
+    /// took too long, and then nothing is believed of it any more. Who has a turn waits for no other.
+    fn turn(&self, file: FileId) -> Option<Turn<'_>> {
+        let mut files = self.lock();
+        loop {
+            let known = files.get_mut(&file)?;
+            if known.doing.is_none() {
+                known.doing = Some(Doing::Looking);
+                return Some(Turn { ages: self, file });
+            }
+            let turns = known.turns;
+            let waiting = known.waiting.get_or_insert_default().clone();
+            let waited = waiting.wait_timeout(files, LONGEST_TURN);
+            let (later, timeout) = waited.unwrap_or_else(PoisonError::into_inner);
+            files = later;
+            if let Some(known) = files.get_mut(&file)
+                && timeout.timed_out()
+                && known.turns == turns
+                && known.doing.is_some()
+            {
+                known.is_touched = true;
+                return None;
+            }
+        }
+    }
+
+    /// The same at once, if nobody has a turn and the file is as this run has left it.
+    fn turn_if_known(&self, stat: &BlobStat) -> Option<Turn<'_>> {
+        self.known(stat)?;
+        let mut files = self.lock();
+        let known = files.get_mut(&stat.file)?;
+        if known.doing.is_some() || !known.fits(stat) {
+            return None;
+        }
+        known.doing = Some(Doing::Looking);
+        Some(Turn {
+            ages: self,
+            file: stat.file,
+        })
+    }
+
+    /// Changes how many names the file has that `look` finds: `change` does it, in this directory. It is looked
+    /// at only where that matters.
     ///
     /// # Errors
     /// What `change` returns; then there are as many as before.
     pub(super) fn change<T>(
         &self,
         look: impl Fn() -> Option<BlobStat>,
+        (names, dir): (Names, &OwnedFd),
+        change: impl FnOnce() -> Result<T, Errno>,
+    ) -> Result<T, Errno> {
+        let changed = || Some(stat::changed(&rustix::fs::fstat(dir).ok()?));
+        self.change_at(look, names, changed, change)
+    }
+
+    /// The same where `directory` says when the directory changed, by the clock of the disk.
+    fn change_at<T>(
+        &self,
+        look: impl Fn() -> Option<BlobStat>,
         names: Names,
+        directory: impl FnOnce() -> Option<Timestamp>,
         change: impl FnOnce() -> Result<T, Errno>,
     ) -> Result<T, Errno> {
         let stat = self.has_any().then(&look).flatten();
@@ -173,41 +273,50 @@ impl Ages {
             return change();
         };
         // What somebody else did before this change could not be told from it afterwards.
-        self.first_seen_of(stat, look);
-        self.begin(stat.file, names);
+        let turn = self.turn_if_known(&stat).or_else(|| {
+            let turn = self.turn(stat.file)?;
+            let now = look().filter(|now| now.file == stat.file);
+            if now.is_none_or(|now| self.known(&now).is_none()) {
+                self.edit(stat.file, |known| known.is_touched = true);
+            }
+            Some(turn)
+        });
+        let Some(turn) = turn else {
+            return change();
+        };
+        turn.begin_to_change();
         let changed = change();
-        self.end(stat.file, names, changed.is_ok());
+        if changed.is_ok() {
+            self.note_own(stat.file, names, directory);
+        }
         changed
     }
 
-    fn begin(&self, file: FileId, names: Names) {
-        self.edit(file, |known| match names {
-            Names::OneMore => known.most += 1,
-            Names::OneLess => known.least = known.least.saturating_sub(1),
-        });
-    }
-
-    fn end(&self, file: FileId, names: Names, is_done: bool) {
+    /// Takes note of a change by this run.
+    fn note_own(&self, file: FileId, names: Names, directory: impl FnOnce() -> Option<Timestamp>) {
+        let now = Timestamp::now();
+        let mut is_gone = false;
         self.edit(file, |known| {
-            match (names, is_done) {
-                (Names::OneMore, true) | (Names::OneLess, false) => known.least += 1,
-                (Names::OneMore, false) | (Names::OneLess, true) => {
-                    known.most = known.most.saturating_sub(1);
-                }
-            }
-            if is_done {
-                known.own_change = Some(Timestamp::now());
-            }
+            known.links = match names {
+                Names::OneMore => known.links + 1,
+                Names::OneLess => known.links.saturating_sub(1),
+            };
+            is_gone = known.links == 0;
+        });
+        if is_gone {
+            return;
+        }
+        // The clock of a disk may be behind ours. What others did there just afterwards is later by its own.
+        let bound = directory().and_then(|time| time.checked_add(DIRECTORY_BEHIND).ok());
+        self.edit(file, |known| match bound {
+            Some(bound) => known.own_change = known.own_change.max(Some(now.min(bound))),
+            None => known.is_touched = true,
         });
     }
 
-    /// Edits what is remembered of a file, and forgets it when its last name is gone.
     fn edit(&self, file: FileId, edit: impl FnOnce(&mut Known)) {
-        if let Entry::Occupied(mut known) = self.lock().entry(file) {
-            edit(known.get_mut());
-            if known.get().most == 0 {
-                known.remove();
-            }
+        if let Some(known) = self.lock().get_mut(&file) {
+            edit(known);
         }
     }
 
@@ -259,9 +368,16 @@ mod tests {
             let ages = Ages::default();
             let first = stat(1, 5, 3);
             assert_eq!(ages.first_seen(first).links, 3);
+            let mut there = first;
             for names in own {
-                ages.begin(first.file, *names);
-                ages.end(first.file, *names, true);
+                let clock = || Some(Timestamp::now());
+                ages.change_at(|| Some(there), *names, clock, || Ok(()))
+                    .unwrap();
+                let links = match names {
+                    Names::OneMore => there.links + 1,
+                    Names::OneLess => there.links - 1,
+                };
+                there = stat(1, sooner, links);
             }
             let seen = ages.first_seen_of(look, || Some(look));
             assert_eq!(seen.changed.as_second(), age, "{own:?} {look:?}");
@@ -280,18 +396,61 @@ mod tests {
         let ages = Ages::default();
         let first = stat(1, 5, 3);
         ages.first_seen(first);
-        ages.begin(first.file, Names::OneLess);
-        assert!(ages.known(&first).is_none() && ages.is_changing(first.file));
+        let (begun, is_begun) = std::sync::mpsc::channel();
         std::thread::scope(|scope| {
-            let looking = scope.spawn(|| ages.first_seen_of(first, || Some(first)));
-            std::thread::sleep(WAIT * 3);
-            ages.end(first.file, Names::OneLess, false);
-            assert_eq!(looking.join().unwrap().changed.as_second(), 5);
+            let change = || {
+                begun.send(()).unwrap();
+                std::thread::sleep(Duration::from_millis(20));
+                Err::<(), _>(Errno::PERM)
+            };
+            let ages = &ages;
+            let changing = scope
+                .spawn(move || ages.change_at(|| Some(first), Names::OneLess, || None, change));
+            is_begun.recv().unwrap();
+            assert!(ages.known(&first).is_none());
+            let seen = ages.first_seen_of(first, || Some(first));
+            assert_eq!(seen.changed.as_second(), 5);
+            changing.join().unwrap().unwrap_err();
         });
         // Before anything has several names, nothing is remembered.
         let none = Ages::default();
         assert_eq!(none.first_seen(stat(2, 9, 1)).changed.as_second(), 9);
         assert_eq!(none.first_seen(stat(2, 5, 1)).changed.as_second(), 5);
+    }
+
+    /// PA2: also where a look takes as long as it takes many threads to change the file.
+    #[test]
+    fn a_file_that_many_threads_change_is_as_old_as_it_was() {
+        const THREADS: u64 = 16;
+        const NAMES: u64 = 6;
+        let ages = Ages::default();
+        let file = Mutex::new(stat(1, 5, THREADS * NAMES + 1));
+        let far = || std::thread::sleep(Duration::from_millis(1));
+        let look = || {
+            let seen = *file.lock().unwrap();
+            far();
+            Some(seen)
+        };
+        let unlink = || {
+            let mut file = file.lock().unwrap();
+            (file.links, file.changed) = (file.links - 1, Timestamp::now());
+            drop(file);
+            far();
+            Ok(())
+        };
+        let clock = || Some(Timestamp::now());
+        std::thread::scope(|scope| {
+            for _ in 0..THREADS {
+                scope.spawn(|| {
+                    for _ in 0..NAMES {
+                        let seen = ages.first_seen_of(look().unwrap(), look);
+                        assert_eq!(seen.changed.as_second(), 5);
+                        ages.change_at(look, Names::OneLess, clock, unlink).unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(file.into_inner().unwrap().links, 1);
     }
 
     #[test]
@@ -300,8 +459,33 @@ mod tests {
         ages.first_seen(stat(1, 5, 2));
         // One name more and one less by another program, and then one less by this run.
         let look = || Some(stat(1, 7, 2));
-        ages.change(look, Names::OneLess, || Ok(())).unwrap();
+        let clock = || Some(Timestamp::now());
+        ages.change_at(look, Names::OneLess, clock, || Ok(()))
+            .unwrap();
         let now = stat(1, 8, 1);
         assert_eq!(ages.first_seen_of(now, || Some(now)).changed.as_second(), 8);
+    }
+
+    /// PA2: the clock of a disk may be behind. What counts is when it says that the directory changed.
+    #[test]
+    fn what_somebody_did_after_an_own_change_is_not_taken_for_it() {
+        for (directory, later, age) in [
+            (Some(100), 100, 5),
+            // It leaves the time of a directory as it is that changed just before.
+            (Some(99), 99, 5),
+            (Some(100), 101, 101),
+            (Some(100), 99, 5),
+            (None, 100, 100),
+        ] {
+            let ages = Ages::default();
+            let first = stat(1, 5, 3);
+            ages.first_seen(first);
+            let time = || directory.map(|second| Timestamp::from_second(second).unwrap());
+            ages.change_at(|| Some(first), Names::OneLess, time, || Ok(()))
+                .unwrap();
+            let now = stat(1, later, 2);
+            let seen = ages.first_seen_of(now, || Some(now));
+            assert_eq!(seen.changed.as_second(), age, "{directory:?} {later}");
+        }
     }
 }

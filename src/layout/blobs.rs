@@ -592,7 +592,7 @@ impl Locked<Exclusive> {
             let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
             BlobStat::from_stat(&stat.ok()?, digest)
         };
-        let unlinked = self.layout.ages.change(look, Names::OneLess, unlink);
+        let unlinked = self.layout.ages.change(look, (Names::OneLess, dir), unlink);
         Ok(found(unlinked)?.is_some())
     }
 

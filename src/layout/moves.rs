@@ -91,7 +91,7 @@ pub(super) fn give_name(
     let name = name.as_ref();
     // Without flags a symbolic link is linked itself, never what it points to.
     let link = || rustix::fs::linkat(from, name, to, name, AtFlags::empty());
-    let linked = ages.change(|| stat(from, digest), Names::OneMore, link);
+    let linked = ages.change(|| stat(from, digest), (Names::OneMore, to), link);
     let (given, how) = match linked {
         Err(errno) if cannot_link(errno) => {
             before_rename()?;
@@ -118,7 +118,7 @@ pub(super) fn file_of(dir: &OwnedFd, digest: &Digest) -> Option<FileId> {
 pub(super) fn unlink(ages: &Ages, dir: &OwnedFd, digest: &Digest) -> Result<bool, Errno> {
     let name = digest.file_name();
     let unlink = || rustix::fs::unlinkat(dir, name.as_ref(), AtFlags::empty());
-    let unlinked = ages.change(|| stat(dir, digest), Names::OneLess, unlink);
+    let unlinked = ages.change(|| stat(dir, digest), (Names::OneLess, dir), unlink);
     Ok(found(unlinked)?.is_some())
 }
 
