@@ -10,7 +10,7 @@ use jiff::Timestamp;
 
 use super::jobs::Batch;
 use super::session::Session;
-use super::sharers::FoundSharers;
+use super::sharers::{FoundSharers, ToldBlobs};
 use super::{print_as, several};
 use crate::cli::OutputFormat;
 use crate::commit::{Attempt, Change, Outcome, Watch, delete, find_writer_beside, repeat};
@@ -286,6 +286,17 @@ impl Run<'_> {
         } else if let Some(found) = self.found_sharers {
             layout.refuse_shared(&|directory| found.who(path, directory));
         }
+    }
+
+    /// As [`FoundSharers::leave_out_told`] has it.
+    pub(super) fn leave_out_told(
+        &self,
+        path: &Path,
+        decision: &mut Decision,
+        told: &mut ToldBlobs,
+    ) -> bool {
+        let found = self.found_sharers;
+        found.is_some_and(|found| found.leave_out_told(path, &mut decision.garbage, told))
     }
 
     /// The numbers of layouts in groups, in each of which they follow each other.

@@ -43,6 +43,7 @@ pub(super) fn run(session: &Session, args: CheckArgs) -> anyhow::Result<u8> {
         layouts: &found.layouts,
         groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
+        beside: &[],
         what: "Checking",
     };
     if let Some(status) = batch.run(&check, &mut results)? {

@@ -71,6 +71,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         layouts: &layouts,
         groups: Batch::alone(&layouts),
         jobs: args.jobs.number(),
+        beside: &[],
         what: "Measuring",
     };
     if let Some(status) = batch.run(&overview, &mut measured)? {

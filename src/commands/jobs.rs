@@ -51,6 +51,8 @@ pub(super) struct Batch<'a> {
     pub(super) groups: Vec<Vec<usize>>,
     /// So many at once; else as many as pay.
     pub(super) jobs: Option<usize>,
+    /// Layouts that are read beside each of them.
+    pub(super) beside: &'a [PathBuf],
     /// What is being done to them, as progress says it.
     pub(super) what: &'static str,
 }
@@ -107,12 +109,12 @@ impl Batch<'_> {
         job: &impl Job<T>,
         results: &mut impl Results<T>,
     ) -> anyhow::Result<Option<u8>> {
-        let files = with_files(most_files());
+        let bound = with_files(most_files()).min(reading(index_bytes(self.beside)));
         let few = self
             .jobs
             .unwrap_or_else(|| processors().min(MOST))
-            .min(files);
-        let most = self.jobs.unwrap_or(MOST).min(self.groups.len()).min(files);
+            .min(bound);
+        let most = self.jobs.unwrap_or(MOST).min(self.groups.len()).min(bound);
         let (console, layouts) = (self.session.console, self.layouts.len());
         let progress = console.progress_if(layouts > 1, self.what, "layouts");
         progress.expect(layouts as u64, 0);
@@ -312,13 +314,15 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             let is_next = first <= queue.printed;
             if is_next || first < queue.printed + AHEAD && queue.held < HELD {
                 queue.next += 1;
-                if self.batch.jobs.is_some() || queue.threads <= self.few {
+                let is_further = self.batch.jobs.is_none() && queue.threads > self.few;
+                if group.len() == 1 && !is_further {
                     return Some((group, 0));
                 }
                 drop(queue);
-                // Where further jobs pay, one more question is no matter.
-                let index = self.batch.layouts[first].join("index.json");
-                let weight = std::fs::metadata(index).map_or(0, |index| index.len().min(HELD));
+                // Each of a group is read beside the others. Where further jobs pay, one more question is no
+                // matter.
+                let layouts = group.iter().map(|number| &self.batch.layouts[*number]);
+                let weight = index_bytes(layouts).min(HELD);
                 self.lock().held += weight;
                 return Some((group, weight));
             }
@@ -482,6 +486,20 @@ impl<T> Queue<T> {
     }
 }
 
+/// How many jobs there can be where each of them reads so many bytes of index.json that it does not work on.
+fn reading(bytes: u64) -> usize {
+    usize::try_from(HELD / bytes.max(1)).map_or(usize::MAX, |jobs| jobs.max(1))
+}
+
+/// Bytes of index.json of several layouts.
+fn index_bytes<'a>(layouts: impl IntoIterator<Item = &'a PathBuf>) -> u64 {
+    let bytes = layouts.into_iter().map(|layout| {
+        let index = std::fs::metadata(layout.join("index.json"));
+        index.map_or(0, |index| index.len())
+    });
+    bytes.fold(0, u64::saturating_add)
+}
+
 /// Files that a process has open beside those of its jobs.
 const OTHER_FILES: u64 = 40;
 
@@ -590,6 +608,16 @@ mod tests {
             assert_eq!(with_files(files), jobs);
         }
         assert!(with_files(u64::MAX) > MOST);
+    }
+
+    /// PA1: jobs that all read something large are few.
+    #[test]
+    fn so_many_jobs_as_can_read_what_all_of_them_read() {
+        let large = HELD * 2;
+        for (bytes, jobs) in [(large, 1), (HELD, 1), (HELD / 3, 3), (HELD / 100, 100)] {
+            assert_eq!(reading(bytes), jobs);
+        }
+        assert!(reading(0) > MOST);
     }
 
     #[test]

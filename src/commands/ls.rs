@@ -81,6 +81,7 @@ pub(super) fn run(session: &Session, args: LsArgs) -> anyhow::Result<u8> {
         layouts: &found.layouts,
         groups: several::groups_to_look_at(&found),
         jobs: args.jobs.number(),
+        beside: &[],
         what: "Listing",
     };
     if let Some(status) = batch.run(&list, &mut listed)? {

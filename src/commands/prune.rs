@@ -14,7 +14,7 @@ use super::jobs::{Batch, Job, Results};
 use super::retention::retention;
 use super::session::{Listed, Said, Session, span};
 use super::several::{self, Failures, say_failure};
-use super::sharers::FoundSharers;
+use super::sharers::{FoundSharers, ToldBlobs};
 use super::target_layouts::{TargetLayouts, layout_directories};
 use super::{container_files, print_as};
 use crate::cli::{Jobs, OutputFormat, PruneArgs, UnlistedReferrers};
@@ -282,6 +282,7 @@ impl Prune {
             freed: 0,
             at_most: false,
             hard_links: HardLinks::default(),
+            told: ToldBlobs::default(),
             unmatched: Unmatched::default(),
             failures: Failures::default(),
         };
@@ -290,6 +291,7 @@ impl Prune {
             layouts: &found.layouts,
             groups: run.groups(&found.layouts),
             jobs: jobs.number(),
+            beside: run.sharers,
             what: "Pruning",
         };
         let job = Pruning {
@@ -323,6 +325,7 @@ impl Prune {
             confirmed: Confirmed::new(),
             unmatched: Unmatched::default(),
             hard_links: HardLinks::default(),
+            told: ToldBlobs::default(),
             images: 0,
             names: 0,
             blobs: 0,
@@ -335,6 +338,7 @@ impl Prune {
             layouts: &found.layouts,
             groups: run.groups(&found.layouts),
             jobs: jobs.number(),
+            beside: run.sharers,
             what: "Looking at",
         };
         let job = LookingAt { command: self, run };
@@ -456,6 +460,7 @@ struct Pruned<'a> {
     freed: u64,
     at_most: bool,
     hard_links: HardLinks,
+    told: ToldBlobs,
     unmatched: Unmatched,
     failures: Failures,
 }
@@ -474,6 +479,9 @@ impl Results<Done> for Pruned<'_> {
                 return Ok(());
             }
         };
+        if outcome.is_none() {
+            run.leave_out_told(path, &mut decision, &mut self.told);
+        }
         decision
             .garbage
             .count_links(&mut self.hard_links, outcome.is_some());
@@ -548,6 +556,7 @@ struct Question<'a> {
     confirmed: Confirmed,
     unmatched: Unmatched,
     hard_links: HardLinks,
+    told: ToldBlobs,
     images: usize,
     names: usize,
     blobs: usize,
@@ -569,12 +578,15 @@ impl Results<anyhow::Result<Decision>> for Question<'_> {
             }
             Err(error) => return Err(self.run.in_json(path, error)),
         };
+        // What lies in a directory of several is shown with one of them, and may go with any.
+        let all = seen(&decision);
+        let is_told = self.run.leave_out_told(path, &mut decision, &mut self.told);
         decision.garbage.count_links(&mut self.hard_links, false);
         take_unmatched(&mut self.unmatched, &mut decision.plan);
         let report = decision.report(None, self.run.command);
-        let to_see = Arc::new(match report.is_empty() {
+        let to_see = Arc::new(match report.is_empty() && !is_told {
             true => Seen::default(),
-            false => seen(&decision),
+            false => all,
         });
         if !report.is_empty() {
             if self.several {

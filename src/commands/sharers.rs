@@ -8,7 +8,9 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
 
 use super::target_layouts::TargetLayouts;
+use crate::gc::Garbage;
 use crate::layout::{FileId, blob_directories};
+use crate::value::digest::{Algorithm, Digest};
 use crate::words::quoted;
 use crate::workers::Workers;
 
@@ -24,7 +26,8 @@ pub(super) struct FoundSharers {
 #[derive(Debug)]
 struct Own {
     layout: Option<FileId>,
-    directories: Vec<FileId>,
+    /// `blobs`, and those of the algorithms in it.
+    directories: Vec<(Option<Algorithm>, FileId)>,
 }
 
 /// A layout or a symbolic link that leads to a directory of blobs.
@@ -34,6 +37,10 @@ struct Leads {
     /// The directory of the layout, if it is one.
     layout: Option<FileId>,
 }
+
+/// Blobs in directories that several layouts of a run have, and of which it was said that they go.
+#[derive(Debug, Default)]
+pub(super) struct ToldBlobs(HashSet<(FileId, Digest)>);
 
 /// The least number of the group of a number.
 fn root(group: &mut [usize], mut number: usize) -> usize {
@@ -63,7 +70,7 @@ impl FoundSharers {
         };
         let looked_at = Workers::for_reading().map(&found.layouts, &look, || ());
         for (path, own) in found.layouts.iter().zip(looked_at) {
-            for directory in &own.directories {
+            for (_, directory) in &own.directories {
                 let of_directory = sharers.by_directory.entry(*directory).or_default();
                 of_directory.push(Leads {
                     path: path.clone(),
@@ -88,7 +95,7 @@ impl FoundSharers {
     pub(super) fn beside(&self, path: &Path) -> Vec<PathBuf> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
         let own = self.by_layout.get(path);
-        for directory in own.map_or(&[][..], |own| &own.directories) {
+        for (_, directory) in own.map_or(&[][..], |own| &own.directories) {
             for leads in self.others(path, *directory) {
                 if leads.layout.is_some() && seen.insert(&leads.path) {
                     found.push(leads.path.clone());
@@ -118,6 +125,7 @@ impl FoundSharers {
             else {
                 continue;
             };
+            let directories = directories.iter().map(|(_, id)| id);
             for id in layout.iter().chain(directories) {
                 let first = match locked.is_empty() || Some(*id) != *layout || !locked.contains(id)
                 {
@@ -136,6 +144,41 @@ impl FoundSharers {
                 .push(number);
         }
         groups.into_values().collect()
+    }
+
+    /// Leaves out of what would go in the layout at `path` what would be gone by then, with one before it. The
+    /// value tells whether that is anything.
+    pub(super) fn leave_out_told(
+        &self,
+        path: &Path,
+        garbage: &mut Garbage,
+        told: &mut ToldBlobs,
+    ) -> bool {
+        let own = self.by_layout.get(path).into_iter();
+        let directories = own.flat_map(|own| &own.directories);
+        let shared: HashMap<Algorithm, FileId> = directories
+            .filter(|(_, id)| self.has_several(*id))
+            .filter_map(|(algorithm, id)| Some(((*algorithm)?, *id)))
+            .collect();
+        if shared.is_empty() {
+            return false;
+        }
+        let all = garbage.blobs.len();
+        garbage.blobs.retain(|blob| {
+            let algorithm = blob.digest.algorithm();
+            let directory = algorithm.and_then(|algorithm| shared.get(&algorithm));
+            directory.is_none_or(|id| told.0.insert((*id, blob.digest.clone())))
+        });
+        garbage.blobs.len() < all
+    }
+
+    /// Whether the blobs of several layouts lie in a directory.
+    fn has_several(&self, directory: FileId) -> bool {
+        let leads = self.by_directory.get(&directory).into_iter().flatten();
+        leads
+            .filter(|leads| leads.layout.is_some())
+            .nth(1)
+            .is_some()
     }
 
     /// Who else leads to a directory of the layout at `path`.
@@ -189,7 +232,7 @@ mod tests {
             let path = PathBuf::from(number.to_string());
             let own = Own {
                 layout: Some(file(layout)),
-                directories: directories.into_iter().map(file).collect(),
+                directories: directories.into_iter().map(|id| (None, file(id))).collect(),
             };
             sharers.by_layout.insert(path.clone(), own);
             layouts.push(path);

@@ -281,15 +281,14 @@ impl BlobDirs {
     }
 }
 
-/// Which directories the blobs of a layout lie in, wherever links lead: `blobs` and those in it.
-/// The layout need not be one that can be opened.
-pub(crate) fn blob_directories(layout: &Path) -> Vec<FileId> {
+/// Which directories the blobs of a layout lie in, wherever links lead: `blobs`, and those of the algorithms in
+/// it. The layout need not be one that can be opened.
+pub(crate) fn blob_directories(layout: &Path) -> Vec<(Option<Algorithm>, FileId)> {
     let blobs = layout.join("blobs");
-    let inner = Algorithm::ALL
-        .iter()
-        .map(|algorithm| blobs.join(algorithm.name()));
-    let all = std::iter::once(blobs.clone()).chain(inner);
-    all.filter_map(|path| FileId::of_path(&path).ok()).collect()
+    let inner = Algorithm::ALL.map(|algorithm| (Some(algorithm), blobs.join(algorithm.name())));
+    let all = std::iter::once((None, blobs.clone())).chain(inner);
+    all.filter_map(|(algorithm, path)| Some((algorithm, FileId::of_path(&path).ok()?)))
+        .collect()
 }
 
 /// Which of the known algorithms have a directory in `blobs`, as far as a list of it says. One list takes

@@ -14,6 +14,7 @@ use crate::support::layout::Layout;
 use crate::support::place::{
     PRUNE, Place, assert_mentions, assert_no_traces, assert_status, object, objects,
 };
+use crate::support::terminal::run_on_terminal;
 use crate::support::tree::Tree;
 
 /// A layout with the image `NAME:1` and garbage of its own.
@@ -887,6 +888,58 @@ fn several_layouts_that_share_their_blobs_are_pruned_by_one_command() {
         args.extend(["--also-root", arg(&layout.dir)]);
     }
     let done = shared.place.run(&args);
+    assert_status(&done, 0);
+    assert!(!shared.blobs().contains(digest(&shared.garbage)), "{done}");
+    assert_eq!(shared.blobs().len(), 7);
+}
+
+/// PA2: a dry run and the question count what lies in a directory of several layouts once, as the real run does; and
+/// what has a name elsewhere as well is not freed by being counted twice.
+#[test]
+fn what_several_layouts_lead_to_goes_once_also_in_a_dry_run() {
+    for sharing in LINKED {
+        for has_name_elsewhere in [false, true] {
+            let shared = Shared::new(sharing);
+            let mut size = size_of(&shared.garbage);
+            if has_name_elsewhere {
+                let garbage = blob_path(&shared.first.dir, digest(&shared.garbage));
+                fs::hard_link(garbage, shared.place.path("elsewhere")).expect("one file system");
+                size = 0;
+            }
+            let mut args = vec!["prune", "--grace", "0s", "--jobs", "4"];
+            for layout in [&shared.first, &shared.second] {
+                args.extend([
+                    "--layout",
+                    arg(&layout.dir),
+                    "--also-root",
+                    arg(&layout.dir),
+                ]);
+            }
+            let asked: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+            let asked = run_on_terminal(&asked, &shared.place.home(), "n\n");
+            let sentence = format!("deletes 1 blob and frees {size}B.");
+            assert_mentions(&asked, &sentence);
+            args.push("--force");
+            assert_eq!(freed(&shared.place, &args), [[size, 0], [size, 0]]);
+        }
+    }
+}
+
+/// The same after a yes.
+#[test]
+fn what_several_layouts_lead_to_goes_after_a_yes() {
+    let shared = Shared::new(Sharing::Links);
+    let mut args = vec!["prune", "--grace", "0s"];
+    for layout in [&shared.first, &shared.second] {
+        args.extend([
+            "--layout",
+            arg(&layout.dir),
+            "--also-root",
+            arg(&layout.dir),
+        ]);
+    }
+    let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
+    let done = run_on_terminal(&args, &shared.place.home(), "y\n");
     assert_status(&done, 0);
     assert!(!shared.blobs().contains(digest(&shared.garbage)), "{done}");
     assert_eq!(shared.blobs().len(), 7);
