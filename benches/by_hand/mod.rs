@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 
+use crate::far::MOST_AT_ONCE;
 use crate::far_disk::FarDisk;
 
 /// `--mount-delay`: until somebody unmounts it, or stops this program with Ctrl-C. Then it says how often
@@ -16,7 +17,7 @@ pub(crate) fn stay_mounted(words: &[String]) -> anyhow::Result<()> {
         anyhow::bail!("--mount-delay takes milliseconds, a directory and where to show it");
     };
     let delay = milliseconds(delay).map_err(anyhow::Error::msg)?;
-    let disk = FarDisk::mount(Path::new(dir), Path::new(mountpoint), delay)
+    let disk = FarDisk::mount(Path::new(dir), Path::new(mountpoint), delay, MOST_AT_ONCE)
         .with_context(|| format!("cannot mount at {mountpoint}"))?;
     let is_stopped = Arc::new(AtomicBool::new(false));
     for signal in [signal_hook::consts::SIGINT, signal_hook::consts::SIGTERM] {

@@ -20,6 +20,9 @@ use crate::{Arguments, Programs, agreement, leave_pruned};
 /// How long a program may wait that is known to wait for each call.
 const PATIENCE: Duration = Duration::from_secs(90);
 
+/// How many calls wait at the same time, at most.
+pub(crate) const MOST_AT_ONCE: usize = 256;
+
 /// Calls for each document that is read: its name, opening, reading.
 const CALLS: u32 = 3;
 
@@ -111,7 +114,7 @@ pub(crate) fn can_mount(place: &Path) -> std::io::Result<()> {
     let (dir, mountpoint) = (place.join("near"), place.join("far"));
     std::fs::create_dir_all(&dir)?;
     std::fs::create_dir_all(&mountpoint)?;
-    FarDisk::mount(&dir, &mountpoint, Duration::ZERO).map(drop)
+    FarDisk::mount(&dir, &mountpoint, Duration::ZERO, 1).map(drop)
 }
 
 /// How long the floor program with one thread has to wait at least.
@@ -134,7 +137,7 @@ pub(crate) fn run(
     mountpoint: &Path,
     delay: Duration,
 ) -> anyhow::Result<(Duration, u64)> {
-    let disk = FarDisk::mount(dir, mountpoint, delay)?;
+    let disk = FarDisk::mount(dir, mountpoint, delay, MOST_AT_ONCE)?;
     let took = invocation.time()?;
     Ok((took, disk.requests().values().sum()))
 }

@@ -46,9 +46,6 @@ use rustix::fs::{AtFlags, FileType as Kind, Gid, Mode, OFlags, Stat, Timestamps,
 
 use nodes::{Nodes, ROOT};
 
-/// How many requests wait at the same time: as many threads as there are.
-pub(crate) const MOST_AT_ONCE: usize = 256;
-
 /// How long the kernel remembers names and attributes.
 const REMEMBERED: Duration = Duration::from_secs(1);
 
@@ -68,15 +65,22 @@ struct Requests {
 }
 
 impl FarDisk {
-    /// Shows `dir` at `mountpoint`, which is a directory too; each call there takes `delay` longer.
+    /// Shows `dir` at `mountpoint`, which is a directory too; each call there takes `delay` longer. So many
+    /// calls wait at the same time, at most: for each there is a thread, with up to 16 MiB of memory.
     ///
     /// # Errors
     /// The kernel has no FUSE, or whoever runs this may not mount.
-    pub(crate) fn mount(dir: &Path, mountpoint: &Path, delay: Duration) -> io::Result<FarDisk> {
+    pub(crate) fn mount(
+        dir: &Path,
+        mountpoint: &Path,
+        delay: Duration,
+        at_once: usize,
+    ) -> io::Result<FarDisk> {
         let requests = Arc::new(Requests::default());
         let passed_on = PassedOn {
             root: open_directory(dir)?,
             delay,
+            at_once,
             is_root: rustix::process::geteuid().is_root(),
             nodes: Mutex::default(),
             open: Mutex::default(),
@@ -94,7 +98,7 @@ impl FarDisk {
             true => SessionACL::All,
             false => SessionACL::Owner,
         };
-        config.n_threads = Some(MOST_AT_ONCE);
+        config.n_threads = Some(at_once);
         let session = fuser::spawn_mount(passed_on, mountpoint, &config)?;
         Ok(FarDisk {
             session: Some(session),
@@ -134,6 +138,8 @@ impl Drop for FarDisk {
 struct PassedOn {
     root: OwnedFd,
     delay: Duration,
+    /// How many calls wait at the same time, at most.
+    at_once: usize,
     /// Whether new files can be given to whoever makes them.
     is_root: bool,
     nodes: Mutex<Nodes>,
@@ -351,7 +357,7 @@ impl Filesystem for PassedOn {
             let _ = config.add_capabilities(flag);
         }
         // Reading ahead counts as background, of which the kernel otherwise lets few go on.
-        let many = u16::try_from(MOST_AT_ONCE).unwrap_or(u16::MAX);
+        let many = u16::try_from(self.at_once).unwrap_or(u16::MAX);
         let _ = config.set_max_background(many);
         let _ = config.set_congestion_threshold(many);
         let _ = config.set_max_write(1 << 20);

@@ -229,8 +229,9 @@ impl Interrupt {
     /// The blobs that index.json leads to again are back, and it was said.
     pub(super) fn restored(&self) {
         let is_reported = !self.own.is_collected;
-        // What was said is over: the next change is another one.
-        if self.is_changing() && !(is_reported && !self.shared.is_embedded) {
+        // What was said to a person is over: the next change is another one.
+        let is_told_later = !is_reported || self.shared.is_embedded;
+        if is_told_later && self.is_changing() {
             self.own.has_restored.store(true, Ordering::SeqCst);
         }
         if is_reported {
