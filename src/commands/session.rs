@@ -319,6 +319,7 @@ impl Session {
             enabled: self.locking,
             allow_unsafe_mount: self.allow_unsafe_mount,
             timeout: self.lock_timeout,
+            waits_for_jobs: self.collects && self.work.is_none(),
             waiting: &waiting,
             stop: &|| self.interrupt.wanted_end(),
         })

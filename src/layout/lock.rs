@@ -13,7 +13,7 @@
 //!
 //! They are always taken in this order, and where a command locks several layouts, all layout locks
 //! before the others and in the order of [`super::lock_order`], so two processes cannot wait for each
-//! other.
+//! other, nor two threads of one. Layouts may have one lock file; see [`super::lock_files`].
 //!
 //! skopeo, oras, crane, regctl and others take no lock at all; what helps against them is in
 //! [`crate::commit`].
@@ -26,9 +26,11 @@
 //! names mean methods of the standard library, with other errors. `std::fs::File::lock` and its
 //! kin make the same system call, should fs2 ever have to go.
 
+use std::cmp::Reverse;
 use std::fs::File;
 use std::io::{self, Read as _, Write as _};
 use std::os::fd::AsFd as _;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::Context as _;
@@ -36,11 +38,12 @@ use rustix::fs::{AtFlags, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::blobs::open_regular;
+use super::lock_files::{Held, LockFile};
 use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{access_of, give_at_most};
 use crate::files::rename::rename_to_new;
-use crate::files::stat::{found, is_name_of};
+use crate::files::stat::{FileId, found, id_with_name, is_name_of};
 use crate::files::temporary::{Sight, Temporary};
 use crate::files::unix::is_unsupported;
 
@@ -67,6 +70,9 @@ pub struct LockOptions<'a> {
     pub allow_unsafe_mount: bool,
     /// How long to wait for whoever holds a lock.
     pub timeout: Duration,
+    /// `true` waits for as long as it takes for what another thread of this process holds. That has to be a job
+    /// of the same run, which goes on by itself.
+    pub waits_for_jobs: bool,
     /// Called once, when a wait gets long enough to be noticed, with what is waited for.
     pub waiting: &'a dyn Fn(&str),
     /// The signal that wants the program to end, if one came; then a wait ends.
@@ -80,6 +86,7 @@ impl Default for LockOptions<'static> {
             enabled: true,
             allow_unsafe_mount: false,
             timeout: Duration::from_secs(10),
+            waits_for_jobs: false,
             waiting: &|_| (),
             stop: &|| None,
         }
@@ -92,6 +99,7 @@ impl std::fmt::Debug for LockOptions<'_> {
             .field("enabled", &self.enabled)
             .field("allow_unsafe_mount", &self.allow_unsafe_mount)
             .field("timeout", &self.timeout)
+            .field("waits_for_jobs", &self.waits_for_jobs)
             .finish_non_exhaustive()
     }
 }
@@ -115,7 +123,7 @@ fn open_lock_file(layout: &Layout, name: &str) -> Result<Option<File>, Errno> {
 }
 
 /// Beside whom a lock is held.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Hold {
     /// Beside others of this kind.
     Shared,
@@ -127,9 +135,9 @@ pub(super) enum Hold {
 /// unlocks it.
 #[derive(Debug)]
 pub(super) struct LayoutLock {
-    /// Of `.ocirm.lock`.
-    _file: Option<File>,
-    _podman: Option<File>,
+    /// Of `.ocirm.lock`, which several layouts may have.
+    _file: Option<Arc<LockFile>>,
+    _podman: Option<LockFile>,
 }
 
 impl LayoutLock {
@@ -142,35 +150,12 @@ impl LayoutLock {
         }
     }
 
-    /// Takes the layout lock alone. The layout has that of its directory as long as that is open, whatever
-    /// becomes of the value. Only a change, of this layout or of another one, makes a file for it.
-    pub(super) fn of_directory(
-        layout: &Layout,
-        options: &LockOptions<'_>,
-        hold: Hold,
-        is_change: bool,
-    ) -> anyhow::Result<Self> {
-        if !options.enabled {
-            return Ok(LayoutLock {
-                _file: None,
-                _podman: None,
-            });
-        }
-        let refused = lock_directory(layout, options, hold)?;
-        let file = match refused {
-            None if !layout.is_far() => None,
-            why if is_change => {
-                let why = why
-                    .as_deref()
-                    .unwrap_or("other machines see no lock on a directory");
-                lock_file(layout, options, hold, why)?
-            }
-            _ => lock_file_that_is_there(layout, options, hold)?,
-        };
-        Ok(LayoutLock {
+    /// The lock of a layout that is locked with this file, or with its directory alone.
+    pub(super) fn of_file(file: Option<Arc<LockFile>>) -> Self {
+        LayoutLock {
             _file: file,
             _podman: None,
-        })
+        }
     }
 
     /// Takes podman's lock as well, where there is one.
@@ -191,7 +176,7 @@ fn shown(layout: &Layout) -> String {
 }
 
 /// Locks the directory, or says why the file system does not.
-fn lock_directory(
+pub(super) fn lock_directory(
     layout: &Layout,
     options: &LockOptions<'_>,
     hold: Hold,
@@ -206,92 +191,162 @@ fn lock_directory(
     }
 }
 
-/// Locks the file `.ocirm.lock`, which is made where there is none. `why` the directory is not enough.
-fn lock_file(
-    layout: &Layout,
-    options: &LockOptions<'_>,
+/// A file `.ocirm.lock` that is open and to be locked.
+#[derive(Debug)]
+pub(super) struct Unlocked {
+    file: File,
+    pub(super) id: FileId,
     hold: Hold,
-    why: &str,
-) -> anyhow::Result<Option<File>> {
-    let shown = shown(layout);
-    let file = match open_or_make_fallback(layout) {
-        // Who may only read can keep changes out all the same, where there has been one.
-        Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => {
-            return lock_file_that_is_there(layout, options, hold);
-        }
-        opened => opened.with_context(|| {
-            format!("cannot lock {shown} ({why}), nor its file `{LAYOUT_LOCK}`; --no-lock goes on without")
-        })?,
-    };
-    match wait(options, || flock(&file, hold), &shown) {
-        Ok(()) => Ok(Some(file)),
-        Err(error) => Err(error.into_error(options, &shown)),
-    }
+    /// The layout is as messages call it.
+    shown: String,
+    /// A change goes not on without it.
+    is_needed: bool,
 }
 
-/// Locks the file `.ocirm.lock` for who leaves no trace. Where there is none, no change has been made in this way.
-fn lock_file_that_is_there(
-    layout: &Layout,
-    options: &LockOptions<'_>,
-    hold: Hold,
-) -> anyhow::Result<Option<File>> {
-    let shown = shown(layout);
-    let flags = LOCK_FILE_READ | OFlags::NONBLOCK;
-    let Ok(file) = rustix::fs::openat(&layout.dir, LAYOUT_LOCK, flags, Mode::empty()) else {
-        return Ok(None);
-    };
-    let file = File::from(file);
-    open_ours_for_others(layout, &file)?;
-    match wait(options, || flock(&file, hold), &shown) {
-        Ok(()) => Ok(Some(file)),
-        // As where there is no file.
-        Err(Refused::Unsupported(_)) => Ok(None),
-        Err(error) => Err(error.into_error(options, &shown)),
+impl Unlocked {
+    /// Opens the lock file of a layout whose directory is locked or, for the reason in `refused`, cannot be. Only a
+    /// change, of this layout or of another one, makes one.
+    pub(super) fn open(
+        layout: &Layout,
+        refused: Option<&str>,
+        hold: Hold,
+        is_change: bool,
+    ) -> anyhow::Result<Option<Unlocked>> {
+        if refused.is_none() && !layout.is_far() {
+            return Ok(None);
+        }
+        let shown = shown(layout);
+        if !is_change {
+            return Ok(Unlocked::that_is_there(layout, shown, hold)?);
+        }
+        let (file, id) = match open_or_make_fallback(layout) {
+            // Who may only read can keep changes out all the same, where there has been one.
+            Err(Errno::ROFS | Errno::ACCESS | Errno::PERM) if hold == Hold::Shared => {
+                return Ok(Unlocked::that_is_there(layout, shown, hold)?);
+            }
+            opened => opened.with_context(|| {
+                let why = refused.unwrap_or("other machines see no lock on a directory");
+                format!("cannot lock {shown} ({why}), nor its file `{LAYOUT_LOCK}`; --no-lock goes on without")
+            })?,
+        };
+        Ok(Some(Unlocked {
+            file,
+            id,
+            hold,
+            shown,
+            is_needed: true,
+        }))
+    }
+
+    /// That of who leaves no trace. Where there is none, no change has been made in this way.
+    fn that_is_there(
+        layout: &Layout,
+        shown: String,
+        hold: Hold,
+    ) -> Result<Option<Unlocked>, Errno> {
+        let flags = LOCK_FILE_READ | OFlags::NONBLOCK;
+        let Ok(file) = rustix::fs::openat(&layout.dir, LAYOUT_LOCK, flags, Mode::empty()) else {
+            return Ok(None);
+        };
+        let file = File::from(file);
+        Ok(Some(Unlocked {
+            id: open_ours_for_others(layout, &file)?,
+            file,
+            hold,
+            shown,
+            is_needed: false,
+        }))
+    }
+
+    /// In which order files are locked, and of several layouts that have one file the first locks it for all.
+    pub(super) fn order(&self) -> impl Ord + use<> {
+        (self.id, Reverse(self.hold), !self.is_needed)
+    }
+
+    /// Locks it, for all layouts that have it.
+    pub(super) fn lock(self, options: &LockOptions<'_>) -> anyhow::Result<Option<Arc<LockFile>>> {
+        let attempt = || {
+            flock(&self.file, self.hold)
+                .map_err(|refused| refused.unless_here(LAYOUT_LOCK, self.id))
+        };
+        match wait(options, attempt, &self.shown) {
+            Ok(()) => {
+                let locked = LockFile::locked(LAYOUT_LOCK, self.file, self.id);
+                Ok(Some(Arc::new(locked)))
+            }
+            // As where there is no file.
+            Err(Refused::Unsupported(_)) if !self.is_needed => Ok(None),
+            Err(error) => Err(error.into_error(options, &self.shown)),
+        }
     }
 }
 
 /// A lock file that keeps others out because an older version made it, or a run with another umask that was
-/// stopped in between, is opened for them.
-fn open_ours_for_others(layout: &Layout, file: &File) -> Result<(), Errno> {
-    let is_ours = rustix::fs::fstat(file)?.st_uid == rustix::process::geteuid().as_raw();
-    if is_ours {
+/// stopped in between, is opened for them. The value says which file it is.
+fn open_ours_for_others(layout: &Layout, file: &File) -> Result<FileId, Errno> {
+    let stat = rustix::fs::fstat(file)?;
+    if stat.st_uid == rustix::process::geteuid().as_raw() {
         let _ = open_for_others(layout, file);
     }
-    Ok(())
+    Ok(FileId::from_stat(&stat))
 }
 
-/// The lock file of ours, for a change.
-fn open_or_make_fallback(layout: &Layout) -> Result<File, Errno> {
+/// The lock file of ours, for a change, and which file that is.
+fn open_or_make_fallback(layout: &Layout) -> Result<(File, FileId), Errno> {
     loop {
         if let Some(file) = open_lock_file(layout, LAYOUT_LOCK)? {
-            open_ours_for_others(layout, &file)?;
-            return Ok(file);
+            let id = open_ours_for_others(layout, &file)?;
+            return Ok((file, id));
         }
         match make_lock_file(layout, LAYOUT_LOCK, "lock", b"") {
             Err(Errno::EXIST) => {}
-            made => return made,
+            made => {
+                let file = made?;
+                let id = FileId::of_opened(&file)?;
+                return Ok((file, id));
+            }
         }
     }
 }
 
-fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Option<File>> {
+fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Option<LockFile>> {
     if !options.enabled {
         return Ok(None);
     }
     let path = layout.path().join(PODMAN_LOCK);
     let shown = format!("`{}`", path.display());
-    let opened = open_lock_file(layout, PODMAN_LOCK)
-        .map_err(|e| not_opened(layout, PODMAN_LOCK, &shown, e))?;
-    let Some(file) = opened else {
+    let mut opened = None;
+    let attempt = || {
+        if opened.is_none() {
+            opened = open_podman_lock(layout)?;
+        }
+        let Some(lock) = &opened else {
+            return Ok(());
+        };
+        match rustix::fs::fcntl_lock(&lock.file, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(()),
+            Err(Errno::ACCESS | Errno::AGAIN) => Err(Refused::Busy),
+            Err(e) => Err(Refused::Failed(e.into())),
+        }
+    };
+    wait(options, attempt, &shown)
+        .map_err(|e| e.into_error_of_file(layout, PODMAN_LOCK, options, &shown))?;
+    Ok(opened)
+}
+
+/// Opens podman's lock file, where there is one. Not if this process has it open: closing it would unlock it.
+fn open_podman_lock(layout: &Layout) -> Result<Option<LockFile>, Refused> {
+    let failed = |e: Errno| Refused::Failed(e.into());
+    let named = rustix::fs::statat(&layout.dir, PODMAN_LOCK, AtFlags::SYMLINK_NOFOLLOW);
+    let Some(named) = found(named).map_err(failed)? else {
         return Ok(None);
     };
-    let attempt = || match rustix::fs::fcntl_lock(&file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Ok(()),
-        Err(Errno::ACCESS | Errno::AGAIN) => Err(Refused::Busy),
-        Err(e) => Err(Refused::Failed(e.into())),
+    let held = Held::alone(PODMAN_LOCK, FileId::from_stat(&named)).ok_or(Refused::BusyHere)?;
+    let Some(file) = open_lock_file(layout, PODMAN_LOCK).map_err(failed)? else {
+        return Ok(None);
     };
-    wait(options, attempt, &shown).map_err(|e| e.into_error(options, &shown))?;
-    Ok(Some(file))
+    let opened = LockFile::opened(file, held).map_err(failed)?;
+    opened.map(Some).ok_or(Refused::BusyHere)
 }
 
 /// BuildKit's lock on index.json. Dropping it unlocks, and removes the file if we, or one of us that
@@ -299,11 +354,13 @@ fn lock_podman(layout: &Layout, options: &LockOptions<'_>) -> anyhow::Result<Opt
 #[derive(Debug)]
 pub(super) struct IndexLock<'a> {
     layout: &'a Layout,
-    opened: LockFile,
+    opened: IndexLockFile,
+    /// Gone after the file is closed.
+    _held: Option<Held>,
 }
 
 #[derive(Debug)]
-struct LockFile {
+struct IndexLockFile {
     file: File,
     /// It bears our mark: this run created it, or one that was killed.
     is_ours: bool,
@@ -322,22 +379,24 @@ impl<'a> IndexLock<'a> {
         let shown = format!("`{}`", path.display());
         let attempt = || {
             let opened = open_or_create(layout).map_err(Refused::Failed)?;
-            flock(&opened.file, Hold::Exclusive)?;
+            let file = &opened.file;
+            flock(file, Hold::Exclusive).map_err(|refused| match FileId::of_opened(file) {
+                Ok(id) => refused.unless_here(INDEX_LOCK, id),
+                Err(_) => refused,
+            })?;
             layout.look_afresh();
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
-            match is_name_of(&layout.dir, INDEX_LOCK, &opened.file) {
-                true => Ok(IndexLock { layout, opened }),
-                false => Err(Refused::Busy),
-            }
+            let id = id_with_name(&layout.dir, INDEX_LOCK, file).ok_or(Refused::Busy)?;
+            let _held = Some(Held::once_more(INDEX_LOCK, id));
+            Ok(IndexLock {
+                layout,
+                opened,
+                _held,
+            })
         };
-        let lock = wait(options, attempt, &shown).map_err(|e| match e {
-            Refused::Failed(e) | Refused::Unsupported(e) => match Errno::from_io_error(&e) {
-                Some(errno) => not_opened(layout, INDEX_LOCK, &shown, errno),
-                None => Refused::Failed(e).into_error(options, &shown),
-            },
-            other => other.into_error(options, &shown),
-        })?;
+        let lock = wait(options, attempt, &shown)
+            .map_err(|e| e.into_error_of_file(layout, INDEX_LOCK, options, &shown))?;
         Ok(Some(lock))
     }
 
@@ -356,21 +415,21 @@ impl Drop for IndexLock<'_> {
     }
 }
 
-fn open_or_create(layout: &Layout) -> io::Result<LockFile> {
+fn open_or_create(layout: &Layout) -> io::Result<IndexLockFile> {
     loop {
         if let Some(found) = open_existing(layout)? {
             return Ok(found);
         }
         let is_ours = true;
         match create(layout) {
-            Ok(file) => return Ok(LockFile { file, is_ours }),
+            Ok(file) => return Ok(IndexLockFile { file, is_ours }),
             Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
     }
 }
 
-fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
+fn open_existing(layout: &Layout) -> io::Result<Option<IndexLockFile>> {
     let opened = match open_lock_file(layout, INDEX_LOCK) {
         // Another machine has deleted it, and this one still shows it.
         Err(Errno::STALE) => {
@@ -387,7 +446,7 @@ fn open_existing(layout: &Layout) -> io::Result<Option<LockFile>> {
         let mut text = Vec::new();
         let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut text);
         let is_ours = read.is_ok() && text == MARK;
-        LockFile { file, is_ours }
+        IndexLockFile { file, is_ours }
     }))
 }
 
@@ -438,7 +497,11 @@ pub(super) fn remove_stale_index_lock(layout: &Layout) {
         && opened.is_ours
         && flock(&opened.file, Hold::Exclusive).is_ok()
     {
-        drop(IndexLock { layout, opened });
+        drop(IndexLock {
+            layout,
+            opened,
+            _held: None,
+        });
     }
 }
 
@@ -468,15 +531,42 @@ fn not_opened(layout: &Layout, name: &str, shown: &str, errno: Errno) -> anyhow:
 enum Refused {
     /// Somebody else holds it.
     Busy,
+    /// This process does, or is about to, for another layout.
+    BusyHere,
     Unsupported(io::Error),
     Failed(io::Error),
     Interrupted(i32),
 }
 
 impl Refused {
+    /// A file that is busy may be so because this process has it, under this name.
+    fn unless_here(self, name: &'static str, file: FileId) -> Refused {
+        match self {
+            Refused::Busy if Held::is(name, file) => Refused::BusyHere,
+            other => other,
+        }
+    }
+
+    /// As [`Refused::into_error`], of a lock file that may not have been opened.
+    fn into_error_of_file(
+        self,
+        layout: &Layout,
+        name: &str,
+        options: &LockOptions<'_>,
+        shown: &str,
+    ) -> anyhow::Error {
+        match self {
+            Refused::Failed(e) | Refused::Unsupported(e) => match Errno::from_io_error(&e) {
+                Some(errno) => not_opened(layout, name, shown, errno),
+                None => Refused::Failed(e).into_error(options, shown),
+            },
+            other => other.into_error(options, shown),
+        }
+    }
+
     fn into_error(self, options: &LockOptions<'_>, shown: &str) -> anyhow::Error {
         match self {
-            Refused::Busy => {
+            Refused::Busy | Refused::BusyHere => {
                 let after = options.timeout.as_secs_f64();
                 let seconds = if after == 1.0 { "second" } else { "seconds" };
                 let kind = ErrorKind::LockBusy;
@@ -502,31 +592,45 @@ impl Refused {
     }
 }
 
-/// Tries until it works, fails, or the time is over.
+/// Tries until it works, fails, or the time is over. What a job of the same run holds takes no time: that goes by
+/// itself.
 fn wait<T>(
     options: &LockOptions<'_>,
     mut attempt: impl FnMut() -> Result<T, Refused>,
     shown: &str,
 ) -> Result<T, Refused> {
-    let start = Instant::now();
+    let mut start = Instant::now();
     let mut told = false;
+    // A job that has just got a lock may not have noted it yet.
+    let mut is_sure = !options.waits_for_jobs;
     loop {
-        match attempt() {
-            Err(Refused::Busy) => {}
+        let is_here = match attempt() {
+            Err(Refused::BusyHere) => options.waits_for_jobs,
+            Err(Refused::Busy) => false,
             result => return result,
-        }
+        };
         if let Some(signal) = (options.stop)() {
             return Err(Refused::Interrupted(signal));
         }
+        if is_here {
+            std::thread::sleep(RETRY);
+            start = Instant::now();
+            continue;
+        }
         let waited = start.elapsed();
-        if waited >= options.timeout {
+        if waited >= options.timeout && is_sure {
             return Err(Refused::Busy);
         }
+        is_sure = true;
         if !told && waited >= SILENCE {
             told = true;
             (options.waiting)(shown);
         }
-        std::thread::sleep(RETRY.min(options.timeout - waited));
+        let left = options.timeout.saturating_sub(waited);
+        std::thread::sleep(match left.is_zero() {
+            true => RETRY,
+            false => RETRY.min(left),
+        });
     }
 }
 

@@ -27,7 +27,7 @@
 //! * `blobs`, `lock`, `replace`, `trash`: what is done in the directory
 //! * `trash_access`: who may use the trash
 //! * `trash_checks`: whether what is to come back is what it should be
-//! * `lock_order`: several layouts, locked for one command
+//! * `lock_files`: lock files that several layouts of a run may have; `lock_order`: several layouts, locked for one command
 //! * `usage`: all files, and what they take on the disk
 //! * `writers`: temporary files of other programs that are writing
 //! * `forbidden`: why a change is not allowed, and who may make it; `unwritable`: whether one would be
@@ -45,6 +45,7 @@ mod far;
 mod forbidden;
 mod hard_links;
 mod lock;
+mod lock_files;
 mod lock_order;
 mod mounts;
 mod moves;

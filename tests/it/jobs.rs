@@ -5,9 +5,11 @@ use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::time::Duration;
 
 use crate::support::command::{Finished, Running, ocirm, under};
 use crate::support::contents::{arg, assert_no_leftovers, blobs, members, names};
+use crate::support::far::far;
 use crate::support::place::{
     PRUNE, Place, assert_mentions, assert_no_traces, assert_status, objects,
 };
@@ -281,6 +283,73 @@ fn layouts_that_share_do_not_wait_for_each_other() {
         let finished = place.run(&args);
         assert_status(&finished, 0);
         assert_eq!(blobs(&layout.dir).len(), 3, "{finished}");
+    }
+}
+
+/// PA5: layouts that have one lock file, as copies of hard links do, do not wait for a lock that the run itself has, and
+/// one that shares its blobs with another one besides does not either.
+#[test]
+fn layouts_with_one_lock_file_do_not_wait_for_each_other() {
+    let place = Place::new();
+    let mut first = place.layout("near/a");
+    let image = first.image("a");
+    first.tagged(&image, "a").finish();
+    let near = place.path("near");
+    let locks = [".ocirm.lock", "index.lock"];
+    for lock in locks {
+        fs::write(first.dir.join(lock), "").unwrap();
+    }
+    let names = ["b", "c", "d", "e"];
+    for name in names {
+        let dir = near.join(name);
+        fs::create_dir(&dir).unwrap();
+        for file in ["oci-layout", "index.json"] {
+            fs::copy(first.dir.join(file), dir.join(file)).unwrap();
+        }
+        for lock in locks {
+            fs::hard_link(first.dir.join(lock), dir.join(lock)).unwrap();
+        }
+        match name {
+            "e" => symlink("../a/blobs", dir.join("blobs")).unwrap(),
+            _ => copy_all(&first.dir.join("blobs"), &dir.join("blobs")),
+        }
+    }
+    let delay = Duration::from_millis(1);
+    let Some(_disk) = far(&near, &place.path("store"), delay) else {
+        return;
+    };
+    for jobs in ["1", "4"] {
+        for name in ["b", "c", "d"] {
+            let garbage = near.join(name).join("blobs/sha256").join("0".repeat(64));
+            fs::write(garbage, "x").unwrap();
+        }
+        let store = place.path("store");
+        let more = [
+            "--recursive",
+            arg(&store),
+            "--jobs",
+            jobs,
+            "--lock-timeout",
+            "0s",
+        ];
+        let finished = place.run(&[&PRUNE[..], &more].concat());
+        assert_status(&finished, 0);
+        for name in ["a", "b", "c", "d"] {
+            assert_eq!(blobs(&near.join(name)).len(), 3, "{name}: {finished}");
+        }
+    }
+}
+
+/// Copies a directory of directories of files.
+fn copy_all(from: &Path, to: &Path) {
+    fs::create_dir(to).unwrap();
+    for entry in fs::read_dir(from).unwrap() {
+        let entry = entry.unwrap();
+        let to = to.join(entry.file_name());
+        match entry.file_type().unwrap().is_dir() {
+            true => copy_all(&entry.path(), &to),
+            false => drop(fs::copy(entry.path(), to).unwrap()),
+        }
     }
 }
 
