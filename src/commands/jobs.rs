@@ -30,8 +30,8 @@ const MOST: usize = 64;
 /// How many layouts may be done before one that is to be printed before them.
 const AHEAD: usize = 512;
 
-/// Bytes of index.json that further jobs read at once, and about those that results hold that wait to be
-/// printed. A job needs several times as much memory.
+/// Bytes of index.json that further jobs read at once, and about those that results hold in memory that wait to
+/// be printed. A job needs several times as much memory as its index.json has bytes.
 const HELD: u64 = 64 << 20;
 
 /// How long a job works until it is found out how much of that was waiting.
@@ -62,7 +62,7 @@ pub(super) trait Job<T>: Sync {
     /// Works on one layout. Its number says which of them it is. It may be one of several at the same time.
     fn work(&self, session: &Session, number: usize, layout: &Path) -> T;
 
-    /// About how many bytes of index.json a result holds in memory.
+    /// About how many bytes a result holds in memory.
     fn held(&self, _: &T) -> u64 {
         0
     }
@@ -203,7 +203,7 @@ struct Queue<T> {
     /// The layout that is printed next.
     printed: usize,
     done: BTreeMap<usize, (Session, Made<T>)>,
-    /// Bytes of index.json of what is done and of further jobs.
+    /// Bytes that what is done holds, and those of index.json of further jobs.
     held: u64,
     threads: usize,
     /// How long jobs worked since it was last decided whether further ones begin, and how much of that
