@@ -539,6 +539,55 @@ fn as_many_jobs_as_you_like_do_the_same_on_a_far_disk() {
     }
 }
 
+/// PA2: names of old files go from all layouts of a far disk, whoever looks at a file while another job takes a name.
+#[test]
+fn old_files_in_many_layouts_of_a_far_disk_go_from_all() {
+    if !strace::is_here() {
+        return;
+    }
+    const FILES: usize = 3;
+    let place = Place::new();
+    let mut first: Vec<PathBuf> = Vec::new();
+    for number in 0..24 {
+        let mut layout = place.layout(&format!("near/{number:02}"));
+        let kept = layout.image("kept");
+        layout.tagged(&kept, "kept").finish();
+        for garbage in 0..FILES {
+            let blob = layout.blob(LAYER, format!("garbage {garbage}\n"));
+            let path = blob_path(&layout.dir, digest(&blob));
+            match first.get(garbage) {
+                Some(other) => {
+                    fs::remove_file(&path).unwrap();
+                    fs::hard_link(other, &path).unwrap();
+                }
+                None => first.push(path),
+            }
+        }
+    }
+    let Some(_disk) = far(&place.path("near"), &place.path("store"), Duration::ZERO) else {
+        return;
+    };
+    thread::sleep(MILLISECOND * 1100);
+    let command = ["prune", "--grace", "1s", "--format", "json", "--dry-run"];
+    let freed = |finished: &Finished| -> Vec<u64> {
+        assert_status(finished, 0);
+        let all = objects(finished);
+        all.iter()
+            .filter_map(|report| report["freed_bytes"].as_u64())
+            .collect()
+    };
+    let dry = freed(&run_all(&place, &command, "16"));
+    let mut args = all_of(&place, &command, "16");
+    args[5] = "--force".to_owned();
+    // What a look found is old when it is known.
+    let inject = "newfstatat:delay_exit=3000";
+    let command = strace::injected(inject, Path::new("/dev/null"), &args, &place.home());
+    assert_eq!(freed(&Running::start(command, &args).finish()), dry);
+    for number in 0..24 {
+        assert_eq!(stored(&place.path(&format!("near/{number:02}"))), 3);
+    }
+}
+
 /// PA4: on a far disk a signal stops all layouts that are being changed between two files, and no other is begun.
 #[test]
 fn a_signal_stops_all_layouts_of_a_far_disk_between_two_files() {
