@@ -16,6 +16,7 @@ use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 use crate::error::{Error, ErrorKind};
+use crate::files::temporary::leave_none;
 use crate::report::console::Console;
 use crate::words::count;
 
@@ -54,6 +55,9 @@ struct Own {
     /// What it says is collected, and reported by somebody else.
     is_collected: bool,
 }
+
+/// How long a lock file that is just being made may take to get its name.
+pub(super) const LAST_FILES: Duration = Duration::from_millis(300);
 
 /// How long standard output may take for its last words. Nobody may be reading them.
 const FAREWELL: Duration = Duration::from_millis(300);
@@ -189,6 +193,7 @@ impl Interrupt {
             false => "interrupted; nothing was changed",
         });
         // The program's own thread may be waiting for something that never comes.
+        leave_none(LAST_FILES);
         std::process::exit(ErrorKind::Interrupted(signal).exit_status().into());
     }
 

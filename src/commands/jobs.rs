@@ -18,8 +18,10 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 
 use super::failed;
+use super::interrupt::LAST_FILES;
 use super::session::Session;
 use crate::error::ErrorKind;
+use crate::files::temporary::leave_none;
 use crate::report::progress::Progress;
 use crate::words::count;
 use crate::workers::processors;
@@ -465,6 +467,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             ErrorKind::Interrupted(signal).exit_status()
         });
         console.end_progress();
+        leave_none(LAST_FILES);
         std::process::exit(status.into());
     }
 }

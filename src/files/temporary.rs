@@ -10,7 +10,8 @@
 use std::ffi::CString;
 use std::fs::File;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::sync::Mutex;
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use jiff::SignedDuration;
 use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
@@ -42,6 +43,54 @@ pub(crate) fn random_digits() -> Result<String, Errno> {
     Ok(const_hex::encode(bytes))
 }
 
+/// How many temporary files there are of all threads, and whether the process is ending.
+#[derive(Debug)]
+struct Alive {
+    count: usize,
+    is_ending: bool,
+}
+
+static ALIVE: Mutex<Alive> = Mutex::new(Alive {
+    count: 0,
+    is_ending: false,
+});
+static FEWER: Condvar = Condvar::new();
+
+fn alive() -> MutexGuard<'static, Alive> {
+    ALIVE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Whoever is about to end the process while other threads go on calls this: from now on no temporary file is made,
+/// and those that there are get their names or go. For a disk that does not answer nobody waits longer than this.
+pub(crate) fn leave_none(longest: Duration) {
+    let mut alive = alive();
+    alive.is_ending = true;
+    let _ended = FEWER.wait_timeout_while(alive, longest, |alive| alive.count > 0);
+}
+
+/// One of those that are counted.
+#[derive(Debug)]
+struct Counted;
+
+impl Counted {
+    fn one_more() -> Counted {
+        let mut alive = alive();
+        // The process ends at any moment, and whoever called has nothing to say any more.
+        while alive.is_ending {
+            alive = FEWER.wait(alive).unwrap_or_else(PoisonError::into_inner);
+        }
+        alive.count += 1;
+        Counted
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        alive().count -= 1;
+        FEWER.notify_all();
+    }
+}
+
 /// A new file under a name of ours, held by us; dropped before it was renamed, it is removed.
 #[must_use = "a temporary file that is dropped changes nothing"]
 pub(crate) struct Temporary<'a> {
@@ -49,6 +98,8 @@ pub(crate) struct Temporary<'a> {
     pub(crate) file: File,
     pub(crate) name: String,
     pub(crate) is_renamed: bool,
+    /// Until after its name is gone.
+    _counted: Counted,
 }
 
 impl<'a> Temporary<'a> {
@@ -57,6 +108,7 @@ impl<'a> Temporary<'a> {
         let flags = OFlags::RDWR | OFlags::CREATE | OFlags::EXCL | OFlags::CLOEXEC;
         let private = Mode::RUSR | Mode::WUSR;
         for _ in 0..ATTEMPTS {
+            let _counted = Counted::one_more();
             let name = format!("{TEMPORARY}{}-{what}", random_digits()?);
             let file = match rustix::fs::openat(dir, &name, flags | OFlags::NOFOLLOW, private) {
                 Ok(file) => File::from(file),
@@ -68,6 +120,7 @@ impl<'a> Temporary<'a> {
                 file,
                 name,
                 is_renamed: false,
+                _counted,
             };
             // Between making and holding it somebody can have taken it for dead.
             let held = try_hold(&temporary.file);
