@@ -69,8 +69,10 @@ pub(super) struct Candidate {
     pub(super) stat: BlobStat,
 }
 
-/// How many blobs are looked at before what is to become of them is noted.
-const BATCH: usize = 8192;
+/// How many blobs are looked at before what is to become of them is noted: what was seen takes memory until
+/// then. Where the disk is waited for there are more, for many threads wait for the last of them.
+const BATCH: usize = 2048;
+const SLOW_BATCH: usize = 8192;
 
 /// Calls `each`, in their order, with those of the nodes that the layout has.
 pub(super) fn look_at(
@@ -80,7 +82,14 @@ pub(super) fn look_at(
     each: &mut dyn FnMut(Candidate),
 ) -> anyhow::Result<()> {
     let workers = Workers::for_reading();
-    for nodes in nodes.chunks(BATCH) {
+    let mut rest = nodes;
+    while !rest.is_empty() {
+        let most = match workers.are_waiting() {
+            true => SLOW_BATCH,
+            false => BATCH,
+        };
+        let (nodes, later) = rest.split_at(most.min(rest.len()));
+        rest = later;
         let stats = workers.map(nodes, &|node, _| stored.stat(graph.digest(*node)), || ());
         for (node, stat) in nodes.iter().zip(stats) {
             let digest = graph.digest(*node);
@@ -115,6 +124,9 @@ pub struct StoredBlobs {
 /// How many blobs of a list are in a share.
 const SHARE: usize = 256;
 
+/// How many blobs make a list whose memory is worth a pause of those who look at it.
+const LONG: usize = 1 << 16;
+
 impl StoredBlobs {
     /// Finds out what is known of the blobs of a list, and looks at those that nothing leads to.
     /// This thread does `meanwhile` first, whose value comes with them, and helps then.
@@ -126,14 +138,35 @@ impl StoredBlobs {
     ) -> (StoredBlobs, M) {
         let look = |share: &[Digest]| StoredBlobs::share(graph, stored, share);
         let workers = Workers::for_reading();
+        let mut blobs = blobs;
+        // What `meanwhile` makes takes memory, and so does a long list: half of it is gone by then.
+        let mut later = None;
+        if blobs.len() >= LONG {
+            let middle = blobs.len() / 2;
+            let (shares, ()) = workers.map_shares(&blobs[middle..], SHARE, &look, || ());
+            blobs.truncate(middle);
+            blobs.shrink_to_fit();
+            later = Some(StoredBlobs::of_shares(shares));
+        }
+        let is_empty = blobs.is_empty();
         let (shares, made) = workers.map_shares(&blobs, SHARE, &look, meanwhile);
+        // The list takes as much memory as all that comes out of it.
+        drop(blobs);
+        let shares = shares.into_iter().chain(later);
+        let listed = StoredBlobs {
+            is_empty,
+            ..StoredBlobs::of_shares(shares.collect())
+        };
+        (listed, made)
+    }
+
+    /// Those of a list, of whose pieces these are.
+    fn of_shares(shares: Vec<StoredBlobs>) -> StoredBlobs {
         let mut listed = StoredBlobs {
-            is_empty: blobs.is_empty(),
+            is_empty: shares.is_empty(),
             known: Vec::with_capacity(shares.iter().map(|share| share.known.len()).sum()),
             stray: Ok(Vec::new()),
         };
-        // The list takes as much memory as all that comes out of it.
-        drop(blobs);
         for share in shares {
             listed.known.extend(share.known);
             if let Ok(stray) = &mut listed.stray {
@@ -143,7 +176,7 @@ impl StoredBlobs {
                 }
             }
         }
-        (listed, made)
+        listed
     }
 
     /// The same list once more, to decide on it twice.
