@@ -24,6 +24,10 @@ use crate::files::stat::{FileId, found};
 use crate::value::digest::{Algorithm, Digest};
 use crate::value::mount_table::MountKey;
 
+/// How many bytes directories have whose list takes long: those of ten thousand names and more, by the file
+/// system.
+const LONG: u64 = 1 << 20;
+
 /// What a directory is that something is mounted on.
 const MOUNT_POINT: &str = "a mount point";
 
@@ -63,6 +67,8 @@ pub(super) struct OpenedDir {
     pub(super) dir: OwnedFd,
     file: FileId,
     mount: Option<MountKey>,
+    /// Bytes that the directory itself has: the more names, the more.
+    length: u64,
     /// Why others may share it.
     shared: Option<&'static str>,
 }
@@ -170,6 +176,12 @@ impl BlobDirs {
             let _ = known.odd.set(odd);
         }
         Ok(())
+    }
+
+    /// Whether a list of all of them takes long, as far as the sizes of directories say.
+    pub(super) fn are_long(&self) -> bool {
+        let lengths = self.known.iter().map(|known| known.opened.length);
+        lengths.fold(0, u64::saturating_add) >= LONG
     }
 
     /// Says that a thread is about to list all of them, or is done with that.
@@ -314,6 +326,7 @@ pub(super) fn open_dir(parent: impl AsFd, name: &CStr) -> Result<Option<OpenedDi
             let Look {
                 file,
                 mount,
+                length,
                 is_mount_point,
             } = Look::at(&dir)?;
             let is_mounted = is_mount_point.unwrap_or_else(|| {
@@ -323,6 +336,7 @@ pub(super) fn open_dir(parent: impl AsFd, name: &CStr) -> Result<Option<OpenedDi
                 dir,
                 file,
                 mount,
+                length,
                 shared: is_mounted.then_some(MOUNT_POINT),
             }))
         }
@@ -335,11 +349,17 @@ pub(super) fn open_dir(parent: impl AsFd, name: &CStr) -> Result<Option<OpenedDi
             let Some(dir) = linked else {
                 return Ok(None);
             };
-            let Look { file, mount, .. } = Look::at(&dir)?;
+            let Look {
+                file,
+                mount,
+                length,
+                ..
+            } = Look::at(&dir)?;
             Ok(Some(OpenedDir {
                 dir,
                 file,
                 mount,
+                length,
                 shared: Some("a symbolic link"),
             }))
         }
@@ -353,6 +373,7 @@ pub(super) fn open_dir(parent: impl AsFd, name: &CStr) -> Result<Option<OpenedDi
 struct Look {
     file: FileId,
     mount: Option<MountKey>,
+    length: u64,
     /// Whether something is mounted on it. A bind mount of the same file system has the device of its
     /// surroundings, so it is the kernel's own attribute that counts; old kernels do not have it.
     is_mount_point: Option<bool>,
@@ -374,6 +395,7 @@ impl Look {
                 inode: stat.stx_ino,
             },
             mount: Some(mount_key(&stat)),
+            length: stat.stx_size,
             is_mount_point: knows_root.then_some(stat.stx_attributes.contains(root)),
         })
     }
@@ -384,9 +406,11 @@ impl Look {
     }
 
     fn without_attributes(dir: &OwnedFd) -> Result<Look, Errno> {
+        let stat = rustix::fs::fstat(dir)?;
         Ok(Look {
-            file: FileId::of_opened(dir)?,
+            file: FileId::from_stat(&stat),
             mount: None,
+            length: u64::try_from(stat.st_size).unwrap_or(0),
             is_mount_point: None,
         })
     }

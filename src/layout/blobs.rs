@@ -558,9 +558,12 @@ impl<M> Locked<M> {
     }
 
     /// Says that another thread is about to list the blobs, with [`Locked::list_blobs_and_writers`]. Whoever
-    /// reads blobs from here on waits for that: then nothing has to be asked about each.
+    /// reads blobs from here on waits for that: then nothing has to be asked about each. A disk of this machine
+    /// answers sooner than a long list is made, so it is asked until then.
     pub(crate) fn expect_list(&self) {
-        self.blob_dirs.set_being_listed(true);
+        if self.layout.is_far() || !self.blob_dirs.are_long() {
+            self.blob_dirs.set_being_listed(true);
+        }
     }
 
     /// Why blobs of this digest's algorithm must not be deleted, if so.
