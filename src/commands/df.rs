@@ -259,7 +259,7 @@ impl<'a> Overview<'a> {
         let trash_keep = span("--trash-keep", DEFAULT_TRASH_KEEP)?;
         let to_trash = uses_trash(false, false)?;
         let prune = |all, grace| {
-            let siblings = Siblings::new(found.layouts.clone(), is_recursive);
+            let siblings = Siblings::new(found.layouts.clone(), is_recursive, is_recursive);
             Prune::plain(now, all, (grace, trash_keep), to_trash, siblings)
         };
         Ok(Overview {

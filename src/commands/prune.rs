@@ -69,6 +69,7 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
     command.siblings = Siblings::new(
         found.layouts.iter().chain(&also_roots).cloned().collect(),
         args.recursive.is_some() || !also_roots.is_empty(),
+        args.recursive.is_some() && also_roots.is_empty(),
     );
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
@@ -211,7 +212,7 @@ impl Prune {
                 to_trash: args.trash,
                 ..command.trash
             },
-            siblings: Siblings::new(layouts.collect(), !args.also_roots.is_empty()),
+            siblings: Siblings::new(layouts.collect(), !args.also_roots.is_empty(), false),
             confirmed: seen.map(|seen| HashMap::from([(layout.to_owned(), seen)])),
             ..command
         })

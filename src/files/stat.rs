@@ -52,14 +52,8 @@ pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
 
 /// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
 pub(crate) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    id_with_name(dir, name, file).is_some()
-}
-
-/// Which file is opened, if a name in `dir` means it.
-pub(crate) fn id_with_name(dir: impl AsFd, name: &str, file: impl AsFd) -> Option<FileId> {
-    let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW).ok()?;
-    let opened = FileId::of_opened(file).ok()?;
-    (opened == FileId::from_stat(&named)).then_some(opened)
+    let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
+    named.is_ok_and(|named| FileId::of_opened(file) == Ok(FileId::from_stat(&named)))
 }
 
 /// What a stub is, as the end of a sentence. Its file alone cannot be told from one that a power cut emptied.

@@ -12,14 +12,13 @@ use std::sync::OnceLock;
 use super::garbage::{Garbage, MaybeShared, Original};
 use super::mark::Live;
 use super::stored::Stored;
-use crate::layout::{StubsOfRun, Weight};
+use crate::layout::{StubsOfRun, Weight, layouts_beside};
 use crate::snapshot::{Graph, NodeId};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
 
-/// How many files of what stays are looked at, to find out whether a layout has stubs, and how much of
-/// what goes is looked for beside it. Those of an ordinary repository are fewer; in a larger one of a
-/// store hardly all of these have nothing to do with a stub.
+/// How many files of what stays are looked at, to find out whether a layout has stubs. Those of an ordinary
+/// repository are fewer; in a larger one of a store hardly all of these have nothing to do with a stub.
 const SAMPLE: usize = 1024;
 
 /// The ways out, where not all of the store is known.
@@ -33,14 +32,18 @@ pub(crate) struct Siblings {
     paths: Vec<PathBuf>,
     /// The user says that there are no others.
     are_all: bool,
+    /// They are all that there are below a directory, and so all that lie beside each of them.
+    are_a_tree: bool,
     /// Found out when something goes for the first time.
     stubs: OnceLock<StubsOfRun>,
 }
 
 impl Siblings {
-    /// `paths` are all layouts of the run; `are_all`: the user says that there are no others.
-    pub(crate) fn new(paths: Vec<PathBuf>, are_all: bool) -> Siblings {
+    /// `paths` are all layouts of the run. `are_all`: the user says that there are no others; `are_a_tree`: they
+    /// were found below a directory.
+    pub(crate) fn new(paths: Vec<PathBuf>, are_all: bool, are_a_tree: bool) -> Siblings {
         Siblings {
+            are_a_tree: are_a_tree && paths.len() > 1,
             paths,
             are_all,
             stubs: OnceLock::new(),
@@ -64,17 +67,19 @@ impl Siblings {
         if garbage.blobs.is_empty() {
             return;
         }
-        let beside;
-        let known = match &self.paths[..] {
-            [] => return,
-            [path] => {
-                let step = garbage.blobs.len() / SAMPLE + 1;
-                let sample = garbage.blobs.iter().step_by(step);
-                beside = StubsOfRun::beside(path, sample.map(|blob| &blob.digest));
-                &beside
+        if self.paths.is_empty() {
+            return;
+        }
+        let known = self.stubs.get_or_init(|| {
+            let beside = match self.are_a_tree {
+                true => Vec::new(),
+                false => layouts_beside(&self.paths),
+            };
+            match self.paths.len() + beside.len() {
+                1 => StubsOfRun::default(),
+                _ => StubsOfRun::find(&self.paths, &beside),
             }
-            paths => self.stubs.get_or_init(|| StubsOfRun::find(paths)),
-        };
+        });
         let mut stubs = garbage.stubs.clone();
         stubs.extend(stubs_among(graph, live, |digest| {
             known.is_stub(own, digest).unwrap_or_else(|| {
@@ -82,7 +87,14 @@ impl Siblings {
                 stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
             })
         }));
-        let doubt = doubt(&stubs, known, self.are_all && self.paths.len() > 1);
+        let mut going = garbage.blobs.iter();
+        let is_store = known.has_any() || going.any(|blob| known.place(&blob.digest).is_some());
+        let doubt = doubt(
+            &stubs,
+            known,
+            is_store,
+            self.are_all && self.paths.len() > 1,
+        );
         keep(garbage, known, doubt);
     }
 }
@@ -103,10 +115,10 @@ fn stubs_among(
 }
 
 /// Why nothing of a layout may go, if it is not known where all stubs of its blobs are. `own` are stubs
-/// that it has itself; `are_all`: the run is said to know all layouts of the store.
-fn doubt(own: &[Digest], known: &StubsOfRun, are_all: bool) -> Option<String> {
+/// that it has itself; `is_store`: others have stubs; `are_all`: the run is said to know all layouts of the store.
+fn doubt(own: &[Digest], known: &StubsOfRun, is_store: bool, are_all: bool) -> Option<String> {
     const MAYBE: &str = "so other repositories of that store may have stubs of these blobs";
-    if own.is_empty() && !known.has_any() {
+    if own.is_empty() && !is_store {
         return None;
     }
     if let Some(unknown) = &known.unknown {
@@ -166,7 +178,7 @@ mod tests {
     #[test]
     fn a_layout_with_stubs_is_in_doubt_unless_all_is_known() {
         let stub = Algorithm::Sha256.hash(b"elsewhere");
-        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")]);
+        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")], &[]);
         let own = std::slice::from_ref(&stub);
         let nothing = StubsOfRun::default();
         for (own, known, are_all, expected) in [
@@ -182,7 +194,7 @@ mod tests {
             ),
             (own, &unknown, true, Some("`store/x` cannot be looked into")),
         ] {
-            let doubt = doubt(own, known, are_all);
+            let doubt = doubt(own, known, false, are_all);
             match (&doubt, expected) {
                 (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
                 _ => assert_eq!(doubt.as_deref(), expected),

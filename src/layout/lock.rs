@@ -43,7 +43,7 @@ use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{access_of, give_at_most};
 use crate::files::rename::rename_to_new;
-use crate::files::stat::{FileId, found, id_with_name, is_name_of};
+use crate::files::stat::{FileId, found, is_name_of};
 use crate::files::temporary::{Sight, Temporary};
 use crate::files::unix::is_unsupported;
 
@@ -380,15 +380,16 @@ impl<'a> IndexLock<'a> {
         let attempt = || {
             let opened = open_or_create(layout).map_err(Refused::Failed)?;
             let file = &opened.file;
-            flock(file, Hold::Exclusive).map_err(|refused| match FileId::of_opened(file) {
-                Ok(id) => refused.unless_here(INDEX_LOCK, id),
-                Err(_) => refused,
-            })?;
+            let id = FileId::of_opened(file).map_err(|e| Refused::Failed(e.into()))?;
+            flock(file, Hold::Exclusive).map_err(|refused| refused.unless_here(INDEX_LOCK, id))?;
+            // At once: another job that finds it busy has to know by whom.
+            let _held = Some(Held::once_more(INDEX_LOCK, id));
             layout.look_afresh();
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
-            let id = id_with_name(&layout.dir, INDEX_LOCK, file).ok_or(Refused::Busy)?;
-            let _held = Some(Held::once_more(INDEX_LOCK, id));
+            if !is_name_of(&layout.dir, INDEX_LOCK, file) {
+                return Err(Refused::Busy);
+            }
             Ok(IndexLock {
                 layout,
                 opened,

@@ -4,19 +4,18 @@
 //! store that deduplicates it is a stub, and the bytes are in another one. In a layout that lies alone it
 //! is what a power cut left of a file, which is damage. Nobody is asked unless there is such a file.
 
+use std::collections::BTreeSet;
 use std::fs::DirEntry;
 use std::path::{Path, PathBuf};
 
 use super::Layout;
 use crate::files::stat::promises_more;
 use crate::value::digest::Digest;
+use crate::workers::Workers;
 
 /// How many entries of a directory are looked at. Where there are more, nobody knows, and a layout is
 /// taken for one that has neighbours.
 const MOST_LOOKED_AT: usize = 4096;
-
-/// How many layouts beside one are looked into, at most.
-const MOST_NEIGHBOURS: usize = 64;
 
 impl Layout {
     /// Whether a blob's file of this length in bytes is a stub; see `stubs.rs`.
@@ -68,18 +67,26 @@ fn lies_beside_others(path: &Path) -> std::io::Result<bool> {
     Ok(others && !is_foreign)
 }
 
-/// Some of the layouts that lie in the same directory as this one.
-pub(super) fn layouts_beside(path: &Path) -> Vec<PathBuf> {
-    let Ok(path) = path.canonicalize() else {
-        return Vec::new();
-    };
-    let listed = path.parent().map(std::fs::read_dir);
-    let entries = listed.into_iter().flatten().flatten().take(MOST_LOOKED_AT);
+/// The layouts that lie in the same directories as these, and are none of these, in order.
+pub(crate) fn layouts_beside(paths: &[PathBuf]) -> Vec<PathBuf> {
+    let paths: BTreeSet<PathBuf> = paths
+        .iter()
+        .filter_map(|path| path.canonicalize().ok())
+        .collect();
+    let parents: BTreeSet<&Path> = paths.iter().filter_map(|path| path.parent()).collect();
+    let listed = parents.into_iter().flat_map(|parent| {
+        let entries = std::fs::read_dir(parent).into_iter().flatten();
+        entries.take(MOST_LOOKED_AT).flatten()
+    });
     let is_file = |entry: &DirEntry| entry.file_type().is_ok_and(|kind| kind.is_file());
-    let dirs = entries.flatten().filter(|entry| !is_file(entry));
-    let paths = dirs.map(|entry| entry.path());
-    let others = paths.filter(|other| *other != path && is_layout(other));
-    others.take(MOST_NEIGHBOURS).collect()
+    let others = listed.filter(|entry| !is_file(entry));
+    let others: BTreeSet<PathBuf> = others.map(|entry| entry.path()).collect();
+    let others: Vec<PathBuf> = others.difference(&paths).cloned().collect();
+    let look = |path: &PathBuf, _: &mut Vec<u8>| is_layout(path);
+    let are_layouts = Workers::for_reading().map(&others, &look, || ());
+    let layouts = others.into_iter().zip(are_layouts);
+    let layouts = layouts.filter(|(_, is_layout)| *is_layout);
+    layouts.map(|(path, _)| path).collect()
 }
 
 fn is_layout(path: &Path) -> bool {

@@ -22,7 +22,6 @@ use rustix::io::Errno;
 use super::Layout;
 use super::blob_dirs::BlobDirs;
 use super::blobs::blob_of;
-use super::neighbours::layouts_beside;
 use crate::files::stat::{BlobStat, FileId, found};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -34,6 +33,10 @@ pub(crate) struct StubsOfRun {
     stubs: HashMap<Digest, PathBuf>,
     /// Those of them of which a layout has the bytes.
     originals: HashSet<Digest>,
+    /// Any of them is in a layout of the run, and not in one beside these.
+    has_own: bool,
+    /// Files that could not be looked at: each may be a stub.
+    unseen: HashMap<Digest, PathBuf>,
     /// A layout that could not be looked into.
     pub(crate) unknown: Option<PathBuf>,
     /// The files that were looked at.
@@ -50,9 +53,10 @@ struct LookedAt {
 }
 
 impl StubsOfRun {
-    /// Looks into some layouts, each of which may be given several times. Only of blobs that several
-    /// of them have, the files are looked at.
-    pub(crate) fn find(paths: &[PathBuf]) -> StubsOfRun {
+    /// Looks into some layouts, each of which may be given several times, and into others `beside` them, of which
+    /// nobody said anything. Only of blobs that several of them have, the files are looked at.
+    pub(crate) fn find(own: &[PathBuf], beside: &[PathBuf]) -> StubsOfRun {
+        let paths = [own, beside].concat();
         let search = Search::default();
         let workers = Workers::for_reading();
         let numbers: Vec<u32> = (0..u32::MAX).take(paths.len()).collect();
@@ -63,13 +67,22 @@ impl StubsOfRun {
         let passed = search.take_passed();
         let directories = passed.chunk_by(|(one, _), (next, _)| one == next);
         let some: Vec<_> = directories.flat_map(|all| all.chunks(AT_ONCE)).collect();
-        let look = |some: &&[(u32, Digest)], _: &mut Vec<u8>| search.look(paths, some);
+        let look = |some: &&[(u32, Digest)], _: &mut Vec<u8>| search.look(&paths, some);
         looks.extend(workers.map(&some, &look, || ()));
         let failed: HashSet<u32> = looks.iter().filter_map(|looks| looks.failed_at).collect();
+        // One beside them that cannot be opened is none that anybody uses.
+        let unknown = failed.iter().min().map(|number| *number as usize);
         let mut found = StubsOfRun {
-            unknown: failed.iter().min().map(|number| path(*number).clone()),
+            unknown: unknown.and_then(|number| own.get(number)).cloned(),
             ..StubsOfRun::default()
         };
+        let unseen = looks.iter_mut().flat_map(|looks| looks.unseen.drain(..));
+        for (number, digest) in search.in_layouts(unseen) {
+            let place = found.unseen.entry(digest).or_insert(path(number).clone());
+            if path(number) < place {
+                place.clone_from(path(number));
+            }
+        }
         let stubs = looks.iter_mut().flat_map(|looks| looks.stubs.drain(..));
         // Whichever thread was faster, the first layout is named.
         let mut stubs = search.in_layouts(stubs);
@@ -84,7 +97,8 @@ impl StubsOfRun {
             if let Some(of_layout) = of_layouts.get_mut(path(number)) {
                 of_layout.insert(digest.clone());
             }
-            found.add(path(number), digest, true);
+            found.has_own |= (number as usize) < own.len();
+            found.add(path(number), digest);
         }
         let mut blobs: HashSet<_> = looks.into_iter().flat_map(|looks| looks.whole).collect();
         let stubs = found.stubs.keys();
@@ -108,45 +122,19 @@ impl StubsOfRun {
         was_looked_at.then(|| stubs.contains(digest))
     }
 
-    /// Looks for stubs of some blobs of one layout in those that lie beside it.
-    pub(crate) fn beside<'d>(
-        path: &Path,
-        blobs: impl Iterator<Item = &'d Digest> + Clone,
-    ) -> StubsOfRun {
-        let mut found = StubsOfRun::default();
-        for other in layouts_beside(path) {
-            let opened = Layout::open(&other).and_then(|layout| BlobDirs::open(&layout));
-            // One that cannot be opened is none that anybody uses.
-            let Ok(opened) = opened else {
-                continue;
-            };
-            for digest in blobs.clone() {
-                match opened.of(digest).map(|dir| stat(dir, digest)) {
-                    Some(Ok(Some(stat))) => found.add(&other, digest.clone(), stat.is_stub),
-                    // It may be one.
-                    Some(Err(_)) => found.add(&other, digest.clone(), true),
-                    Some(Ok(None)) | None => {}
-                }
-            }
-        }
-        found
+    fn add(&mut self, path: &Path, digest: Digest) {
+        self.stubs.entry(digest).or_insert_with(|| path.to_owned());
     }
 
-    fn add(&mut self, path: &Path, digest: Digest, is_stub: bool) {
-        match is_stub {
-            true => _ = self.stubs.entry(digest).or_insert_with(|| path.to_owned()),
-            false => _ = self.originals.insert(digest),
-        }
-    }
-
-    /// A layout that has a stub of this blob, if another one has a file of it.
+    /// A layout that has a stub of this blob, or may have, if another one has a file of it.
     pub(crate) fn place(&self, digest: &Digest) -> Option<&Path> {
-        self.stubs.get(digest).map(PathBuf::as_path)
+        let stub = self.stubs.get(digest).or_else(|| self.unseen.get(digest));
+        stub.map(PathBuf::as_path)
     }
 
-    /// Whether any layout has a stub of what another one has a file of.
+    /// Whether any layout of the run has a stub of what another one has a file of.
     pub(crate) fn has_any(&self) -> bool {
-        !self.stubs.is_empty()
+        self.has_own
     }
 
     /// Whether a layout has the bytes of which this is a stub.
@@ -209,6 +197,8 @@ struct Looks {
     stubs: Vec<(u32, Digest)>,
     /// Blobs with bytes.
     whole: Vec<BlobNumber>,
+    /// Files that could not be looked at, and in which directory.
+    unseen: Vec<(u32, Digest)>,
     /// The number of the layout, if something of it could not be looked at.
     failed_at: Option<u32>,
 }
@@ -267,7 +257,10 @@ impl Search {
             Some(Ok(Some(stat))) if stat.is_stub => looks.stubs.push((place, digest)),
             Some(Ok(Some(_))) => looks.whole.push(self.number(&digest)),
             Some(Ok(None)) | None => {}
-            Some(Err(_)) => return false,
+            Some(Err(_)) => {
+                looks.unseen.push((place, digest));
+                return false;
+            }
         }
         true
     }
@@ -375,7 +368,7 @@ mod tests {
             [shared, alone, b"lost"].map(|bytes| Algorithm::Sha256.hash(bytes));
         for _ in 0..paths.len() {
             paths.rotate_left(1);
-            let found = StubsOfRun::find(&paths);
+            let found = StubsOfRun::find(&paths, &[]);
             assert!(found.place(&shared).is_some());
             assert!(found.has_original(&shared));
             assert_eq!((found.place(&alone), found.place(&lost)), (None, None));
@@ -395,16 +388,16 @@ mod tests {
             }
         }
         paths.push(folder.path().join("none"));
-        assert_eq!(StubsOfRun::find(&paths).unknown, paths.last().cloned());
+        assert_eq!(StubsOfRun::find(&paths, &[]).unknown, paths.last().cloned());
         // Where others lead to the same directory, nobody knows which of them was looked at.
         let link = folder.path().join("d");
         std::fs::create_dir(&link).unwrap();
         std::os::unix::fs::symlink("../b/blobs", link.join("blobs")).unwrap();
-        let found = StubsOfRun::find(&[paths.as_slice(), &[link]].concat());
+        let found = StubsOfRun::find(&paths, &[link]);
         assert_eq!(found.is_stub(&folder.path().join("b"), &shared), None);
         assert_eq!(found.is_stub(&folder.path().join("c"), &shared), Some(true));
         assert!(found.place(&shared).is_some());
         // Of one layout alone nothing is known.
-        assert!(!StubsOfRun::find(&paths[..1]).has_any());
+        assert!(!StubsOfRun::find(&paths[..1], &[]).has_any());
     }
 }

@@ -1,6 +1,7 @@
 //! Repositories of a store that deduplicates, in a bucket: empty files stand for blobs that another one has.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 
 use serde_json::Value;
@@ -323,4 +324,66 @@ fn in_a_layout_that_lies_alone_an_empty_file_is_damage() {
     for gone in [lost, base()] {
         assert!(!blob_path(&layout.dir, &gone).exists());
     }
+}
+
+/// A repository with one image, and the bytes of `base`, which nothing in it leads to.
+fn with_original_as_garbage(place: &Place) -> Layout {
+    let mut layout = place.layout("store/a");
+    let kept = layout.image("kept");
+    layout.tagged(&kept, "kept").finish();
+    layout.blob(LAYER, "layer base\n");
+    assert!(blobs(&layout.dir).contains(&base()));
+    layout
+}
+
+/// FR54: also what a repository has a stub of that lies beside those of the command, however many they are, and however
+/// much goes.
+#[test]
+fn what_a_repository_has_a_stub_of_that_is_not_named_stays() {
+    for (several, garbage) in [(true, 3), (false, 3), (false, 1500)] {
+        let place = Place::new();
+        let original = with_original_as_garbage(&place);
+        repository(&place, "b");
+        let (stubs, _) = repository(&place, "z");
+        empty(&stubs, &base());
+        // Ordinary ones of which there are many.
+        for number in 0..if garbage == 3 { 70 } else { 0 } {
+            place.layout(&format!("store/c{number}")).finish();
+        }
+        for number in 0..garbage {
+            original.blob(LAYER, format!("garbage {number}"));
+        }
+        let store = all_of(&place);
+        let mut args = PRUNE.to_vec();
+        let (a, b) = (store.join("a"), store.join("b"));
+        args.push(arg(&a));
+        if several {
+            args.push(arg(&b));
+        }
+        let finished = place.run(&args);
+        assert_status(&finished, 1);
+        assert!(blobs(&original.dir).contains(&base()), "{finished}");
+        assert_mentions(&finished, "store that deduplicates");
+    }
+}
+
+/// FR54: a file that is listed and cannot be looked at may be a stub.
+#[test]
+fn what_may_be_a_stub_in_a_repository_that_cannot_be_looked_at_stays() {
+    if rustix::process::geteuid().is_root() {
+        // Nothing is out of sight of root.
+        return;
+    }
+    let place = Place::new();
+    let original = with_original_as_garbage(&place);
+    let (stubs, _) = repository(&place, "b");
+    let dir = stubs.dir.join("blobs/sha256");
+    let mode = |mode| fs::set_permissions(&dir, fs::Permissions::from_mode(mode)).unwrap();
+    mode(0o444);
+    let store = all_of(&place);
+    let mut args = PRUNE.to_vec();
+    args.extend(["--recursive", arg(&store)]);
+    let finished = place.run(&args);
+    mode(0o755);
+    assert!(blobs(&original.dir).contains(&base()), "{finished}");
 }
