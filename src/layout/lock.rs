@@ -43,7 +43,7 @@ use super::{LAYOUT_LOCK, Layout};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{access_of, give_at_most};
 use crate::files::rename::rename_to_new;
-use crate::files::stat::{FileId, found, is_name_of};
+use crate::files::stat::{FileId, found, is_name_of_file};
 use crate::files::temporary::{Sight, Temporary};
 use crate::files::unix::is_unsupported;
 
@@ -355,6 +355,7 @@ fn open_podman_lock(layout: &Layout) -> Result<Option<LockFile>, Refused> {
 pub(super) struct IndexLock<'a> {
     layout: &'a Layout,
     opened: IndexLockFile,
+    id: FileId,
     /// Gone after the file is closed.
     _held: Option<Held>,
 }
@@ -387,12 +388,13 @@ impl<'a> IndexLock<'a> {
             layout.look_afresh();
             // Peers delete the file before they unlock it: then this lock is on a file that the
             // next one will not find.
-            if !is_name_of(&layout.dir, INDEX_LOCK, file) {
+            if !is_name_of_file(&layout.dir, INDEX_LOCK, id) {
                 return Err(Refused::Busy);
             }
             Ok(IndexLock {
                 layout,
                 opened,
+                id,
                 _held,
             })
         };
@@ -403,7 +405,7 @@ impl<'a> IndexLock<'a> {
 
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
-        is_name_of(&self.layout.dir, INDEX_LOCK, &self.opened.file)
+        is_name_of_file(&self.layout.dir, INDEX_LOCK, self.id)
     }
 }
 
@@ -497,10 +499,12 @@ pub(super) fn remove_stale_index_lock(layout: &Layout) {
     if let Ok(Some(opened)) = open_existing(layout)
         && opened.is_ours
         && flock(&opened.file, Hold::Exclusive).is_ok()
+        && let Ok(id) = FileId::of_opened(&opened.file)
     {
         drop(IndexLock {
             layout,
             opened,
+            id,
             _held: None,
         });
     }

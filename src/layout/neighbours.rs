@@ -17,6 +17,9 @@ use crate::workers::Workers;
 /// taken for one that has neighbours.
 const MOST_LOOKED_AT: usize = 4096;
 
+/// How many layouts beside those of a command are looked into, at most: that is done for each command that deletes.
+const MOST_NEIGHBOURS: usize = 1024;
+
 impl Layout {
     /// Whether a blob's file of this length in bytes is a stub; see `stubs.rs`.
     pub(super) fn is_stub(&self, size: u64, digest: &Digest) -> bool {
@@ -67,7 +70,7 @@ fn lies_beside_others(path: &Path) -> std::io::Result<bool> {
     Ok(others && !is_foreign)
 }
 
-/// The layouts that lie in the same directories as these, and are none of these, in order.
+/// Layouts that lie in the same directories as these, and are none of these, in order: all, if they are not thousands.
 pub(crate) fn layouts_beside(paths: &[PathBuf]) -> Vec<PathBuf> {
     let paths: BTreeSet<PathBuf> = paths
         .iter()
@@ -86,7 +89,10 @@ pub(crate) fn layouts_beside(paths: &[PathBuf]) -> Vec<PathBuf> {
     let are_layouts = Workers::for_reading().map(&others, &look, || ());
     let layouts = others.into_iter().zip(are_layouts);
     let layouts = layouts.filter(|(_, is_layout)| *is_layout);
-    layouts.map(|(path, _)| path).collect()
+    layouts
+        .map(|(path, _)| path)
+        .take(MOST_NEIGHBOURS)
+        .collect()
 }
 
 fn is_layout(path: &Path) -> bool {
