@@ -32,7 +32,7 @@ pub(crate) struct Siblings {
     paths: Vec<PathBuf>,
     /// The user says that there are no others.
     are_all: bool,
-    /// They are all that there are below a directory, and so all that lie beside each of them.
+    /// They are all that there are below a directory, and so all that lie beside each of them but the outermost.
     are_a_tree: bool,
     /// Found out when something goes for the first time.
     stubs: OnceLock<StubsOfRun>,
@@ -72,7 +72,7 @@ impl Siblings {
         }
         let known = self.stubs.get_or_init(|| {
             let beside = match self.are_a_tree {
-                true => Vec::new(),
+                true => layouts_beside(outermost(&self.paths)),
                 false => layouts_beside(&self.paths),
             };
             match self.paths.len() + beside.len() {
@@ -97,6 +97,15 @@ impl Siblings {
         );
         keep(garbage, known, doubt);
     }
+}
+
+/// The one of some layouts that all others lie in, if there is one.
+fn outermost(paths: &[PathBuf]) -> &[PathBuf] {
+    let least = (0..paths.len()).min_by_key(|number| paths[*number].components().count());
+    let holds_all = |number: &usize| paths.iter().all(|path| path.starts_with(&paths[*number]));
+    least
+        .filter(holds_all)
+        .map_or(&[], |number| &paths[number..=number])
 }
 
 /// Stubs among what stays; of a large layout only some of it is looked at.
@@ -173,6 +182,21 @@ fn keep(garbage: &mut Garbage, known: &StubsOfRun, doubt: Option<String>) {
 mod tests {
     use super::*;
     use crate::value::digest::Algorithm;
+
+    #[test]
+    fn only_a_layout_that_holds_all_others_has_neighbours_outside_of_a_tree() {
+        for (paths, expected) in [
+            (&["s/a", "s/a/b", "s/a/c/d"][..], Some("s/a")),
+            (&["s/a/b", "s/a"], Some("s/a")),
+            (&["s/a", "s/ab"], None),
+            (&["s/a", "s/b/c"], None),
+            (&[], None),
+        ] {
+            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
+            let found = outermost(&paths).first();
+            assert_eq!(found.map(PathBuf::as_path), expected.map(Path::new));
+        }
+    }
 
     /// FR54: whoever has a stub needs to know all others, and where its original is.
     #[test]

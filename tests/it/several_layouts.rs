@@ -598,6 +598,16 @@ struct Shared {
 }
 
 impl Shared {
+    /// Prunes both, and says that nobody else leads to the blobs.
+    fn prune_of_both(&self) -> Vec<&str> {
+        let mut args = vec!["prune", "--grace", "0s", "--jobs", "4"];
+        for layout in [&self.first, &self.second] {
+            let dir = arg(&layout.dir);
+            args.extend(["--layout", dir, "--also-root", dir]);
+        }
+        args
+    }
+
     fn new(sharing: Sharing) -> Self {
         let place = Place::new();
         let mut first = place.layout("first");
@@ -906,15 +916,7 @@ fn what_several_layouts_lead_to_goes_once_also_in_a_dry_run() {
                 fs::hard_link(garbage, shared.place.path("elsewhere")).expect("one file system");
                 size = 0;
             }
-            let mut args = vec!["prune", "--grace", "0s", "--jobs", "4"];
-            for layout in [&shared.first, &shared.second] {
-                args.extend([
-                    "--layout",
-                    arg(&layout.dir),
-                    "--also-root",
-                    arg(&layout.dir),
-                ]);
-            }
+            let mut args = shared.prune_of_both();
             let asked: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
             let asked = run_on_terminal(&asked, &shared.place.home(), "n\n");
             let sentence = format!("deletes 1 blob and frees {size}B.");
@@ -929,15 +931,7 @@ fn what_several_layouts_lead_to_goes_once_also_in_a_dry_run() {
 #[test]
 fn what_several_layouts_lead_to_goes_after_a_yes() {
     let shared = Shared::new(Sharing::Links);
-    let mut args = vec!["prune", "--grace", "0s"];
-    for layout in [&shared.first, &shared.second] {
-        args.extend([
-            "--layout",
-            arg(&layout.dir),
-            "--also-root",
-            arg(&layout.dir),
-        ]);
-    }
+    let args = shared.prune_of_both();
     let args: Vec<String> = args.iter().map(|arg| (*arg).to_owned()).collect();
     let done = run_on_terminal(&args, &shared.place.home(), "y\n");
     assert_status(&done, 0);

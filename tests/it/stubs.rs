@@ -340,7 +340,7 @@ fn with_original_as_garbage(place: &Place) -> Layout {
 /// much goes.
 #[test]
 fn what_a_repository_has_a_stub_of_that_is_not_named_stays() {
-    for (several, garbage) in [(true, 3), (false, 3), (false, 1500)] {
+    for (what, garbage) in [("a b", 3), ("a", 3), ("a", 1500), ("--recursive a", 3)] {
         let place = Place::new();
         let original = with_original_as_garbage(&place);
         repository(&place, "b");
@@ -356,14 +356,25 @@ fn what_a_repository_has_a_stub_of_that_is_not_named_stays() {
         let store = all_of(&place);
         let mut args = PRUNE.to_vec();
         let (a, b) = (store.join("a"), store.join("b"));
-        args.push(arg(&a));
-        if several {
-            args.push(arg(&b));
+        match what {
+            "a b" => args.extend([arg(&a), arg(&b)]),
+            "a" => args.push(arg(&a)),
+            _ => {
+                place.layout("store/a/nested").finish();
+                args.extend([what.split(' ').next().unwrap(), arg(&a)]);
+            }
         }
         let finished = place.run(&args);
-        assert_status(&finished, 1);
-        assert!(blobs(&original.dir).contains(&base()), "{finished}");
-        assert_mentions(&finished, "store that deduplicates");
+        let left = blobs(&original.dir);
+        assert!(left.contains(&base()), "{finished}");
+        if what.starts_with("--recursive") {
+            // The command says that there are no others; what one is seen to need stays all the same.
+            assert_status(&finished, 0);
+            assert!(!left.contains(&digest_of("garbage 0")), "{finished}");
+        } else {
+            assert_status(&finished, 1);
+            assert_mentions(&finished, "store that deduplicates");
+        }
     }
 }
 
