@@ -207,6 +207,8 @@ struct Undisturbed {
     case: &'static Case,
     /// Keeps `prepared`.
     _place: Place,
+    /// Where the layout was that the command had.
+    done: PathBuf,
     /// The layout before the command.
     prepared: PathBuf,
     before: Picture,
@@ -216,10 +218,12 @@ struct Undisturbed {
     points: Vec<Point>,
 }
 
-/// The n-th system call of that name.
+/// The n-th system call of that name, among those that name something in the same directory of the
+/// layout if it is one of these: of blobs the first thread opens as many as it happens to get.
 #[derive(Clone, Debug, PartialEq)]
 struct Call {
     name: String,
+    directory: Option<PathBuf>,
     number: usize,
     text: String,
 }
@@ -268,24 +272,43 @@ impl Fault {
         matches!(self, Fault::KilledBefore | Fault::KilledAfter)
     }
 
-    /// How strace is told.
-    fn injection(self, point: &Point) -> [String; 4] {
-        let call = match self {
+    /// The call at which strace brings it.
+    fn call(self, point: &Point) -> &Call {
+        match self {
             Fault::KilledAfter => &point.next,
             _ => &point.call,
-        };
+        }
+    }
+
+    /// The calls at which it came, by what strace wrote.
+    fn effects(self, log: &str) -> impl Iterator<Item = &str> {
+        let mark = if self.kills() { "= ?" } else { "(INJECTED)" };
+        let lines = log.lines().filter(move |line| line.contains(mark));
+        let calls = lines.filter_map(|line| line.split_once(' '));
+        calls.map(|(_, text)| text.trim_start())
+    }
+
+    /// How strace is told.
+    fn injection(self, point: &Point, layout: &Path) -> Vec<String> {
         let (effect, and_later) = match self {
             Fault::KilledBefore | Fault::KilledAfter => ("signal=KILL".to_owned(), ""),
             Fault::Fails(error) => (format!("error={error}"), ""),
             Fault::FailsFromHere(error) => (format!("error={error}"), "+"),
         };
+        let call = self.call(point);
         let (name, number) = (&call.name, call.number);
-        [
+        let mut options = vec![
             "-e".to_owned(),
             format!("trace={name}"),
             "-e".to_owned(),
             format!("inject={name}:{effect}:when={number}{and_later}"),
-        ]
+        ];
+        if let Some(directory) = &call.directory {
+            // Without a "/" at the end, which would be another path to strace.
+            let path: PathBuf = layout.components().chain(directory.components()).collect();
+            options.extend(["-P".to_owned(), arg(&path).to_owned()]);
+        }
+        options
     }
 }
 
@@ -311,9 +334,9 @@ impl Call {
 /// The calls in what strace wrote; those that only manage memory are left out, and so are those of
 /// other threads than the first: they wait for signals, and read. What they unlink where a disk is
 /// slow is tried in `slow_disk.rs`. strace counts the calls of each thread for itself.
-fn calls(log: &Path) -> Vec<Call> {
+fn calls(log: &Path, layout: &Path) -> Vec<Call> {
     let text = fs::read_to_string(log).expect("what strace wrote");
-    let mut counts: BTreeMap<&str, usize> = BTreeMap::new();
+    let mut counts: BTreeMap<(&str, Option<&Path>), usize> = BTreeMap::new();
     let mut first = None;
     let mut found = Vec::new();
     for line in text.lines() {
@@ -323,20 +346,47 @@ fn calls(log: &Path) -> Vec<Call> {
             continue;
         }
         // A call that another thread's came into is written in two lines.
-        let Some((name, _)) = text.split_once('(').filter(|_| !text.starts_with('<')) else {
+        let Some((name, rest)) = text.split_once('(').filter(|_| !text.starts_with('<')) else {
             continue;
         };
-        let count = counts.entry(name).or_default();
+        let directory = directory(name, rest).and_then(|path| path.strip_prefix(layout).ok());
+        let count = counts.entry((name, directory)).or_default();
         *count += 1;
         if name != "mmap" {
             found.push(Call {
                 name: name.to_owned(),
+                directory: directory.map(Path::to_owned),
                 number: *count,
                 text: text.to_owned(),
             });
         }
     }
     found
+}
+
+/// The directory in which a call like `openat(5</some/directory>, "name"` names something.
+fn directory<'log>(name: &str, arguments: &'log str) -> Option<&'log Path> {
+    let (descriptor, rest) = arguments.split_once(">, ")?;
+    let (_, path) = descriptor.split_once('<')?;
+    let is_named_in = name.trim_end_matches('2').ends_with("at") && rest.starts_with('"');
+    is_named_in.then(|| Path::new(path))
+}
+
+/// A call up to its result, without what is another one each time: where the layout is, numbers,
+/// names of temporary files.
+fn without_chance(text: &str, layout: &Path) -> String {
+    let call = text.rsplit_once(" = ").map_or(text, |(call, _)| call);
+    let call = call.split(" <unfinished").next().unwrap_or_default();
+    let call = call
+        .trim_end()
+        .trim_end_matches(')')
+        .replace(arg(layout), "");
+    let mut rest = String::new();
+    for part in call.split_inclusive(|c: char| !c.is_ascii_alphanumeric()) {
+        let is_a_word = part.chars().all(|c| !c.is_ascii_digit());
+        rest.push_str(if is_a_word { part } else { "0" });
+    }
+    rest
 }
 
 fn words(command: &str) -> Vec<&str> {
@@ -355,7 +405,7 @@ impl Undisturbed {
         let before = picture(&prepared);
         // It lies alone, as those do that are stopped: who looks around makes the same calls.
         let alone = Place::new();
-        let done = alone.path("done");
+        let done = alone.path("layout");
         copy(&prepared, &done);
         let args = in_layout(&done, &words(case.command));
         let log = place.path("calls");
@@ -369,24 +419,25 @@ impl Undisturbed {
         }
         let end = picture(&done);
 
-        let calls = calls(&log);
-        let layout = arg(&done);
+        let calls = calls(&log, &done);
+        let layout = arg(&done).to_owned();
         // What comes between is looking, of which threads do as much as they happen to get.
         let marks: Vec<&Call> = calls
             .iter()
-            .filter(|call| call.changes(layout) || call.name == "exit_group")
+            .filter(|call| call.changes(&layout) || call.name == "exit_group")
             .collect();
         let points = marks
             .windows(2)
             .map(|pair| Point {
                 call: pair[0].clone(),
                 next: pair[1].clone(),
-                next_changes: pair[1].changes(layout),
+                next_changes: pair[1].changes(&layout),
             })
             .collect();
         let undisturbed = Undisturbed {
             case,
             _place: place,
+            done,
             prepared,
             before,
             after,
@@ -429,21 +480,44 @@ impl Undisturbed {
         }
     }
 
-    /// Stops the command at one point, judges what is left, and finishes the work.
+    /// Stops the command at one point, judges what is left, and finishes the work. Threads share the
+    /// looking as they happen to get it, so the n-th call of a name is not always the same one: what
+    /// became of another call is judged as well, but the point is tried until it was met.
     fn disturb(&self, point: &Point, fault: Fault) -> Result<(), String> {
+        for _ in 0..TRIES {
+            if self.disturb_once(point, fault)? {
+                return Ok(());
+            }
+        }
+        Err(format!("{fault:?} at {} was never met", point.call.text))
+    }
+
+    /// Whether the point was met.
+    fn disturb_once(&self, point: &Point, fault: Fault) -> Result<bool, String> {
         let place = Place::new();
         let layout = place.path("layout");
         copy(&self.prepared, &layout);
         let args = in_layout(&layout, &words(self.case.command));
         let log = place.path("log");
-        let injection = fault.injection(point);
-        let injection = injection.each_ref().map(String::as_str);
-        let options = [&["-e", "signal=none", "-o", arg(&log)], &injection[..]].concat();
+        let injection = fault.injection(point, &layout);
+        let injection: Vec<&str> = injection.iter().map(String::as_str).collect();
+        let options = [
+            &["-y", "-e", "signal=none", "-o", arg(&log)],
+            &injection[..],
+        ]
+        .concat();
         let stopped = strace::run(&options, &args, &place.home());
+        let log = fs::read_to_string(&log).map_err(|e| format!("what strace wrote: {e}"))?;
         let judged = self
-            .judge_left(&layout, point, fault, &stopped, &log)
+            .judge_left(&layout, point, fault, &stopped)
             .and_then(|()| self.judge_end(&place, &layout));
-        judged.map_err(|wrong| format!("{fault:?} at {}\n  {wrong}\n{stopped}", point.call.text))
+        judged
+            .map_err(|wrong| format!("{fault:?} at {}\n  {wrong}\n{stopped}", point.call.text))?;
+        let wanted = without_chance(&fault.call(point).text, &self.done);
+        let met = fault
+            .effects(&log)
+            .any(|call| without_chance(call, &layout) == wanted);
+        Ok(met)
     }
 
     fn judge_left(
@@ -452,18 +526,16 @@ impl Undisturbed {
         point: &Point,
         fault: Fault,
         stopped: &Finished,
-        log: &Path,
     ) -> Result<(), String> {
         let now = Picture::of(layout)?;
         if stopped.panicked() {
             return Err("it panicked".to_owned());
         }
-        let signal = stopped.status.and_then(|status| status.signal());
-        let log = fs::read_to_string(log).map_err(|e| format!("what strace wrote: {e}"))?;
-        if fault.kills() && signal != Some(9) || !fault.kills() && !log.contains("(INJECTED)") {
-            return Err("the call did not come again".to_owned());
+        let was_killed = stopped.status.and_then(|status| status.signal()) == Some(9);
+        if was_killed && !fault.kills() {
+            return Err("it was killed".to_owned());
         }
-        if !fault.kills() {
+        if !was_killed {
             if let Some(ending) = stopped.wrong_ending(&[0, 1, 12]) {
                 return Err(ending);
             }
@@ -554,6 +626,9 @@ impl Undisturbed {
         }
     }
 }
+
+/// How often a point is tried.
+const TRIES: usize = 10;
 
 /// How many runs go on at the same time.
 const THREADS: usize = 2;

@@ -35,7 +35,7 @@ impl Moment {
 pub(crate) struct Stopped {
     /// strace, which ends when the program does.
     strace: Running,
-    /// The thread that stands still.
+    /// The process that stands still. Its thread that met the moment may end before the others do.
     pid: Pid,
 }
 
@@ -60,8 +60,7 @@ impl Stopped {
                 .lines()
                 .find(|line| line.contains("stopped by SIGSTOP"));
             if let Some(line) = stopped_line {
-                let pid = line.split_whitespace().next().unwrap();
-                let pid = Pid::from_raw(pid.parse().unwrap()).unwrap();
+                let pid = process_of(line.split_whitespace().next().unwrap());
                 return Stopped { strace, pid };
             }
             let ended = strace.child.try_wait().unwrap();
@@ -89,4 +88,11 @@ impl Stopped {
         let finished = self.strace.finish();
         assert_eq!(finished.code(), None, "{finished}");
     }
+}
+
+/// The process of a thread. One that stands still does not go away.
+fn process_of(thread: &str) -> Pid {
+    let status = fs::read_to_string(format!("/proc/{thread}/status")).unwrap();
+    let process = status.lines().find_map(|line| line.strip_prefix("Tgid:"));
+    Pid::from_raw(process.unwrap().trim().parse().unwrap()).unwrap()
 }
