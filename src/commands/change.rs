@@ -207,8 +207,9 @@ impl Run<'_> {
             let back = session.reappeared(&layout)?.back;
             decision.trash.reappeared = back.len();
             decision.unsafe_mount = session.unsafe_mount(&layout);
-            if !decision.plan.is_empty() || !decision.garbage.blobs.is_empty() {
-                layout.refuse_odd_index()?;
+            let is_replaced = !decision.plan.is_empty();
+            if is_replaced || !decision.garbage.blobs.is_empty() {
+                layout.refuse_odd_index(is_replaced)?;
             }
             decision.unwritable = layout.why_unwritable(&decision.writes(&back));
             decision

@@ -68,7 +68,7 @@ fn restored(
         let warnings = unsafe_mount.as_ref().map(refused_here);
         decision.warnings.extend(warnings);
         if !decision.restoration.is_empty() {
-            layout.refuse_odd_index()?;
+            layout.refuse_odd_index(true)?;
             let why = layout.why_unwritable(&decision.writes());
             decision.warnings.extend(why.as_ref().map(unwritable));
         }

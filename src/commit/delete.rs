@@ -291,7 +291,7 @@ pub fn delete(
     watch: &mut Watch<'_>,
 ) -> anyhow::Result<Attempt<Outcome>> {
     if change.new_index.is_some() || !garbage.blobs.is_empty() {
-        layout.refuse_odd_index()?;
+        layout.refuse_odd_index(change.new_index.is_some())?;
     }
     let old = change.old.index.bytes();
     let new = change.new_index.as_deref().map(str::as_bytes);

@@ -126,7 +126,7 @@ pub fn restore(
     watch: &Watch<'_>,
 ) -> anyhow::Result<Attempt<Restored>> {
     let stop = watch.stop;
-    layout.refuse_odd_index()?;
+    layout.refuse_odd_index(true)?;
     let bytes = change.sizes.iter().copied().fold(0, u64::saturating_add);
     let number = change.blobs.len() + change.stored.len();
     watch.progress.expect(number as u64, bytes);

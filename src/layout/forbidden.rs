@@ -3,6 +3,8 @@
 use std::io;
 
 use rustix::fs::AtFlags;
+#[cfg(target_os = "linux")]
+use rustix::fs::{Mode, Statx, StatxAttributes, StatxFlags};
 use rustix::io::Errno;
 
 use super::{Layout, Locked};
@@ -37,10 +39,13 @@ impl Flag {
 }
 
 #[cfg(target_os = "linux")]
-fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
-    use rustix::fs::{StatxAttributes, StatxFlags};
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    let stat = rustix::fs::statx(&layout.dir, path, flags, StatxFlags::empty()).ok()?;
+fn look(layout: &Layout, path: &str) -> Option<Statx> {
+    let wanted = StatxFlags::MODE | StatxFlags::UID;
+    rustix::fs::statx(&layout.dir, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()
+}
+
+#[cfg(target_os = "linux")]
+fn flag_in(stat: &Statx) -> Option<Flag> {
     let known = [
         (StatxAttributes::IMMUTABLE, Flag::Immutable),
         (StatxAttributes::APPEND, Flag::AppendOnly),
@@ -48,6 +53,22 @@ fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
     let mut set = known.into_iter();
     set.find(|(bit, _)| stat.stx_attributes.contains(*bit))
         .map(|(_, flag)| flag)
+}
+
+#[cfg(target_os = "linux")]
+fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
+    flag_in(&look(layout, path)?)
+}
+
+/// Whether only others may replace a file of a directory in which everybody may make files, as in `/tmp`.
+#[cfg(target_os = "linux")]
+fn is_for_its_owner(dir: &Statx, file: &Statx) -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let is_sticky = Mode::from_raw_mode(dir.stx_mode.into()).contains(Mode::SVTX);
+    let user = rustix::process::geteuid().as_raw();
+    is_sticky
+        && ![dir.stx_uid, file.stx_uid].contains(&user)
+        && !capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
 }
 
 /// Elsewhere such a failure is said as the operating system says it.
@@ -58,14 +79,13 @@ fn flag_of(_: &Layout, _: &str) -> Option<Flag> {
 
 impl Layout {
     /// Why nothing in the layout's root can be replaced, if so: temporary files could be made there, and
-    /// nobody could remove them.
-    pub(super) fn refuse_fixed_root(&self) -> Result<(), Error> {
-        for name in [".", "index.json"] {
-            if let Some(flag) = flag_of(self, name) {
-                let path = match name {
-                    "." => self.path.clone(),
-                    name => self.path.join(name),
-                };
+    /// nobody could remove them. Or why not by this user: then a second name of the old file would stay.
+    #[cfg(target_os = "linux")]
+    pub(super) fn refuse_fixed_root(&self, is_replaced: bool) -> Result<(), Error> {
+        let looks = [".", "index.json"].map(|name| look(self, name));
+        let index = self.path.join("index.json");
+        for (path, stat) in [&self.path, &index].into_iter().zip(&looks) {
+            if let Some(flag) = stat.as_ref().and_then(flag_in) {
                 let shown = path.display();
                 return Err(Error::layout(format!(
                     "`{shown}` is {}, so that index.json cannot be replaced; nothing was changed",
@@ -74,6 +94,22 @@ impl Layout {
                 .hint(format!("`{} {shown}` allows it", flag.undone_by())));
             }
         }
+        match &looks {
+            [Some(dir), Some(file)] if is_replaced && is_for_its_owner(dir, file) => Err(Error::layout(format!(
+                "`{}` is sticky and belongs to user {}, so that only that user and user {} may replace \
+                 `{}`; nothing was changed",
+                self.path.display(),
+                dir.stx_uid,
+                file.stx_uid,
+                index.display()
+            ))
+            .hint("run as one of them or as root")),
+            _ => Ok(()),
+        }
+    }
+
+    #[cfg(not(target_os = "linux"))]
+    pub(super) fn refuse_fixed_root(&self, _: bool) -> Result<(), Error> {
         Ok(())
     }
 }

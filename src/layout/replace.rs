@@ -64,10 +64,11 @@ pub struct RootEdit {
 
 impl<M> Locked<M> {
     /// Refuses an index.json that is no regular file: what it leads to is not ours to replace, and
-    /// what it says may be another layout's. And one that nobody can replace.
-    pub(crate) fn refuse_odd_index(&self) -> anyhow::Result<()> {
+    /// what it says may be another layout's. And one that nobody can replace, or not this user if it is to
+    /// be replaced.
+    pub(crate) fn refuse_odd_index(&self, is_replaced: bool) -> anyhow::Result<()> {
         replaceable(&self.layout, "index.json")?;
-        Ok(self.layout.refuse_fixed_root()?)
+        Ok(self.layout.refuse_fixed_root(is_replaced)?)
     }
 }
 

@@ -892,6 +892,42 @@ fn a_dry_run_says_where_this_user_may_not_write() {
 }
 
 /// FR36: whatever a file system or a filter of system calls answers to `renameat2`, the plain call is made.
+/// Of a directory like `/tmp` nobody takes what is somebody else's, and a second name would be that as well.
+#[test]
+fn in_a_sticky_directory_an_index_of_somebody_else_is_not_touched() {
+    let Some(shared) = Shared::new() else {
+        return;
+    };
+    let layout = shared.layout();
+    let nobodys = blob_path(&layout.dir, digest(&layout.blob(LAYER, "nobody's")));
+    let layout = layout.dir;
+    for path in everything(&layout) {
+        let mode = if path.is_dir() { 0o777 } else { 0o666 };
+        fs::set_permissions(&path, Permissions::from_mode(mode)).unwrap();
+        chown(&path, Some(OWNER.id), Some(OWNER.group)).unwrap();
+    }
+    fs::set_permissions(&layout, Permissions::from_mode(0o1777)).unwrap();
+    let before = names(&layout);
+    for args in [
+        &["rmi", "--dry-run", "web:1"][..],
+        &["rmi", "web:1"],
+        &["untag", "web:1"],
+        &["prune", "-f", "-a", "--grace", "0s"],
+        &["prune", "-f", "-a", "--trash", "--grace", "0s"],
+    ] {
+        let refused = shared.run(STRANGER, "022", &layout, args);
+        assert_status(&refused, 12);
+        assert_mentions(&refused, "is sticky");
+        assert_no_leftovers(&layout, &refused);
+        assert_eq!(names(&layout), before);
+    }
+    // What is not in that directory can go.
+    shared.succeeds(STRANGER, "022", &layout, &["prune", "-f", "--grace", "0s"]);
+    assert!(!nobodys.exists());
+    shared.succeeds(OWNER, "022", &layout, &["rmi", "web:1"]);
+    shared.succeeds(ROOT, "022", &layout, &["rmi", "web:2"]);
+}
+
 #[test]
 fn without_renameat2_everything_goes_on() {
     if !strace::is_here() {
