@@ -198,6 +198,8 @@ pub struct Outcome {
     pub needed_by_sharers: Vec<String>,
     /// Entries that this run took away and that are there again, with their blobs.
     pub written_back: Vec<String>,
+    /// Whether any entry that this run took away is there again. Otherwise what leads to deleted blobs is new.
+    pub is_old_index_back: bool,
     /// Why it could not be found out whether there are any.
     pub unchecked: Option<String>,
     /// What files that were replaced could not keep beside their bytes, a sentence for each.
@@ -750,6 +752,7 @@ impl Sweep<'_> {
                 let positions = 0..now.entries().len();
                 let texts = positions.map(|position| now.entry_text(position)).collect();
                 outcome.written_back = self.change.names_of(&texts);
+                outcome.is_old_index_back = !outcome.written_back.is_empty();
             }
             if garbage.blobs.is_empty() {
                 return Ok(None);

@@ -341,23 +341,34 @@ fn not_emptied(reason: &String) -> ReportedError {
 
 /// What another program undid without harm; see [`broken`].
 fn written_back(outcome: &Outcome) -> impl Iterator<Item = ReportedError> {
-    let reappeared = old_index_is_back(&outcome.reappeared, |names| {
-        format!("the names of {names} are there again, and their blobs are back from the trash")
-    });
-    let written_back = old_index_is_back(&outcome.written_back, |names| {
+    let names = &outcome.reappeared;
+    let reappeared = match outcome.is_old_index_back {
+        true => index_changed(OLD_IS_BACK, names, |names| {
+            format!("the names of {names} are there again, and their blobs are back from the trash")
+        })
+        .map(|error| error.hint("remove these images again")),
+        false => index_changed(CHANGED, names, |names| {
+            format!("{names} needs blobs that were in the trash, which are back")
+        })
+        .map(|error| error.hint("nothing is missing")),
+    };
+    let written_back = index_changed(OLD_IS_BACK, &outcome.written_back, |names| {
         format!("{names} is there again")
     });
-    let reappeared = reappeared.map(|error| error.hint("remove these images again"));
     let written_back = written_back
         .map(|error| error.hint("nothing is missing; remove it again when that program is done"));
     reappeared.into_iter().chain(written_back)
 }
 
 fn broken(outcome: &Outcome) -> Option<ReportedError> {
-    let broken = old_index_is_back(&outcome.broken, |names| {
-        format!("the blobs of {names} are gone, and its names are there again")
-    });
-    broken.map(|error| error.hint("remove these images again, or copy them into the layout anew"))
+    let names = &outcome.broken;
+    match outcome.is_old_index_back {
+        true => index_changed(OLD_IS_BACK, names, |names| {
+            format!("the blobs of {names} are gone, and its names are there again")
+        }),
+        false => index_changed(CHANGED, names, |names| format!("blobs of {names} are gone")),
+    }
+    .map(|error| error.hint("remove these images again, or copy them into the layout anew"))
 }
 
 fn broken_in_sharers(outcome: &Outcome) -> Option<ReportedError> {
@@ -372,13 +383,18 @@ fn broken_in_sharers(outcome: &Outcome) -> Option<ReportedError> {
     })
 }
 
-fn old_index_is_back(
+/// What another program did to index.json.
+const OLD_IS_BACK: &str = "wrote an old index.json back";
+const CHANGED: &str = "changed index.json";
+
+fn index_changed(
+    did: &str,
     names: &[String],
     what: impl FnOnce(String) -> String,
 ) -> Option<ReportedError> {
     (!names.is_empty()).then(|| {
         ReportedError::failed(format!(
-            "another program wrote an old index.json back: {}",
+            "another program {did}: {}",
             what(listed(names, MOST_NAMES))
         ))
     })
