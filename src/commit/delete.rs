@@ -36,6 +36,7 @@ use crate::error::{Error, ErrorKind, errno};
 use crate::gc::{
     self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, Postponed, TrashUse,
 };
+use crate::json::edited_text::EditedText;
 use crate::layout::{
     Exclusive, Given, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId,
     RestoredBlob, RootEdit, Shared, Trash, Weight,
@@ -61,7 +62,7 @@ pub struct Change<'a> {
     old: &'a View,
     plan: &'a Plan,
     /// index.json from now on; `None`: it stays.
-    new_index: Option<String>,
+    new_index: Option<EditedText<'a>>,
     /// The files of an unpacked `docker save` that change with it.
     root_edits: Vec<RootEdit>,
     /// Layouts that share the blobs; what they need stays.
@@ -153,7 +154,7 @@ impl Change<'_> {
 
     /// How much is written before anything goes that something led to.
     fn bytes_to_write(&self) -> u64 {
-        let index = self.new_index.iter().map(String::len);
+        let index = self.new_index.iter().map(EditedText::length);
         let files = self.root_edits.iter().map(|edit| edit.new.len());
         let blobs = self.plan.new_blobs().map(|blob| blob.bytes.len());
         let record = self.trash.iter().map(|(_, record)| record.len());
@@ -293,12 +294,13 @@ pub fn delete(
     if change.new_index.is_some() || !garbage.blobs.is_empty() {
         layout.refuse_odd_index()?;
     }
-    let old = change.old.index.bytes();
-    let new = change.new_index.as_deref().map(str::as_bytes);
+    let old = [change.old.index.bytes()];
+    let new = change.new_index.as_ref().map(EditedText::pieces);
+    let new = new.as_deref();
     let mut sweep = Sweep {
         layout: &layout,
         change,
-        index: old,
+        index: &old,
         uses_trash: change.trash.is_some() || garbage.uses_trash(),
         places: Places::default(),
         left: BTreeSet::new(),
@@ -325,7 +327,7 @@ pub fn delete(
         not_kept: std::mem::take(&mut sweep.not_kept),
         ..Outcome::default()
     };
-    sweep.index = new.unwrap_or(old);
+    sweep.index = new.unwrap_or(&old);
     if let Some(reason) = sweep.not_durable.take() {
         outcome.not_durable = Some(reason);
         return Ok(Attempt::Done(outcome));
@@ -394,8 +396,8 @@ impl Places {
 struct Sweep<'a> {
     layout: &'a Locked<Exclusive>,
     change: &'a Change<'a>,
-    /// index.json as this run left it.
-    index: &'a [u8],
+    /// The pieces of index.json as this run left it.
+    index: &'a [&'a [u8]],
     uses_trash: bool,
     places: Places,
     /// Directories that blobs left for the trash.
@@ -422,13 +424,14 @@ impl Sweep<'_> {
     /// somebody changed the old one first; then, and after a failure, what was written is gone again.
     fn replace_index(
         &mut self,
-        new: Option<&[u8]>,
+        new: Option<&[&[u8]]>,
         options: &LockOptions<'_>,
     ) -> anyhow::Result<bool> {
         let (layout, change) = (self.layout, self.change);
+        let old = change.old.index.bytes();
         let mut made = Vec::new();
         let written = match self.prepare(&mut made) {
-            Ok(()) => layout.replace_index(self.index, new, &change.root_edits, options),
+            Ok(()) => layout.replace_index(old, new, &change.root_edits, options),
             Err(error) => Err(error),
         };
         // A failure can come after the new index.json is in place, and then the record must stay.
