@@ -369,18 +369,24 @@ impl Places {
     fn of<T>(
         &mut self,
         layout: &Locked<Exclusive>,
-        blob: &GarbageBlob,
+        (garbage, blob): (&Garbage, &GarbageBlob),
         change: impl FnOnce(&mut OpenRemoval) -> io::Result<T>,
     ) -> io::Result<T> {
-        let removal = match (&blob.destination, &mut self.own) {
-            (Destination::ToTrash, Some((_, own))) => own,
-            (Destination::ToRemoval(id), _) => match self.earlier.entry(RemovalId::clone(id)) {
+        let own = self.own.as_mut().map(|(_, own)| own);
+        let (own, earlier) = match blob.destination {
+            Destination::Away => (None, None),
+            Destination::ToTrash => (own, None),
+            Destination::ToRemoval => (None, garbage.removal(blob)),
+        };
+        let removal = match (own, earlier) {
+            (Some(own), _) => own,
+            (None, Some(id)) => match self.earlier.entry(id.clone()) {
                 Entry::Occupied(open) => open.into_mut(),
                 Entry::Vacant(place) => {
                     place.insert(layout.open_removal(id).map_err(io::Error::other)?)
                 }
             },
-            _ => return Err(io::Error::other("there is no trash")),
+            (None, None) => return Err(io::Error::other("there is no trash")),
         };
         change(removal)
     }
@@ -655,14 +661,14 @@ impl Sweep<'_> {
         if destinations.all(|destination| *destination == Destination::Away) {
             return self.workers.map(going, &unlink, || ());
         }
-        self.move_to_trash(blobs, going, watch)
+        self.move_to_trash(garbage, going, watch)
     }
 
     /// Lets blobs go, some or all of them to the trash: those get a second name, which is durable before
     /// the first one goes.
     fn move_to_trash(
         &mut self,
-        blobs: &[GarbageBlob],
+        garbage: &Garbage,
         going: &[usize],
         watch: &Watch<'_>,
     ) -> Vec<Sent> {
@@ -671,7 +677,7 @@ impl Sweep<'_> {
         let mut two_names = Vec::new();
         let mut was_renamed = false;
         for number in going {
-            let blob = &blobs[*number];
+            let blob = &garbage.blobs[*number];
             if (watch.stop)() {
                 sent.push(Sent::Stopped);
                 continue;
@@ -681,7 +687,7 @@ impl Sweep<'_> {
                 sent.push(Sent::Tried(layout.remove_blob(&blob.digest)));
                 continue;
             }
-            let given = self.places.of(layout, blob, |removal| {
+            let given = self.places.of(layout, (garbage, blob), |removal| {
                 layout.name_in_trash(removal, &blob.digest)
             });
             if matches!(given, Ok(Given::Second)) {
@@ -711,7 +717,7 @@ impl Sweep<'_> {
                     layout.forget_in_trash(removal, &blob.digest);
                     Ok(())
                 };
-                let _ = self.places.of(layout, blob, forget);
+                let _ = self.places.of(layout, (garbage, blob), forget);
             }
             sent[at] = Sent::Tried(gone);
         }
