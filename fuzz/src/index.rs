@@ -110,6 +110,7 @@ fn try_edits(index: &Index, edits: &BTreeMap<usize, EntryEdit>) {
     let Some(text) = index.edited(edits) else {
         panic!("edits that make no text: {edits:?}");
     };
+    let text = text.in_one();
     let new = parsed(&text);
     let mut after = texts(&new).into_iter().zip(new.entries());
     for (position, entry) in index.entries().iter().enumerate() {

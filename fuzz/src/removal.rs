@@ -69,7 +69,7 @@ fn put_back(record: &TrashRecord) {
         let gone = (0..expected).map(|position| (position, EntryEdit::Remove));
         let gone: BTreeMap<usize, EntryEdit> = gone.collect();
         if let Some(text) = restored.edited(&gone) {
-            assert!(parsed(text).entries().is_empty());
+            assert!(parsed(text.in_one()).entries().is_empty());
         }
     }
 }

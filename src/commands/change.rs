@@ -68,7 +68,8 @@ impl Decision {
     /// Where a real run writes that first brings these blobs back from the trash.
     fn writes<'a>(&'a self, back: &'a [Digest]) -> Writes<'a> {
         let mut writes = Writes::default();
-        let (plan, blobs) = (&self.plan, &self.garbage.blobs);
+        let (plan, garbage) = (&self.plan, &self.garbage);
+        let blobs = &garbage.blobs;
         let new = plan.new_blobs().map(|blob| &blob.digest);
         let first = back.iter().chain(new).map(Digest::algorithm_name);
         writes.before.extend(first.map(Written::Blobs));
@@ -85,8 +86,9 @@ impl Decision {
         for blob in blobs {
             let algorithm = blob.digest.algorithm_name();
             writes.after.insert(Written::Blobs(algorithm));
-            if let Destination::ToRemoval(id) = &blob.destination {
-                writes.after.insert(Written::Removal(id));
+            if blob.destination == Destination::ToRemoval {
+                let id = garbage.removal(blob);
+                writes.after.extend(id.map(Written::Removal));
             }
         }
         for (id, _) in &self.trash.expired {

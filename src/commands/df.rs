@@ -205,7 +205,7 @@ impl FreedWithLinks {
                 Some(_) => &mut images,
                 None => &mut unreferenced,
             };
-            *part = part.saturating_add(blob.frees);
+            *part = part.saturating_add(blob.frees());
         }
         let expired = decided.trash.expired.iter();
         let trash = expired.fold(0, |sum: u64, (_, weight)| sum.saturating_add(weight.bytes));

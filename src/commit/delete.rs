@@ -36,6 +36,7 @@ use crate::error::{Error, ErrorKind, errno};
 use crate::gc::{
     self, BlobFate, DeletionRank, Destination, Garbage, GarbageBlob, Live, Postponed, TrashUse,
 };
+use crate::json::edited_text::EditedText;
 use crate::layout::{
     Exclusive, Given, IndexStamp, IndexWrite, LockOptions, Locked, OpenRemoval, RemovalId,
     RestoredBlob, RootEdit, Shared, Trash, Weight,
@@ -61,7 +62,7 @@ pub struct Change<'a> {
     old: &'a View,
     plan: &'a Plan,
     /// index.json from now on; `None`: it stays.
-    new_index: Option<String>,
+    new_index: Option<EditedText<'a>>,
     /// The files of an unpacked `docker save` that change with it.
     root_edits: Vec<RootEdit>,
     /// Layouts that share the blobs; what they need stays.
@@ -153,7 +154,7 @@ impl Change<'_> {
 
     /// How much is written before anything goes that something led to.
     fn bytes_to_write(&self) -> u64 {
-        let index = self.new_index.iter().map(String::len);
+        let index = self.new_index.iter().map(EditedText::length);
         let files = self.root_edits.iter().map(|edit| edit.new.len());
         let blobs = self.plan.new_blobs().map(|blob| blob.bytes.len());
         let record = self.trash.iter().map(|(_, record)| record.len());
@@ -295,12 +296,13 @@ pub fn delete(
     if change.new_index.is_some() || !garbage.blobs.is_empty() {
         layout.refuse_odd_index(change.new_index.is_some())?;
     }
-    let old = change.old.index.bytes();
-    let new = change.new_index.as_deref().map(str::as_bytes);
+    let old = [change.old.index.bytes()];
+    let new = change.new_index.as_ref().map(EditedText::pieces);
+    let new = new.as_deref();
     let mut sweep = Sweep {
         layout: &layout,
         change,
-        index: old,
+        index: &old,
         uses_trash: change.trash.is_some() || garbage.uses_trash(),
         places: Places::default(),
         left: BTreeSet::new(),
@@ -327,7 +329,7 @@ pub fn delete(
         not_kept: std::mem::take(&mut sweep.not_kept),
         ..Outcome::default()
     };
-    sweep.index = new.unwrap_or(old);
+    sweep.index = new.unwrap_or(&old);
     if let Some(reason) = sweep.not_durable.take() {
         outcome.not_durable = Some(reason);
         return Ok(Attempt::Done(outcome));
@@ -369,18 +371,24 @@ impl Places {
     fn of<T>(
         &mut self,
         layout: &Locked<Exclusive>,
-        blob: &GarbageBlob,
+        (garbage, blob): (&Garbage, &GarbageBlob),
         change: impl FnOnce(&mut OpenRemoval) -> io::Result<T>,
     ) -> io::Result<T> {
-        let removal = match (&blob.destination, &mut self.own) {
-            (Destination::ToTrash, Some((_, own))) => own,
-            (Destination::ToRemoval(id), _) => match self.earlier.entry(RemovalId::clone(id)) {
+        let own = self.own.as_mut().map(|(_, own)| own);
+        let (own, earlier) = match blob.destination {
+            Destination::Away => (None, None),
+            Destination::ToTrash => (own, None),
+            Destination::ToRemoval => (None, garbage.removal(blob)),
+        };
+        let removal = match (own, earlier) {
+            (Some(own), _) => own,
+            (None, Some(id)) => match self.earlier.entry(id.clone()) {
                 Entry::Occupied(open) => open.into_mut(),
                 Entry::Vacant(place) => {
                     place.insert(layout.open_removal(id).map_err(io::Error::other)?)
                 }
             },
-            _ => return Err(io::Error::other("there is no trash")),
+            (None, None) => return Err(io::Error::other("there is no trash")),
         };
         change(removal)
     }
@@ -396,8 +404,8 @@ impl Places {
 struct Sweep<'a> {
     layout: &'a Locked<Exclusive>,
     change: &'a Change<'a>,
-    /// index.json as this run left it.
-    index: &'a [u8],
+    /// The pieces of index.json as this run left it.
+    index: &'a [&'a [u8]],
     uses_trash: bool,
     places: Places,
     /// Directories that blobs left for the trash.
@@ -424,13 +432,14 @@ impl Sweep<'_> {
     /// somebody changed the old one first; then, and after a failure, what was written is gone again.
     fn replace_index(
         &mut self,
-        new: Option<&[u8]>,
+        new: Option<&[&[u8]]>,
         options: &LockOptions<'_>,
     ) -> anyhow::Result<bool> {
         let (layout, change) = (self.layout, self.change);
+        let old = change.old.index.bytes();
         let mut made = Vec::new();
         let written = match self.prepare(&mut made) {
-            Ok(()) => layout.replace_index(self.index, new, &change.root_edits, options),
+            Ok(()) => layout.replace_index(old, new, &change.root_edits, options),
             Err(error) => Err(error),
         };
         // A failure can come after the new index.json is in place, and then the record must stay.
@@ -654,14 +663,14 @@ impl Sweep<'_> {
         if destinations.all(|destination| *destination == Destination::Away) {
             return self.workers.map(going, &unlink, || ());
         }
-        self.move_to_trash(blobs, going, watch)
+        self.move_to_trash(garbage, going, watch)
     }
 
     /// Lets blobs go, some or all of them to the trash: those get a second name, which is durable before
     /// the first one goes.
     fn move_to_trash(
         &mut self,
-        blobs: &[GarbageBlob],
+        garbage: &Garbage,
         going: &[usize],
         watch: &Watch<'_>,
     ) -> Vec<Sent> {
@@ -670,7 +679,7 @@ impl Sweep<'_> {
         let mut two_names = Vec::new();
         let mut was_renamed = false;
         for number in going {
-            let blob = &blobs[*number];
+            let blob = &garbage.blobs[*number];
             if (watch.stop)() {
                 sent.push(Sent::Stopped);
                 continue;
@@ -680,7 +689,7 @@ impl Sweep<'_> {
                 sent.push(Sent::Tried(layout.remove_blob(&blob.digest)));
                 continue;
             }
-            let given = self.places.of(layout, blob, |removal| {
+            let given = self.places.of(layout, (garbage, blob), |removal| {
                 layout.name_in_trash(removal, &blob.digest)
             });
             if matches!(given, Ok(Given::Second)) {
@@ -710,7 +719,7 @@ impl Sweep<'_> {
                     layout.forget_in_trash(removal, &blob.digest);
                     Ok(())
                 };
-                let _ = self.places.of(layout, blob, forget);
+                let _ = self.places.of(layout, (garbage, blob), forget);
             }
             sent[at] = Sent::Tried(gone);
         }

@@ -147,7 +147,8 @@ pub fn restore(
             left: change.blobs.len() - blobs.tried,
         }));
     }
-    let new = change.new_index.map(str::as_bytes);
+    let new = change.new_index.map(|new| [new.as_bytes()]);
+    let new = new.as_ref().map(|new| &new[..]);
     let written = layout.replace_index(change.old_index, new, change.root_edits, options)?;
     let not_kept = match written {
         IndexWrite::Done { not_kept } => not_kept,

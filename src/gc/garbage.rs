@@ -22,7 +22,7 @@ use crate::snapshot::{
 };
 use crate::value::digest::Digest;
 
-/// A blob that goes.
+/// A blob that goes. There may be millions, so what few of them have stands beside the list, in [`Garbage`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct GarbageBlob {
     /// The digest by which it is stored.
@@ -35,15 +35,25 @@ pub struct GarbageBlob {
     pub size: u64,
     /// Bytes that it takes on the disk.
     pub on_disk: u64,
-    /// Bytes that leave the disk with it: 0 while the file has other names, or in the trash. Whether the other
-    /// names go as well, [`Garbage::count_links`] says.
-    pub frees: u64,
+    /// Whether these leave the disk with it: not while the file has other names, nor in the trash. Whether the
+    /// other names go as well, [`Garbage::count_links`] says.
+    pub is_last_name: bool,
     /// Where it goes.
     pub destination: Destination,
     /// When it goes.
     pub rank: DeletionRank,
     /// What became of it.
     pub fate: BlobFate,
+}
+
+impl GarbageBlob {
+    /// Bytes that leave the disk with it.
+    pub fn frees(&self) -> u64 {
+        match self.is_last_name {
+            true => self.on_disk,
+            false => 0,
+        }
+    }
 }
 
 /// What became of a blob that was to go.
@@ -57,15 +67,15 @@ pub enum BlobFate {
 }
 
 /// Where garbage goes.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Destination {
     /// Nowhere: it is unlinked.
     #[default]
     Away,
     /// Into the trash, with what this run takes away.
     ToTrash,
-    /// Into the trash, to an earlier removal whose entries need it.
-    ToRemoval(Box<RemovalId>),
+    /// Into the trash, to an earlier removal whose entries need it: see [`Garbage::removal`].
+    ToRemoval,
 }
 
 /// Garbage that stays because it may not be this layout's to delete.
@@ -126,12 +136,14 @@ pub struct Garbage {
     pub originals: Vec<Original>,
     /// Blobs whose files have other names.
     pub linked: LinkedBlobs,
+    /// The removals to which blobs go that do not go with this run's own.
+    removals: HashMap<Digest, RemovalId>,
 }
 
 impl Garbage {
     /// Bytes that leave the disk.
     pub fn freed_bytes(&self) -> u64 {
-        let sizes = self.blobs.iter().map(|blob| blob.frees);
+        let sizes = self.blobs.iter().map(GarbageBlob::frees);
         sizes.fold(0, u64::saturating_add)
     }
 
@@ -147,7 +159,7 @@ impl Garbage {
                 && blob.destination == Destination::Away
                 && (!is_done || blob.fate == BlobFate::Gone)
             {
-                blob.frees = if links.is_last(file) { blob.on_disk } else { 0 };
+                blob.is_last_name = links.is_last(file);
             }
         }
     }
@@ -173,12 +185,18 @@ impl Garbage {
             blob.destination = match needed.get(&blob.digest) {
                 _ if all => Destination::ToTrash,
                 Some(removal) if !is_there(&blob.digest) => {
-                    Destination::ToRemoval(removal.clone().into())
+                    self.removals.insert(blob.digest.clone(), removal.clone());
+                    Destination::ToRemoval
                 }
                 _ => continue,
             };
-            blob.frees = 0;
+            blob.is_last_name = false;
         }
+    }
+
+    /// The earlier removal to which a blob goes.
+    pub fn removal(&self, blob: &GarbageBlob) -> Option<&RemovalId> {
+        self.removals.get(&blob.digest)
     }
 
     /// Leaves all of it to a later `prune`, if there is any.
@@ -231,7 +249,7 @@ impl Garbage {
             kind,
             size: stat.size,
             on_disk: stat.on_disk,
-            frees: if stat.links > 1 { 0 } else { stat.on_disk },
+            is_last_name: stat.links <= 1,
             destination: Destination::Away,
             fate: BlobFate::Stays,
             rank: DeletionRank::CONTENT,
@@ -665,6 +683,12 @@ mod tests {
 
     fn index_of(digest: &Digest) -> String {
         format!(r#"{{"manifests":[{{"digest":"{digest}"}}]}}"#)
+    }
+
+    /// There may be millions: beside its digest a blob takes no more than its sizes do twice.
+    #[test]
+    fn what_goes_takes_little_room() {
+        assert!(size_of::<GarbageBlob>() <= size_of::<Digest>() + 4 * size_of::<u64>());
     }
 
     #[test]

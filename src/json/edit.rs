@@ -9,6 +9,7 @@
 
 use std::ops::Range;
 
+use super::edited_text::{EditedText, Pieces};
 use super::read::{Json, ValueKind};
 
 /// One member of an object or one element of an array, as ranges of the text.
@@ -88,13 +89,14 @@ pub(crate) enum PartFate {
 ///
 /// No list of the parts is made: in a text of small ones it would be many times as long as the text.
 pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> PartFate) -> String {
-    let mut edited = Edited::new(text);
+    let out = String::with_capacity(text.len());
+    let mut edited = Edited::new(text, Copied { text, out });
     let mut number = 0;
     each_part(text, &mut |part| {
         edited.add(part.range(), fate(number, &part));
         number += 1;
     });
-    edited.end()
+    edited.end().out
 }
 
 /// `text` with some of its parts changed, which stand at `ranges`; `fate` is asked for each by its
@@ -102,33 +104,60 @@ pub(crate) fn edit_parts(text: &str, mut fate: impl FnMut(usize, &Part) -> PartF
 ///
 /// A part that stays keeps the separator that stands before it, so an indented document stays
 /// indented. When nothing stays, nothing is left between the brackets.
-pub(crate) fn edit(
-    text: &str,
+pub(crate) fn edit<'t>(
+    text: &'t str,
     ranges: &[Range<usize>],
     mut fate: impl FnMut(usize) -> PartFate,
-) -> String {
-    let mut edited = Edited::new(text);
+) -> EditedText<'t> {
+    let mut edited = Edited::new(text, Pieces::of(text));
     for (number, range) in ranges.iter().enumerate() {
         edited.add(range.clone(), fate(number));
     }
-    edited.end()
+    edited.end().end()
+}
+
+/// What an edited text is made in, from beginning to end.
+pub(super) trait Edition {
+    /// Adds what stands in the old text here.
+    fn keep(&mut self, range: Range<usize>);
+    /// Adds what does not stand there.
+    fn insert(&mut self, new: String);
+}
+
+/// An edited text in one: its parts may be so small that each takes less than a place in a list.
+struct Copied<'t> {
+    text: &'t str,
+    out: String,
+}
+
+impl Edition for Copied<'_> {
+    fn keep(&mut self, range: Range<usize>) {
+        self.out.push_str(&self.text[range]);
+    }
+
+    fn insert(&mut self, new: String) {
+        self.out.push_str(&new);
+    }
 }
 
 /// A text that is being edited, part by part.
-struct Edited<'t> {
+struct Edited<'t, E> {
     text: &'t str,
-    out: String,
+    new: E,
+    /// Where the first part begins.
+    first_start: usize,
     /// Where the last part ended.
     previous_end: Option<usize>,
     /// Something stays.
     any: bool,
 }
 
-impl<'t> Edited<'t> {
-    fn new(text: &'t str) -> Edited<'t> {
+impl<'t, E: Edition> Edited<'t, E> {
+    fn new(text: &'t str, new: E) -> Edited<'t, E> {
         Edited {
             text,
-            out: String::with_capacity(text.len()),
+            new,
+            first_start: 0,
             previous_end: None,
             any: false,
         }
@@ -136,35 +165,41 @@ impl<'t> Edited<'t> {
 
     /// The next part.
     fn add(&mut self, range: Range<usize>, fate: PartFate) {
-        let separator = self.previous_end.replace(range.end);
-        let separator = separator.map(|end| &self.text[end..range.start]);
-        if separator.is_none() {
-            self.out.push_str(&self.text[..range.start]);
-        }
-        let new = match &fate {
-            PartFate::Drop => return,
-            PartFate::Keep => &self.text[range],
-            PartFate::Replace(new) => new,
+        let separator = match self.previous_end.replace(range.end) {
+            Some(end) => end..range.start,
+            None => {
+                self.first_start = range.start;
+                range.start..range.start
+            }
         };
-        if self.any {
-            self.out.push_str(separator.unwrap_or_default());
+        if fate == PartFate::Drop {
+            return;
         }
+        self.new.keep(match self.any {
+            true => separator,
+            false => 0..self.first_start,
+        });
         self.any = true;
-        self.out.push_str(new);
+        match fate {
+            PartFate::Replace(new) => self.new.insert(new),
+            PartFate::Keep | PartFate::Drop => self.new.keep(range),
+        }
     }
 
-    fn end(mut self) -> String {
-        let Some(end) = self.previous_end else {
-            return self.text.to_owned();
+    fn end(mut self) -> E {
+        let text = self.text;
+        let (head, tail) = match self.previous_end {
+            None => (0, 0),
+            Some(end) if self.any => (0, end),
+            Some(end) => {
+                let head = text[..self.first_start].trim_end_matches(BLANKS).len();
+                let blanks = text[end..].trim_start_matches(BLANKS).len();
+                (head, text.len() - blanks)
+            }
         };
-        if self.any {
-            self.out.push_str(&self.text[end..]);
-        } else {
-            self.out.truncate(self.out.trim_end_matches(BLANKS).len());
-            self.out
-                .push_str(self.text[end..].trim_start_matches(BLANKS));
-        }
-        self.out
+        self.new.keep(0..head);
+        self.new.keep(tail..text.len());
+        self.new
     }
 }
 

@@ -249,16 +249,16 @@ impl Layout {
         Ok(())
     }
 
-    /// Whether a file of the layout's root has exactly these bytes.
+    /// Whether a file of the layout's root has exactly the bytes of these pieces.
     ///
     /// # Errors
     /// Those of reading it.
-    fn has_bytes(&self, name: &str, bytes: &[u8]) -> anyhow::Result<bool> {
+    fn has_bytes(&self, name: &str, pieces: &[&[u8]]) -> anyhow::Result<bool> {
         let context = || format!("cannot read `{}`", self.path.join(name).display());
         let opened = blobs::open_regular(&self.dir, name).with_context(context)?;
         match opened {
-            Some((file, size)) if size == bytes.len() as u64 => {
-                are_bytes_of(file, bytes).with_context(context)
+            Some((file, size)) if size == length_of(pieces) as u64 => {
+                are_bytes_of(file, pieces).with_context(context)
             }
             _ => Ok(false),
         }
@@ -291,21 +291,42 @@ impl Layout {
     }
 }
 
-/// Whether a file has exactly these bytes. They are compared piece by piece, for both may be large.
-fn are_bytes_of(mut file: File, bytes: &[u8]) -> std::io::Result<bool> {
+/// How many bytes pieces have together.
+fn length_of(pieces: &[&[u8]]) -> usize {
+    pieces.iter().map(|piece| piece.len()).sum()
+}
+
+/// Whether a file has exactly the bytes of these pieces. Not all of it is read at once, for it may be large.
+fn are_bytes_of(mut file: File, pieces: &[&[u8]]) -> std::io::Result<bool> {
+    let mut left = length_of(pieces);
     // The byte of room that stays empty shows that there is no more, without another call.
-    let room = bytes.len().saturating_add(1).min(COMPARED_AT_ONCE);
-    let (mut rest, mut piece) = (bytes, vec![0; room]);
+    let mut room = vec![0; left.saturating_add(1).min(COMPARED_AT_ONCE)];
+    let mut pieces = pieces.iter();
+    let mut piece: &[u8] = &[];
     loop {
-        match file.read(&mut piece) {
-            Ok(0) => return Ok(rest.is_empty()),
-            Ok(n) if rest.starts_with(&piece[..n]) => {
-                rest = &rest[n..];
-                if rest.is_empty() && n < piece.len() {
+        match file.read(&mut room) {
+            Ok(0) => return Ok(left == 0),
+            Ok(n) if n > left => return Ok(false),
+            Ok(n) => {
+                left -= n;
+                let mut found = &room[..n];
+                while !found.is_empty() {
+                    if piece.is_empty() {
+                        let Some(next) = pieces.next() else {
+                            return Ok(false);
+                        };
+                        piece = next;
+                    }
+                    let both = found.len().min(piece.len());
+                    if found[..both] != piece[..both] {
+                        return Ok(false);
+                    }
+                    (found, piece) = (&found[both..], &piece[both..]);
+                }
+                if left == 0 && n < room.len() {
                     return Ok(true);
                 }
             }
-            Ok(_) => return Ok(false),
             Err(e) if e.kind() == ErrorKind::Interrupted => {}
             Err(e) => return Err(e),
         }
@@ -458,13 +479,13 @@ impl<M> Locked<M> {
         })
     }
 
-    /// Whether index.json has these bytes at this moment.
+    /// Whether index.json has the bytes of these pieces at this moment.
     ///
     /// # Errors
     /// What the operating system says, and a file that is no regular one.
-    pub(crate) fn index_is(&self, bytes: &[u8]) -> anyhow::Result<bool> {
+    pub(crate) fn index_is(&self, pieces: &[&[u8]]) -> anyhow::Result<bool> {
         self.layout.look_afresh();
-        self.layout.has_bytes("index.json", bytes)
+        self.layout.has_bytes("index.json", pieces)
     }
 
     /// When index.json last changed: no entry of it can have arrived later.

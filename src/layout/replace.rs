@@ -10,7 +10,7 @@
 //! compared once more, and goes back if somebody was faster.
 
 use std::fs::File;
-use std::io::{self, Write as _};
+use std::io::{self, BufWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
 use anyhow::Context as _;
@@ -19,7 +19,7 @@ use rustix::io::Errno;
 
 use super::blobs::{Presence, READING};
 use super::lock::IndexLock;
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, are_bytes_of};
+use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, are_bytes_of, length_of};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
@@ -74,7 +74,8 @@ impl<M> Locked<M> {
 
 impl Locked<Exclusive> {
     /// Replaces index.json, if it still has the bytes `old`, and the files of a `docker save`
-    /// beside it. `new` is `None` when index.json itself stays, and is only compared.
+    /// beside it. `new` are the pieces of the new bytes, or `None` when index.json itself stays, and is only
+    /// compared.
     ///
     /// Those files go first: if the program dies between two renames, a name is still in
     /// index.json and can be removed again; the other way round nothing would ever remove it from
@@ -89,24 +90,25 @@ impl Locked<Exclusive> {
     pub(crate) fn replace_index(
         &self,
         old: &[u8],
-        new: Option<&[u8]>,
+        new: Option<&[&[u8]]>,
         beside: &[RootEdit],
         options: &LockOptions<'_>,
     ) -> anyhow::Result<IndexWrite> {
         if new.is_none() && beside.is_empty() {
-            return Ok(match self.index_is(old)? {
+            return Ok(match self.index_is(&[old])? {
                 true => IndexWrite::done(),
                 false => IndexWrite::ChangedMeanwhile,
             });
         }
         // Writing and syncing happen before the lock is taken, so that it is held for moments only.
         let mut ready = Vec::new();
-        let write = |name, old, new| Replacement::write(&self.layout, name, old, new);
+        let layout = &self.layout;
         for edit in beside {
-            ready.push(write(edit.file.name(), &edit.old, &edit.new)?);
+            let (name, new) = (edit.file.name(), [&edit.new[..]]);
+            ready.push(Replacement::write(layout, name, &edit.old, &new)?);
         }
         if let Some(new) = new {
-            ready.push(write("index.json", old, new)?);
+            ready.push(Replacement::write(layout, "index.json", old, new)?);
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         self.layout.look_afresh();
@@ -116,7 +118,7 @@ impl Locked<Exclusive> {
             }
         }
         let stays = new.is_none();
-        if stays && !self.index_is(old)? || lock.as_ref().is_some_and(|lock| !lock.holds()) {
+        if stays && !self.index_is(&[old])? || lock.as_ref().is_some_and(|lock| !lock.holds()) {
             return Ok(IndexWrite::ChangedMeanwhile);
         }
         let mut not_kept = Vec::new();
@@ -255,13 +257,13 @@ impl<'a> Replacement<'a> {
         layout: &'a Layout,
         target: &'static str,
         old: &'a [u8],
-        new: &[u8],
+        new: &[&[u8]],
     ) -> anyhow::Result<Self> {
         let path = layout.path().join(target);
         let context = || format!("cannot write beside `{}`", path.display());
         let attributes = attributes_of(layout, target)?;
         let mut temporary = Temporary::create(layout.dir.as_fd(), target).with_context(context)?;
-        temporary.file.write_all(new).with_context(context)?;
+        write_pieces(&mut temporary.file, new).with_context(context)?;
         let file = &temporary.file;
         let given = attributes.give(file).with_context(context)?;
         let shown = format!("`{}`", path.display());
@@ -289,11 +291,13 @@ impl<'a> Replacement<'a> {
     /// Whether a file of the root has the old bytes, and all that the old file had beside them.
     fn is_of_old(&self, name: &str) -> anyhow::Result<bool> {
         let context = || format!("cannot read `{}`", self.layout.path().join(name).display());
-        let compare = || {
-            let file = open_replaceable(self.layout, name)?;
-            let found = Attributes::of(&file).with_context(context)?;
-            Ok(found == self.attributes && are_bytes_of(file, self.old).with_context(context)?)
-        };
+        let compare =
+            || {
+                let file = open_replaceable(self.layout, name)?;
+                let found = Attributes::of(&file).with_context(context)?;
+                Ok(found == self.attributes
+                    && are_bytes_of(file, &[self.old]).with_context(context)?)
+            };
         match compare() {
             // Somebody removed it, or replaced it on another machine, and this one still shows the old file.
             Err(error) if is_gone(&error) => Ok(false),
@@ -328,6 +332,19 @@ impl<'a> Replacement<'a> {
         }
         Ok(false)
     }
+}
+
+/// How many bytes of pieces are written at once.
+const WRITTEN_AT_ONCE: usize = 1 << 18;
+
+/// Writes pieces one after the other. There may be many small ones, and each call takes a while on a far disk.
+fn write_pieces(file: &mut File, pieces: &[&[u8]]) -> io::Result<()> {
+    let room = length_of(pieces).min(WRITTEN_AT_ONCE);
+    let mut writer = BufWriter::with_capacity(room, file);
+    pieces
+        .iter()
+        .try_for_each(|piece| writer.write_all(piece))?;
+    writer.flush()
 }
 
 /// Whether an error is that a file is not there.
@@ -371,5 +388,46 @@ fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<()> {
         ))
         .hint("name the layout that the link leads to with --layout")
         .into()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::COMPARED_AT_ONCE;
+    use super::*;
+
+    #[test]
+    fn pieces_are_in_a_file_as_their_sum_and_nothing_else_is_it() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("text");
+        let bytes: Vec<u8> = (0..=250).cycle().take(2 * WRITTEN_AT_ONCE).collect();
+        for ends in [
+            &[][..],
+            &[1],
+            &[0, 1, 1, 7],
+            &[COMPARED_AT_ONCE - 1, COMPARED_AT_ONCE],
+            &[7, COMPARED_AT_ONCE],
+            &[COMPARED_AT_ONCE, COMPARED_AT_ONCE + 1],
+            &[3, WRITTEN_AT_ONCE - 1, WRITTEN_AT_ONCE + 9, bytes.len()],
+        ] {
+            let starts = std::iter::once(&0).chain(ends);
+            let pieces = starts.zip(ends).map(|(start, end)| &bytes[*start..*end]);
+            let pieces: Vec<&[u8]> = pieces.collect();
+            let length = length_of(&pieces);
+            write_pieces(&mut File::create(&path).unwrap(), &pieces).unwrap();
+            assert_eq!(std::fs::read(&path).unwrap(), bytes[..length]);
+            let are = |pieces: &[&[u8]]| are_bytes_of(File::open(&path).unwrap(), pieces).unwrap();
+            assert!(are(&pieces) && are(&[&bytes[..length]]));
+            let longer = [&pieces[..], &[b"x"]].concat();
+            assert!(!are(&longer), "{ends:?}");
+            for at in [0, length / 2, length.saturating_sub(1)] {
+                if at < length {
+                    let other = [bytes[at] ^ 1];
+                    let (head, tail) = (&bytes[..at], &bytes[at + 1..length]);
+                    assert!(!are(&[head, &other, tail]), "{ends:?} {at}");
+                    assert!(!are(&[head, tail]), "{ends:?} {at}");
+                }
+            }
+        }
     }
 }

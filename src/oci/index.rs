@@ -17,6 +17,7 @@ use super::descriptor::{
 };
 use crate::error::Error;
 use crate::json::edit::{self, PartFate};
+use crate::json::edited_text::EditedText;
 use crate::json::read::{Json, Text, Unexpected, ValueKind, is_member};
 use crate::layout::{Locked, TORN, TORN_RETRY};
 use crate::value::digest::Digest;
@@ -256,7 +257,7 @@ impl Index {
 
     /// The text with some entries changed, or `None` if nothing would change. Everything else stays
     /// byte for byte: other entries, unknown members, order, indentation.
-    pub fn edited(&self, edits: &BTreeMap<usize, EntryEdit>) -> Option<String> {
+    pub fn edited(&self, edits: &BTreeMap<usize, EntryEdit>) -> Option<EditedText<'_>> {
         if edits.is_empty() {
             return None;
         }
@@ -550,14 +551,14 @@ mod tests {
             .edited(&BTreeMap::from([(0, EntryEdit::Remove)]))
             .unwrap();
         assert_eq!(
-            removed,
+            removed.in_one(),
             text.replace(&format!("{{\"digest\":\"{A}\", \"y\":[1e400]}},\n  "), "")
         );
         let dangled = index
             .edited(&BTreeMap::from([(1, EntryEdit::Dangle)]))
             .unwrap();
         assert_eq!(
-            dangled,
+            dangled.in_one(),
             text.replace(
                 &format!(
                     "\"{REF_ANNOTATION}\" : \"v1\",\"{NAME_ANNOTATION}\":\"docker.io/library/x:v1\""

@@ -174,7 +174,7 @@ impl<'a> Report<'a> {
         let edits = input.plan.edits.values();
         let edits = |kind: EntryEdit| edits.clone().filter(|edit| **edit == kind).count();
         let emptied = EmptiedTrash::new(input);
-        let freed = deleted.iter().map(|blob| blob.frees);
+        let freed = deleted.iter().map(GarbageBlob::frees);
         let trashed = deleted
             .iter()
             .filter(|blob| blob.destination != Destination::Away);

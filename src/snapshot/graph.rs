@@ -11,6 +11,7 @@
 //! such an edge keeps the subject while the document lives, but makes it no part of it.
 
 use std::collections::{HashMap, HashSet, VecDeque};
+use std::num::NonZeroU32;
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -20,14 +21,19 @@ use crate::oci::index::Entry;
 use crate::oci::manifest::EdgeNote;
 use crate::value::digest::Digest;
 
-/// A blob, by the number that its digest got when it was first seen.
+/// A blob, by the number that its digest got when it was first seen. One more is held, so that the lack of
+/// one takes no room in long lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeId(u32);
+pub struct NodeId(NonZeroU32);
 
 impl NodeId {
+    fn new(number: u32) -> NodeId {
+        NodeId(NonZeroU32::MIN.saturating_add(number))
+    }
+
     /// The number, for tables that have a place for each node.
     pub fn index(self) -> usize {
-        self.0 as usize
+        (self.0.get() - 1) as usize
     }
 }
 
@@ -193,7 +199,7 @@ impl Graph {
                 edges: 0..0,
             });
         }
-        NodeId(number(index))
+        NodeId::new(number(index))
     }
 
     pub(super) fn node(&self, id: NodeId) -> &Node {
@@ -216,13 +222,13 @@ impl Graph {
 
     /// All nodes.
     pub fn ids(&self) -> impl Iterator<Item = NodeId> + use<> {
-        (0..number(self.nodes.len())).map(NodeId)
+        (0..number(self.nodes.len())).map(NodeId::new)
     }
 
     /// The node of a digest, if anything leads to it.
     pub fn find(&self, digest: &Digest) -> Option<NodeId> {
         let index = self.digests.find(digest)?;
-        Some(NodeId(number(index)))
+        Some(NodeId::new(number(index)))
     }
 
     /// The digest of a node.

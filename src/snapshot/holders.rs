@@ -7,6 +7,7 @@
 use std::collections::BTreeSet;
 
 use super::claims::Settled;
+use super::digests::number;
 use super::graph::{Follow, NodeId};
 use super::reachability::{Reachability, Start};
 use super::records::{RecordId, RecordKind};
@@ -16,16 +17,31 @@ use super::view::View;
 /// See the module.
 #[derive(Clone, Debug)]
 pub struct Holders {
-    of_node: Vec<Option<Holder>>,
+    of_node: Vec<Holder>,
     /// Images of `manifest.json` that go, by number.
     pub lost_archive_images: BTreeSet<usize>,
 }
 
+/// What holds a blob: the number of a record, or a number that no record has. There is one for each blob of a
+/// layout, and an enum of these would take twice the room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Holder {
-    Record(RecordId),
+struct Holder(u32);
+
+impl Holder {
+    const NOBODY: Holder = Holder(u32::MAX);
     /// An image of `manifest.json`, an odd entry, or another layout.
-    Other,
+    const OTHER: Holder = Holder(u32::MAX - 1);
+
+    fn record(id: RecordId) -> Holder {
+        Holder(number(id.index()))
+    }
+
+    /// Takes what nobody holds yet.
+    fn hold_for(&mut self, holder: Holder) {
+        if *self == Holder::NOBODY {
+            *self = holder;
+        }
+    }
 }
 
 impl Holders {
@@ -46,7 +62,7 @@ impl Holders {
         removed_parts: &RemovedParts,
     ) -> Holders {
         let graph = &view.graph;
-        let mut of_node = vec![None; graph.len()];
+        let mut of_node = vec![Holder::NOBODY; graph.len()];
         let mut reachability = Reachability::without(graph, removed_parts);
         let lost = all_parts(removed_parts);
         let mut of_referrers = (!lost.is_empty()).then(|| Reachability::passing_over(graph, &lost));
@@ -57,7 +73,7 @@ impl Holders {
                 let of_referrers = of_referrers.as_mut().filter(|_| is_referrer);
                 let reachability = of_referrers.unwrap_or(&mut reachability);
                 reachability.walk(graph, start(id), Follow::Subjects, &mut |node, _| {
-                    of_node[node.index()].get_or_insert(Holder::Record(id));
+                    of_node[node.index()].hold_for(Holder::record(id));
                 });
             }
         }
@@ -78,7 +94,7 @@ impl Holders {
                 Start::Image(node),
                 Follow::Subjects,
                 &mut |node, _| {
-                    of_node[node.index()].get_or_insert(Holder::Other);
+                    of_node[node.index()].hold_for(Holder::OTHER);
                 },
             );
         }
@@ -113,7 +129,7 @@ impl Holders {
         for (number, blobs) in view.archive_blobs.iter().enumerate() {
             if !self.lost_archive_images.contains(&number) {
                 for node in blobs {
-                    self.of_node[node.index()].get_or_insert(Holder::Other);
+                    self.of_node[node.index()].hold_for(Holder::OTHER);
                 }
             }
         }
@@ -121,14 +137,14 @@ impl Holders {
 
     /// Whether anything holds a blob.
     pub fn contains(&self, node: NodeId) -> bool {
-        self.of_node[node.index()].is_some()
+        self.of_node[node.index()] != Holder::NOBODY
     }
 
     /// The first record that holds a blob; `None` also when something else than a record does.
     pub fn record(&self, node: NodeId) -> Option<RecordId> {
         match self.of_node[node.index()] {
-            Some(Holder::Record(id)) => Some(id),
-            Some(Holder::Other) | None => None,
+            Holder::NOBODY | Holder::OTHER => None,
+            Holder(record) => Some(RecordId::new(record as usize)),
         }
     }
 }

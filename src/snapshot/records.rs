@@ -36,7 +36,7 @@ impl RecordId {
         self.0 as usize
     }
 
-    fn new(number: usize) -> RecordId {
+    pub(super) fn new(number: usize) -> RecordId {
         RecordId(u32::try_from(number).unwrap_or(u32::MAX))
     }
 }
