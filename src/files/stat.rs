@@ -71,6 +71,12 @@ pub(crate) fn promises_more(size: u64, digest: &Digest) -> bool {
     size == 0 && digest.promises_bytes()
 }
 
+/// The same of what is at a blob's name: only a regular file counts.
+pub(crate) fn is_stub(stat: &Stat, digest: &Digest) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && promises_more(length(stat), digest)
+}
+
 /// The unit in which every system counts blocks.
 const BLOCK: u64 = 512;
 
@@ -112,7 +118,7 @@ impl BlobStat {
         )]
         Some(BlobStat {
             size,
-            is_stub: kind == FileType::RegularFile && promises_more(size, digest),
+            is_stub: is_stub(stat, digest),
             on_disk: size.min(allocated(stat)),
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),

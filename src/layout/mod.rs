@@ -88,7 +88,7 @@ pub use crate::files::stat::{BlobStat, Weight};
 pub(crate) use crate::files::temporary::TEMPORARY;
 pub(crate) use ages::Ages;
 pub use blob_dirs::SharedReason;
-pub(crate) use blob_dirs::blob_directories;
+pub(crate) use blob_dirs::{BlobPlace, BlobPlaces};
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
