@@ -50,12 +50,7 @@ pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     }
 }
 
-/// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
-pub(crate) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    FileId::of_opened(file).is_ok_and(|file| is_name_of_file(dir, name, file))
-}
-
-/// The same where it is known which file is opened.
+/// Whether a name in `dir` means this file, and not one that somebody put in its place.
 pub(crate) fn is_name_of_file(dir: impl AsFd, name: &str, file: FileId) -> bool {
     let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
     named.is_ok_and(|named| FileId::from_stat(&named) == file)

@@ -2,10 +2,10 @@
 
 use std::io;
 
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, FileType};
 use rustix::io::Errno;
 
-use super::{Layout, Locked};
+use super::{INDEX, Layout, Locked};
 use crate::error::Error;
 use crate::value::digest::Digest;
 
@@ -15,7 +15,7 @@ use crate::value::digest::Digest;
     not(target_os = "linux"),
     expect(dead_code, reason = "nobody says it there")
 )]
-enum Flag {
+pub(super) enum Flag {
     AppendOnly,
     Immutable,
 }
@@ -36,32 +36,42 @@ impl Flag {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
-    use rustix::fs::{StatxAttributes, StatxFlags};
-    let flags = AtFlags::SYMLINK_NOFOLLOW;
-    let stat = rustix::fs::statx(&layout.dir, path, flags, StatxFlags::empty()).ok()?;
-    let known = [
-        (StatxAttributes::IMMUTABLE, Flag::Immutable),
-        (StatxAttributes::APPEND, Flag::AppendOnly),
-    ];
-    let mut set = known.into_iter();
-    set.find(|(bit, _)| stat.stx_attributes.contains(*bit))
-        .map(|(_, flag)| flag)
+/// What lies at a path in a layout, and what `chattr` made of it.
+///
+/// # Errors
+/// What the operating system says.
+pub(super) fn look_at(layout: &Layout, path: &str) -> Result<(FileType, Option<Flag>), Errno> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxAttributes, StatxFlags};
+        let flags = AtFlags::SYMLINK_NOFOLLOW;
+        if let Ok(stat) = rustix::fs::statx(&layout.dir, path, flags, StatxFlags::TYPE) {
+            let known = [
+                (StatxAttributes::IMMUTABLE, Flag::Immutable),
+                (StatxAttributes::APPEND, Flag::AppendOnly),
+            ];
+            let mut set = known.into_iter();
+            let set = set.find(|(bit, _)| stat.stx_attributes.contains(*bit));
+            let kind = FileType::from_raw_mode(stat.stx_mode.into());
+            return Ok((kind, set.map(|(_, flag)| flag)));
+        }
+    }
+    // Elsewhere a failure for that is said as the operating system says it.
+    let stat = rustix::fs::statat(&layout.dir, path, AtFlags::SYMLINK_NOFOLLOW)?;
+    Ok((FileType::from_raw_mode(stat.st_mode), None))
 }
 
-/// Elsewhere such a failure is said as the operating system says it.
-#[cfg(not(target_os = "linux"))]
-fn flag_of(_: &Layout, _: &str) -> Option<Flag> {
-    None
+fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
+    let (_, flag) = look_at(layout, path).ok()?;
+    flag
 }
 
 impl Layout {
     /// Why nothing in the layout's root can be replaced, if so: temporary files could be made there, and
-    /// nobody could remove them.
-    pub(super) fn refuse_fixed_root(&self) -> Result<(), Error> {
-        for name in [".", "index.json"] {
-            if let Some(flag) = flag_of(self, name) {
+    /// nobody could remove them. `of_index` is what `chattr` made of index.json.
+    pub(super) fn refuse_fixed_root(&self, of_index: Option<Flag>) -> Result<(), Error> {
+        for (name, flag) in [(".", flag_of(self, ".")), (INDEX, of_index)] {
+            if let Some(flag) = flag {
                 let path = match name {
                     "." => self.path.clone(),
                     name => self.path.join(name),

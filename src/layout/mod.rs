@@ -65,8 +65,9 @@ mod writers;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::marker::PhantomData;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
@@ -132,6 +133,9 @@ const LAYOUT_LOCK: &str = ".ocirm.lock";
 /// The largest `oci-layout` that is read, in bytes. All that stands in it is a version.
 const MAX_MARKER_BYTES: u64 = 1 << 16;
 
+/// What says which images there are.
+const INDEX: &str = "index.json";
+
 /// The directory of the trash in the layout's root.
 pub(crate) const TRASH: &str = ".ocirm-trash";
 
@@ -148,8 +152,8 @@ pub struct Layout {
     ages: Ages,
     /// Whether it lies beside other layouts; found out when that matters.
     neighbours: OnceLock<bool>,
-    /// Whether other machines may use it; found out when it is locked.
-    is_far: OnceLock<bool>,
+    /// On what kind of disk it lies; found out when it is locked.
+    disk: OnceLock<far::Disk>,
 }
 
 impl Layout {
@@ -189,7 +193,7 @@ impl Layout {
             id: OnceLock::new(),
             ages: Ages::default(),
             neighbours: OnceLock::new(),
-            is_far: OnceLock::new(),
+            disk: OnceLock::new(),
         })
     }
 
@@ -258,7 +262,7 @@ impl Layout {
         let opened = blobs::open_regular(&self.dir, name).with_context(context)?;
         match opened {
             Some((file, size)) if size == bytes.len() as u64 => {
-                are_bytes_of(file, bytes).with_context(context)
+                are_bytes_of(&file, bytes).with_context(context)
             }
             _ => Ok(false),
         }
@@ -292,12 +296,13 @@ impl Layout {
 }
 
 /// Whether a file has exactly these bytes. They are compared piece by piece, for both may be large.
-fn are_bytes_of(mut file: File, bytes: &[u8]) -> std::io::Result<bool> {
+fn are_bytes_of(file: &File, bytes: &[u8]) -> std::io::Result<bool> {
     // The byte of room that stays empty shows that there is no more, without another call.
     let room = bytes.len().saturating_add(1).min(COMPARED_AT_ONCE);
     let (mut rest, mut piece) = (bytes, vec![0; room]);
     loop {
-        match file.read(&mut piece) {
+        let done = (bytes.len() - rest.len()) as u64;
+        match file.read_at(&mut piece, done) {
             Ok(0) => return Ok(rest.is_empty()),
             Ok(n) if rest.starts_with(&piece[..n]) => {
                 rest = &rest[n..];
@@ -330,6 +335,8 @@ pub struct Locked<M> {
     old_names: temporary::OldNames,
     /// Files that have another name in the trash, once somebody asked.
     trashed_files: OnceLock<HashSet<FileId>>,
+    /// index.json, once this run replaced it.
+    written_index: replace::WrittenIndex,
     /// There is no trash, and under the lock nobody but us makes one.
     has_no_trash: AtomicBool,
     /// Held for what dropping it does.
@@ -409,6 +416,7 @@ impl<M> Locked<M> {
             temporaries: Mutex::default(),
             old_names: temporary::OldNames::default(),
             trashed_files: OnceLock::new(),
+            written_index: replace::WrittenIndex::default(),
             has_no_trash: AtomicBool::new(false),
             _lock: lock,
             layout,
@@ -463,8 +471,23 @@ impl<M> Locked<M> {
     /// # Errors
     /// What the operating system says, and a file that is no regular one.
     pub(crate) fn index_is(&self, bytes: &[u8]) -> anyhow::Result<bool> {
+        if self.written_index.is_kept() {
+            return self.stamped_index_is(self.index_stamp(), bytes);
+        }
         self.layout.look_afresh();
-        self.layout.has_bytes("index.json", bytes)
+        self.layout.has_bytes(INDEX, bytes)
+    }
+
+    /// The same, of which the stamp was just taken.
+    ///
+    /// # Errors
+    /// As [`Locked::index_is`].
+    pub(crate) fn stamped_index_is(&self, stamp: IndexStamp, bytes: &[u8]) -> anyhow::Result<bool> {
+        let known = stamp.0.and_then(|(file, size, _)| {
+            let written = &self.written_index;
+            written.has_bytes(file, size, bytes)
+        });
+        known.map_or_else(|| self.layout.has_bytes(INDEX, bytes), Ok)
     }
 
     /// When index.json last changed: no entry of it can have arrived later.
@@ -477,14 +500,14 @@ impl<M> Locked<M> {
     /// system call, and on a far disk of one listing. Equal stamps are a strong hint, not a proof.
     pub(crate) fn index_stamp(&self) -> IndexStamp {
         let stat = self.stat_index().map(|stat| {
-            [
-                stat.st_ino.into(),
-                stat.st_size.into(),
+            let times = [
                 stat.st_mtime.into(),
                 stat.st_mtime_nsec.into(),
                 stat.st_ctime.into(),
                 stat.st_ctime_nsec.into(),
-            ]
+            ];
+            let size = u64::try_from(stat.st_size).unwrap_or(0);
+            (FileId::from_stat(&stat), size, times)
         });
         IndexStamp(stat.ok())
     }
@@ -505,7 +528,7 @@ impl<M> Locked<M> {
 
 /// See [`Locked::index_stamp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IndexStamp(Option<[i128; 6]>);
+pub(crate) struct IndexStamp(Option<(FileId, u64, [i128; 4])>);
 
 /// The files that `docker save` writes beside index.json, for engines that cannot read that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

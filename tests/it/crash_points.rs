@@ -289,6 +289,12 @@ impl Fault {
     }
 }
 
+/// The first thread made fewer calls of this kind than before: of what is read, others took more.
+const NOT_AGAIN: &str = "the call did not come again";
+
+/// How often a command is run until a call comes again.
+const TRIES: usize = 10;
+
 /// Calls that change the disk, whatever their arguments are.
 const CHANGING: &str = "chmod fchmod fchmodat fchmodat2 chown fchown fchownat lchown \
     creat fallocate ftruncate truncate copy_file_range sendfile \
@@ -431,6 +437,17 @@ impl Undisturbed {
 
     /// Stops the command at one point, judges what is left, and finishes the work.
     fn disturb(&self, point: &Point, fault: Fault) -> Result<(), String> {
+        let mut judged = self.disturb_once(point, fault);
+        for _ in 1..TRIES {
+            match &judged {
+                Err(wrong) if wrong.contains(NOT_AGAIN) => judged = self.disturb_once(point, fault),
+                _ => break,
+            }
+        }
+        judged
+    }
+
+    fn disturb_once(&self, point: &Point, fault: Fault) -> Result<(), String> {
         let place = Place::new();
         let layout = place.path("layout");
         copy(&self.prepared, &layout);
@@ -461,7 +478,7 @@ impl Undisturbed {
         let signal = stopped.status.and_then(|status| status.signal());
         let log = fs::read_to_string(log).map_err(|e| format!("what strace wrote: {e}"))?;
         if fault.kills() && signal != Some(9) || !fault.kills() && !log.contains("(INJECTED)") {
-            return Err("the call did not come again".to_owned());
+            return Err(NOT_AGAIN.to_owned());
         }
         if !fault.kills() {
             if let Some(ending) = stopped.wrong_ending(&[0, 1, 12]) {
