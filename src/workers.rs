@@ -242,10 +242,46 @@ impl Workers {
             let results = share.iter().map(|request| work(request, &mut buffer));
             results.collect()
         };
-        let (results, ()) = self.map_shares(requests, SHARE, &share, meanwhile);
         let mut all = Vec::with_capacity(requests.len());
-        all.extend(results.into_iter().flatten());
+        if self.to_begin(requests.len()) > 1 {
+            let (results, ()) = self.map_shares(requests, SHARE, &share, meanwhile);
+            all.extend(results.into_iter().flatten());
+            return all;
+        }
+        meanwhile();
+        let rest = self.map_alone(requests, work, &mut all);
+        if !rest.is_empty() {
+            let (results, ()) = self.map_shares(rest, SHARE, &share, || ());
+            all.extend(results.into_iter().flatten());
+        }
         all
+    }
+
+    /// Works on requests one after the other in this thread: a run may be about thousands of layouts with a few files
+    /// each. The value are those that are left when others are to help, because the disk is waited for.
+    fn map_alone<'r, T, R>(
+        &self,
+        requests: &'r [T],
+        work: &dyn Fn(&T, &mut Vec<u8>) -> R,
+        all: &mut Vec<R>,
+    ) -> &'r [T] {
+        let (mut rest, mut buffer) = (requests, Vec::new());
+        // As in `Pool::run`.
+        let mut take = 1;
+        while !rest.is_empty() {
+            let (share, later) = rest.split_at(take.min(rest.len()));
+            let begun = Instant::now();
+            all.extend(share.iter().map(|request| work(request, &mut buffer)));
+            rest = later;
+            if !self.seen.note(begun.elapsed(), share.len()) {
+                take = (take * 2).min(SHARE);
+            } else if rest.len() >= self.worth {
+                break;
+            } else {
+                take = 1;
+            }
+        }
+        rest
     }
 
     /// [`Workers::map`] for requests that are done several at a time: at most `share`, and fewer where

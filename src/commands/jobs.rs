@@ -42,6 +42,10 @@ const PERIOD: Duration = Duration::from_millis(10);
 /// How often it is looked for a signal.
 const SIGNALS: Duration = Duration::from_millis(50);
 
+/// How many results are taken together where they come fast: whoever prints is woken for them, and takes a
+/// processor from a job each time.
+const TOGETHER: usize = 16;
+
 /// So few layouts show how far each of them is.
 const FEW_LAYOUTS: usize = 4;
 
@@ -131,6 +135,7 @@ impl Batch<'_> {
             most,
             queue: Mutex::default(),
             changed: Condvar::new(),
+            made: Condvar::new(),
         };
         scope(|scope| {
             pool.lock().threads = pool.few;
@@ -168,6 +173,9 @@ impl Batch<'_> {
 /// What one job made, or how it came to grief.
 type Made<T> = Result<T, Box<dyn Any + Send>>;
 
+/// What one job made, and what it had to say.
+type Done<T> = (Session, Made<T>);
+
 /// The threads of a batch.
 struct Pool<'a, J, T> {
     batch: &'a Batch<'a>,
@@ -178,8 +186,10 @@ struct Pool<'a, J, T> {
     few: usize,
     most: usize,
     queue: Mutex<Queue<T>>,
-    /// Something of the queue did.
+    /// Something of the queue did, for threads that wait for their turn.
     changed: Condvar,
+    /// The same, for whoever takes the results.
+    made: Condvar,
 }
 
 /// Ends the work of the threads when it is dropped. After a panic nobody begins to change anything any more;
@@ -196,6 +206,7 @@ impl<J, T> Drop for Ending<'_, '_, J, T> {
         queue.is_over = true;
         drop(queue);
         pool.changed.notify_all();
+        pool.made.notify_all();
     }
 }
 
@@ -204,10 +215,12 @@ struct Queue<T> {
     next: usize,
     /// The layout that is printed next.
     printed: usize,
-    done: BTreeMap<usize, (Session, Made<T>)>,
+    done: BTreeMap<usize, Box<Done<T>>>,
     /// Bytes that what is done holds, and those of index.json of further jobs.
     held: u64,
     threads: usize,
+    /// How many of them wait for their turn.
+    waiting: usize,
     /// How long jobs worked since it was last decided whether further ones begin, and how much of that
     /// they waited.
     time: Duration,
@@ -223,6 +236,7 @@ impl<T> Default for Queue<T> {
             done: BTreeMap::new(),
             held: 0,
             threads: 0,
+            waiting: 0,
             time: Duration::ZERO,
             waited: Duration::ZERO,
             is_over: false,
@@ -235,9 +249,19 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Waits for results, and looks now and then whether there are any.
     fn wait<'q>(&self, queue: MutexGuard<'q, Queue<T>>) -> MutexGuard<'q, Queue<T>> {
-        let waited = self.changed.wait_timeout(queue, SIGNALS);
+        let waited = self.made.wait_timeout(queue, SIGNALS);
         waited.unwrap_or_else(PoisonError::into_inner).0
+    }
+
+    /// Waits for a turn.
+    fn wait_in_turn<'q>(&self, mut queue: MutexGuard<'q, Queue<T>>) -> MutexGuard<'q, Queue<T>> {
+        queue.waiting += 1;
+        let waited = self.changed.wait_timeout(queue, SIGNALS);
+        let (mut queue, _) = waited.unwrap_or_else(PoisonError::into_inner);
+        queue.waiting -= 1;
+        queue
     }
 
     /// Begins threads that are in the queue's count already. The value is how many there are now.
@@ -256,6 +280,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
     fn stop(&self) {
         self.lock().is_over = true;
         self.changed.notify_all();
+        self.made.notify_all();
     }
 
     fn work<'scope>(&'scope self, scope: &'scope Scope<'scope, '_>) {
@@ -272,6 +297,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
                 let work = || self.job.work(&session, *number, layout);
                 let made = catch_unwind(AssertUnwindSafe(work));
                 let held = made.as_ref().map_or(0, |made| self.job.held(made));
+                let done = Box::new((session, made));
                 let waited = pace.end();
                 let mut queue = self.lock();
                 if let Some((time, waited)) = waited {
@@ -279,10 +305,13 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
                     queue.waited += waited;
                 }
                 queue.held += held;
-                queue.done.insert(*number, (session, made));
+                queue.done.insert(*number, done);
                 let further = queue.further(self.most);
+                let is_time = queue.is_time_to_take(self.batch.groups.len());
                 drop(queue);
-                self.changed.notify_all();
+                if is_time {
+                    self.made.notify_all();
+                }
                 self.begin(scope, further);
             }
             self.lock().held -= weight;
@@ -302,7 +331,8 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
             if queue.is_over || !is_begun || !is_far {
                 return queue.is_over;
             }
-            queue = self.wait(queue);
+            self.made.notify_all();
+            queue = self.wait_in_turn(queue);
         }
     }
 
@@ -328,7 +358,8 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
                 self.lock().held += weight;
                 return Some((group, weight));
             }
-            queue = self.wait(queue);
+            self.made.notify_all();
+            queue = self.wait_in_turn(queue);
         }
     }
 
@@ -343,15 +374,18 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
                     return self.take_what_is_there(number, signal, results);
                 }
                 match queue.done.remove(&number) {
-                    Some(done) => break done,
+                    Some(done) => break *done,
                     None => queue = self.wait(queue),
                 }
             };
             queue.printed = number + 1;
             let held = made.as_ref().map_or(0, |made| self.job.held(made));
             queue.held -= held;
+            let is_waited_for = queue.waiting > 0;
             drop(queue);
-            self.changed.notify_all();
+            if is_waited_for {
+                self.changed.notify_all();
+            }
             let result = made.unwrap_or_else(|panic| {
                 self.tell_nobody();
                 resume_unwind(panic)
@@ -387,7 +421,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         self.stop();
         self.wait_for_changes();
         let done = std::mem::take(&mut self.lock().done);
-        self.say_untold(done.into_values());
+        self.say_untold(done.into_values().map(|done| *done));
     }
 
     /// Says how many of these layouts were changed: nothing else can be printed of them.
@@ -416,7 +450,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         let mut queue = self.lock();
         loop {
             let done = queue.done.values();
-            let unreported = done.filter(|(session, _)| session.interrupt.is_changing());
+            let unreported = done.filter(|done| done.0.interrupt.is_changing());
             if unreported.count() >= interrupt.changing() {
                 return;
             }
@@ -441,7 +475,7 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
         // A second signal waits for the end of this one.
         interrupt.begin_end();
         let mut left = self.batch.layouts.len() - first;
-        let mut done = done.into_iter();
+        let mut done = done.into_iter().map(|(number, done)| (number, *done));
         let mut taken = Ok(());
         for (number, (session, made)) in done.by_ref() {
             let is_interrupted = |made| self.job.is_interrupted(made);
@@ -473,6 +507,12 @@ impl<T: Send, J: Job<T>> Pool<'_, J, T> {
 }
 
 impl<T> Queue<T> {
+    /// Whether whoever takes the results is to be woken, who looks for some now and then anyway. Near the end
+    /// there may be nobody else to do so.
+    fn is_time_to_take(&self, groups: usize) -> bool {
+        self.done.len().is_multiple_of(TOGETHER) || self.next >= groups || self.held >= HELD / 2
+    }
+
     /// How many further threads are to begin; they count from now on.
     fn further(&mut self, most: usize) -> usize {
         if self.threads >= most || self.time < PERIOD * u32::try_from(self.threads).unwrap_or(1) {
@@ -532,33 +572,36 @@ fn most_files() -> u64 {
 /// What a thread spends its time with.
 #[derive(Default)]
 struct Pace {
-    began: Option<(Instant, Duration)>,
-    /// How long it worked, and how long a processor did so for it.
+    began: Option<Instant>,
+    /// How long it worked.
     time: Duration,
-    busy: Duration,
+    /// How long a processor had worked for it when that began, if that is known.
+    busy_before: Option<Duration>,
     /// How long it could have worked and had no processor, all in all.
     delayed: Duration,
 }
 
 impl Pace {
     fn begin(&mut self) {
-        self.began = Some((Instant::now(), busy()));
+        self.began = Some(Instant::now());
+        // What it does between two layouts is not worth a question.
+        self.busy_before.get_or_insert_with(busy);
     }
 
     /// How long the thread worked on several layouts, and how much of that it waited for something else than
     /// a processor; now and then.
     fn end(&mut self) -> Option<(Duration, Duration)> {
-        let (began, before) = self.began.take()?;
-        self.time += began.elapsed();
-        self.busy += busy().saturating_sub(before);
+        self.time += self.began.take()?.elapsed();
         if self.time < PERIOD {
             return None;
         }
-        let delayed = delayed();
+        let (delayed, now) = (delayed(), busy());
         let delay = delayed.saturating_sub(self.delayed);
-        let (time, busy) = (self.time, self.busy);
+        let busy = now.saturating_sub(self.busy_before?);
+        let time = self.time;
         *self = Pace {
             delayed,
+            busy_before: Some(now),
             ..Pace::default()
         };
         Some((time, time.saturating_sub(busy + delay)))

@@ -70,7 +70,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         found.layouts.iter().chain(&also_roots).cloned().collect(),
         args.recursive.is_some() || !also_roots.is_empty(),
         args.recursive.is_some() && also_roots.is_empty(),
-    );
+    )
+    .with_places(found_sharers.places());
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
             return Err(Error::usage("prune asks before it deletes, and there is no terminal")

@@ -6,10 +6,11 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use super::target_layouts::TargetLayouts;
 use crate::gc::Garbage;
-use crate::layout::{FileId, blob_directories};
+use crate::layout::{BlobPlace, BlobPlaces, FileId};
 use crate::value::digest::{Algorithm, Digest};
 use crate::words::quoted;
 use crate::workers::Workers;
@@ -19,15 +20,9 @@ use crate::workers::Workers;
 pub(super) struct FoundSharers {
     by_directory: HashMap<FileId, Vec<Leads>>,
     /// Looked at once for each layout: on a disk that is far away each look is a wait.
-    by_layout: HashMap<PathBuf, Own>,
-}
-
-/// A layout of the run, and where its blobs lie.
-#[derive(Debug)]
-struct Own {
-    layout: Option<FileId>,
-    /// `blobs`, and those of the algorithms in it.
-    directories: Vec<(Option<Algorithm>, FileId)>,
+    by_layout: Arc<BlobPlaces>,
+    /// No directory is led to by more than one of them, nor by a link.
+    are_apart: bool,
 }
 
 /// A layout or a symbolic link that leads to a directory of blobs.
@@ -64,11 +59,12 @@ impl FoundSharers {
         if !found.several {
             return sharers;
         }
-        let look = |path: &PathBuf, _: &mut Vec<u8>| Own {
-            layout: found.ids.get(path).copied(),
-            directories: blob_directories(path),
+        let look = |path: &PathBuf, _: &mut Vec<u8>| {
+            let layout = found.ids.get(path).copied();
+            BlobPlace::of(path, layout)
         };
         let looked_at = Workers::for_reading().map(&found.layouts, &look, || ());
+        let mut by_layout = BlobPlaces::with_capacity(looked_at.len());
         for (path, own) in found.layouts.iter().zip(looked_at) {
             for (_, directory) in &own.directories {
                 let of_directory = sharers.by_directory.entry(*directory).or_default();
@@ -77,8 +73,9 @@ impl FoundSharers {
                     layout: own.layout,
                 });
             }
-            sharers.by_layout.insert(path.clone(), own);
+            by_layout.insert(path.clone(), own);
         }
+        sharers.by_layout = Arc::new(by_layout);
         for (directory, path) in &found.links {
             // Nothing but a directory of blobs is of interest.
             if let Some(of_directory) = sharers.by_directory.get_mut(directory) {
@@ -88,12 +85,22 @@ impl FoundSharers {
                 });
             }
         }
+        let mut leads = sharers.by_directory.values();
+        sharers.are_apart = leads.all(|leads| leads.len() == 1);
         sharers
+    }
+
+    /// Where the blobs of each layout lie.
+    pub(super) fn places(&self) -> Arc<BlobPlaces> {
+        self.by_layout.clone()
     }
 
     /// The layouts of the run whose blobs lie where those of the layout at `path` do, apart from itself.
     pub(super) fn beside(&self, path: &Path) -> Vec<PathBuf> {
         let (mut found, mut seen) = (Vec::new(), HashSet::new());
+        if self.are_apart {
+            return found;
+        }
         let own = self.by_layout.get(path);
         for (_, directory) in own.map_or(&[][..], |own| &own.directories) {
             for leads in self.others(path, *directory) {
@@ -118,7 +125,7 @@ impl FoundSharers {
         // The group of a layout is the least number that it leads to.
         let mut group: Vec<usize> = (0..layouts.len()).collect();
         for (number, path) in layouts.iter().enumerate() {
-            let Some(Own {
+            let Some(BlobPlace {
                 layout,
                 directories,
             }) = own(path)
@@ -154,6 +161,9 @@ impl FoundSharers {
         garbage: &mut Garbage,
         told: &mut ToldBlobs,
     ) -> bool {
+        if self.are_apart {
+            return false;
+        }
         let own = self.by_layout.get(path).into_iter();
         let directories = own.flat_map(|own| &own.directories);
         let shared: HashMap<Algorithm, FileId> = directories
@@ -195,6 +205,9 @@ impl FoundSharers {
 
     /// Who else leads to a directory of the layout at `path`, as messages call it.
     pub(super) fn who(&self, path: &Path, directory: FileId) -> Option<String> {
+        if self.are_apart {
+            return None;
+        }
         let leads = self.others(path, directory).next()?;
         let what = match leads.layout {
             Some(_) => "the layout",
@@ -226,18 +239,22 @@ mod tests {
             (11, vec![24]),
             (15, vec![20, 22]),
         ];
-        let mut sharers = FoundSharers::default();
+        let mut by_layout = BlobPlaces::new();
         let mut layouts = Vec::new();
         for (number, (layout, directories)) in own.into_iter().enumerate() {
             let path = PathBuf::from(number.to_string());
-            let own = Own {
+            let own = BlobPlace {
                 layout: Some(file(layout)),
                 directories: directories.into_iter().map(|id| (None, file(id))).collect(),
             };
-            sharers.by_layout.insert(path.clone(), own);
+            by_layout.insert(path.clone(), own);
             layouts.push(path);
         }
         layouts.push("unknown".into());
+        let sharers = FoundSharers {
+            by_layout: Arc::new(by_layout),
+            ..FoundSharers::default()
+        };
         let groups = sharers.groups(&layouts, &[]);
         assert_eq!(groups, [vec![0, 2, 3, 4, 6], vec![1, 5], vec![7]]);
     }

@@ -580,14 +580,16 @@ impl Sweep<'_> {
     /// Finds out what is needed if somebody changed an index.json.
     fn look_again(&mut self) -> anyhow::Result<()> {
         let sharers = self.change.sharers.iter().map(Locked::index_stamp);
-        let found: Vec<_> = sharers.chain([self.layout.index_stamp()]).collect();
+        let mut found: Vec<_> = sharers.collect();
+        let own = self.layout.index_stamp();
+        found.push(own);
         // The first look compares bytes, for index.json may have changed since it was written; of
         // other layouts nobody knows what they were, so they are read again. Later looks compare
         // with that moment.
         let has_changed = match self.stamps.replace(found.clone()) {
             None if self.change.sharers.is_empty() => !self
                 .layout
-                .index_is(self.index)
+                .stamped_index_is(own, self.index)
                 .is_ok_and(|is_same| is_same),
             None => true,
             Some(before) => before != found,

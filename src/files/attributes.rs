@@ -6,7 +6,7 @@ use std::ffi::CString;
 use std::os::fd::AsFd;
 
 use rustix::buffer::spare_capacity;
-use rustix::fs::{Gid, Uid, XattrFlags};
+use rustix::fs::{Gid, Stat, Uid, XattrFlags};
 use rustix::io::Errno;
 
 use super::access::Access;
@@ -36,9 +36,10 @@ pub(crate) struct Given {
 }
 
 impl Attributes {
-    pub(crate) fn of(file: impl AsFd) -> Result<Attributes, Errno> {
+    /// Those of an opened file of which it is known what `fstat` says.
+    pub(crate) fn of(file: impl AsFd, stat: &Stat) -> Result<Attributes, Errno> {
         Ok(Attributes {
-            access: access_of(&file)?,
+            access: access_with(&file, stat)?,
             extended: extended_of(&file)?,
         })
     }
@@ -55,11 +56,13 @@ impl Attributes {
             given.not_kept = self.access_not_kept(&access_of(&file)?);
             return Ok(given);
         }
-        let present = extended_of(&file)?;
+        let mut present = extended_of(&file)?;
+        let mut is_changed = false;
         for (name, value) in &self.extended {
             if let Some(value) = value
                 && present.get(name) != Some(&Some(value.clone()))
             {
+                is_changed = true;
                 room(rustix::fs::fsetxattr(
                     &file,
                     name,
@@ -71,14 +74,17 @@ impl Attributes {
         // What the directory gives to new files.
         for name in present.keys() {
             if !self.extended.contains_key(name) {
+                is_changed = true;
                 let _ = rustix::fs::fremovexattr(&file, name);
             }
         }
-        let now = Attributes::of(&file)?;
-        given.not_kept = self.access_not_kept(&now.access);
-        let names = self.extended.keys().chain(now.extended.keys());
+        given.not_kept = self.access_not_kept(&access_of(&file)?);
+        if is_changed {
+            present = extended_of(&file)?;
+        }
+        let names = self.extended.keys().chain(present.keys());
         let mut names: Vec<_> = names
-            .filter(|name| self.extended.get(*name) != now.extended.get(*name))
+            .filter(|name| self.extended.get(*name) != present.get(*name))
             .collect();
         names.sort();
         names.dedup();
@@ -116,10 +122,14 @@ impl Attributes {
 /// What the operating system says; an access list that cannot be read is no absent one.
 pub(crate) fn access_of(file: impl AsFd) -> Result<Access, Errno> {
     let stat = rustix::fs::fstat(&file)?;
+    access_with(file, &stat)
+}
+
+fn access_with(file: impl AsFd, stat: &Stat) -> Result<Access, Errno> {
     Ok(Access {
         owner: stat.st_uid,
         group: stat.st_gid,
-        mode: mode_of(&stat),
+        mode: mode_of(stat),
         acl: value_of(&file, ACL)?,
     })
 }
@@ -150,7 +160,9 @@ fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
     if wanted.is_wider_than(access, runner) {
         return Ok(false);
     }
+    let mut is_mode_known = true;
     if now.acl != access.acl {
+        is_mode_known = false;
         // The access list before the mode, for a mode without it would let in other people. One that
         // the directory gave has no effect as long as the mode is private.
         let changed = match &access.acl {
@@ -165,8 +177,11 @@ fn give_access(file: impl AsFd, access: &Access) -> Result<bool, Errno> {
             return Ok(false);
         }
     }
-    let is_of_mode = mode_of(&rustix::fs::fstat(&file)?) == access.mode;
-    if !is_of_mode {
+    let mode_now = match is_mode_known {
+        true => now.mode,
+        false => mode_of(&rustix::fs::fstat(&file)?),
+    };
+    if mode_now != access.mode {
         rustix::fs::fchmod(&file, mode(access.mode))?;
     }
     Ok(true)

@@ -16,6 +16,13 @@ const MANY: usize = 256 << 10;
 /// The same for one with a few.
 const FEW: usize = 32 << 10;
 
+#[cfg(target_os = "linux")]
+thread_local! {
+    /// What a thread lists into. A run may list thousands of directories, and to give so much back to the allocator
+    /// each time takes longer than a short list.
+    static BUFFER: std::cell::Cell<Vec<u8>> = const { std::cell::Cell::new(Vec::new()) };
+}
+
 /// Calls `each` with every name in a directory, however often it was listed.
 #[cfg(target_os = "linux")]
 pub(crate) fn each_file(
@@ -45,8 +52,22 @@ pub(crate) fn each_of_few_once(
 
 #[cfg(target_os = "linux")]
 fn list(dir: impl AsFd, room: usize, each: &mut dyn FnMut(&[u8], FileType)) -> Result<(), Errno> {
-    let mut buffer: Vec<u8> = Vec::with_capacity(room);
-    let mut entries = rustix::fs::RawDir::new(dir, buffer.spare_capacity_mut());
+    // Whoever lists another directory meanwhile makes a buffer of his own.
+    let mut buffer = BUFFER.take();
+    buffer.clear();
+    buffer.reserve(room);
+    let listed = list_into(dir, &mut buffer.spare_capacity_mut()[..room], each);
+    BUFFER.set(buffer);
+    listed
+}
+
+#[cfg(target_os = "linux")]
+fn list_into(
+    dir: impl AsFd,
+    buffer: &mut [std::mem::MaybeUninit<u8>],
+    each: &mut dyn FnMut(&[u8], FileType),
+) -> Result<(), Errno> {
+    let mut entries = rustix::fs::RawDir::new(dir, buffer);
     while let Some(entry) = entries.next() {
         let entry = entry?;
         let name = entry.file_name().to_bytes();

@@ -50,12 +50,7 @@ pub(crate) fn found<T>(result: Result<T, Errno>) -> Result<Option<T>, Errno> {
     }
 }
 
-/// Whether a name in `dir` means the opened file, and not one that somebody put in its place.
-pub(crate) fn is_name_of(dir: impl AsFd, name: &str, file: impl AsFd) -> bool {
-    FileId::of_opened(file).is_ok_and(|file| is_name_of_file(dir, name, file))
-}
-
-/// The same where it is known which file is opened.
+/// Whether a name in `dir` means this file, and not one that somebody put in its place.
 pub(crate) fn is_name_of_file(dir: impl AsFd, name: &str, file: FileId) -> bool {
     let named = rustix::fs::statat(dir, name, AtFlags::SYMLINK_NOFOLLOW);
     named.is_ok_and(|named| FileId::from_stat(&named) == file)
@@ -69,6 +64,12 @@ pub(crate) const STUB: &str = "it has no bytes: a store that deduplicates has th
 /// power cut left.
 pub(crate) fn promises_more(size: u64, digest: &Digest) -> bool {
     size == 0 && digest.promises_bytes()
+}
+
+/// The same of what is at a blob's name: only a regular file counts.
+pub(crate) fn is_stub(stat: &Stat, digest: &Digest) -> bool {
+    FileType::from_raw_mode(stat.st_mode) == FileType::RegularFile
+        && promises_more(length(stat), digest)
 }
 
 /// The unit in which every system counts blocks.
@@ -112,7 +113,7 @@ impl BlobStat {
         )]
         Some(BlobStat {
             size,
-            is_stub: kind == FileType::RegularFile && promises_more(size, digest),
+            is_stub: is_stub(stat, digest),
             on_disk: size.min(allocated(stat)),
             links: u64::from(stat.st_nlink),
             file: FileId::from_stat(stat),

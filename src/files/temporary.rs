@@ -18,7 +18,7 @@ use rustix::fs::{AtFlags, FileType, FlockOperation, Mode, OFlags};
 use rustix::io::Errno;
 
 use super::directory::each_file;
-use super::stat::{changed, is_name_of};
+use super::stat::{FileId, changed, is_name_of_file};
 use super::unix::{random, sync_all};
 
 /// How names of temporary files begin.
@@ -86,20 +86,41 @@ impl Counted {
 
 impl Drop for Counted {
     fn drop(&mut self) {
-        alive().count -= 1;
-        FEWER.notify_all();
+        let mut alive = alive();
+        alive.count -= 1;
+        // Before that nobody waits.
+        if alive.is_ending {
+            FEWER.notify_all();
+        }
     }
 }
 
 /// A new file under a name of ours, held by us; dropped before it was renamed, it is removed.
 #[must_use = "a temporary file that is dropped changes nothing"]
 pub(crate) struct Temporary<'a> {
-    dir: BorrowedFd<'a>,
+    /// Before the file, which is held until its name is gone.
+    place: TemporaryName<'a>,
     pub(crate) file: File,
-    pub(crate) name: String,
-    pub(crate) is_renamed: bool,
+    id: FileId,
+    is_held: bool,
+}
+
+/// The name of a temporary file, as long as it has no other.
+struct TemporaryName<'a> {
+    dir: BorrowedFd<'a>,
+    name: String,
+    is_renamed: bool,
     /// Until after its name is gone.
     _counted: Counted,
+}
+
+/// A file that was a temporary one and has the name for which it was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) file: File,
+    pub(crate) id: FileId,
+    /// Locked with `flock`, by this open file.
+    pub(crate) is_held: bool,
 }
 
 impl<'a> Temporary<'a> {
@@ -115,30 +136,72 @@ impl<'a> Temporary<'a> {
                 Err(Errno::EXIST) => continue,
                 Err(e) => return Err(e),
             };
-            let temporary = Temporary {
+            let place = TemporaryName {
                 dir,
-                file,
                 name,
                 is_renamed: false,
                 _counted,
             };
             // Between making and holding it somebody can have taken it for dead.
-            let held = try_hold(&temporary.file);
-            if held != Hold::Others && is_name_of(dir, &temporary.name, &temporary.file) {
-                return Ok(temporary);
+            let held = try_hold(&file);
+            let id = FileId::of_opened(&file)?;
+            if held != Hold::Others && is_name_of_file(dir, &place.name, id) {
+                return Ok(Temporary {
+                    place,
+                    file,
+                    id,
+                    is_held: held == Hold::Ours,
+                });
             }
         }
         Err(Errno::EXIST)
     }
 
+    pub(crate) fn name(&self) -> &str {
+        &self.place.name
+    }
+
+    /// Which file it is.
+    pub(crate) fn id(&self) -> FileId {
+        self.id
+    }
+
     pub(crate) fn rename(&mut self, dir: impl AsFd, name: &str) -> Result<(), Errno> {
-        rustix::fs::renameat(self.dir, &self.name, dir, name)?;
-        self.is_renamed = true;
+        rustix::fs::renameat(self.place.dir, &self.place.name, dir, name)?;
+        self.place.is_renamed = true;
         Ok(())
+    }
+
+    /// The file, which has another name by now. It is open, and held, still.
+    pub(crate) fn into_made(mut self) -> Made {
+        self.place.is_renamed = true;
+        let Temporary {
+            file, id, is_held, ..
+        } = self;
+        Made { file, id, is_held }
+    }
+
+    /// The name, which is that of another file by now, and the file.
+    pub(crate) fn into_exchanged(mut self) -> (OldName<'a>, Made) {
+        let old = OldName {
+            dir: self.place.dir,
+            name: std::mem::take(&mut self.place.name),
+        };
+        (old, self.into_made())
     }
 }
 
-impl Drop for Temporary<'_> {
+impl Made {
+    /// Lets others hold it.
+    pub(crate) fn let_go(&mut self) {
+        if self.is_held {
+            let unlocked = rustix::fs::flock(&self.file, FlockOperation::Unlock);
+            self.is_held = unlocked.is_err();
+        }
+    }
+}
+
+impl Drop for TemporaryName<'_> {
     fn drop(&mut self) {
         if !self.is_renamed {
             unlink(self.dir, &self.name);
@@ -202,18 +265,6 @@ impl<'a> From<SecondName<'a>> for OldName<'a> {
         let name = std::mem::take(&mut second.name);
         OldName {
             dir: second.dir,
-            name,
-        }
-    }
-}
-
-/// The old file has the name of the temporary one, with which it was exchanged.
-impl<'a> From<Temporary<'a>> for OldName<'a> {
-    fn from(mut exchanged: Temporary<'a>) -> OldName<'a> {
-        exchanged.is_renamed = true;
-        let name = std::mem::take(&mut exchanged.name);
-        OldName {
-            dir: exchanged.dir,
             name,
         }
     }
@@ -328,7 +379,7 @@ mod tests {
             Temporary::create(dir.as_fd(), "x").unwrap(),
             Temporary::create(dir.as_fd(), "x").unwrap(),
         );
-        assert_ne!(one.name, other.name);
+        assert_ne!(one.name(), other.name());
         for left in [".ocirm-tmp-4711-index.json", ".ocirm-tmp-new"] {
             std::fs::write(place.path().join(left), "x").unwrap();
         }

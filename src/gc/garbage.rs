@@ -628,6 +628,10 @@ mod tests {
                     modified: Timestamp::from_second(*changed).unwrap(),
                 }))
         }
+        fn is_stub(&self, digest: &Digest) -> bool {
+            let stat = self.stat(digest);
+            stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
+        }
         fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
             let Some((bytes, ..)) = self.0.get(digest) else {
                 return Ok(None);

@@ -7,12 +7,12 @@
 //! garbage a layout beside it has a stub.
 
 use std::path::{Path, PathBuf};
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::garbage::{Garbage, MaybeShared, Original};
 use super::mark::Live;
 use super::stored::Stored;
-use crate::layout::{StubsOfRun, Weight, layouts_beside};
+use crate::layout::{BlobPlaces, StubsOfRun, Weight, layouts_beside};
 use crate::snapshot::{Graph, NodeId};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -34,6 +34,8 @@ pub(crate) struct Siblings {
     are_all: bool,
     /// They are all that there are below a directory, and so all that lie beside each of them but the outermost.
     are_a_tree: bool,
+    /// Where their blobs lie, as far as that is known.
+    places: Arc<BlobPlaces>,
     /// Found out when something goes for the first time.
     stubs: OnceLock<StubsOfRun>,
 }
@@ -46,13 +48,20 @@ impl Siblings {
             are_a_tree: are_a_tree && paths.len() > 1,
             paths,
             are_all,
+            places: Arc::default(),
             stubs: OnceLock::new(),
         }
+    }
+
+    /// Tells where blobs of some of them lie at this moment.
+    pub(crate) fn with_places(self, places: Arc<BlobPlaces>) -> Siblings {
+        Siblings { places, ..self }
     }
 
     /// Looks again, when something goes the next time.
     pub(crate) fn forget(&mut self) {
         self.stubs = OnceLock::new();
+        self.places = Arc::default();
     }
 
     /// Takes out of the garbage of the layout at `own` what other layouts may have stubs of, and says why.
@@ -77,15 +86,14 @@ impl Siblings {
             };
             match self.paths.len() + beside.len() {
                 1 => StubsOfRun::default(),
-                _ => StubsOfRun::find(&self.paths, &beside),
+                _ => StubsOfRun::find(&self.paths, &beside, &self.places),
             }
         });
         let mut stubs = garbage.stubs.clone();
+        let seen = known.seen_in(own);
         stubs.extend(stubs_among(graph, live, |digest| {
-            known.is_stub(own, digest).unwrap_or_else(|| {
-                let stat = stored.stat(digest);
-                stat.is_ok_and(|stat| stat.is_some_and(|stat| stat.is_stub))
-            })
+            let is_stub = seen.as_ref().and_then(|seen| seen.is_stub(digest));
+            is_stub.unwrap_or_else(|| stored.is_stub(digest))
         }));
         let mut going = garbage.blobs.iter();
         let is_store = known.has_any() || going.any(|blob| known.place(&blob.digest).is_some());
@@ -202,7 +210,7 @@ mod tests {
     #[test]
     fn a_layout_with_stubs_is_in_doubt_unless_all_is_known() {
         let stub = Algorithm::Sha256.hash(b"elsewhere");
-        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")], &[]);
+        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")], &[], &BlobPlaces::new());
         let own = std::slice::from_ref(&stub);
         let nothing = StubsOfRun::default();
         for (own, known, are_all, expected) in [

@@ -18,6 +18,8 @@ pub trait Stored: Sync {
     /// # Errors
     /// What the operating system says.
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>>;
+    /// Whether a blob's file is a stub, as far as it can be looked at.
+    fn is_stub(&self, digest: &Digest) -> bool;
     /// A blob's bytes. `None`: there is no such blob.
     ///
     /// # Errors
@@ -42,6 +44,9 @@ const PAUSE: Duration = Duration::from_millis(150);
 impl<M> Stored for Locked<M> {
     fn stat(&self, digest: &Digest) -> io::Result<Option<BlobStat>> {
         self.stat_blob(digest)
+    }
+    fn is_stub(&self, digest: &Digest) -> bool {
+        self.has_stub(digest)
     }
     fn read(&self, digest: &Digest) -> Result<Option<Vec<u8>>, BlobError> {
         self.read_blob(digest, None, MAX_DOCUMENT_BYTES)

@@ -5,10 +5,10 @@
 //! symbolic link, or that something is mounted on, may belong to other layouts too: it is read, and
 //! nothing in it is deleted.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::ffi::{CStr, CString};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Condvar, Mutex, OnceLock, PoisonError};
 
@@ -187,10 +187,12 @@ impl BlobDirs {
     /// Says that a thread is about to list all of them, or is done with that.
     pub(super) fn set_being_listed(&self, is_being_listed: bool) {
         let waiting = self.waiting.lock();
-        self.is_being_listed
-            .store(is_being_listed, Ordering::Release);
+        let was_being_listed = self.is_being_listed.swap(is_being_listed, Ordering::AcqRel);
         drop(waiting);
-        self.listed.notify_all();
+        // Else nobody waits.
+        if was_being_listed {
+            self.listed.notify_all();
+        }
     }
 
     /// The directory of a blob, if a list of that says that the blob is a regular file, or is not there.
@@ -207,6 +209,12 @@ impl BlobDirs {
         let odd = known.odd.get()?;
         let is_odd = !odd.is_empty() && odd.contains(digest.encoded().as_bytes());
         (!is_odd).then_some(&known.opened.dir)
+    }
+
+    /// Those of all known algorithms, and which they are.
+    pub(super) fn into_opened(self) -> impl Iterator<Item = (Algorithm, OwnedFd, FileId)> {
+        let known = self.known.into_iter();
+        known.map(|known| (known.algorithm, known.opened.dir, known.opened.file))
     }
 
     /// Which directories they are.
@@ -293,14 +301,39 @@ impl BlobDirs {
     }
 }
 
-/// Which directories the blobs of a layout lie in, wherever links lead: `blobs`, and those of the algorithms in
-/// it. The layout need not be one that can be opened.
-pub(crate) fn blob_directories(layout: &Path) -> Vec<(Option<Algorithm>, FileId)> {
-    let blobs = layout.join("blobs");
-    let inner = Algorithm::ALL.map(|algorithm| (Some(algorithm), blobs.join(algorithm.name())));
-    let all = std::iter::once((None, blobs.clone())).chain(inner);
-    all.filter_map(|(algorithm, path)| Some((algorithm, FileId::of_path(&path).ok()?)))
-        .collect()
+/// Where the blobs of a layout lie, wherever links lead, as far as somebody looked.
+#[derive(Debug)]
+pub(crate) struct BlobPlace {
+    /// The directory of the layout.
+    pub(crate) layout: Option<FileId>,
+    /// `blobs`, and those of the algorithms in it.
+    pub(crate) directories: Vec<(Option<Algorithm>, FileId)>,
+}
+
+/// Those of some layouts.
+pub(crate) type BlobPlaces = HashMap<PathBuf, BlobPlace>;
+
+impl BlobPlace {
+    /// That of a layout, which may be one that cannot be opened.
+    pub(crate) fn of(path: &Path, layout: Option<FileId>) -> BlobPlace {
+        let blobs = path.join("blobs");
+        let inner = Algorithm::ALL.map(|algorithm| (Some(algorithm), blobs.join(algorithm.name())));
+        let all = std::iter::once((None, blobs.clone())).chain(inner);
+        let found = all.filter_map(|(algorithm, path)| {
+            let id = FileId::of_path(&path).ok()?;
+            Some((algorithm, id))
+        });
+        BlobPlace {
+            layout,
+            directories: found.collect(),
+        }
+    }
+
+    /// Those of which there are directories.
+    pub(crate) fn algorithms(&self) -> impl Iterator<Item = Algorithm> {
+        let directories = self.directories.iter();
+        directories.filter_map(|(algorithm, _)| *algorithm)
+    }
 }
 
 /// Which of the known algorithms have a directory in `blobs`, as far as a list of it says. One list takes

@@ -19,7 +19,7 @@ use super::{Exclusive, Locked};
 use crate::counter::Counter;
 use crate::error::Error;
 use crate::files::directory::{each_file, each_file_once};
-use crate::files::stat::{BlobStat, STUB, describe, found};
+use crate::files::stat::{BlobStat, STUB, describe, found, is_stub};
 use crate::files::temporary::is_temporary;
 use crate::files::unix::sync;
 use crate::value::digest::{Algorithm, Digest};
@@ -503,6 +503,16 @@ impl<M> Locked<M> {
                 ..stat
             }
         }))
+    }
+
+    /// Whether the file of a blob is a stub, as far as it can be looked at.
+    pub(crate) fn has_stub(&self, digest: &Digest) -> bool {
+        let Some(dir) = self.blob_dirs.of(digest) else {
+            return false;
+        };
+        let name = digest.file_name();
+        let stat = rustix::fs::statat(dir, name.as_ref(), AtFlags::SYMLINK_NOFOLLOW);
+        stat.is_ok_and(|stat| is_stub(&stat, digest) && self.layout.is_stub(0, digest))
     }
 
     /// Calls `each` with every stored blob of the known algorithms, in no particular order.

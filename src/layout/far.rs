@@ -29,15 +29,14 @@ use crate::value::digest::{Algorithm, Digest};
 pub(crate) const NAMED: &str = "its directory lists it, and there is no such file when it is opened; another machine \
      may be replacing it";
 
-/// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, overlay, ZFS,
+/// What `statfs` calls file systems that are on this machine alone (ext2 to ext4, XFS, Btrfs, tmpfs, ZFS,
 /// F2FS, bcachefs, ramfs), and those that are alike everywhere (CephFS, OCFS2, GFS2).
 #[cfg(target_os = "linux")]
-const ALIKE: [u32; 12] = [
+const ALIKE: [u32; 11] = [
     0xef53,
     0x5846_5342,
     0x9123_683e,
     0x0102_1994,
-    0x794c_7630,
     0x2fc1_2fc1,
     0xf2f5_2010,
     0xca45_1a4e,
@@ -47,50 +46,83 @@ const ALIKE: [u32; 12] = [
     0x0116_1970,
 ];
 
-/// Which devices are far, as long as the table of mounts is this one.
+/// What overlay is called, of which old kernels show in a file that was opened for reading what it was in the layer
+/// below, whatever was written to it by its name since then.
+#[cfg(target_os = "linux")]
+const OVERLAY: u32 = 0x794c_7630;
+
+/// What kind of disk a layout lies on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Disk {
+    /// Of this machine alone, and a file that is open has what anybody wrote to it.
+    Near,
+    /// Of this machine alone, and a file has to be opened once more to know that.
+    Layered,
+    /// Other machines may use it, with locks and caches of their own.
+    Far,
+}
+
+/// What devices are, as long as the table of mounts is this one.
 #[cfg(target_os = "linux")]
 type Known = Option<(
     Arc<crate::value::mount_table::MountTable>,
-    HashMap<u64, bool>,
+    HashMap<u64, Disk>,
 )>;
 
 impl Layout {
     /// Whether other machines may use the layout, with locks and caches of their own.
     pub(super) fn is_far(&self) -> bool {
-        *self.is_far.get_or_init(|| self.lies_far())
+        self.disk() == Disk::Far
+    }
+
+    /// Whether a file that is open shows what was written to it since then, by whichever name.
+    pub(super) fn shows_writes(&self) -> bool {
+        self.disk() == Disk::Near
+    }
+
+    fn disk(&self) -> Disk {
+        *self.disk.get_or_init(|| self.find_disk())
     }
 
     /// The same, found out once for each disk as long as the mounts stay what they are: a run may be about
     /// thousands of layouts, and a far disk is asked what it is each time.
     #[cfg(target_os = "linux")]
-    fn lies_far(&self) -> bool {
+    fn find_disk(&self) -> Disk {
         static KNOWN: Mutex<Known> = Mutex::new(None);
         let (Ok(id), Some(table)) = (self.id(), mount_table()) else {
-            return self.may_be_elsewhere();
+            return self.ask_disk();
         };
         let Ok(mut known) = KNOWN.lock() else {
-            return self.may_be_elsewhere();
+            return self.ask_disk();
         };
         let (of_table, devices) = known.get_or_insert_default();
         if !Arc::ptr_eq(of_table, &table) {
             (*of_table, *devices) = (table, HashMap::new());
         }
         let device = devices.entry(id.device);
-        *device.or_insert_with(|| self.may_be_elsewhere())
+        *device.or_insert_with(|| self.ask_disk())
     }
 
     #[cfg(target_os = "linux")]
-    fn may_be_elsewhere(&self) -> bool {
+    fn ask_disk(&self) -> Disk {
         let kind = rustix::fs::fstatfs(&self.dir).map(|found| i128::from(found.f_type));
         // It has 32 bits, in a number that is wider on most machines, and has a sign on some.
         let is_kind = |known: &u32| kind.is_ok_and(|kind| kind & 0xffff_ffff == i128::from(*known));
-        !ALIKE.iter().any(is_kind) && self.mount_may_be_elsewhere()
+        if is_kind(&OVERLAY) {
+            Disk::Layered
+        } else if ALIKE.iter().any(is_kind) {
+            Disk::Near
+        } else if self.mount_may_be_elsewhere() {
+            Disk::Far
+        } else {
+            Disk::Layered
+        }
     }
 
-    /// Elsewhere there is no table of mounts.
+    /// Elsewhere there is no table of mounts, and nobody knows what shows.
     #[cfg(not(target_os = "linux"))]
-    fn lies_far(&self) -> bool {
-        false
+    fn find_disk(&self) -> Disk {
+        Disk::Layered
     }
 
     /// Makes the kernel ask what is in the layout's root by now: a directory that is listed brings with it what its

@@ -2,12 +2,11 @@
 
 use std::io;
 
-use rustix::fs::AtFlags;
-#[cfg(target_os = "linux")]
-use rustix::fs::{Mode, Statx, StatxAttributes, StatxFlags};
+use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
+use rustix::process::Uid;
 
-use super::{Layout, Locked};
+use super::{INDEX, Layout, Locked};
 use crate::error::Error;
 use crate::value::digest::Digest;
 
@@ -17,7 +16,7 @@ use crate::value::digest::Digest;
     not(target_os = "linux"),
     expect(dead_code, reason = "nobody says it there")
 )]
-enum Flag {
+pub(super) enum Flag {
     AppendOnly,
     Immutable,
 }
@@ -38,54 +37,84 @@ impl Flag {
     }
 }
 
-#[cfg(target_os = "linux")]
-fn look(layout: &Layout, path: &str) -> Option<Statx> {
-    let wanted = StatxFlags::MODE | StatxFlags::UID;
-    rustix::fs::statx(&layout.dir, path, AtFlags::SYMLINK_NOFOLLOW, wanted).ok()
+/// What lies at a path in a layout, as far as that says who may replace it.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) kind: FileType,
+    mode: Mode,
+    owner: u32,
+    flag: Option<Flag>,
 }
 
-#[cfg(target_os = "linux")]
-fn flag_in(stat: &Statx) -> Option<Flag> {
-    let known = [
-        (StatxAttributes::IMMUTABLE, Flag::Immutable),
-        (StatxAttributes::APPEND, Flag::AppendOnly),
-    ];
-    let mut set = known.into_iter();
-    set.find(|(bit, _)| stat.stx_attributes.contains(*bit))
-        .map(|(_, flag)| flag)
-}
-
-#[cfg(target_os = "linux")]
-fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
-    flag_in(&look(layout, path)?)
+/// # Errors
+/// What the operating system says.
+pub(super) fn look_at(layout: &Layout, path: &str) -> Result<Look, Errno> {
+    let flags = AtFlags::SYMLINK_NOFOLLOW;
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{StatxAttributes, StatxFlags};
+        let wanted = StatxFlags::TYPE | StatxFlags::MODE | StatxFlags::UID;
+        if let Ok(stat) = rustix::fs::statx(&layout.dir, path, flags, wanted) {
+            let known = [
+                (StatxAttributes::IMMUTABLE, Flag::Immutable),
+                (StatxAttributes::APPEND, Flag::AppendOnly),
+            ];
+            let mut set = known.into_iter();
+            let set = set.find(|(bit, _)| stat.stx_attributes.contains(*bit));
+            return Ok(Look {
+                kind: FileType::from_raw_mode(stat.stx_mode.into()),
+                mode: Mode::from_raw_mode(stat.stx_mode.into()),
+                owner: stat.stx_uid,
+                flag: set.map(|(_, flag)| flag),
+            });
+        }
+    }
+    let stat = rustix::fs::statat(&layout.dir, path, flags)?;
+    Ok(Look {
+        kind: FileType::from_raw_mode(stat.st_mode),
+        mode: Mode::from_raw_mode(stat.st_mode),
+        owner: stat.st_uid,
+        // Elsewhere a failure for that is said as the operating system says it.
+        flag: None,
+    })
 }
 
 /// Whether only others may replace a file of a directory in which everybody may make files, as in `/tmp`.
-#[cfg(target_os = "linux")]
-fn is_for_its_owner(dir: &Statx, file: &Statx) -> bool {
-    use rustix::thread::{CapabilitySet, capabilities};
-    let is_sticky = Mode::from_raw_mode(dir.stx_mode.into()).contains(Mode::SVTX);
-    let user = rustix::process::geteuid().as_raw();
-    is_sticky
-        && ![dir.stx_uid, file.stx_uid].contains(&user)
-        && !capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
+fn is_for_others(dir: &Look, file: &Look) -> bool {
+    let user = rustix::process::geteuid();
+    dir.mode.contains(Mode::SVTX)
+        && ![dir.owner, file.owner].contains(&user.as_raw())
+        && !may_replace_all(user)
 }
 
-/// Elsewhere such a failure is said as the operating system says it.
+#[cfg(target_os = "linux")]
+fn may_replace_all(_: Uid) -> bool {
+    use rustix::thread::{CapabilitySet, capabilities};
+    capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::FOWNER))
+}
+
 #[cfg(not(target_os = "linux"))]
-fn flag_of(_: &Layout, _: &str) -> Option<Flag> {
-    None
+fn may_replace_all(user: Uid) -> bool {
+    user.is_root()
+}
+
+fn flag_of(layout: &Layout, path: &str) -> Option<Flag> {
+    look_at(layout, path).ok()?.flag
 }
 
 impl Layout {
     /// Why nothing in the layout's root can be replaced, if so: temporary files could be made there, and
-    /// nobody could remove them. Or why not by this user: then a second name of the old file would stay.
-    #[cfg(target_os = "linux")]
-    pub(super) fn refuse_fixed_root(&self, is_replaced: bool) -> Result<(), Error> {
-        let looks = [".", "index.json"].map(|name| look(self, name));
-        let index = self.path.join("index.json");
-        for (path, stat) in [&self.path, &index].into_iter().zip(&looks) {
-            if let Some(flag) = stat.as_ref().and_then(flag_in) {
+    /// nobody could remove them. And if index.json, which looks so, `is_replaced`, why not by this user: a
+    /// second name of the old file would stay.
+    pub(super) fn refuse_fixed_root(&self, index: &Look, is_replaced: bool) -> Result<(), Error> {
+        let dir = look_at(self, ".").ok();
+        let flags = [
+            (None, dir.as_ref().and_then(|dir| dir.flag)),
+            (Some(INDEX), index.flag),
+        ];
+        for (name, flag) in flags {
+            if let Some(flag) = flag {
+                let path = name.map_or_else(|| self.path.clone(), |name| self.path.join(name));
                 let shown = path.display();
                 return Err(Error::layout(format!(
                     "`{shown}` is {}, so that index.json cannot be replaced; nothing was changed",
@@ -94,23 +123,18 @@ impl Layout {
                 .hint(format!("`{} {shown}` allows it", flag.undone_by())));
             }
         }
-        match &looks {
-            [Some(dir), Some(file)] if is_replaced && is_for_its_owner(dir, file) => Err(Error::layout(format!(
+        match dir {
+            Some(dir) if is_replaced && is_for_others(&dir, index) => Err(Error::layout(format!(
                 "`{}` is sticky and belongs to user {}, so that only that user and user {} may replace \
                  `{}`; nothing was changed",
                 self.path.display(),
-                dir.stx_uid,
-                file.stx_uid,
-                index.display()
+                dir.owner,
+                index.owner,
+                self.path.join(INDEX).display()
             ))
             .hint("run as one of them or as root")),
             _ => Ok(()),
         }
-    }
-
-    #[cfg(not(target_os = "linux"))]
-    pub(super) fn refuse_fixed_root(&self, _: bool) -> Result<(), Error> {
-        Ok(())
     }
 }
 

@@ -44,7 +44,7 @@ use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{access_of, give_at_most};
 use crate::files::rename::rename_to_new;
 use crate::files::stat::{FileId, found, is_name_of_file};
-use crate::files::temporary::{Sight, Temporary};
+use crate::files::temporary::{Made, Sight, Temporary};
 use crate::files::unix::is_unsupported;
 
 /// How often a lock that somebody else holds is tried again.
@@ -301,8 +301,7 @@ fn open_or_make_fallback(layout: &Layout) -> Result<(File, FileId), Errno> {
         match make_lock_file(layout, LAYOUT_LOCK, "lock", b"") {
             Err(Errno::EXIST) => {}
             made => {
-                let file = made?;
-                let id = FileId::of_opened(&file)?;
+                let Made { file, id, .. } = made?;
                 return Ok((file, id));
             }
         }
@@ -355,7 +354,6 @@ fn open_podman_lock(layout: &Layout) -> Result<Option<LockFile>, Refused> {
 pub(super) struct IndexLock<'a> {
     layout: &'a Layout,
     opened: IndexLockFile,
-    id: FileId,
     /// Gone after the file is closed.
     _held: Option<Held>,
 }
@@ -363,12 +361,16 @@ pub(super) struct IndexLock<'a> {
 #[derive(Debug)]
 struct IndexLockFile {
     file: File,
+    id: FileId,
     /// It bears our mark: this run created it, or one that was killed.
     is_ours: bool,
+    /// This run made it, and had locked it before it had its name.
+    is_locked: bool,
 }
 
 impl<'a> IndexLock<'a> {
-    /// Takes the lock. The caller gives it back within milliseconds.
+    /// Takes the lock. The caller gives it back within milliseconds, and believes in it only as long as it
+    /// [holds](IndexLock::holds).
     pub(super) fn acquire(
         layout: &'a Layout,
         options: &LockOptions<'_>,
@@ -380,21 +382,23 @@ impl<'a> IndexLock<'a> {
         let shown = format!("`{}`", path.display());
         let attempt = || {
             let opened = open_or_create(layout).map_err(Refused::Failed)?;
-            let file = &opened.file;
-            let id = FileId::of_opened(file).map_err(|e| Refused::Failed(e.into()))?;
-            flock(file, Hold::Exclusive).map_err(|refused| refused.unless_here(INDEX_LOCK, id))?;
+            let id = opened.id;
+            if !opened.is_locked {
+                let locked = flock(&opened.file, Hold::Exclusive);
+                locked.map_err(|refused| refused.unless_here(INDEX_LOCK, id))?;
+            }
             // At once: another job that finds it busy has to know by whom.
             let _held = Some(Held::once_more(INDEX_LOCK, id));
             layout.look_afresh();
             // Peers delete the file before they unlock it: then this lock is on a file that the
-            // next one will not find.
-            if !is_name_of_file(&layout.dir, INDEX_LOCK, id) {
+            // next one will not find. What had its name a moment ago has it still, or does not hold.
+            let has_name = opened.is_locked && !layout.is_far();
+            if !has_name && !is_name_of_file(&layout.dir, INDEX_LOCK, id) {
                 return Err(Refused::Busy);
             }
             Ok(IndexLock {
                 layout,
                 opened,
-                id,
                 _held,
             })
         };
@@ -405,7 +409,7 @@ impl<'a> IndexLock<'a> {
 
     /// Whether the lock still keeps others out: nobody deleted its file.
     pub(super) fn holds(&self) -> bool {
-        is_name_of_file(&self.layout.dir, INDEX_LOCK, self.id)
+        is_name_of_file(&self.layout.dir, INDEX_LOCK, self.opened.id)
     }
 }
 
@@ -423,9 +427,15 @@ fn open_or_create(layout: &Layout) -> io::Result<IndexLockFile> {
         if let Some(found) = open_existing(layout)? {
             return Ok(found);
         }
-        let is_ours = true;
         match create(layout) {
-            Ok(file) => return Ok(IndexLockFile { file, is_ours }),
+            Ok(Made { file, id, is_held }) => {
+                return Ok(IndexLockFile {
+                    file,
+                    id,
+                    is_ours: true,
+                    is_locked: is_held,
+                });
+            }
             Err(Errno::EXIST) => {}
             Err(e) => return Err(e.into()),
         }
@@ -445,17 +455,22 @@ fn open_existing(layout: &Layout) -> io::Result<Option<IndexLockFile>> {
         Err(Errno::STALE) => None,
         opened => opened?,
     };
-    Ok(opened.map(|mut file| {
-        let mut text = Vec::new();
-        let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut text);
-        let is_ours = read.is_ok() && text == MARK;
-        IndexLockFile { file, is_ours }
+    let Some(mut file) = opened else {
+        return Ok(None);
+    };
+    let mut text = Vec::new();
+    let read = io::Read::by_ref(&mut file).take(64).read_to_end(&mut text);
+    Ok(Some(IndexLockFile {
+        id: FileId::of_opened(&file)?,
+        file,
+        is_ours: read.is_ok() && text == MARK,
+        is_locked: false,
     }))
 }
 
 /// Makes BuildKit's lock file. Nobody reads it; a mark in it tells the next of us that a killed one
 /// left it, so it appears with the mark or not at all.
-fn create(layout: &Layout) -> Result<File, Errno> {
+fn create(layout: &Layout) -> Result<Made, Errno> {
     make_lock_file(layout, INDEX_LOCK, "lock", MARK)
 }
 
@@ -464,25 +479,25 @@ fn create(layout: &Layout) -> Result<File, Errno> {
 ///
 /// # Errors
 /// `EEXIST` when somebody else made it meanwhile, and what the operating system says.
-fn make_lock_file(layout: &Layout, name: &str, what: &str, text: &[u8]) -> Result<File, Errno> {
+fn make_lock_file(layout: &Layout, name: &str, what: &str, text: &[u8]) -> Result<Made, Errno> {
     let dir = &layout.dir;
-    let mut temporary = Temporary::create(dir.as_fd(), what)?;
-    let fill = |mut file: &File| -> Result<File, Errno> {
-        let file_of = |e: io::Error| Errno::from_io_error(&e).unwrap_or(Errno::IO);
-        file.write_all(text).map_err(file_of)?;
-        open_for_others(layout, file)?;
-        file.try_clone().map_err(file_of)
+    let temporary = Temporary::create(dir.as_fd(), what)?;
+    let fill = |mut file: &File| -> Result<(), Errno> {
+        let filled = file.write_all(text);
+        filled.map_err(|e| Errno::from_io_error(&e).unwrap_or(Errno::IO))?;
+        open_for_others(layout, file)
     };
-    let file = fill(&temporary.file)?;
-    if rename_to_new(dir, &temporary.name, dir, name)? {
-        temporary.is_renamed = true;
-        return Ok(file);
+    fill(&temporary.file)?;
+    if rename_to_new(dir, temporary.name(), dir, name)? {
+        return Ok(temporary.into_made());
     }
     // This file system cannot be told not to replace.
     let flags = LOCK_FILE | OFlags::CREATE | OFlags::EXCL;
     let file = File::from(rustix::fs::openat(dir, name, flags, LOCK_FILE_MODE)?);
     let _ = fill(&file);
-    Ok(file)
+    let id = FileId::of_opened(&file)?;
+    let is_held = false;
+    Ok(Made { file, id, is_held })
 }
 
 /// Lets those use a lock file of ours who may write the directory.
@@ -499,12 +514,10 @@ pub(super) fn remove_stale_index_lock(layout: &Layout) {
     if let Ok(Some(opened)) = open_existing(layout)
         && opened.is_ours
         && flock(&opened.file, Hold::Exclusive).is_ok()
-        && let Ok(id) = FileId::of_opened(&opened.file)
     {
         drop(IndexLock {
             layout,
             opened,
-            id,
             _held: None,
         });
     }

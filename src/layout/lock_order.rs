@@ -147,6 +147,7 @@ mod tests {
     use super::*;
     use crate::error::{Error, ErrorKind};
     use crate::layout::LAYOUT_LOCK;
+    use crate::layout::far::Disk;
     use crate::layout::lock::PODMAN_LOCK;
 
     fn options(waits_for_jobs: bool) -> LockOptions<'static> {
@@ -160,7 +161,7 @@ mod tests {
     /// A layout as if it lay on a disk of several machines.
     fn far(path: &Path) -> Layout {
         let layout = Layout::open(path).unwrap();
-        layout.is_far.set(true).unwrap();
+        layout.disk.set(Disk::Far).unwrap();
         layout
     }
 

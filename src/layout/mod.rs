@@ -65,8 +65,9 @@ mod writers;
 use std::collections::HashSet;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{ErrorKind, Read as _};
+use std::io::ErrorKind;
 use std::marker::PhantomData;
+use std::os::unix::fs::FileExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::AtomicBool;
 use std::sync::{Mutex, OnceLock};
@@ -88,7 +89,7 @@ pub use crate::files::stat::{BlobStat, Weight};
 pub(crate) use crate::files::temporary::TEMPORARY;
 pub(crate) use ages::Ages;
 pub use blob_dirs::SharedReason;
-pub(crate) use blob_dirs::blob_directories;
+pub(crate) use blob_dirs::{BlobPlace, BlobPlaces};
 pub use blobs::BlobError;
 pub(crate) use blobs::Presence;
 pub(crate) use discover::discover;
@@ -132,6 +133,9 @@ const LAYOUT_LOCK: &str = ".ocirm.lock";
 /// The largest `oci-layout` that is read, in bytes. All that stands in it is a version.
 const MAX_MARKER_BYTES: u64 = 1 << 16;
 
+/// What says which images there are.
+const INDEX: &str = "index.json";
+
 /// The directory of the trash in the layout's root.
 pub(crate) const TRASH: &str = ".ocirm-trash";
 
@@ -148,8 +152,8 @@ pub struct Layout {
     ages: Ages,
     /// Whether it lies beside other layouts; found out when that matters.
     neighbours: OnceLock<bool>,
-    /// Whether other machines may use it; found out when it is locked.
-    is_far: OnceLock<bool>,
+    /// On what kind of disk it lies; found out when it is locked.
+    disk: OnceLock<far::Disk>,
 }
 
 impl Layout {
@@ -189,7 +193,7 @@ impl Layout {
             id: OnceLock::new(),
             ages: Ages::default(),
             neighbours: OnceLock::new(),
-            is_far: OnceLock::new(),
+            disk: OnceLock::new(),
         })
     }
 
@@ -258,7 +262,7 @@ impl Layout {
         let opened = blobs::open_regular(&self.dir, name).with_context(context)?;
         match opened {
             Some((file, size)) if size == length_of(pieces) as u64 => {
-                are_bytes_of(file, pieces).with_context(context)
+                are_bytes_of(&file, pieces).with_context(context)
             }
             _ => Ok(false),
         }
@@ -297,14 +301,15 @@ fn length_of(pieces: &[&[u8]]) -> usize {
 }
 
 /// Whether a file has exactly the bytes of these pieces. Not all of it is read at once, for it may be large.
-fn are_bytes_of(mut file: File, pieces: &[&[u8]]) -> std::io::Result<bool> {
-    let mut left = length_of(pieces);
+fn are_bytes_of(file: &File, pieces: &[&[u8]]) -> std::io::Result<bool> {
+    let length = length_of(pieces);
+    let mut left = length;
     // The byte of room that stays empty shows that there is no more, without another call.
     let mut room = vec![0; left.saturating_add(1).min(COMPARED_AT_ONCE)];
     let mut pieces = pieces.iter();
     let mut piece: &[u8] = &[];
     loop {
-        match file.read(&mut room) {
+        match file.read_at(&mut room, (length - left) as u64) {
             Ok(0) => return Ok(left == 0),
             Ok(n) if n > left => return Ok(false),
             Ok(n) => {
@@ -351,6 +356,8 @@ pub struct Locked<M> {
     old_names: temporary::OldNames,
     /// Files that have another name in the trash, once somebody asked.
     trashed_files: OnceLock<HashSet<FileId>>,
+    /// index.json, once this run replaced it.
+    written_index: replace::WrittenIndex,
     /// There is no trash, and under the lock nobody but us makes one.
     has_no_trash: AtomicBool,
     /// Held for what dropping it does.
@@ -430,6 +437,7 @@ impl<M> Locked<M> {
             temporaries: Mutex::default(),
             old_names: temporary::OldNames::default(),
             trashed_files: OnceLock::new(),
+            written_index: replace::WrittenIndex::default(),
             has_no_trash: AtomicBool::new(false),
             _lock: lock,
             layout,
@@ -484,8 +492,27 @@ impl<M> Locked<M> {
     /// # Errors
     /// What the operating system says, and a file that is no regular one.
     pub(crate) fn index_is(&self, pieces: &[&[u8]]) -> anyhow::Result<bool> {
+        if self.written_index.is_kept() {
+            return self.stamped_index_is(self.index_stamp(), pieces);
+        }
         self.layout.look_afresh();
-        self.layout.has_bytes("index.json", pieces)
+        self.layout.has_bytes(INDEX, pieces)
+    }
+
+    /// The same, of which the stamp was just taken.
+    ///
+    /// # Errors
+    /// As [`Locked::index_is`].
+    pub(crate) fn stamped_index_is(
+        &self,
+        stamp: IndexStamp,
+        pieces: &[&[u8]],
+    ) -> anyhow::Result<bool> {
+        let known = stamp.0.and_then(|(file, size, _)| {
+            let written = &self.written_index;
+            written.has_bytes(file, size, pieces)
+        });
+        known.map_or_else(|| self.layout.has_bytes(INDEX, pieces), Ok)
     }
 
     /// When index.json last changed: no entry of it can have arrived later.
@@ -498,14 +525,14 @@ impl<M> Locked<M> {
     /// system call, and on a far disk of one listing. Equal stamps are a strong hint, not a proof.
     pub(crate) fn index_stamp(&self) -> IndexStamp {
         let stat = self.stat_index().map(|stat| {
-            [
-                stat.st_ino.into(),
-                stat.st_size.into(),
+            let times = [
                 stat.st_mtime.into(),
                 stat.st_mtime_nsec.into(),
                 stat.st_ctime.into(),
                 stat.st_ctime_nsec.into(),
-            ]
+            ];
+            let size = u64::try_from(stat.st_size).unwrap_or(0);
+            (FileId::from_stat(&stat), size, times)
         });
         IndexStamp(stat.ok())
     }
@@ -526,7 +553,7 @@ impl<M> Locked<M> {
 
 /// See [`Locked::index_stamp`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct IndexStamp(Option<[i128; 6]>);
+pub(crate) struct IndexStamp(Option<(FileId, u64, [i128; 4])>);
 
 /// The files that `docker save` writes beside index.json, for engines that cannot read that.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -12,19 +12,21 @@
 use std::fs::File;
 use std::io::{self, BufWriter, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Mutex;
 
 use anyhow::Context as _;
-use rustix::fs::{AtFlags, FileType, Mode, OFlags};
+use rustix::fs::{AtFlags, FileType, Mode, OFlags, Stat};
 use rustix::io::Errno;
 
 use super::blobs::{Presence, READING};
+use super::forbidden::look_at;
 use super::lock::IndexLock;
-use super::{DockerFile, Exclusive, Layout, LockOptions, Locked, are_bytes_of, length_of};
+use super::{DockerFile, Exclusive, INDEX, Layout, LockOptions, Locked, are_bytes_of, length_of};
 use crate::error::{Error, ErrorKind};
 use crate::files::attributes::{Attributes, access_of, give_access_to_all};
 use crate::files::rename::exchange;
-use crate::files::stat::{describe, is_name_of};
-use crate::files::temporary::{OldNames, SecondName, Temporary};
+use crate::files::stat::{FileId, describe, is_name_of_file};
+use crate::files::temporary::{Made, OldNames, SecondName, Temporary};
 use crate::files::unix::sync;
 use crate::value::digest::Digest;
 use crate::words::listed;
@@ -67,8 +69,10 @@ impl<M> Locked<M> {
     /// what it says may be another layout's. And one that nobody can replace, or not this user if it is to
     /// be replaced.
     pub(crate) fn refuse_odd_index(&self, is_replaced: bool) -> anyhow::Result<()> {
-        replaceable(&self.layout, "index.json")?;
-        Ok(self.layout.refuse_fixed_root(is_replaced)?)
+        let index = look_at(&self.layout, INDEX);
+        let index = index.with_context(|| looking_at(&self.layout, INDEX))?;
+        refuse_odd(&self.layout, INDEX, index.kind)?;
+        Ok(self.layout.refuse_fixed_root(&index, is_replaced)?)
     }
 }
 
@@ -108,7 +112,7 @@ impl Locked<Exclusive> {
             ready.push(Replacement::write(layout, name, &edit.old, &new)?);
         }
         if let Some(new) = new {
-            ready.push(Replacement::write(layout, "index.json", old, new)?);
+            ready.push(Replacement::write(layout, INDEX, old, new)?);
         }
         let lock = IndexLock::acquire(&self.layout, options)?;
         self.layout.look_afresh();
@@ -126,7 +130,7 @@ impl Locked<Exclusive> {
         for mut replacement in ready {
             not_kept.append(&mut replacement.not_kept);
             let target = replacement.target;
-            let is_replaced = replacement.replace(&self.old_names).map_err(|error| {
+            let new = replacement.replace(&self.old_names).map_err(|error| {
                 match replaced.is_empty() {
                     true => error,
                     // Whoever reads that something failed thinks that nothing was changed.
@@ -136,8 +140,11 @@ impl Locked<Exclusive> {
                     )),
                 }
             })?;
-            if !is_replaced {
+            let Some(new) = new else {
                 return Ok(IndexWrite::ChangedMeanwhile);
+            };
+            if target == INDEX && self.layout.shows_writes() {
+                self.written_index.keep(new);
             }
             replaced.push(target.to_owned());
         }
@@ -246,8 +253,8 @@ struct Replacement<'a> {
     temporary: Temporary<'a>,
     target: &'static str,
     old: &'a [u8],
-    /// What the old file has beside its bytes.
-    attributes: Attributes,
+    /// The old file, as it was when this one was written.
+    old_file: OldFile,
     /// What of that the new one does not have, in sentences.
     not_kept: Vec<String>,
 }
@@ -261,11 +268,11 @@ impl<'a> Replacement<'a> {
     ) -> anyhow::Result<Self> {
         let path = layout.path().join(target);
         let context = || format!("cannot write beside `{}`", path.display());
-        let attributes = attributes_of(layout, target)?;
+        let old_file = OldFile::open(layout, target)?;
         let mut temporary = Temporary::create(layout.dir.as_fd(), target).with_context(context)?;
         write_pieces(&mut temporary.file, new).with_context(context)?;
         let file = &temporary.file;
-        let given = attributes.give(file).with_context(context)?;
+        let given = old_file.attributes.give(file).with_context(context)?;
         let shown = format!("`{}`", path.display());
         if given.is_wider {
             return Err(too_open(&shown, &given.not_kept));
@@ -283,7 +290,7 @@ impl<'a> Replacement<'a> {
             temporary,
             target,
             old,
-            attributes,
+            old_file,
             not_kept,
         })
     }
@@ -291,13 +298,21 @@ impl<'a> Replacement<'a> {
     /// Whether a file of the root has the old bytes, and all that the old file had beside them.
     fn is_of_old(&self, name: &str) -> anyhow::Result<bool> {
         let context = || format!("cannot read `{}`", self.layout.path().join(name).display());
-        let compare =
-            || {
-                let file = open_replaceable(self.layout, name)?;
-                let found = Attributes::of(&file).with_context(context)?;
-                Ok(found == self.attributes
-                    && are_bytes_of(file, &[self.old]).with_context(context)?)
-            };
+        let compare = || {
+            let old = &self.old_file;
+            // What still has the name is open.
+            if self.layout.shows_writes() {
+                let stat = look_at_replaceable(self.layout, name)?;
+                if FileId::from_stat(&stat) == old.id {
+                    let found = Attributes::of(&old.file, &stat).with_context(context)?;
+                    return Ok(found == old.attributes
+                        && are_bytes_of(&old.file, &[self.old]).with_context(context)?);
+                }
+            }
+            let found = OldFile::open(self.layout, name)?;
+            Ok(found.attributes == old.attributes
+                && are_bytes_of(&found.file, &[self.old]).with_context(context)?)
+        };
         match compare() {
             // Somebody removed it, or replaced it on another machine, and this one still shows the old file.
             Err(error) if is_gone(&error) => Ok(false),
@@ -305,32 +320,61 @@ impl<'a> Replacement<'a> {
         }
     }
 
-    /// Takes the target's place, which was just seen to be the old file. The value tells whether it did:
+    /// Takes the target's place, which was just seen to be the old file. The value is the new file, or `None`:
     /// whoever was faster is found out where the file system can exchange two files. The old file keeps a name.
-    fn replace(mut self, old_names: &OldNames) -> anyhow::Result<bool> {
+    fn replace(mut self, old_names: &OldNames) -> anyhow::Result<Option<Made>> {
         let path = self.layout.path().join(self.target);
         let context = || format!("cannot replace `{}`", path.display());
         let dir = &self.layout.dir;
-        if !exchange(dir, &self.temporary.name, self.target).with_context(context)? {
+        if !exchange(dir, self.temporary.name(), self.target).with_context(context)? {
             // Not every file system can do it.
             let old_name = SecondName::give(dir, self.target, dir.as_fd());
             let renamed = self.temporary.rename(dir, self.target);
             renamed.with_context(context)?;
             old_name.into_iter().for_each(|name| old_names.add(name));
-            return Ok(true);
+            return Ok(Some(self.temporary.into_made()));
         }
         // What was written in place meanwhile came out by this name, and on a far disk what another
         // machine put there: the kernel thinks that it is what it last saw.
-        let name = &self.temporary.name;
+        let name = self.temporary.name();
         self.layout.look_afresh();
         if self.is_of_old(name).is_ok_and(|is_old| is_old) {
-            old_names.add(self.temporary);
-            return Ok(true);
+            let (old_name, new) = self.temporary.into_exchanged();
+            old_names.add(old_name);
+            return Ok(Some(new));
         }
-        if is_name_of(dir, self.target, &self.temporary.file) {
+        if is_name_of_file(dir, self.target, self.temporary.id()) {
             exchange(dir, name, self.target).with_context(context)?;
         }
-        Ok(false)
+        Ok(None)
+    }
+}
+
+/// index.json as this run wrote it, open for comparing, so that nothing has to be opened for that.
+#[derive(Debug, Default)]
+pub(super) struct WrittenIndex(Mutex<Option<Made>>);
+
+impl WrittenIndex {
+    fn keep(&self, mut new: Made) {
+        // It is nobody's temporary file any more.
+        new.let_go();
+        if let Ok(mut kept) = self.0.lock() {
+            *kept = Some(new);
+        }
+    }
+
+    pub(super) fn is_kept(&self) -> bool {
+        self.0.lock().is_ok_and(|kept| kept.is_some())
+    }
+
+    /// Whether a file has the bytes of these pieces. `None`: it is another one, or cannot be read.
+    pub(super) fn has_bytes(&self, file: FileId, size: u64, pieces: &[&[u8]]) -> Option<bool> {
+        let kept = self.0.lock().ok()?;
+        let kept = kept.as_ref().filter(|kept| kept.id == file)?;
+        match size == length_of(pieces) as u64 {
+            true => are_bytes_of(&kept.file, pieces).ok(),
+            false => Some(false),
+        }
     }
 }
 
@@ -358,43 +402,191 @@ fn is_gone(error: &anyhow::Error) -> bool {
     matches!(errno, Some(Errno::NOENT | Errno::STALE))
 }
 
-/// What a file of the root that is to be replaced has beside its bytes.
-fn attributes_of(layout: &Layout, name: &str) -> anyhow::Result<Attributes> {
-    let context = || format!("cannot look at `{}`", layout.path().join(name).display());
-    Attributes::of(open_replaceable(layout, name)?).with_context(context)
+/// A file of the root that is to be replaced, opened, with what it has beside its bytes.
+struct OldFile {
+    file: File,
+    id: FileId,
+    attributes: Attributes,
 }
 
-/// Opens a file of the root that is to be replaced.
-fn open_replaceable(layout: &Layout, name: &str) -> anyhow::Result<File> {
-    replaceable(layout, name)?;
-    let context = || format!("cannot look at `{}`", layout.path().join(name).display());
-    // What takes its place by now is not followed, and keeps nobody waiting.
-    let flags = READING | OFlags::NOFOLLOW;
-    let opened = rustix::fs::openat(&layout.dir, name, flags, Mode::empty());
-    Ok(File::from(opened.with_context(context)?))
+impl OldFile {
+    /// Opens one that was read before. What took its place since then is not followed, keeps nobody waiting,
+    /// and is refused if it is no regular file.
+    fn open(layout: &Layout, name: &str) -> anyhow::Result<OldFile> {
+        let context = || looking_at(layout, name);
+        let flags = READING | OFlags::NOFOLLOW;
+        let file = match rustix::fs::openat(&layout.dir, name, flags, Mode::empty()) {
+            Ok(file) => File::from(file),
+            Err(errno) => {
+                look_at_replaceable(layout, name)?;
+                return Err(errno).with_context(context);
+            }
+        };
+        let stat = rustix::fs::fstat(&file).with_context(context)?;
+        refuse_odd(layout, name, FileType::from_raw_mode(stat.st_mode))?;
+        Ok(OldFile {
+            id: FileId::from_stat(&stat),
+            attributes: Attributes::of(&file, &stat).with_context(context)?,
+            file,
+        })
+    }
+}
+
+fn looking_at(layout: &Layout, name: &str) -> String {
+    format!("cannot look at `{}`", layout.path().join(name).display())
 }
 
 /// Looks at a file of the root that is to be replaced.
-fn replaceable(layout: &Layout, target: &str) -> anyhow::Result<()> {
-    let path = layout.path().join(target);
-    let shown = path.display();
-    let stat = rustix::fs::statat(&layout.dir, target, AtFlags::SYMLINK_NOFOLLOW)
-        .with_context(|| format!("cannot look at `{shown}`"))?;
-    match FileType::from_raw_mode(stat.st_mode) {
-        FileType::RegularFile => Ok(()),
-        kind => Err(Error::layout(format!(
-            "`{shown}` is {}, not a regular file, and cannot be replaced",
-            describe(kind)
-        ))
-        .hint("name the layout that the link leads to with --layout")
-        .into()),
+fn look_at_replaceable(layout: &Layout, name: &str) -> anyhow::Result<Stat> {
+    let stat = rustix::fs::statat(&layout.dir, name, AtFlags::SYMLINK_NOFOLLOW)
+        .with_context(|| looking_at(layout, name))?;
+    refuse_odd(layout, name, FileType::from_raw_mode(stat.st_mode))?;
+    Ok(stat)
+}
+
+/// Refuses to replace what is no regular file.
+fn refuse_odd(layout: &Layout, target: &str, kind: FileType) -> anyhow::Result<()> {
+    if kind == FileType::RegularFile {
+        return Ok(());
     }
+    let path = layout.path().join(target);
+    Err(Error::layout(format!(
+        "`{}` is {}, not a regular file, and cannot be replaced",
+        path.display(),
+        describe(kind)
+    ))
+    .hint("name the layout that the link leads to with --layout")
+    .into())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::super::COMPARED_AT_ONCE;
+    use std::fs::{Permissions, copy, create_dir_all, read, rename, set_permissions, write};
+    use std::os::unix::fs::PermissionsExt as _;
+    use std::path::Path;
+
     use super::*;
+    use crate::layout::COMPARED_AT_ONCE;
+    use crate::layout::lock::INDEX_LOCK;
+
+    const OLD: &[u8] = b"{\"schemaVersion\":2,\"manifests\":[]}";
+    const NEW: &[u8] = b"{\"schemaVersion\":2,\"manifests\":[ ]}";
+
+    fn layout_at(path: &Path) -> Locked<Exclusive> {
+        create_dir_all(path.join("blobs")).unwrap();
+        write(path.join("oci-layout"), r#"{"imageLayoutVersion":"1.0.0"}"#).unwrap();
+        write(path.join(INDEX), OLD).unwrap();
+        let layout = Layout::open(path).unwrap();
+        layout.lock_exclusive(&LockOptions::default()).unwrap()
+    }
+
+    fn replace(layout: &Locked<Exclusive>, new: &[u8]) -> IndexWrite {
+        let replaced = layout.replace_index(OLD, Some(&[new]), &[], &LockOptions::default());
+        replaced.unwrap()
+    }
+
+    /// What others do to index.json, and whether it has the bytes that it had all the same.
+    type Other = (&'static str, fn(&Path, &[u8]), bool);
+
+    const OTHERS: [Other; 5] = [
+        ("nothing", |_, _| (), true),
+        (
+            "other bytes in place",
+            |index, bytes| write(index, vec![b' '; bytes.len()]).unwrap(),
+            false,
+        ),
+        (
+            "more bytes in place",
+            |index, bytes| write(index, [bytes, b"\n"].concat()).unwrap(),
+            false,
+        ),
+        (
+            "another file with the same bytes",
+            |index, _| {
+                let other = index.with_extension("other");
+                copy(index, &other).unwrap();
+                rename(other, index).unwrap();
+            },
+            true,
+        ),
+        (
+            "another file with other bytes",
+            |index, bytes| {
+                let other = index.with_extension("other");
+                write(&other, vec![b' '; bytes.len()]).unwrap();
+                rename(other, index).unwrap();
+            },
+            false,
+        ),
+    ];
+
+    /// What is compared with a file that is open is what anybody finds by its name.
+    #[test]
+    fn index_json_that_this_run_wrote_is_compared_as_it_is_by_now() {
+        for (what, change, is_same) in OTHERS {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = layout_at(folder.path());
+            assert!(layout.index_is(&[OLD]).unwrap() && !layout.index_is(&[NEW]).unwrap());
+            assert_eq!(replace(&layout, NEW), IndexWrite::done());
+            assert!(layout.index_is(&[NEW]).unwrap() && !layout.index_is(&[OLD]).unwrap());
+            change(&folder.path().join(INDEX), NEW);
+            assert_eq!(layout.index_is(&[NEW]).unwrap(), is_same, "{what}");
+            let stamp = layout.index_stamp();
+            assert_eq!(
+                layout.stamped_index_is(stamp, &[NEW]).unwrap(),
+                is_same,
+                "{what}"
+            );
+        }
+    }
+
+    /// PA3: so it is with the old one, which was opened when the new one was written.
+    #[test]
+    fn index_json_that_others_changed_meanwhile_is_no_old_one() {
+        for (what, change, is_same) in OTHERS {
+            let folder = tempfile::tempdir().unwrap();
+            let layout = layout_at(folder.path());
+            let index = folder.path().join(INDEX);
+            let ready = Replacement::write(&layout.layout, INDEX, OLD, &[NEW]).unwrap();
+            change(&index, OLD);
+            assert_eq!(ready.is_of_old(INDEX).unwrap(), is_same, "{what}");
+            let found = read(&index).unwrap();
+            let is_replaced = ready.replace(&layout.old_names).unwrap().is_some();
+            assert_eq!(is_replaced, is_same, "{what}");
+            let expected = if is_same { NEW } else { &found };
+            assert_eq!(read(&index).unwrap(), expected, "{what}");
+        }
+        let folder = tempfile::tempdir().unwrap();
+        let layout = layout_at(folder.path());
+        let ready = Replacement::write(&layout.layout, INDEX, OLD, &[NEW]).unwrap();
+        set_permissions(folder.path().join(INDEX), Permissions::from_mode(0o600)).unwrap();
+        assert!(!ready.is_of_old(INDEX).unwrap());
+    }
+
+    /// What came after the root was listed holds as well.
+    #[test]
+    fn a_lock_file_of_another_program_is_waited_for_and_stays() {
+        let folder = tempfile::tempdir().unwrap();
+        let layout = layout_at(folder.path());
+        let lock = folder.path().join(INDEX_LOCK);
+        write(&lock, "").unwrap();
+        let held = File::open(&lock).unwrap();
+        fs2::FileExt::lock_exclusive(&held).unwrap();
+        let options = LockOptions {
+            timeout: std::time::Duration::ZERO,
+            ..LockOptions::default()
+        };
+        assert!(
+            layout
+                .replace_index(OLD, Some(&[NEW]), &[], &options)
+                .is_err()
+        );
+        assert_eq!(read(folder.path().join(INDEX)).unwrap(), OLD);
+        drop(held);
+        assert_eq!(replace(&layout, NEW), IndexWrite::done());
+        // It is somebody else's, and stays.
+        assert!(lock.exists());
+    }
 
     #[test]
     fn pieces_are_in_a_file_as_their_sum_and_nothing_else_is_it() {
@@ -416,7 +608,7 @@ mod tests {
             let length = length_of(&pieces);
             write_pieces(&mut File::create(&path).unwrap(), &pieces).unwrap();
             assert_eq!(std::fs::read(&path).unwrap(), bytes[..length]);
-            let are = |pieces: &[&[u8]]| are_bytes_of(File::open(&path).unwrap(), pieces).unwrap();
+            let are = |pieces: &[&[u8]]| are_bytes_of(&File::open(&path).unwrap(), pieces).unwrap();
             assert!(are(&pieces) && are(&[&bytes[..length]]));
             let longer = [&pieces[..], &[b"x"]].concat();
             assert!(!are(&longer), "{ends:?}");

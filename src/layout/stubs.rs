@@ -16,14 +16,15 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use foldhash::fast::RandomState;
-use rustix::fs::AtFlags;
+use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
 use super::Layout;
-use super::blob_dirs::BlobDirs;
+use super::blob_dirs::{BlobDirs, BlobPlace, BlobPlaces};
 use super::blobs::blob_of;
+use crate::files::directory::{DIRECTORY, each_file_once};
 use crate::files::stat::{BlobStat, FileId, found};
-use crate::value::digest::Digest;
+use crate::value::digest::{Algorithm, Digest};
 use crate::workers::Workers;
 
 /// What is known of stubs in the layouts of a run, together.
@@ -46,7 +47,7 @@ pub(crate) struct StubsOfRun {
 /// Of which blobs the files were looked at, in each layout that has one.
 #[derive(Debug, Default)]
 struct LookedAt {
-    blobs: HashSet<BlobNumber>,
+    blobs: HashSet<BlobNumber, RandomState>,
     hasher: RandomState,
     /// The stubs of each layout, but not of one to whose directories others lead, or where something failed.
     stubs: HashMap<PathBuf, HashSet<Digest>>,
@@ -54,14 +55,18 @@ struct LookedAt {
 
 impl StubsOfRun {
     /// Looks into some layouts, each of which may be given several times, and into others `beside` them, of which
-    /// nobody said anything. Only of blobs that several of them have, the files are looked at.
-    pub(crate) fn find(own: &[PathBuf], beside: &[PathBuf]) -> StubsOfRun {
+    /// nobody said anything. Only of blobs that several of them have, the files are looked at. Of some it may be
+    /// `known` where their blobs lie.
+    pub(crate) fn find(own: &[PathBuf], beside: &[PathBuf], known: &BlobPlaces) -> StubsOfRun {
         let paths = [own, beside].concat();
         let search = Search::default();
         let workers = Workers::for_reading();
         let numbers: Vec<u32> = (0..u32::MAX).take(paths.len()).collect();
         let path = |number: u32| &paths[number as usize];
-        let list = |number: &u32, _: &mut Vec<u8>| search.list(*number, path(*number));
+        let list = |number: &u32, _: &mut Vec<u8>| {
+            let path = path(*number);
+            search.list(*number, path, known.get(path))
+        };
         // Nothing stays open: a run may be about more layouts than a process may have files open.
         let mut looks = workers.map(&numbers, &list, || ());
         let passed = search.take_passed();
@@ -100,7 +105,7 @@ impl StubsOfRun {
             found.has_own |= (number as usize) < own.len();
             found.add(path(number), digest);
         }
-        let mut blobs: HashSet<_> = looks.into_iter().flat_map(|looks| looks.whole).collect();
+        let mut blobs: HashSet<_, _> = looks.into_iter().flat_map(|looks| looks.whole).collect();
         let stubs = found.stubs.keys();
         let has_bytes = |stub: &&Digest| blobs.contains(&number_of(&hasher, stub));
         found.originals = stubs.filter(has_bytes).cloned().collect();
@@ -114,12 +119,11 @@ impl StubsOfRun {
         found
     }
 
-    /// Whether the file of a blob that the layout at `path` has was seen to be a stub. `None`: nobody looked.
-    pub(crate) fn is_stub(&self, path: &Path, digest: &Digest) -> Option<bool> {
-        let seen = &self.looked_at;
-        let stubs = seen.stubs.get(path)?;
-        let was_looked_at = seen.blobs.contains(&number_of(&seen.hasher, digest));
-        was_looked_at.then(|| stubs.contains(digest))
+    /// What was seen of the files of the layout at `path`, if that is known.
+    pub(crate) fn seen_in(&self, path: &Path) -> Option<SeenInLayout<'_>> {
+        let looked_at = &self.looked_at;
+        let stubs = looked_at.stubs.get(path)?;
+        Some(SeenInLayout { looked_at, stubs })
     }
 
     fn add(&mut self, path: &Path, digest: Digest) {
@@ -143,6 +147,22 @@ impl StubsOfRun {
     }
 }
 
+/// What was seen of the files of one layout.
+#[derive(Debug)]
+pub(crate) struct SeenInLayout<'a> {
+    looked_at: &'a LookedAt,
+    stubs: &'a HashSet<Digest>,
+}
+
+impl SeenInLayout<'_> {
+    /// Whether the file of a blob that the layout has is a stub. `None`: nobody looked.
+    pub(crate) fn is_stub(&self, digest: &Digest) -> Option<bool> {
+        let number = number_of(&self.looked_at.hasher, digest);
+        let was_looked_at = self.looked_at.blobs.contains(&number);
+        was_looked_at.then(|| self.stubs.contains(digest))
+    }
+}
+
 /// Looks at a blob's file. `None`: it went, or is none.
 fn stat(dir: &OwnedFd, digest: &Digest) -> Result<Option<BlobStat>, Errno> {
     let name = digest.file_name();
@@ -150,12 +170,45 @@ fn stat(dir: &OwnedFd, digest: &Digest) -> Result<Option<BlobStat>, Errno> {
     Ok(found(stat)?.and_then(|stat| BlobStat::from_stat(&stat, digest)))
 }
 
-/// Opens the directories of blobs of whatever is at a path. Whether it is a layout of a version that can be
-/// read, its own turn says.
-fn open_dirs(path: &Path) -> Option<BlobDirs> {
-    let layout = Layout::open_directory(path);
-    layout.and_then(|layout| BlobDirs::open(&layout)).ok()
+/// A directory of blobs that was opened.
+struct OpenedDirectory {
+    algorithm: Algorithm,
+    dir: OwnedFd,
+    id: FileId,
 }
+
+impl OpenedDirectory {
+    /// That of an algorithm in the layout at `path`, if there is one.
+    fn open(path: &Path, algorithm: Algorithm) -> Result<Option<OpenedDirectory>, Errno> {
+        let place = path.join(format!("blobs/{}", algorithm.name()));
+        let opened = rustix::fs::open(&place, DIRECTORY, Mode::empty());
+        let Some(dir) = found(opened)? else {
+            return Ok(None);
+        };
+        let id = FileId::of_opened(&dir)?;
+        Ok(Some(OpenedDirectory { algorithm, dir, id }))
+    }
+
+    /// All of whatever is at a path, of which these may be known. Whether it is a layout of a version that can
+    /// be read, its own turn says.
+    fn open_all(path: &Path, known: Option<&BlobPlace>) -> Option<Vec<OpenedDirectory>> {
+        let known = known.into_iter().flat_map(BlobPlace::algorithms);
+        let opened = known.map(|algorithm| OpenedDirectory::open(path, algorithm));
+        let opened: Vec<_> = opened.collect::<Result<_, _>>().ok()?;
+        let opened: Vec<_> = opened.into_iter().flatten().collect();
+        if !opened.is_empty() {
+            return Some(opened);
+        }
+        let layout = Layout::open_directory(path);
+        let dirs = layout.and_then(|layout| BlobDirs::open(&layout)).ok()?;
+        let all = dirs.into_opened();
+        let all = all.map(|(algorithm, dir, id)| OpenedDirectory { algorithm, dir, id });
+        Some(all.collect())
+    }
+}
+
+/// How many blobs there is room for before anybody counted them.
+const SMALL: usize = 64;
 
 /// How many names are looked up at a time, by one of many threads.
 const AT_ONCE: usize = 4096;
@@ -179,13 +232,13 @@ struct Search {
 #[derive(Debug, Default)]
 struct ListedBlobs {
     /// Layouts that use one directory have each blob in common.
-    directories: HashMap<FileId, u32>,
+    directories: HashMap<FileId, u32, RandomState>,
     /// The first of the layouts that lead to each directory.
     leads: Vec<u32>,
     /// Layouts that lead to the same directories as others.
     shared: HashSet<u32>,
     /// The directory in which each blob was found first.
-    first: HashMap<BlobNumber, u32>,
+    first: HashMap<BlobNumber, u32, RandomState>,
     /// Files that were passed over before there was another one of the same blob.
     passed: Vec<(u32, Digest)>,
 }
@@ -205,24 +258,24 @@ struct Looks {
 
 impl Search {
     /// Lists the blobs of a layout, and looks at the files of those that were found elsewhere before.
-    fn list(&self, number: u32, path: &Path) -> Looks {
+    fn list(&self, number: u32, path: &Path, known: Option<&BlobPlace>) -> Looks {
         let mut looks = Looks::default();
-        let Some(dirs) = open_dirs(path) else {
+        let Some(opened) = OpenedDirectory::open_all(path, known) else {
             looks.failed_at = Some(number);
             return looks;
         };
-        for (algorithm, id) in dirs.ids() {
+        for OpenedDirectory { algorithm, dir, id } in opened {
             let Some(directory) = self.lock().begin(id, number) else {
                 continue;
             };
             let mut is_whole = true;
             let mut take = |some: &mut Vec<Digest>| {
                 for digest in self.place(directory, some) {
-                    is_whole &= self.look_at(&dirs, directory, digest, &mut looks);
+                    is_whole &= self.look_at(&dir, directory, digest, &mut looks);
                 }
             };
-            let mut some = Vec::new();
-            let listed = dirs.each_name(algorithm, &mut |name, kind| {
+            let mut some = Vec::with_capacity(SMALL);
+            let listed = each_file_once(&dir, &mut |name, kind| {
                 some.extend(blob_of(algorithm, name, kind));
                 if some.len() >= AT_ONCE {
                     take(&mut some);
@@ -239,9 +292,10 @@ impl Search {
     /// Notes the blobs of a directory, and returns those that another one has as well.
     fn place(&self, directory: u32, blobs: &mut Vec<Digest>) -> Vec<Digest> {
         let mut known = Vec::new();
+        // Before the others have to wait.
+        let numbers: Vec<BlobNumber> = blobs.iter().map(|digest| self.number(digest)).collect();
         let mut listed = self.lock();
-        for digest in blobs.drain(..) {
-            let number = self.number(&digest);
+        for (digest, number) in blobs.drain(..).zip(numbers) {
             let first = *listed.first.entry(number).or_insert(directory);
             if first != directory {
                 listed.passed.push((first, digest.clone()));
@@ -252,12 +306,12 @@ impl Search {
     }
 
     /// Looks at a file. The value tells whether that could be done.
-    fn look_at(&self, dirs: &BlobDirs, place: u32, digest: Digest, looks: &mut Looks) -> bool {
-        match dirs.of(&digest).map(|dir| stat(dir, &digest)) {
-            Some(Ok(Some(stat))) if stat.is_stub => looks.stubs.push((place, digest)),
-            Some(Ok(Some(_))) => looks.whole.push(self.number(&digest)),
-            Some(Ok(None)) | None => {}
-            Some(Err(_)) => {
+    fn look_at(&self, dir: &OwnedFd, place: u32, digest: Digest, looks: &mut Looks) -> bool {
+        match stat(dir, &digest) {
+            Ok(Some(stat)) if stat.is_stub => looks.stubs.push((place, digest)),
+            Ok(Some(_)) => looks.whole.push(self.number(&digest)),
+            Ok(None) => {}
+            Err(_) => {
                 looks.unseen.push((place, digest));
                 return false;
             }
@@ -276,17 +330,22 @@ impl Search {
     /// Looks at some files that were passed over, of one directory.
     fn look(&self, paths: &[PathBuf], passed: &[(u32, Digest)]) -> Looks {
         let mut looks = Looks::default();
-        let Some((directory, _)) = passed.first() else {
+        let Some((directory, digest)) = passed.first() else {
             return looks;
         };
         let number = self.lock().leads[*directory as usize];
-        let dirs = open_dirs(&paths[number as usize]);
-        for (_, digest) in passed {
-            let is_whole = dirs
-                .as_ref()
-                .is_some_and(|dirs| self.look_at(dirs, *directory, digest.clone(), &mut looks));
+        // All of them are of the algorithm of that directory.
+        let opened = digest.algorithm().map(|algorithm| {
+            let opened = OpenedDirectory::open(&paths[number as usize], algorithm);
+            opened.map(|opened| opened.map(|opened| opened.dir))
+        });
+        let Some(Ok(Some(dir))) = opened else {
             // What could be looked into before may not be by now.
-            if !is_whole {
+            looks.failed_at = Some(number);
+            return looks;
+        };
+        for (_, digest) in passed {
+            if !self.look_at(&dir, *directory, digest.clone(), &mut looks) {
                 looks.failed_at = Some(number);
             }
         }
@@ -341,7 +400,14 @@ impl ListedBlobs {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::value::digest::Algorithm;
+
+    /// As if nothing were known of where blobs lie, and as if it were.
+    fn find(own: &[PathBuf], beside: &[PathBuf]) -> [StubsOfRun; 2] {
+        let all = own.iter().chain(beside);
+        let known = all.map(|path| (path.clone(), BlobPlace::of(path, None)));
+        let known = known.collect();
+        [&BlobPlaces::default(), &known].map(|known| StubsOfRun::find(own, beside, known))
+    }
 
     /// FR54: whichever of the layouts comes first, and whoever else has the blob.
     #[test]
@@ -366,38 +432,45 @@ mod tests {
         }
         let [shared, alone, lost] =
             [shared, alone, b"lost"].map(|bytes| Algorithm::Sha256.hash(bytes));
+        let seen = |found: &StubsOfRun, path: &str, digest: &Digest| {
+            let seen = found.seen_in(&folder.path().join(path));
+            seen.and_then(|seen| seen.is_stub(digest))
+        };
         for _ in 0..paths.len() {
             paths.rotate_left(1);
-            let found = StubsOfRun::find(&paths, &[]);
-            assert!(found.place(&shared).is_some());
-            assert!(found.has_original(&shared));
-            assert_eq!((found.place(&alone), found.place(&lost)), (None, None));
-            assert!(!found.has_original(&lost));
-            assert_eq!(found.unknown, None);
-            // Whatever only one of them has, nobody looked at.
-            for (path, digest, is_stub) in [
-                ("a", &shared, Some(false)),
-                ("b", &shared, Some(true)),
-                ("c", &shared, Some(true)),
-                ("c", &lost, None),
-                ("a", &alone, None),
-                ("d", &shared, None),
-            ] {
-                let path = folder.path().join(path);
-                assert_eq!(found.is_stub(&path, digest), is_stub, "{path:?} {digest}");
+            for found in find(&paths, &[]) {
+                assert!(found.place(&shared).is_some());
+                assert!(found.has_original(&shared));
+                assert_eq!((found.place(&alone), found.place(&lost)), (None, None));
+                assert!(!found.has_original(&lost));
+                assert_eq!(found.unknown, None);
+                // Whatever only one of them has, nobody looked at.
+                for (path, digest, is_stub) in [
+                    ("a", &shared, Some(false)),
+                    ("b", &shared, Some(true)),
+                    ("c", &shared, Some(true)),
+                    ("c", &lost, None),
+                    ("a", &alone, None),
+                    ("d", &shared, None),
+                ] {
+                    assert_eq!(seen(&found, path, digest), is_stub, "{path} {digest}");
+                }
             }
         }
         paths.push(folder.path().join("none"));
-        assert_eq!(StubsOfRun::find(&paths, &[]).unknown, paths.last().cloned());
+        for found in find(&paths, &[]) {
+            assert_eq!(found.unknown, paths.last().cloned());
+        }
         // Where others lead to the same directory, nobody knows which of them was looked at.
         let link = folder.path().join("d");
         std::fs::create_dir(&link).unwrap();
         std::os::unix::fs::symlink("../b/blobs", link.join("blobs")).unwrap();
-        let found = StubsOfRun::find(&paths, &[link]);
-        assert_eq!(found.is_stub(&folder.path().join("b"), &shared), None);
-        assert_eq!(found.is_stub(&folder.path().join("c"), &shared), Some(true));
-        assert!(found.place(&shared).is_some());
+        for found in find(&paths, &[link]) {
+            assert_eq!(seen(&found, "b", &shared), None);
+            assert_eq!(seen(&found, "c", &shared), Some(true));
+            assert!(found.place(&shared).is_some());
+        }
         // Of one layout alone nothing is known.
-        assert!(!StubsOfRun::find(&paths[..1], &[]).has_any());
+        assert!(find(&paths[..1], &[]).iter().all(|found| !found.has_any()));
     }
 }

@@ -30,8 +30,8 @@ const DELETING: Moment = Moment::after("/^unlinkat$", 2);
 
 /// `index.json` was compared and is about to be replaced.
 const REPLACING: Moment = Moment {
-    call: "read",
-    number: 2,
+    call: "pread64",
+    number: 1,
     of: Some("index.json"),
 };
 
