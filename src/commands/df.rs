@@ -19,7 +19,6 @@ use super::target_layouts::{TargetLayouts, in_layout, layout_directories};
 use super::{hint_and_kind, print};
 use crate::cli::{DEFAULT_GRACE, DEFAULT_TRASH_KEEP, DfArgs, OutputFormat};
 use crate::error::{Error, ErrorKind};
-use crate::gc::Siblings;
 use crate::inspect::disk_use::{CountedFiles, DiskUse, TakenByDirectory};
 use crate::inspect::removals::listed_removals;
 use crate::layout::{HardLinks, LinkedFile, Locked, Shared};
@@ -46,7 +45,7 @@ pub(super) fn run(session: &Session, args: &DfArgs) -> anyhow::Result<u8> {
         sharers: &[],
         found_sharers: Some(&found_sharers),
     };
-    let overview = Overview::new(&found, args.recursive.is_some(), with_largest, &run)?;
+    let overview = Overview::new(&found, with_largest, &run)?;
     let console = session.console;
     let is_json = args.format == OutputFormat::Json;
     let mut measured = Measured {
@@ -250,7 +249,6 @@ struct Overview<'a> {
 impl<'a> Overview<'a> {
     fn new(
         found: &TargetLayouts,
-        is_recursive: bool,
         with_largest: bool,
         run: &'a Run<'a>,
     ) -> anyhow::Result<Overview<'a>> {
@@ -258,10 +256,10 @@ impl<'a> Overview<'a> {
         let grace = span("--grace", DEFAULT_GRACE)?;
         let trash_keep = span("--trash-keep", DEFAULT_TRASH_KEEP)?;
         let to_trash = uses_trash(false, false)?;
-        let prune = |all, grace| {
-            let siblings = Siblings::new(found.layouts.clone(), is_recursive, is_recursive);
-            Prune::plain(now, all, (grace, trash_keep), to_trash, siblings)
-        };
+        // What they find out about stubs is the same.
+        let siblings = found.siblings(&[]);
+        let prune =
+            |all, grace| Prune::plain(now, all, (grace, trash_keep), to_trash, siblings.clone());
         Ok(Overview {
             run,
             trash_keep,

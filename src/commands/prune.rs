@@ -66,12 +66,8 @@ pub(super) fn run(session: &Session, args: PruneArgs) -> anyhow::Result<u8> {
         found_sharers: Some(&found_sharers),
     };
     command.trash.to_trash = uses_trash(args.trash, args.no_trash)?;
-    command.siblings = Siblings::new(
-        found.layouts.iter().chain(&also_roots).cloned().collect(),
-        args.recursive.is_some() || !also_roots.is_empty(),
-        args.recursive.is_some() && also_roots.is_empty(),
-    )
-    .with_places(found_sharers.places());
+    let siblings = found.siblings(&also_roots);
+    command.siblings = siblings.with_places(found_sharers.places());
     if !args.force && !args.dry_run {
         if !session.console.can_ask() {
             return Err(Error::usage("prune asks before it deletes, and there is no terminal")
@@ -213,7 +209,7 @@ impl Prune {
                 to_trash: args.trash,
                 ..command.trash
             },
-            siblings: Siblings::new(layouts.collect(), !args.also_roots.is_empty(), false),
+            siblings: Siblings::new(layouts.collect(), !args.also_roots.is_empty()),
             confirmed: seen.map(|seen| HashMap::from([(layout.to_owned(), seen)])),
             ..command
         })

@@ -118,7 +118,7 @@ impl Rmi {
 
     fn know_layouts(&mut self, layout: &Path, also_roots: &[PathBuf]) {
         let layouts = std::iter::once(layout.to_owned()).chain(also_roots.iter().cloned());
-        self.siblings = Siblings::new(layouts.collect(), true, false);
+        self.siblings = Siblings::new(layouts.collect(), true);
     }
 
     /// For a program that uses the crate.

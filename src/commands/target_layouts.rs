@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use super::session::Session;
 use crate::error::{Error, ErrorKind};
+use crate::gc::Siblings;
 use crate::layout::{FileId, discover};
 use crate::layout_argument::{default_layout, directory, is_directory, split};
 use crate::report::console::{Console, shown};
@@ -104,6 +105,12 @@ fn several(
             };
             return Err(Error::new(ErrorKind::Failed, message).into());
         }
+        let root = dir.canonicalize();
+        let is_below = |path: &PathBuf| {
+            let real = path.canonicalize();
+            matches!((&real, &root), (Ok(real), Ok(root)) if real.starts_with(root))
+        };
+        found.tree = found.layouts.iter().all(is_below).then(|| dir.to_owned());
         found.layouts.extend(below.layouts);
         found.ids = below.ids;
         found.failures = below.failures;
@@ -132,6 +139,8 @@ pub(super) struct TargetLayouts {
     pub(super) links: Vec<(FileId, PathBuf)>,
     /// Whether there may be more than one, so that output says which it is about.
     pub(super) several: bool,
+    /// The directory below which all of them are, and are all that there are.
+    tree: Option<PathBuf>,
 }
 
 impl TargetLayouts {
@@ -142,6 +151,22 @@ impl TargetLayouts {
             ids: HashMap::new(),
             failures: Vec::new(),
             links: Vec::new(),
+            tree: None,
+        }
+    }
+
+    /// What they and others that the command names are to each other in a store.
+    pub(super) fn siblings(&self, also_roots: &[PathBuf]) -> Siblings {
+        let paths = self.layouts.iter().chain(also_roots).cloned().collect();
+        let is_said = self.tree.is_some() || !also_roots.is_empty();
+        let siblings = Siblings::new(paths, is_said && self.failures.is_empty());
+        match &self.tree {
+            Some(root) if also_roots.is_empty() => {
+                let own: HashSet<&FileId> = self.ids.values().collect();
+                let links = self.links.iter().filter(|(id, _)| !own.contains(id));
+                siblings.in_tree(root.clone(), links.map(|(_, path)| path.clone()).collect())
+            }
+            _ => siblings,
         }
     }
 

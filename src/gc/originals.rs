@@ -6,13 +6,14 @@
 //! stubs that a run knows too few of the others of gives nothing away, and neither does one of whose
 //! garbage a layout beside it has a stub.
 
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use super::garbage::{Garbage, MaybeShared, Original};
 use super::mark::Live;
 use super::stored::Stored;
-use crate::layout::{BlobPlaces, StubsOfRun, Weight, layouts_beside};
+use crate::layout::{BlobPlaces, Neighbours, StubsOfRun, Weight};
 use crate::snapshot::{Graph, NodeId};
 use crate::value::digest::Digest;
 use crate::workers::Workers;
@@ -26,31 +27,47 @@ const KNOW_MORE: &str = "prune --recursive over the whole store, or --also-root 
                          repositories, says what can go; if it is no such store, the empty file is what is \
                          left of a blob, so copy the image anew, or delete the file";
 
+/// Where this process may not have as many files open as it takes.
+const FEW_FILES: &str = "raise the limit of open files (`ulimit -n`) and run it again";
+
 /// The layouts of a run, as far as they may be repositories of one store.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Siblings {
     paths: Vec<PathBuf>,
     /// The user says that there are no others.
     are_all: bool,
-    /// They are all that there are below a directory, and so all that lie beside each of them but the outermost.
-    are_a_tree: bool,
+    /// They are all that there are below a directory.
+    tree: Option<Tree>,
     /// Where their blobs lie, as far as that is known.
     places: Arc<BlobPlaces>,
     /// Found out when something goes for the first time.
-    stubs: OnceLock<StubsOfRun>,
+    stubs: Arc<OnceLock<StubsOfRun>>,
+}
+
+/// A directory below which layouts were looked for.
+#[derive(Clone, Debug)]
+struct Tree {
+    root: PathBuf,
+    /// Links in it, which were not followed, to directories that are no layout of the run.
+    links: Vec<PathBuf>,
 }
 
 impl Siblings {
-    /// `paths` are all layouts of the run. `are_all`: the user says that there are no others; `are_a_tree`: they
-    /// were found below a directory.
-    pub(crate) fn new(paths: Vec<PathBuf>, are_all: bool, are_a_tree: bool) -> Siblings {
+    /// `paths` are all layouts of the run. `are_all`: the user says that there are no others.
+    pub(crate) fn new(paths: Vec<PathBuf>, are_all: bool) -> Siblings {
         Siblings {
-            are_a_tree: are_a_tree && paths.len() > 1,
+            are_all: are_all && paths.len() > 1,
             paths,
-            are_all,
-            places: Arc::default(),
-            stubs: OnceLock::new(),
+            ..Siblings::default()
         }
+    }
+
+    /// Tells that they are all that there are below `root`, so that nothing else lies beside any of them but what lies
+    /// beside that, and where `links` lead.
+    pub(crate) fn in_tree(self, root: PathBuf, links: Vec<PathBuf>) -> Siblings {
+        let is_several = self.paths.len() > 1;
+        let tree = is_several.then_some(Tree { root, links });
+        Siblings { tree, ..self }
     }
 
     /// Tells where blobs of some of them lie at this moment.
@@ -60,7 +77,7 @@ impl Siblings {
 
     /// Looks again, when something goes the next time.
     pub(crate) fn forget(&mut self) {
-        self.stubs = OnceLock::new();
+        self.stubs = Arc::default();
         self.places = Arc::default();
     }
 
@@ -80,14 +97,11 @@ impl Siblings {
             return;
         }
         let known = self.stubs.get_or_init(|| {
-            let beside = match self.are_a_tree {
-                true => layouts_beside(outermost(&self.paths)),
-                false => layouts_beside(&self.paths),
+            let beside = match &self.tree {
+                Some(Tree { root, links }) => Neighbours::of_tree(root, links),
+                None => Neighbours::of(&self.paths),
             };
-            match self.paths.len() + beside.len() {
-                1 => StubsOfRun::default(),
-                _ => StubsOfRun::find(&self.paths, &beside, &self.places),
-            }
+            StubsOfRun::find(&self.paths, beside, &self.places)
         });
         let mut stubs = garbage.stubs.clone();
         let seen = known.seen_in(own);
@@ -97,23 +111,9 @@ impl Siblings {
         }));
         let mut going = garbage.blobs.iter();
         let is_store = known.has_any() || going.any(|blob| known.place(&blob.digest).is_some());
-        let doubt = doubt(
-            &stubs,
-            known,
-            is_store,
-            self.are_all && self.paths.len() > 1,
-        );
+        let doubt = doubt(&stubs, known, is_store, self.are_all);
         keep(garbage, known, doubt);
     }
-}
-
-/// The one of some layouts that all others lie in, if there is one.
-fn outermost(paths: &[PathBuf]) -> &[PathBuf] {
-    let least = (0..paths.len()).min_by_key(|number| paths[*number].components().count());
-    let holds_all = |number: &usize| paths.iter().all(|path| path.starts_with(&paths[*number]));
-    least
-        .filter(holds_all)
-        .map_or(&[], |number| &paths[number..=number])
 }
 
 /// Stubs among what stays; of a large layout only some of it is looked at.
@@ -133,33 +133,53 @@ fn stubs_among(
 
 /// Why nothing of a layout may go, if it is not known where all stubs of its blobs are. `own` are stubs
 /// that it has itself; `is_store`: others have stubs; `are_all`: the run is said to know all layouts of the store.
-fn doubt(own: &[Digest], known: &StubsOfRun, is_store: bool, are_all: bool) -> Option<String> {
+fn doubt(own: &[Digest], known: &StubsOfRun, is_store: bool, are_all: bool) -> Option<Doubt> {
     const MAYBE: &str = "so other repositories of that store may have stubs of these blobs";
-    if own.is_empty() && !is_store {
-        return None;
-    }
-    if let Some(unknown) = &known.unknown {
-        let unknown = unknown.display();
-        return Some(format!(
-            "this is a repository of a store that deduplicates, and `{unknown}` cannot be looked into"
-        ));
-    }
-    if !are_all {
-        return Some(match own.first() {
-            Some(stub) => {
-                format!("the blob {stub} is a stub of a store that deduplicates, {MAYBE}")
-            }
-            None => format!("this is a repository of a store that deduplicates, {MAYBE}"),
+    let is_store = is_store || !own.is_empty();
+    if let Some(unknown) = &known.unknown
+        && (is_store || unknown.is_by_chance)
+    {
+        let (path, why) = (unknown.path.display(), io::Error::from(unknown.why));
+        return Some(Doubt {
+            reason: match is_store {
+                true => format!(
+                    "this is a repository of a store that deduplicates, and `{path}` cannot be looked into: {why}"
+                ),
+                false => format!(
+                    "`{path}` beside it cannot be looked into ({why}), and may have stubs of these blobs if this is \
+                     a store that deduplicates"
+                ),
+            },
+            hint: match unknown.is_for_lack() {
+                true => FEW_FILES,
+                false => KNOW_MORE,
+            },
         });
     }
-    let lost = own.iter().find(|stub| !known.has_original(stub))?;
-    Some(format!(
-        "the blob {lost} is a stub, and no layout of this run has its bytes, {MAYBE}"
-    ))
+    let reason = match own.first() {
+        _ if !is_store => return None,
+        Some(stub) if !are_all => {
+            format!("the blob {stub} is a stub of a store that deduplicates, {MAYBE}")
+        }
+        None if !are_all => format!("this is a repository of a store that deduplicates, {MAYBE}"),
+        _ => {
+            let lost = own.iter().find(|stub| !known.has_original(stub))?;
+            format!("the blob {lost} is a stub, and no layout of this run has its bytes, {MAYBE}")
+        }
+    };
+    let hint = KNOW_MORE;
+    Some(Doubt { reason, hint })
+}
+
+/// Why nothing of a layout may go, and the way out.
+#[derive(Debug)]
+struct Doubt {
+    reason: String,
+    hint: &'static str,
 }
 
 /// Takes out of the garbage what is known to be an original, and all of it in case of a doubt.
-fn keep(garbage: &mut Garbage, known: &StubsOfRun, doubt: Option<String>) {
+fn keep(garbage: &mut Garbage, known: &StubsOfRun, doubt: Option<Doubt>) {
     let mut doubtful = Weight::default();
     let originals = &mut garbage.originals;
     garbage.blobs.retain(|blob| {
@@ -177,10 +197,10 @@ fn keep(garbage: &mut Garbage, known: &StubsOfRun, doubt: Option<String>) {
         }
         false
     });
-    if let Some(reason) = doubt.filter(|_| doubtful.blobs > 0) {
+    if let Some(Doubt { reason, hint }) = doubt.filter(|_| doubtful.blobs > 0) {
         garbage.maybe_shared.push(MaybeShared {
             reason,
-            hint: Some(KNOW_MORE),
+            hint: Some(hint),
             weight: doubtful,
         });
     }
@@ -191,26 +211,12 @@ mod tests {
     use super::*;
     use crate::value::digest::Algorithm;
 
-    #[test]
-    fn only_a_layout_that_holds_all_others_has_neighbours_outside_of_a_tree() {
-        for (paths, expected) in [
-            (&["s/a", "s/a/b", "s/a/c/d"][..], Some("s/a")),
-            (&["s/a/b", "s/a"], Some("s/a")),
-            (&["s/a", "s/ab"], None),
-            (&["s/a", "s/b/c"], None),
-            (&[], None),
-        ] {
-            let paths: Vec<PathBuf> = paths.iter().map(PathBuf::from).collect();
-            let found = outermost(&paths).first();
-            assert_eq!(found.map(PathBuf::as_path), expected.map(Path::new));
-        }
-    }
-
     /// FR54: whoever has a stub needs to know all others, and where its original is.
     #[test]
     fn a_layout_with_stubs_is_in_doubt_unless_all_is_known() {
         let stub = Algorithm::Sha256.hash(b"elsewhere");
-        let unknown = StubsOfRun::find(&[PathBuf::from("store/x")], &[], &BlobPlaces::new());
+        let paths = ["store/x", "store/y"].map(PathBuf::from);
+        let unknown = StubsOfRun::find(&paths, Neighbours::default(), &BlobPlaces::new());
         let own = std::slice::from_ref(&stub);
         let nothing = StubsOfRun::default();
         for (own, known, are_all, expected) in [
@@ -227,6 +233,7 @@ mod tests {
             (own, &unknown, true, Some("`store/x` cannot be looked into")),
         ] {
             let doubt = doubt(own, known, false, are_all);
+            let doubt = doubt.map(|doubt| doubt.reason);
             match (&doubt, expected) {
                 (Some(doubt), Some(expected)) => assert!(doubt.contains(expected), "{doubt}"),
                 _ => assert_eq!(doubt.as_deref(), expected),

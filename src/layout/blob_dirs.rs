@@ -211,12 +211,6 @@ impl BlobDirs {
         (!is_odd).then_some(&known.opened.dir)
     }
 
-    /// Those of all known algorithms, and which they are.
-    pub(super) fn into_opened(self) -> impl Iterator<Item = (Algorithm, OwnedFd, FileId)> {
-        let known = self.known.into_iter();
-        known.map(|known| (known.algorithm, known.opened.dir, known.opened.file))
-    }
-
     /// Which directories they are.
     pub(super) fn ids(&self) -> impl Iterator<Item = (Algorithm, FileId)> {
         let known = self.known.iter();

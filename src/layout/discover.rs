@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 use rustix::fs::{AtFlags, FileType, Mode};
 use rustix::io::Errno;
 
+use super::neighbours::is_lack;
 use crate::files::directory::{DIRECTORY, each_of_few_once};
 use crate::files::stat::FileId;
 use crate::words::quoted;
@@ -45,7 +46,12 @@ pub(crate) fn discover(dir: &Path) -> Discovered {
     let workers = Workers::for_reading();
     let mut depth = vec![dir.to_owned()];
     while !depth.is_empty() {
-        let listed = workers.map(&depth, &|path, _| Here::list(path), || ());
+        let mut listed = workers.map(&depth, &|path, _| Here::list(path), || ());
+        // With fewer files open at a time there is room for one more.
+        let lacking = listed.iter_mut().zip(&depth);
+        for (here, path) in lacking.filter(|(here, _)| here.failed_for_lack()) {
+            *here = Here::list(path);
+        }
         let mut deeper = Vec::new();
         for (path, here) in depth.into_iter().zip(listed) {
             deeper.extend(here.directories);
@@ -126,6 +132,14 @@ impl Here {
             directories.retain(|path| !inner.iter().any(|name| path.ends_with(name)));
         }
         here
+    }
+
+    fn failed_for_lack(&self) -> bool {
+        let mut errnos = self
+            .failures
+            .iter()
+            .filter_map(|(_, error)| Errno::from_io_error(error));
+        errnos.any(is_lack)
     }
 
     fn add(&mut self, dir: &OwnedFd, path: PathBuf, kind: FileType) {

@@ -99,7 +99,7 @@ pub use hard_links::{HardLinks, LinkedBlobs};
 pub use lock::LockOptions;
 pub(crate) use mounts::UnsafeMount;
 pub(crate) use moves::{Given, OpenRemoval};
-pub(crate) use neighbours::layouts_beside;
+pub(crate) use neighbours::Neighbours;
 pub(crate) use no_layout::{below, is_archive};
 pub(crate) use replace::IndexWrite;
 pub use replace::RootEdit;

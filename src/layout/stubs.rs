@@ -19,9 +19,9 @@ use foldhash::fast::RandomState;
 use rustix::fs::{AtFlags, Mode};
 use rustix::io::Errno;
 
-use super::Layout;
-use super::blob_dirs::{BlobDirs, BlobPlace, BlobPlaces};
+use super::blob_dirs::{BlobPlace, BlobPlaces};
 use super::blobs::blob_of;
+use super::neighbours::{Neighbours, Unknown, is_lack};
 use crate::files::directory::{DIRECTORY, each_file_once};
 use crate::files::stat::{BlobStat, FileId, found};
 use crate::value::digest::{Algorithm, Digest};
@@ -38,8 +38,8 @@ pub(crate) struct StubsOfRun {
     has_own: bool,
     /// Files that could not be looked at: each may be a stub.
     unseen: HashMap<Digest, PathBuf>,
-    /// A layout that could not be looked into.
-    pub(crate) unknown: Option<PathBuf>,
+    /// A layout that could not be looked into, or what there may be more of them in.
+    pub(crate) unknown: Option<Unknown>,
     /// The files that were looked at.
     looked_at: LookedAt,
 }
@@ -55,32 +55,48 @@ struct LookedAt {
 
 impl StubsOfRun {
     /// Looks into some layouts, each of which may be given several times, and into others `beside` them, of which
-    /// nobody said anything. Only of blobs that several of them have, the files are looked at. Of some it may be
-    /// `known` where their blobs lie.
-    pub(crate) fn find(own: &[PathBuf], beside: &[PathBuf], known: &BlobPlaces) -> StubsOfRun {
-        let paths = [own, beside].concat();
+    /// nobody said anything. Only of blobs that several of them have, and of the others none that these do not have,
+    /// the files are looked at. Of some it may be `known` where their blobs lie.
+    pub(crate) fn find(own: &[PathBuf], beside: Neighbours, known: &BlobPlaces) -> StubsOfRun {
+        let paths: Vec<PathBuf> = own.iter().cloned().chain(beside.layouts).collect();
+        if paths.len() == 1 {
+            return StubsOfRun {
+                unknown: beside.unknown,
+                ..StubsOfRun::default()
+            };
+        }
         let search = Search::default();
         let workers = Workers::for_reading();
         let numbers: Vec<u32> = (0..u32::MAX).take(paths.len()).collect();
         let path = |number: u32| &paths[number as usize];
+        let is_own = |number: u32| (number as usize) < own.len();
         let list = |number: &u32, _: &mut Vec<u8>| {
             let path = path(*number);
-            search.list(*number, path, known.get(path))
+            search.list(*number, path, known.get(path), is_own(*number))
         };
         // Nothing stays open: a run may be about more layouts than a process may have files open.
-        let mut looks = workers.map(&numbers, &list, || ());
+        let (of_own, of_others) = numbers.split_at(own.len());
+        let mut looks = map(&workers, of_own, &list);
+        looks.extend(map(&workers, of_others, &list));
         let passed = search.take_passed();
         let directories = passed.chunk_by(|(one, _), (next, _)| one == next);
         let some: Vec<_> = directories.flat_map(|all| all.chunks(AT_ONCE)).collect();
         let look = |some: &&[(u32, Digest)], _: &mut Vec<u8>| search.look(&paths, some);
-        looks.extend(workers.map(&some, &look, || ()));
-        let failed: HashSet<u32> = looks.iter().filter_map(|looks| looks.failed_at).collect();
-        // One beside them that cannot be opened is none that anybody uses.
-        let unknown = failed.iter().min().map(|number| *number as usize);
+        looks.extend(map(&workers, &some, &look));
+        let mut failures: Vec<Failure> = looks.iter().filter_map(|looks| looks.failure).collect();
+        failures.sort_unstable_by_key(|failure| failure.layout);
+        let unknown = failures.iter().map(|failure| {
+            let path = path(failure.layout);
+            match is_own(failure.layout) {
+                true => Some(Unknown::own(path, failure.errno)),
+                false => Unknown::beside(path, failure.errno),
+            }
+        });
         let mut found = StubsOfRun {
-            unknown: unknown.and_then(|number| own.get(number)).cloned(),
+            unknown: unknown.chain([beside.unknown]).fold(None, Unknown::first),
             ..StubsOfRun::default()
         };
+        let failed: HashSet<u32> = failures.iter().map(|failure| failure.layout).collect();
         let unseen = looks.iter_mut().flat_map(|looks| looks.unseen.drain(..));
         for (number, digest) in search.in_layouts(unseen) {
             let place = found.unseen.entry(digest).or_insert(path(number).clone());
@@ -102,7 +118,7 @@ impl StubsOfRun {
             if let Some(of_layout) = of_layouts.get_mut(path(number)) {
                 of_layout.insert(digest.clone());
             }
-            found.has_own |= (number as usize) < own.len();
+            found.has_own |= is_own(number);
             found.add(path(number), digest);
         }
         let mut blobs: HashSet<_, _> = looks.into_iter().flat_map(|looks| looks.whole).collect();
@@ -191,20 +207,39 @@ impl OpenedDirectory {
 
     /// All of whatever is at a path, of which these may be known. Whether it is a layout of a version that can
     /// be read, its own turn says.
-    fn open_all(path: &Path, known: Option<&BlobPlace>) -> Option<Vec<OpenedDirectory>> {
-        let known = known.into_iter().flat_map(BlobPlace::algorithms);
-        let opened = known.map(|algorithm| OpenedDirectory::open(path, algorithm));
-        let opened: Vec<_> = opened.collect::<Result<_, _>>().ok()?;
-        let opened: Vec<_> = opened.into_iter().flatten().collect();
-        if !opened.is_empty() {
-            return Some(opened);
+    fn open_all(path: &Path, known: Option<&BlobPlace>) -> Result<Vec<OpenedDirectory>, Errno> {
+        let known = known.into_iter().flat_map(BlobPlace::algorithms).collect();
+        for algorithms in [known, Algorithm::ALL.to_vec()] {
+            let opened = algorithms
+                .into_iter()
+                .map(|algorithm| OpenedDirectory::open(path, algorithm));
+            let opened: Vec<_> = opened.collect::<Result<_, _>>()?;
+            let opened: Vec<_> = opened.into_iter().flatten().collect();
+            if !opened.is_empty() {
+                return Ok(opened);
+            }
         }
-        let layout = Layout::open_directory(path);
-        let dirs = layout.and_then(|layout| BlobDirs::open(&layout)).ok()?;
-        let all = dirs.into_opened();
-        let all = all.map(|(algorithm, dir, id)| OpenedDirectory { algorithm, dir, id });
-        Some(all.collect())
+        // Without blobs it may be a layout all the same.
+        FileId::of_path(path).map(|_| Vec::new())
     }
+}
+
+/// Calls `look` with each request. With fewer files open at a time there is room for one more: what failed for lack
+/// of that is done again, one after the other.
+fn map<T: Sync>(
+    workers: &Workers,
+    requests: &[T],
+    look: &(dyn Fn(&T, &mut Vec<u8>) -> Looks + Sync),
+) -> Vec<Looks> {
+    let mut all = workers.map(requests, look, || ());
+    let lacking = all
+        .iter_mut()
+        .zip(requests)
+        .filter(|(looks, _)| looks.has_nothing_for_lack());
+    for (looks, request) in lacking {
+        *looks = look(request, &mut Vec::new());
+    }
+    all
 }
 
 /// How many blobs there is room for before anybody counted them.
@@ -232,15 +267,29 @@ struct Search {
 #[derive(Debug, Default)]
 struct ListedBlobs {
     /// Layouts that use one directory have each blob in common.
-    directories: HashMap<FileId, u32, RandomState>,
+    directories: HashMap<(Algorithm, FileId), u32, RandomState>,
     /// The first of the layouts that lead to each directory.
     leads: Vec<u32>,
     /// Layouts that lead to the same directories as others.
     shared: HashSet<u32>,
-    /// The directory in which each blob was found first.
-    first: HashMap<BlobNumber, u32, RandomState>,
+    /// Where each blob was found first.
+    first: HashMap<BlobNumber, First, RandomState>,
     /// Files that were passed over before there was another one of the same blob.
     passed: Vec<(u32, Digest)>,
+}
+
+#[derive(Debug)]
+struct First {
+    directory: u32,
+    /// Another one has it as well, so this file was passed over.
+    is_passed: bool,
+}
+
+/// A layout of which something could not be looked at.
+#[derive(Clone, Copy, Debug)]
+struct Failure {
+    layout: u32,
+    errno: Errno,
 }
 
 /// What a thread saw of one layout.
@@ -252,26 +301,42 @@ struct Looks {
     whole: Vec<BlobNumber>,
     /// Files that could not be looked at, and in which directory.
     unseen: Vec<(u32, Digest)>,
-    /// The number of the layout, if something of it could not be looked at.
-    failed_at: Option<u32>,
+    failure: Option<Failure>,
+    /// It failed before anything was seen.
+    is_empty: bool,
+}
+
+impl Looks {
+    fn of_nothing(layout: u32, errno: Errno) -> Looks {
+        Looks {
+            failure: Some(Failure { layout, errno }),
+            is_empty: true,
+            ..Looks::default()
+        }
+    }
+
+    fn has_nothing_for_lack(&self) -> bool {
+        self.is_empty && self.failure.is_some_and(|failure| is_lack(failure.errno))
+    }
 }
 
 impl Search {
     /// Lists the blobs of a layout, and looks at the files of those that were found elsewhere before.
-    fn list(&self, number: u32, path: &Path, known: Option<&BlobPlace>) -> Looks {
+    fn list(&self, layout: u32, path: &Path, known: Option<&BlobPlace>, is_own: bool) -> Looks {
         let mut looks = Looks::default();
-        let Some(opened) = OpenedDirectory::open_all(path, known) else {
-            looks.failed_at = Some(number);
-            return looks;
+        let opened = match OpenedDirectory::open_all(path, known) {
+            Ok(opened) => opened,
+            Err(errno) => return Looks::of_nothing(layout, errno),
         };
         for OpenedDirectory { algorithm, dir, id } in opened {
-            let Some(directory) = self.lock().begin(id, number) else {
+            let Some(directory) = self.lock().begin((algorithm, id), layout) else {
                 continue;
             };
-            let mut is_whole = true;
+            let mut failed = None;
             let mut take = |some: &mut Vec<Digest>| {
-                for digest in self.place(directory, some) {
-                    is_whole &= self.look_at(&dir, directory, digest, &mut looks);
+                for digest in self.place(directory, some, is_own) {
+                    let looked = self.look_at(&dir, directory, digest, &mut looks);
+                    failed = failed.or(looked.err());
                 }
             };
             let mut some = Vec::with_capacity(SMALL);
@@ -282,48 +347,68 @@ impl Search {
                 }
             });
             take(&mut some);
-            if listed.is_err() || !is_whole {
-                looks.failed_at = Some(number);
+            if let Some(errno) = listed.err().or(failed) {
+                looks.failure = Some(Failure { layout, errno });
             }
         }
         looks
     }
 
-    /// Notes the blobs of a directory, and returns those that another one has as well.
-    fn place(&self, directory: u32, blobs: &mut Vec<Digest>) -> Vec<Digest> {
+    /// Notes the blobs of a directory, if it `is_own`, and returns those that another one has as well.
+    fn place(&self, directory: u32, blobs: &mut Vec<Digest>, is_own: bool) -> Vec<Digest> {
         let mut known = Vec::new();
         // Before the others have to wait.
         let numbers: Vec<BlobNumber> = blobs.iter().map(|digest| self.number(digest)).collect();
         let mut listed = self.lock();
+        let ListedBlobs { first, passed, .. } = &mut *listed;
         for (digest, number) in blobs.drain(..).zip(numbers) {
-            let first = *listed.first.entry(number).or_insert(directory);
-            if first != directory {
-                listed.passed.push((first, digest.clone()));
+            let first = match first.entry(number) {
+                Entry::Occupied(first) => first.into_mut(),
+                Entry::Vacant(new) => {
+                    if is_own {
+                        let is_passed = false;
+                        new.insert(First {
+                            directory,
+                            is_passed,
+                        });
+                    }
+                    continue;
+                }
+            };
+            if first.directory != directory {
+                if !std::mem::replace(&mut first.is_passed, true) {
+                    passed.push((first.directory, digest.clone()));
+                }
                 known.push(digest);
             }
         }
         known
     }
 
-    /// Looks at a file. The value tells whether that could be done.
-    fn look_at(&self, dir: &OwnedFd, place: u32, digest: Digest, looks: &mut Looks) -> bool {
+    /// Looks at a file, and notes what it is.
+    fn look_at(
+        &self,
+        dir: &OwnedFd,
+        place: u32,
+        digest: Digest,
+        looks: &mut Looks,
+    ) -> Result<(), Errno> {
         match stat(dir, &digest) {
             Ok(Some(stat)) if stat.is_stub => looks.stubs.push((place, digest)),
             Ok(Some(_)) => looks.whole.push(self.number(&digest)),
             Ok(None) => {}
-            Err(_) => {
+            Err(errno) => {
                 looks.unseen.push((place, digest));
-                return false;
+                return Err(errno);
             }
         }
-        true
+        Ok(())
     }
 
     /// The files that were passed over, by directory.
     fn take_passed(&self) -> Vec<(u32, Digest)> {
         let mut passed = std::mem::take(&mut self.lock().passed);
         passed.sort_unstable();
-        passed.dedup();
         passed
     }
 
@@ -333,20 +418,21 @@ impl Search {
         let Some((directory, digest)) = passed.first() else {
             return looks;
         };
-        let number = self.lock().leads[*directory as usize];
+        let layout = self.lock().leads[*directory as usize];
         // All of them are of the algorithm of that directory.
-        let opened = digest.algorithm().map(|algorithm| {
-            let opened = OpenedDirectory::open(&paths[number as usize], algorithm);
-            opened.map(|opened| opened.map(|opened| opened.dir))
+        let algorithm = digest.algorithm().ok_or(Errno::NOENT);
+        let opened = algorithm.and_then(|algorithm| {
+            let opened = OpenedDirectory::open(&paths[layout as usize], algorithm)?;
+            opened.ok_or(Errno::NOENT)
         });
-        let Some(Ok(Some(dir))) = opened else {
+        let dir = match opened {
+            Ok(opened) => opened.dir,
             // What could be looked into before may not be by now.
-            looks.failed_at = Some(number);
-            return looks;
+            Err(errno) => return Looks::of_nothing(layout, errno),
         };
         for (_, digest) in passed {
-            if !self.look_at(&dir, *directory, digest.clone(), &mut looks) {
-                looks.failed_at = Some(number);
+            if let Err(errno) = self.look_at(&dir, *directory, digest.clone(), &mut looks) {
+                looks.failure = Some(Failure { layout, errno });
             }
         }
         looks
@@ -379,7 +465,7 @@ impl Search {
 
 impl ListedBlobs {
     /// The number of a directory to which a layout leads. `None`: it was listed for another one, or is being.
-    fn begin(&mut self, id: FileId, layout: u32) -> Option<u32> {
+    fn begin(&mut self, id: (Algorithm, FileId), layout: u32) -> Option<u32> {
         match self.directories.entry(id) {
             Entry::Occupied(known) => {
                 let first = &mut self.leads[*known.get() as usize];
@@ -406,7 +492,13 @@ mod tests {
         let all = own.iter().chain(beside);
         let known = all.map(|path| (path.clone(), BlobPlace::of(path, None)));
         let known = known.collect();
-        [&BlobPlaces::default(), &known].map(|known| StubsOfRun::find(own, beside, known))
+        [&BlobPlaces::default(), &known].map(|known| {
+            let beside = Neighbours {
+                layouts: beside.iter().cloned().collect(),
+                unknown: None,
+            };
+            StubsOfRun::find(own, beside, known)
+        })
     }
 
     /// FR54: whichever of the layouts comes first, and whoever else has the blob.
@@ -459,7 +551,9 @@ mod tests {
         }
         paths.push(folder.path().join("none"));
         for found in find(&paths, &[]) {
-            assert_eq!(found.unknown, paths.last().cloned());
+            let unknown = found.unknown.unwrap();
+            assert_eq!(Some(&unknown.path), paths.last());
+            assert!(!unknown.is_by_chance);
         }
         // Where others lead to the same directory, nobody knows which of them was looked at.
         let link = folder.path().join("d");

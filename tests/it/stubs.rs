@@ -1,11 +1,12 @@
 //! Repositories of a store that deduplicates, in a bucket: empty files stand for blobs that another one has.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::PathBuf;
 
 use serde_json::Value;
 
+use crate::support::command::{Running, in_layout, ocirm, under};
 use crate::support::contents::{arg, blob_path, blobs, digest, digest_of, names};
 use crate::support::layout::{LAYER, Layout};
 use crate::support::place::{
@@ -375,6 +376,79 @@ fn what_a_repository_has_a_stub_of_that_is_not_named_stays() {
             assert_status(&finished, 1);
             assert_mentions(&finished, "store that deduplicates");
         }
+    }
+}
+
+/// FR54: wherever an empty file is believed to be a stub, its bytes are found and kept, whichever way the command
+/// names the layout that has them.
+#[test]
+fn what_is_believed_to_be_a_stub_keeps_its_bytes() {
+    // Where the bytes lie and where the stub, where links lead, and what is pruned.
+    for (original, stub, links, args) in [
+        ("s/a", "s/b", &[][..], "s/a --recursive o"),
+        ("s/a", "s/b", &[], "--recursive o s/a"),
+        ("s/a", "d/b", &[("../d/b", "s/b")], "--recursive s"),
+        ("d/a", "s/b", &[("../d/a", "s/a")], "s/a"),
+        ("s/x/a", "s/y/b", &[], "s/x/a"),
+        ("s/x/a", "s/y/b", &[], "--recursive s/x"),
+        ("s/x/a", "s/b", &[], "s/x/a"),
+        ("s/a", "s/y/b", &[], "s/a"),
+        ("s/a", "s/a/b", &[], "s/a"),
+        ("s/a/b", "s/a", &[], "s/a/b"),
+        (
+            "s/a",
+            "s/b",
+            &[("../../s/b/blobs/sha256", "s/0/blobs/sha512")],
+            "s/a",
+        ),
+    ] {
+        let place = Place::new();
+        fs::create_dir_all(place.path("s")).unwrap();
+        place.layout("o/c").finish();
+        let mut layout = place.layout(original);
+        let kept = layout.image("kept");
+        layout.tagged(&kept, "kept").finish();
+        layout.blob(LAYER, "layer base\n");
+        // Otherwise the directory of --recursive would have one layout, of which the user says nothing.
+        let beside = place.path(original).with_file_name("also");
+        place.layout(arg(&beside)).finish();
+        let mut other = place.layout(stub);
+        let image = other.image_for("linux/amd64", "app", &["base", "app"]);
+        other.tagged(&image, "app").finish();
+        empty(&other, &base());
+        for (to, from) in links {
+            if from.contains("blobs") {
+                place.layout("s/0").finish();
+            }
+            symlink(to, place.path(from)).unwrap();
+        }
+        let paths = args.split(' ').map(|word| match word.starts_with("--") {
+            true => word.to_owned(),
+            false => arg(&place.path(word)).to_owned(),
+        });
+        let mut all: Vec<String> = PRUNE.iter().map(|word| (*word).to_owned()).collect();
+        all.extend(paths);
+        let finished = place.run(&all.iter().map(String::as_str).collect::<Vec<_>>());
+        let left = blobs(&place.path(original));
+        assert!(left.contains(&base()), "{args}: {finished}");
+    }
+}
+
+/// FR54: what cannot be looked into for want of open files may have stubs.
+#[test]
+fn with_too_few_open_files_nothing_goes_that_a_neighbour_may_have_a_stub_of() {
+    for files in 8..24 {
+        let place = Place::new();
+        let original = with_original_as_garbage(&place);
+        let (stubs, _) = repository(&place, "b");
+        empty(&stubs, &base());
+        let args = in_layout(&original.dir, &PRUNE);
+        let command = ocirm(&args, &place.home());
+        let limited = format!("ulimit -n {files}; exec \"$0\" \"$@\"");
+        let finished = Running::start(under("sh", ["-c", &limited], &command), &args).finish();
+        assert!(!finished.panicked(), "{finished}");
+        let left = blobs(&original.dir);
+        assert!(left.contains(&base()), "{files}: {finished}");
     }
 }
 
