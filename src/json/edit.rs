@@ -9,7 +9,7 @@
 
 use std::ops::Range;
 
-use super::edited_text::{EditedText, Pieces};
+use super::edited_text::{EditedText, Edition, Pieces};
 use super::read::{Json, ValueKind};
 
 /// One member of an object or one element of an array, as ranges of the text.
@@ -114,14 +114,6 @@ pub(crate) fn edit<'t>(
         edited.add(range.clone(), fate(number));
     }
     edited.end().end()
-}
-
-/// What an edited text is made in, from beginning to end.
-pub(super) trait Edition {
-    /// Adds what stands in the old text here.
-    fn keep(&mut self, range: Range<usize>);
-    /// Adds what does not stand there.
-    fn insert(&mut self, new: String);
 }
 
 /// An edited text in one: its parts may be so small that each takes less than a place in a list.

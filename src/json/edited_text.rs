@@ -8,8 +8,6 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use super::edit::Edition;
-
 /// See the module. Pieces that stand in the old text are not copied.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct EditedText<'t>(Vec<Cow<'t, str>>);
@@ -29,6 +27,14 @@ impl EditedText<'_> {
     pub fn in_one(&self) -> String {
         self.0.concat()
     }
+}
+
+/// What an edited text is made in, from beginning to end.
+pub(super) trait Edition {
+    /// Adds what stands in the old text here.
+    fn keep(&mut self, range: Range<usize>);
+    /// Adds what does not stand there.
+    fn insert(&mut self, new: String);
 }
 
 /// Makes an [`EditedText`] from beginning to end. What follows each other in the old text is one piece.

@@ -364,10 +364,15 @@ fn calls(log: &Path, layout: &Path) -> Vec<Call> {
     found
 }
 
-/// The directory in which a call like `openat(5</some/directory>, "name"` names something.
+/// The directory in which a call like `openat(5</some/directory>, "name"` names something. strace counts calls that
+/// name the directory itself among them.
 fn directory<'log>(name: &str, arguments: &'log str) -> Option<&'log Path> {
     let (descriptor, rest) = arguments.split_once(">, ")?;
-    let (_, path) = descriptor.split_once('<')?;
+    let (from, path) = descriptor.split_once('<')?;
+    let path = match rest.strip_prefix("\"/") {
+        Some(named) if from == "AT_FDCWD" => &rest[1..=named.find('"')? + 1],
+        _ => path,
+    };
     let is_named_in = name.trim_end_matches('2').ends_with("at") && rest.starts_with('"');
     is_named_in.then(|| Path::new(path))
 }
